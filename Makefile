@@ -1,0 +1,51 @@
+# From a fresh clone to a submission: `make demo`. Everything runs in .venv, made from envs/requirements.lock.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+CORES ?= all
+PYTHON ?=
+PYTEST ?=
+
+export PYTHON
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup compile demo test lint format lock clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv, or bring it up to date
+	@envs/setup.sh
+
+compile: setup ## compile Jittor and its kernels, once per machine
+	@$(BIN)/python -m shanshui doctor --compile
+
+demo: compile ## the whole pipeline on the embedded dataset: results/demo/
+	@$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+
+test: compile lint ## everything that must hold: style, types, workflow, tests
+	@$(BIN)/python -m pytest $(PYTEST)
+
+lint: setup ## style and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+format: setup ## put style right where a program can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+lock: setup ## resolve the dependencies of pyproject.toml anew, keeping what still fits
+	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev \
+		--custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml
+
+clean: ## remove caches; results and .venv stay
+	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist
+	find src tests workflow -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv too
+	rm -rf .venv

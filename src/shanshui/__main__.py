@@ -1,0 +1,75 @@
+"""`python -m shanshui <stage>`: finds the stage's module, parses its arguments, runs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+
+from shanshui import __version__, stages
+from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
+
+
+def stage_names() -> list[str]:
+    """All stages, from the files of the package `stages`."""
+    return sorted(module.name for module in pkgutil.iter_modules(stages.__path__))
+
+
+def build_parser(names: list[str]) -> argparse.ArgumentParser:
+    """A parser that knows the arguments of the stages in `names` and the names of all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m shanshui",
+        description="Label maps in, landscape photographs out: one command per stage of the pipeline.",
+        epilog="`python -m shanshui <stage> --help` explains a stage.",
+    )
+    parser.add_argument("--version", action="version", version=f"shanshui {__version__}")
+    subparsers = parser.add_subparsers(dest="stage", required=True, metavar="stage")
+    for name in names:
+        module = importlib.import_module(f"shanshui.stages.{name}")
+        description = (module.__doc__ or "").strip()
+        sub = subparsers.add_parser(
+            name,
+            help=description.splitlines()[0] if description else "",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one stage; return the exit code (0 done, 1 failed, 2 wrong usage, 130 interrupted)."""
+    argv = sys.argv[1:] if argv is None else argv
+    names = stage_names()
+    wanted = [argv[0]] if argv and argv[0] in names else names
+    args = build_parser(wanted).parse_args(argv)
+    try:
+        args.run(args)
+    except ShanshuiError as error:
+        print(f"shanshui {args.stage}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"shanshui {args.stage}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def leave(code: int) -> None:
+    """End the process; past Jittor's own clean-up, which can wait forever for its compiler threads."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "jittor" in sys.modules:
+        os._exit(code)
+    sys.exit(code)
+
+
+def start() -> None:
+    """The command `shanshui`."""
+    leave(main())
+
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,31 @@
+"""The one exception a user is meant to read, and the exit codes of the program."""
+
+from __future__ import annotations
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class ShanshuiError(Exception):
+    """Something the user can put right: what was found, what was expected, what to do.
+
+    The command line prints the message without a traceback and exits with `exit_code`.
+    """
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, found: str, expected: str = "", do: str = "") -> None:
+        self.found, self.expected, self.do = found, expected, do
+        lines = [found]
+        if expected:
+            lines.append(f"  expected: {expected}")
+        if do:
+            lines.append(f"  to do:    {do}")
+        super().__init__("\n".join(lines))
+
+
+class UsageError(ShanshuiError):
+    """Wrong arguments or a wrong configuration."""
+
+    exit_code = EXIT_USAGE

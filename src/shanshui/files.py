@@ -1,0 +1,93 @@
+"""Writing that is never half done, and digests: every file of a run goes through `atomic`."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shanshui.errors import ShanshuiError
+
+Row = Mapping[str, object]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; rename it to `path` on success, remove it on any error.
+
+    The temporary name keeps the suffix, so that writers which look at it work. Folders are replaced whole.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    try:
+        yield staged
+        if staged.is_dir() and target.exists():
+            _remove(target)
+        os.replace(staged, target)
+    except BaseException:
+        _remove(staged)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text."""
+    with atomic(path) as staged:
+        staged.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON with sorted keys, so that equal values give equal bytes."""
+    write_text(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON; ShanshuiError names a missing or broken file."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ShanshuiError(f"{path} does not exist", "a JSON file written by an earlier stage") from None
+    except ValueError as error:
+        raise ShanshuiError(f"{path} is not valid JSON: {error}", do="remove it and run again") from None
+
+
+def write_csv(path: str | Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Write `rows` under `columns`, in the order given."""
+    with atomic(path) as staged, open(staged, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: str | Path) -> list[dict[str, str]]:
+    """Read a CSV with a header line; every value is text."""
+    try:
+        with open(path, newline="", encoding="utf-8") as handle:
+            return list(csv.DictReader(handle))
+    except FileNotFoundError:
+        raise ShanshuiError(f"{path} does not exist", "a CSV file written by an earlier stage") from None
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's content, as hex."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """First 16 hex digits of the SHA-256 of a JSON-able value; the order of keys does not matter."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

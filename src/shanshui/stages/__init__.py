@@ -1,0 +1,1 @@
+"""One module per stage: `add_arguments(parser)` and `run(args)`; they read and write, the rest computes."""

@@ -1,0 +1,174 @@
+"""`make` and the set-up behind it: when .venv is made anew, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+TOOLS = ("bash", "sh", "cat", "cut", "df", "awk", "dirname", "sha256sum", "rm", "grep", "make", "find")
+MADE_FROM = ("envs/requirements.lock", "envs/uv.txt", "pyproject.toml")
+
+
+@pytest.fixture
+def clone(root: Path, tmp_path: Path) -> Path:
+    """What `make setup` needs of the repository, in a folder with a space; .venv looks fresh."""
+    folder = tmp_path / "a clone"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    shutil.copytree(root / "envs", folder / "envs")
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(root / name, folder / name)
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    stamp(folder)
+    return folder
+
+
+def stamp(folder: Path) -> None:
+    digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in MADE_FROM)).hexdigest()
+    (folder / ".venv" / "made-from").write_text(f"{digest} {folder}\n")
+
+
+def path_of(folder: Path, **programs: str | None) -> str:
+    """A PATH with a few plain tools and the given programs only."""
+    tools = folder / "tools"
+    tools.mkdir()
+    for name in TOOLS:
+        found = shutil.which(name)
+        assert found, name
+        (tools / name).symlink_to(found)
+    for name, target in programs.items():
+        if target:
+            (tools / name.replace("gxx", "g++")).symlink_to(target)
+    return str(tools)
+
+
+def setup(clone: Path, path: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": path, "HOME": str(clone), **variables}
+    return subprocess.run(["make", "setup"], cwd=clone, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_fresh_environment_is_left_alone(clone: Path) -> None:
+    done = setup(clone, path_of(clone))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda clone: shutil.rmtree(clone / ".venv"),
+        lambda clone: (clone / ".venv" / "bin" / "python").unlink(),
+        lambda clone: (clone / "envs" / "requirements.lock").write_text("numpy==1.26.4\n"),
+        lambda clone: (clone / ".venv" / "made-from").write_text("0 /another/place\n"),
+        lambda clone: (clone / ".venv" / "made-from").unlink(),
+    ],
+    ids=["removed", "python gone", "lock changed", "moved", "half made"],
+)
+def test_stale_environment_is_made_anew_after_a_look_at_the_machine(clone: Path, spoil: object) -> None:
+    """Without a compiler nothing is made: the message shows that the set-up began."""
+    assert callable(spoil)
+    spoil(clone)
+    done = setup(clone, path_of(clone, python3=sys.executable, gxx=None))
+    assert done.returncode != 0
+    assert "setup: no C++ compiler: g++ is not on the PATH\n       to do: apt-get install g++" in done.stderr
+
+
+def test_missing_python_is_said(clone: Path) -> None:
+    shutil.rmtree(clone / ".venv")
+    done = setup(clone, path_of(clone), PYTHON="/no/such/python")
+    assert done.returncode != 0
+    assert "Python 3.11 or 3.12 is needed, /no/such/python is missing" in done.stderr
+
+
+def test_old_python_is_refused_with_its_version(clone: Path) -> None:
+    shutil.rmtree(clone / ".venv")
+    old = clone / "old"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.18 || echo 3.9\n')
+    old.chmod(0o755)
+    done = setup(clone, path_of(clone, python3=str(old)))
+    assert done.returncode != 0
+    assert "python3 is Python 3.9.18" in done.stderr
+
+
+def test_full_disk_is_said(clone: Path) -> None:
+    shutil.rmtree(clone / ".venv")
+    path = path_of(clone, python3=sys.executable, gxx=sys.executable)
+    done = setup(clone, path, SHANSHUI_LEAST_DISK_GB="99999999")
+    assert done.returncode != 0
+    assert "99999999 are needed" in done.stderr
+
+
+def test_demo_is_setup_then_compilation_then_pipeline(root: Path) -> None:
+    said = subprocess.run(
+        ["make", "--dry-run", "demo", "CORES=2"], cwd=root, capture_output=True, text=True, check=True,
+        env={**os.environ, "MAKEFLAGS": ""},
+    ).stdout.splitlines()  # fmt: skip
+    assert [line.strip() for line in said if not line.startswith("make")] == [
+        "envs/setup.sh",
+        ".venv/bin/python -m shanshui doctor --compile",
+        ".venv/bin/snakemake --cores 2 --configfile config/demo.yaml",
+    ]
+
+
+def test_environment_of_the_caller_does_not_leak(clone: Path) -> None:
+    (clone / "Makefile").write_text((clone / "Makefile").read_text() + "\nshow:\n\t@env\n")
+    leaky = {"PYTHONPATH": "/somewhere", "VIRTUAL_ENV": "/elsewhere", "PYTHONHOME": "/nowhere"}
+    said = subprocess.run(
+        ["make", "show"], cwd=clone, env={**os.environ, **leaky}, capture_output=True, text=True, check=True
+    ).stdout
+    assert not re.search(r"^(PYTHONPATH|VIRTUAL_ENV|PYTHONHOME)=", said, re.MULTILINE)
+
+
+def test_continuous_integration_is_make_test(root: Path) -> None:
+    script = (root / ".ci" / "run").read_text()
+    assert script.splitlines()[-1] == "exec make test"
+    assert os.access(root / ".ci" / "run", os.X_OK)
+
+
+# --- the lock -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def locked(root: Path) -> dict[str, str]:
+    """Versions in the lock by name."""
+    text = (root / "envs" / "requirements.lock").read_text()
+    return dict(re.findall(r"^([a-z0-9_.-]+)==(\S+)", text, re.MULTILINE))
+
+
+def declared(root: Path) -> list[Requirement]:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    return [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
+
+
+def test_lock_serves_pyproject(root: Path, locked: dict[str, str]) -> None:
+    wrong = [str(r) for r in declared(root) if not r.specifier.contains(locked.get(r.name.lower(), "0"))]
+    assert wrong == []
+
+
+def test_every_locked_package_has_hashes(root: Path, locked: dict[str, str]) -> None:
+    for name in ("requirements.lock", "uv.txt"):
+        blocks = re.split(r"^(?=[a-z0-9_.-]+==)", (root / "envs" / name).read_text(), flags=re.MULTILINE)[1:]
+        assert blocks
+        assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_conda_environment_has_the_locked_versions(root: Path, locked: dict[str, str]) -> None:
+    pins = yaml.safe_load((root / "envs" / "jittor.yaml").read_text())["dependencies"][-1]["pip"]
+    assert {pin: locked[pin.split("==")[0].lower()] for pin in pins} == {pin: pin.split("==")[1] for pin in pins}
+    names = {r.name for r in declared(root)[: -len(dev(root))]} - {"snakemake", "pygments"}
+    assert {pin.split("==")[0] for pin in pins} == names
+
+
+def dev(root: Path) -> list[str]:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    return list(project["optional-dependencies"]["dev"])

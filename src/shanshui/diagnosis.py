@@ -1,0 +1,168 @@
+"""What the doctor looks at: each check answers in one line and says what to do about a gap."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from shanshui.compilation import environment_key, is_compiled
+from shanshui.device import cuda_devices, driver_version, find_device
+from shanshui.errors import ShanshuiError
+from shanshui.runtime import LEAST_FREE, cache_home
+from shanshui.toolchain import cpu_model, find_compiler, onednn_prefix, python_include
+
+State = Literal["ok", "note", "gap"]
+GIB = 1024**3
+PYTHONS = ((3, 11), (3, 12))  # those Jittor was compiled under
+LEAST_MEMORY = 3 * GIB
+LEAST_DISK = 2 * GIB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis. A `gap` makes the machine unusable, a `note` only limits it."""
+
+    name: str
+    state: State
+    text: str
+    do: str = ""
+
+    def line(self) -> str:
+        """For people."""
+        return f"{self.state:<5}{self.name:<14}{self.text}" + (f"\n     {'':<14}to do: {self.do}" if self.do else "")
+
+
+def asked(name: str, question: Callable[[], str]) -> Finding:
+    """Turn an answer into `ok`, a ShanshuiError into a `gap`."""
+    try:
+        return Finding(name, "ok", question())
+    except ShanshuiError as error:
+        found, *rest = str(error).splitlines()
+        do = next((line.partition(":")[2].strip() for line in rest if line.strip().startswith("to do:")), "")
+        return Finding(name, "gap", found, do)
+
+
+def check_python() -> Finding:
+    """The version, against those tried."""
+    text = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info[:2] in PYTHONS:
+        return Finding("Python", "ok", text)
+    return Finding("Python", "note", f"{text}, not tried with this Jittor", "Python 3.11 or 3.12 if anything fails")
+
+
+def check_jittor() -> Finding:
+    """Whether the package is there and compiled for this environment."""
+    try:
+        version = metadata.version("jittor")
+    except metadata.PackageNotFoundError:
+        return Finding("Jittor", "gap", "not installed", "run `make setup`")
+    home = cache_home() / "jittor"
+    try:
+        compiled = is_compiled(home, environment_key())
+    except ShanshuiError:
+        compiled = False
+    if compiled:
+        return Finding("Jittor", "ok", f"{version}, compiled in {home}")
+    return Finding("Jittor", "note", f"{version}, not compiled yet (about 5 minutes, once)", "add --compile")
+
+
+def check_device() -> Finding:
+    """CUDA or CPU, and why."""
+    device = find_device()
+    if device.kind == "cpu":
+        return Finding("device", "note", device.why, "nothing, for demos and tests; real training wants a GPU")
+    names = ", ".join(f"{d['name']} ({d['memory_mib']} MiB)" for d in cuda_devices())
+    return Finding("device", "ok", f"{device.why}; driver for CUDA {driver_version()}; {names}")
+
+
+def check_cpu() -> Finding:
+    """Cores and the thread count the computation will use."""
+    cores = len(os.sched_getaffinity(0))
+    threads = os.environ.get("OMP_NUM_THREADS")
+    return Finding("CPU", "ok", f"{cpu_model()}, {cores} cores, {threads or cores} threads (OMP_NUM_THREADS)")
+
+
+def available_memory() -> int:
+    """Bytes of memory that can be used without swapping."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def check_memory() -> Finding:
+    """Free memory."""
+    free = available_memory()
+    text = f"{free / GIB:.1f} GiB available"
+    if free < LEAST_MEMORY:
+        return Finding("memory", "note", text, f"close something: the demo needs about {LEAST_MEMORY // GIB} GiB")
+    return Finding("memory", "ok", text)
+
+
+def check_disk(name: str, folder: Path, least: int) -> Finding:
+    """Free space where `folder` is or will be, and the right to write there."""
+    present = next(p for p in (folder, *folder.parents) if p.exists())
+    if not present.is_dir() or not os.access(present, os.W_OK):
+        return Finding(
+            name, "gap", f"{folder} cannot be written to", "use another folder; for the cache: SHANSHUI_CACHE"
+        )
+    free = shutil.disk_usage(present).free
+    text = f"{free / GIB:.1f} GiB free at {folder}"
+    if free < least:
+        return Finding(name, "gap", text, f"free some space: {least / GIB:.1f} GiB are needed")
+    return Finding(name, "ok", text)
+
+
+def check_weights(needed: Sequence[str]) -> list[Finding]:
+    """The weight files of others; missing ones are gaps only for a configuration that needs them."""
+    from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
+
+    findings = []
+    for name, entry in WEIGHT_FILES.items():
+        path = FOLDER / entry.file
+        if path.exists():
+            findings.append(Finding(name, "ok", str(path)))
+        else:
+            state: State = "gap" if name in needed else "note"
+            findings.append(Finding(name, state, f"{path} is missing ({entry.purpose})", entry.command))
+    return findings
+
+
+def examine(needed_weights: Sequence[str] = ()) -> list[Finding]:
+    """Everything, in the order in which it is needed."""
+    return [
+        check_python(),
+        asked("compiler", lambda: f"{find_compiler().version} at {find_compiler().path}"),
+        asked("headers", lambda: f"Python.h in {python_include()}"),
+        asked("oneDNN", lambda: f"{metadata.version('onednn-cpu-gomp')} in {onednn_prefix()}"),
+        check_jittor(),
+        check_device(),
+        check_cpu(),
+        check_memory(),
+        check_disk("disk: results", Path("results").absolute(), LEAST_DISK),
+        check_disk("disk: cache", cache_home(), LEAST_FREE),
+        *check_weights(needed_weights),
+    ]
+
+
+def summary() -> dict[str, object]:
+    """What a run's provenance keeps of the machine."""
+    device = find_device()
+    return {
+        "device": device.kind,
+        "why": device.why,
+        "gpus": cuda_devices(),
+        "jittor": metadata.version("jittor"),
+        "numpy": metadata.version("numpy"),
+        "compiler": find_compiler().version,
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": os.environ.get("OMP_NUM_THREADS", ""),
+    }

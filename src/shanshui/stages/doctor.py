@@ -1,0 +1,39 @@
+"""Look at the machine: say what was found, what is missing and what to do; compile Jittor on request.
+
+Exit code 0: usable. 1: something a run cannot do without is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from shanshui.errors import ShanshuiError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Paths and switches."""
+    parser.add_argument("--compile", action="store_true", help="compile Jittor and its kernels, once per machine")
+    parser.add_argument("--config", nargs="+", metavar="YAML", help="also ask for the weight files this run needs")
+    parser.add_argument("--out", metavar="JSON", help="write what was found here")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the diagnosis; raise ShanshuiError where there are gaps."""
+    from shanshui import provenance
+    from shanshui.diagnosis import examine, summary
+    from shanshui.files import write_json
+    from shanshui.settings import load_config, needed_weights
+    from shanshui.warmup import ensure_compiled
+
+    needed = needed_weights(load_config(args.config)) if args.config else []
+    findings = examine(needed)
+    if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled():
+        findings = examine(needed)
+    print("\n".join(finding.line() for finding in findings), flush=True)
+    gaps = [finding.name for finding in findings if finding.state == "gap"]
+    if gaps:
+        raise ShanshuiError(f"not usable: {', '.join(gaps)}", do="see the lines that begin with `gap`")
+    print("usable", file=sys.stderr)
+    if args.out:
+        write_json(args.out, provenance.stamp(**summary()))

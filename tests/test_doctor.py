@@ -1,0 +1,144 @@
+"""The doctor's findings, its exit codes, and the warm-up it starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from shanshui import diagnosis, warmup
+from shanshui.device import Device
+from shanshui.diagnosis import GIB, Finding, asked, check_disk, check_weights
+from shanshui.errors import ShanshuiError
+from shanshui.files import write_json
+from shanshui.runtime import cache_home, load_jittor
+
+SOURCE = Path(__file__).resolve().parent.parent / "src"
+
+
+def doctor(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "SHANSHUI_CACHE": str(cache_home()), **variables}
+    return subprocess.run(
+        [sys.executable, "-m", "shanshui", "doctor", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def test_usable_machine(tmp_path: Path) -> None:
+    load_jittor()  # compiled from here on
+    done = doctor(tmp_path, "--out", "doctor.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == "usable\n"
+    for name in (
+        "Python",
+        "compiler",
+        "headers",
+        "oneDNN",
+        "Jittor",
+        "device",
+        "CPU",
+        "memory",
+        "disk: cache",
+    ):
+        assert any(line[5:].startswith(name) for line in done.stdout.splitlines()), name
+    found = json.loads((tmp_path / "doctor.json").read_text())
+    assert found["device"] in ("cpu", "cuda")
+    assert (found["jittor"], found["compiler"] > "") == ("1.3.11.0", True)
+
+
+def test_gaps_make_the_exit_code_and_say_what_to_do(tmp_path: Path) -> None:
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    done = doctor(tmp_path, "--compile", "--out", "doctor.json", PATH=str(empty))
+    assert done.returncode == 1
+    assert "gap  compiler      no C++ compiler" in done.stdout
+    assert "to do: apt-get install g++" in done.stdout
+    assert "not usable: compiler" in done.stderr
+    assert not (tmp_path / "doctor.json").exists()
+
+
+def test_weights_a_configuration_needs_are_gaps(tmp_path: Path) -> None:
+    write_json(tmp_path / "fid.yaml", {"pretrain": {"perceptual": {"net": "none"}}})
+    done = doctor(tmp_path, "--config", "fid.yaml")
+    assert done.returncode == 1
+    assert "not usable: fid_inception, inception_v3" in done.stderr
+    assert "python -m shanshui weights fid_inception" in done.stdout
+
+
+def test_weights_are_notes_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert {finding.state for finding in check_weights([])} == {"note"}
+
+
+def test_errors_become_gaps_with_their_cure() -> None:
+    def fails() -> str:
+        raise ShanshuiError("nothing there", "something", "get it")
+
+    assert asked("thing", fails) == Finding("thing", "gap", "nothing there", "get it")
+    assert asked("thing", lambda: "here") == Finding("thing", "ok", "here")
+    assert asked("thing", fails).line() == "gap  thing         nothing there\n                   to do: get it"
+
+
+def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_disk("disk", tmp_path / "not" / "yet", 1).state == "ok"
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(9 * GIB, 8 * GIB, GIB))
+    found = check_disk("disk", tmp_path, 2 * GIB)
+    assert (found.state, found.text) == ("gap", f"1.0 GiB free at {tmp_path}")
+    (tmp_path / "file").touch()
+    assert check_disk("disk", tmp_path / "file" / "below", 1).text.endswith("cannot be written to")
+
+
+def test_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "available_memory", lambda: GIB)
+    assert diagnosis.check_memory().state == "note"
+    monkeypatch.undo()
+    assert 0 < diagnosis.available_memory() < 2**50
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "find_device", lambda: Device("cpu", "CPU: no CUDA device"))
+    assert diagnosis.check_device().state == "note"
+    monkeypatch.setattr(diagnosis, "find_device", lambda: Device("cuda", "CUDA: 1 device(s)", "/usr/bin/nvcc"))
+    monkeypatch.setattr(diagnosis, "cuda_devices", lambda: [{"name": "Card", "memory_mib": 8000}])
+    monkeypatch.setattr(diagnosis, "driver_version", lambda: "12.2")
+    assert diagnosis.check_device().text == "CUDA: 1 device(s); driver for CUDA 12.2; Card (8000 MiB)"
+
+
+# --- warm-up ------------------------------------------------------------------------------------------
+
+
+def test_every_step_runs_once_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    done: list[str] = []
+    warmup.compile_kernels([("one", lambda: done.append("one")), ("two", lambda: done.append("two"))])
+    assert done == ["one", "two"]
+    said = capfd.readouterr().err
+    assert "compiling kernels, 1 of 2: one ..." in said
+    assert "compiling kernels, 2 of 2: two ..." in said
+
+
+def test_warm_up_is_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_jittor()
+    done: list[str] = []
+    monkeypatch.setenv("SHANSHUI_CACHE", str(tmp_path))
+    monkeypatch.setattr(warmup, "steps", lambda: [("one", lambda: done.append("one"))])
+    assert [warmup.ensure_compiled(), warmup.ensure_compiled()] == [True, False]
+    assert done == ["one"]
+
+
+def test_other_compiler_asks_for_another_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = warmup.kernel_stamp()
+    assert warmup.kernel_stamp() == before
+    monkeypatch.setattr(warmup, "environment_key", lambda: "another")
+    assert warmup.kernel_stamp() != before
+
+
+def test_steps_run_on_this_machine() -> None:
+    for _, step in warmup.steps()[:1]:
+        step()

@@ -1,0 +1,329 @@
+"""The configuration: one class per section of `config.yaml`, every option with its meaning and range.
+
+Imports pydantic only, so that Snakemake and the documentation read it in milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+CLASSES = (
+    "mountain", "sky", "water", "sea", "rock", "tree", "earth", "hill", "river", "sand", "land", "building",
+    "grass", "plant", "person", "boat", "waterfall", "wall", "pier", "path", "lake", "bridge", "field", "road",
+    "railing", "fence", "ship", "house", "other",
+)  # fmt: skip
+
+Metric = Literal["fid", "kid", "dct_frechet", "swd", "sharpness"]
+NEEDS_INCEPTION: frozenset[str] = frozenset({"fid", "kid"})
+Positive = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+def _choices(annotation: object) -> list[object]:
+    """All literal values an option may have."""
+    return [choice for part in get_args(annotation) for choice in (get_args(part) or [part])]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown names are refused, values cannot change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def words_of_yaml(cls, value: object) -> object:
+        """YAML 1.1 reads the bare words `on` and `off` as true and false, as names and as values."""
+        if not isinstance(value, dict):
+            return value
+        named = {"on" if key is True else key: item for key, item in value.items()}
+        words = {name for name, field in cls.model_fields.items() if {"on", "off"} & set(_choices(field.annotation))}
+        return {
+            k: {True: "on", False: "off"}.get(v, v) if k in words and isinstance(v, bool) else v
+            for k, v in named.items()
+        }
+
+
+class Data(Section):
+    """Where the pairs lie and what the numbers in the label maps mean."""
+
+    train_images: str = Field("data/train/imgs", description="folder of training photographs")
+    train_labels: str = Field("data/train/labels", description="folder of their label maps, same file stems")
+    test_labels: str = Field("data/test/labels", description="folder of label maps to be turned into photographs")
+    exclude: str | None = Field(None, description="text file, one file stem per line: pairs left out of training")
+    classes: list[str] = Field(list(CLASSES), min_length=2, max_length=255, description="class names in id order")
+    label_offset: int = Field(0, description="added to every label pixel first (-1 where files count from 1)")
+    ignore_label: int | None = Field(None, ge=0, description="label pixel value (as in the file) that means no class")
+    width: Positive = Field(512, description="width of the generated photographs, pixels")
+    height: Positive = Field(384, description="height of the generated photographs, pixels")
+    load_width: Positive = Field(572, description="training photographs are resized to this width, then cropped")
+    flip: bool = Field(True, description="mirror half of the training pairs")
+    holdout: int = Field(500, ge=0, description="training pairs kept back to choose checkpoints and seeds on")
+
+    @field_validator("classes")
+    @classmethod
+    def names_are_distinct(cls, names: list[str]) -> list[str]:
+        """Two classes of one name cannot be told apart in tables."""
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"class name used twice: {', '.join(twice)}; give every class its own name")
+        return names
+
+    @property
+    def load_height(self) -> int:
+        """Height to which training photographs are resized (the winner's integer rule: 429 for 572)."""
+        return self.load_width * self.height // self.width
+
+
+class Model(Section):
+    """Widths and depths of generator, mask encoder and discriminators."""
+
+    base_channels: int = Field(64, ge=2, multiple_of=2, description="width of G's and E's first layers (ngf)")
+    halvings: Literal[5, 6] = Field(
+        6, description="times E halves the label map; sides must be multiples of 2^halvings"
+    )
+    spade_hidden: Positive = Field(128, description="hidden channels inside every SPADE layer")
+    discriminators: int = Field(4, ge=2, le=5, description="number of discriminators = number of training resolutions")
+    discriminator_channels: Positive = Field(64, description="width of the shallowest discriminator (ndf)")
+
+
+PARITY = {
+    # switch: (as the winner ran, as intended)
+    "spectral_norm": ("off", "on"),
+    "crop": ("top", "full"),
+    "grow_copy": ("every_forward", "once"),
+    "full_order": ("reversed", "kept"),
+    "loss_resize": ("bilinear", "area"),
+    "pool_padding": ("counted", "excluded"),
+    "seg_noise_init": ("xavier", "zero"),
+    "inception_norm": ("batch", "running"),
+    "perceptual_input": ("raw", "imagenet"),
+    "rounding": ("truncate", "round"),
+}
+
+
+class Parity(Section):
+    """Behaviour where the winner's code did something else than it meant to; unset switches follow `preset`."""
+
+    preset: Literal["winner", "intended"] = Field("intended", description="as the winner ran, or as it was meant")
+    spectral_norm: Literal["off", "on"] | None = Field(None, description="spectral normalisation of G, E and D")
+    crop: Literal["top", "full"] | None = Field(None, description="rows the training crop may start from")
+    grow_copy: Literal["every_forward", "once"] | None = Field(
+        None, description="copying D into its successor at a fade"
+    )
+    full_order: Literal["reversed", "kept"] | None = Field(
+        None, description="which D sees which size once all are grown"
+    )
+    loss_resize: Literal["bilinear", "area"] | None = Field(None, description="reducing photographs in pretraining")
+    pool_padding: Literal["counted", "excluded"] | None = Field(None, description="padding in D's average pooling")
+    seg_noise_init: Literal["xavier", "zero"] | None = Field(None, description="start of the noise convolutions")
+    inception_norm: Literal["batch", "running"] | None = Field(None, description="statistics in the Inception loss")
+    perceptual_input: Literal["raw", "imagenet"] | None = Field(None, description="scaling before perceptual nets")
+    rounding: Literal["truncate", "round"] | None = Field(None, description="from [-1, 1] to 8 bits")
+
+    def resolved(self) -> dict[str, str]:
+        """Every switch with its value in force."""
+        column = 0 if self.preset == "winner" else 1
+        return {name: getattr(self, name) or values[column] for name, values in PARITY.items()}
+
+
+class Perceptual(Section):
+    """A perceptual loss on features of an ImageNet network."""
+
+    net: Literal["vgg19", "inception_v3", "none"] = Field("none", description="network; its weights file must be there")
+    weight: Weight = Field(10.0, description="weight of the term")
+
+
+class Training(Section):
+    """What pretraining and fine-tuning have in common."""
+
+    epochs: Positive = Field(description="epochs of this phase")
+    batch: Positive = Field(description="pairs per step")
+    lr_g: float = Field(1e-4, gt=0, description="learning rate of G and E")
+    lr_d: float = Field(4e-4, gt=0, description="learning rate of the discriminators")
+    beta1: float = Field(0.0, ge=0, lt=1, description="Adam's first decay rate")
+    beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second decay rate")
+    lr_decay_epochs: int = Field(0, ge=0, description="fall linearly to zero over this many last epochs")
+    feature_matching: Weight = Field(10.0, description="weight of the feature matching loss")
+    reconstruction: Weight = Field(0.0, description="weight of a plain L1 loss, for runs without perceptual weights")
+    perceptual: Perceptual = Field(Perceptual(), description="perceptual loss")
+    snapshot_minutes: int = Field(10, ge=0, description="least time between two saved resume states")
+
+    @model_validator(mode="after")
+    def decay_fits(self) -> Training:
+        """The rate cannot fall for longer than the phase lasts."""
+        if self.lr_decay_epochs > self.epochs:
+            raise ValueError(f"lr_decay_epochs {self.lr_decay_epochs} is more than epochs {self.epochs}")
+        return self
+
+
+class Pretrain(Training):
+    """Progressive-size pretraining: one job per resolution, each faded in."""
+
+    epochs: Positive = Field(180, description="epochs over all resolutions; a multiple of discriminators - 1")
+    batch: Positive = Field(10, description="pairs per step")
+    perceptual: Perceptual = Field(Perceptual(net="vgg19"), description="perceptual loss")
+
+
+class Finetune(Training):
+    """Augmented fine-tuning at full size."""
+
+    epochs: Positive = Field(130, description="epochs after pretraining")
+    batch: Positive = Field(5, description="pairs per step")
+    perceptual: Perceptual = Field(Perceptual(net="inception_v3"), description="perceptual loss")
+    augment: list[Literal["color", "crop", "translation"]] = Field(
+        ["color", "crop", "translation"], description="DiffAugment operations, in this order"
+    )
+    seg_noise: bool = Field(True, description="noise whose strength depends on the class, in every SPADE layer")
+
+
+class Generate(Section):
+    """How pictures are written, for scoring and for the submission alike."""
+
+    batch: Positive = Field(20, description="label maps per forward pass; does not change the pictures")
+    format: Literal["jpg", "png"] = Field("jpg", description="file type of the pictures")
+    quality: int = Field(95, ge=1, le=100, description="JPEG quality")
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = Field("4:4:4", description="JPEG colour subsampling")
+
+
+class Score(Section):
+    """Which checkpoints are scored, and by what."""
+
+    first: Positive = Field(271, description="first epoch that leaves a checkpoint to be scored")
+    last: Positive = Field(310, description="last one")
+    every: Positive = Field(1, description="epochs from one scored checkpoint to the next")
+    metrics: list[Metric] = Field(["fid", "kid", "sharpness"], min_length=1, description="columns of the table")
+    rank_by: Metric = Field("fid", description="the metric that chooses")
+    seed: int = Field(0, ge=0, description="noise seed while checkpoints and averages are compared")
+
+    def epochs(self) -> list[int]:
+        """The scored epochs, ascending."""
+        return list(range(self.first, self.last + 1, self.every))
+
+
+class Select(Section):
+    """Choosing."""
+
+    on: Literal["holdout", "test"] = Field("holdout", description="label maps whose pictures decide")
+    top: int = Field(3, ge=1, le=6, description="best checkpoints of which every subset is averaged")
+
+
+class Infer(Section):
+    """Inference with several noise seeds."""
+
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([*range(19), 2433], min_length=1, description="noise seeds tried")
+
+    @field_validator("seeds")
+    @classmethod
+    def seeds_are_distinct(cls, seeds: list[int]) -> list[int]:
+        """A seed gives the same pictures every time."""
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("a seed is listed twice; every seed is tried once")
+        return seeds
+
+
+class Fuse(Section):
+    """Label maps of nearly one class filled from a training photograph of that class."""
+
+    enabled: bool = Field(True, description="off: the submission is purely generated")
+    share: float = Field(0.98, gt=0.5, lt=1, description="share of pixels the class must exceed")
+
+
+class Report(Section):
+    """The HTML report."""
+
+    samples: int = Field(6, ge=1, le=40, description="label maps shown in strips and sample grids")
+
+
+class Landscapes(Section):
+    """The embedded dataset, drawn before everything else; leave the section out to use your own pairs."""
+
+    train: Positive = Field(description="pairs to draw for training")
+    test: Positive = Field(description="label maps to draw for testing")
+    width: Positive = Field(description="width of the drawings, pixels")
+    height: Positive = Field(description="height of the drawings, pixels")
+    pure: float = Field(0.03, ge=0, le=1, description="share of label maps of a single class")
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    run: str = Field("leaderboard", pattern=r"^[\w.-]+$", description="name of the run: its folder under results/")
+    seed: int = Field(2022, ge=0, description="the seed everything random is derived from")
+    landscapes: Landscapes | None = Field(None, description="draw the embedded dataset; null: your own pairs")
+    data: Data = Data()
+    model: Model = Model()
+    parity: Parity = Parity()
+    pretrain: Pretrain = Pretrain()
+    finetune: Finetune = Finetune()
+    generate: Generate = Generate()
+    score: Score = Score()
+    select: Select = Select()
+    infer: Infer = Infer()
+    fuse: Fuse = Fuse()
+    report: Report = Report()
+
+    @field_validator("parity", mode="before")
+    @classmethod
+    def preset_alone(cls, value: object) -> object:
+        """`parity: winner` is short for `parity: {preset: winner}`."""
+        return {"preset": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def sizes_fit(self) -> Config:
+        """Sides against halvings, crop and discriminators."""
+        data, model = self.data, self.model
+        step = 2**model.halvings
+        for name, side in (("data.width", data.width), ("data.height", data.height)):
+            if side % step:
+                below, above = side // step * step, (side // step + 1) * step
+                raise ValueError(
+                    f"{name} {side} is not a multiple of {step} (model.halvings {model.halvings} halves it "
+                    f"{model.halvings} times): use {below or above} or {above}"
+                )
+        if data.load_width < data.width or data.load_height < data.height:
+            raise ValueError(
+                f"data.load_width {data.load_width} gives {data.load_width}x{data.load_height}, smaller than the crop "
+                f"{data.width}x{data.height}: use {data.width} or more"
+            )
+        if model.discriminator_channels % 2 ** (model.discriminators - 1):
+            raise ValueError(
+                f"model.discriminator_channels {model.discriminator_channels} is halved {model.discriminators - 1} "
+                f"times: use a multiple of {2 ** (model.discriminators - 1)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def schedule_fits(self) -> Config:
+        """Epochs against stages, and the scored range against both phases."""
+        stages = self.model.discriminators - 1
+        epochs = self.pretrain.epochs
+        if epochs % stages or epochs < 2 * stages:
+            raise ValueError(
+                f"pretrain.epochs {epochs} cannot be shared among model.discriminators - 1 = {stages} stages "
+                f"of at least 2 epochs: use a multiple of {stages}, e.g. {max(2, round(epochs / stages)) * stages}"
+            )
+        last = epochs + self.finetune.epochs
+        score = self.score
+        if not epochs < score.first <= score.last <= last:
+            raise ValueError(
+                f"score.first {score.first} to score.last {score.last} must lie in the epochs of fine-tuning, "
+                f"{epochs + 1} to {last} (pretrain.epochs {epochs} + finetune.epochs {self.finetune.epochs})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def choices_fit(self) -> Config:
+        """Ranking and hold-out."""
+        if self.score.rank_by not in self.score.metrics:
+            raise ValueError(f"score.rank_by {self.score.rank_by} is not among score.metrics {self.score.metrics}")
+        if self.score.rank_by == "sharpness":
+            raise ValueError("score.rank_by sharpness: sharpness has no better or worse end, rank by another metric")
+        if self.select.on == "holdout" and self.data.holdout < 2:
+            raise ValueError("select.on holdout needs data.holdout of 2 pairs or more; or use `select: {on: test}`")
+        if self.select.top > len(self.score.epochs()):
+            raise ValueError(
+                f"select.top {self.select.top} is more than the {len(self.score.epochs())} scored checkpoints"
+            )
+        return self

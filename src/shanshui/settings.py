@@ -1,0 +1,164 @@
+"""Reading the configuration, saying what is wrong with it, and cutting it into what each stage may see."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from shanshui.config import NEEDS_INCEPTION, Config
+from shanshui.errors import UsageError
+from shanshui.files import read_json
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`: mappings are merged, everything else (lists too) is replaced, as Snakemake does."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def _section_at(location: Sequence[int | str]) -> type[BaseModel] | None:
+    """The class whose options live at `location`, to look up what a misspelt name may have meant."""
+    section: type[BaseModel] = Config
+    for name in location:
+        field = section.model_fields.get(str(name))
+        if field is None:
+            return None
+        kinds = [field.annotation, *get_args(field.annotation)]
+        section = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), section)
+    return section
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    location = [part for part in error["loc"] if part != "function-after"]
+    place = ".".join(str(part) for part in location)
+    if error["type"] == "extra_forbidden":
+        section = _section_at(location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), list(section.model_fields) if section else [], 1)
+        hint = f"; did you mean `{close[0]}`?" if close else ""
+        return f"{place}: there is no such option{hint}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    given = "" if error["type"] == "value_error" else f", found {error['input']!r}"
+    return f"{place}: {message}{given}" if place else message
+
+
+def validate(raw: Mapping[str, Any], source: str = "the configuration") -> Config:
+    """Turn raw YAML values into a `Config`; UsageError lists every mistake by option name."""
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        mistakes = [_explain(dict(item)) for item in error.errors(include_url=False)]
+        raise UsageError(
+            f"{source} has {len(mistakes)} mistake(s):\n" + "\n".join(f"  {m}" for m in mistakes)
+        ) from None
+
+
+def load_config(paths: Sequence[str | Path]) -> Config:
+    """Read YAML files, later ones laid over earlier ones."""
+    import yaml
+
+    raw: dict[str, Any] = {}
+    for path in paths:
+        try:
+            part = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            raise UsageError(f"{path} does not exist", "a YAML file like config.yaml") from None
+        except yaml.YAMLError as error:
+            raise UsageError(f"{path} is not valid YAML: {error}") from None
+        raw = merge(raw, part)
+    return validate(raw, " + ".join(map(str, paths)))
+
+
+_LABELS = {"classes", "label_offset", "ignore_label"}  # what the numbers in a label map mean
+_SIZE = {"width", "height"}
+
+
+def _training(config: Config, phase: str) -> dict[str, Any]:
+    """Numbers of one training phase; the epoch range of fine-tuning is a file name, not a setting."""
+    section = config.pretrain if phase == "pretrain" else config.finetune
+    numbers = section.model_dump(exclude={"snapshot_minutes"})
+    if phase == "finetune" and not section.lr_decay_epochs:
+        del numbers["epochs"]  # more epochs must not retrain the first ones
+    data = config.data.model_dump(
+        include={"classes", "width", "height", "load_width", "flip", "label_offset", "ignore_label"}
+    )
+    parity = {k: v for k, v in config.parity.resolved().items() if k != "rounding"}
+    return {
+        "seed": config.seed, "data": data, "model": config.model.model_dump(), "parity": parity,
+        "preset": config.parity.preset, "pretrain_epochs": config.pretrain.epochs, phase: numbers,
+    }  # fmt: skip
+
+
+def _metrics(config: Config) -> dict[str, Any]:
+    size = [config.data.width, config.data.height]
+    labels = config.data.model_dump(include=_LABELS)
+    return {"metrics": config.score.metrics, "size": size, "seed": config.seed, **labels}
+
+
+def _choice(config: Config) -> dict[str, Any]:
+    return {"rank_by": config.score.rank_by, "on": config.select.on}
+
+
+def _shown(config: Config) -> dict[str, Any]:
+    """The configuration as the report shows it, without what changes no result."""
+    shown = config.model_dump(mode="json")
+    for section, option in (
+        ("pretrain", "snapshot_minutes"),
+        ("finetune", "snapshot_minutes"),
+        ("generate", "batch"),
+    ):
+        del shown[section][option]
+    return shown
+
+
+STAGES: dict[str, Callable[[Config], dict[str, Any]]] = {
+    "landscapes": lambda c: {"seed": c.seed, **(c.landscapes.model_dump() if c.landscapes else {})},
+    "validate": lambda c: {
+        "seed": c.seed,
+        "batch": max(c.pretrain.batch, c.finetune.batch),
+        **c.data.model_dump(include=_LABELS | _SIZE | {"load_width", "holdout"}),
+    },
+    "prepare": lambda c: c.data.model_dump(include=_LABELS | _SIZE | {"load_width"}),
+    "reference": _metrics,
+    "pretrain": lambda c: _training(c, "pretrain"),
+    "finetune": lambda c: _training(c, "finetune"),
+    "generate": lambda c: {**c.generate.model_dump(exclude={"batch"}), "rounding": c.parity.resolved()["rounding"]},
+    "score": _metrics,
+    "select": _choice,
+    "table": _choice,
+    "fuse": lambda c: {
+        **c.fuse.model_dump(),
+        **c.generate.model_dump(include={"quality", "subsampling"}),
+        **c.data.model_dump(include=_LABELS | _SIZE),
+    },
+    "package": lambda c: {
+        **c.generate.model_dump(exclude={"batch"}),
+        **c.data.model_dump(include=_LABELS | _SIZE),
+    },
+    "report": lambda c: {**c.report.model_dump(), **_choice(c), "run": c.run, "config": _shown(c)},
+}
+
+
+def stage_settings(config: Config, stage: str) -> dict[str, Any]:
+    """The numbers `stage` depends on, and no others: what is equal here need not run again."""
+    return STAGES[stage](config)
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Read a stage's settings file."""
+    settings = read_json(path)
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path} is not a settings file", "a JSON object as written under results/<run>/settings/")
+    return settings
+
+
+def needed_weights(config: Config) -> list[str]:
+    """Names of the foreign weight files (see `shanshui.weights.catalogue`) this configuration cannot do without."""
+    nets = {config.pretrain.perceptual.net, config.finetune.perceptual.net} - {"none"}
+    return sorted(nets | ({"fid_inception"} if NEEDS_INCEPTION & set(config.score.metrics) else set()))

@@ -1,0 +1,119 @@
+"""The configuration: recipes are valid, mistakes are named in the user's words, documents are in step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shanshui.config import CLASSES, PARITY, Config, Parity
+from shanshui.errors import UsageError
+from shanshui.settings import STAGES, load_config, merge, needed_weights, stage_settings, validate
+
+
+def mistakes(**sections: Any) -> str:
+    with pytest.raises(UsageError) as caught:
+        validate(sections)
+    return str(caught.value)
+
+
+def test_leaderboard_recipe_spells_out_every_default(root: Path) -> None:
+    written = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    config = load_config([root / "config.yaml"])
+    assert config == Config()
+    assert set(written) == set(Config.model_fields), "config.yaml shows every section"
+    assert config.data.classes == list(CLASSES)
+    assert (len(CLASSES), config.data.load_height) == (29, 429)
+    assert (config.pretrain.epochs, config.finetune.epochs) == (180, 130)
+
+
+@pytest.mark.parametrize("recipe", ["demo", "camvid"])
+def test_small_recipes_are_valid_and_need_no_download(root: Path, recipe: str) -> None:
+    config = load_config([root / "config.yaml", root / "config" / f"{recipe}.yaml"])
+    assert config.run == recipe
+    assert needed_weights(config) == []
+
+
+def test_typo_is_named_with_a_suggestion() -> None:
+    text = mistakes(pretrain={"epochz": 3})
+    assert "pretrain.epochz" in text
+    assert "did you mean `epochs`" in text
+    assert "did you mean `finetune`" in mistakes(finetun={})
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"data": {"width": 500}}, "data.width 500 is not a multiple of 64"),
+        ({"pretrain": {"epochs": 100}}, "pretrain.epochs 100 cannot be shared among"),
+        ({"score": {"first": 180}}, "must lie in the epochs of fine-tuning, 181 to 310"),
+        ({"score": {"rank_by": "swd"}}, "score.rank_by swd is not among score.metrics"),
+        ({"data": {"load_width": 400}}, "smaller than the crop"),
+        ({"model": {"discriminator_channels": 4}}, "use a multiple of 8"),
+        ({"infer": {"seeds": [1, 1]}}, "a seed is listed twice"),
+        ({"pretrain": {"lr_g": "quick"}}, "pretrain.lr_g"),
+        ({"data": {"classes": ["sky", "sky"]}}, "class name used twice: sky"),
+        ({"data": {"holdout": 0}}, "select.on holdout needs data.holdout"),
+        ({"select": {"top": 6}, "score": {"first": 308}}, "select.top 6 is more than the 3 scored"),
+        ({"finetune": {"epochs": 2, "lr_decay_epochs": 3}}, "lr_decay_epochs 3 is more than epochs 2"),
+    ],
+)
+def test_errors_speak_the_users_words(sections: dict[str, Any], words: str) -> None:
+    assert words in mistakes(**sections)
+
+
+def test_every_mistake_is_listed_at_once() -> None:
+    text = mistakes(run="a b", pretrain={"batch": 0}, model={"halvings": 7})
+    assert "3 mistake(s)" in text
+
+
+def test_yaml_words_and_numbers_read_as_meant(tmp_path: Path) -> None:
+    """`on:` is true in YAML 1.1, and 1e-4 is text."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("select: {on: test}\nparity: {preset: winner, spectral_norm: on}\nfinetune: {lr_g: 1e-4}\n")
+    config = load_config([path])
+    assert config.select.on == "test"
+    assert config.parity.resolved()["spectral_norm"] == "on"
+    assert config.finetune.lr_g == 1e-4
+
+
+def test_parity_presets_differ_in_every_switch() -> None:
+    winner, intended = Parity(preset="winner").resolved(), Parity().resolved()
+    assert all(winner[name] != intended[name] for name in PARITY)
+    assert validate({"parity": "winner"}).parity.resolved() == winner
+
+
+def test_merge_is_snakemakes() -> None:
+    assert merge({"a": {"x": 1, "y": [1, 2]}}, {"a": {"y": [3]}}) == {"a": {"x": 1, "y": [3]}}
+
+
+def test_stages_see_only_what_they_depend_on() -> None:
+    """The table of docs/reruns: changing an option changes the settings of these stages and no others."""
+
+    def changed(**sections: Any) -> set[str]:
+        before, after = Config(), validate(sections)
+        return {stage for stage in STAGES if stage_settings(before, stage) != stage_settings(after, stage)}
+
+    report = {"report"}  # shows the configuration
+
+    assert changed(infer={"seeds": [1]}) == report
+    assert changed(select={"top": 2}) == report
+    assert changed(score={"last": 300}) == report
+    assert changed(finetune={"epochs": 140}) == report
+    assert changed(pretrain={"snapshot_minutes": 3}) == set()
+    assert changed(generate={"batch": 1}) == set()
+    assert changed(finetune={"lr_g": 2e-4}) == {"finetune"} | report
+    assert changed(pretrain={"lr_g": 2e-4}) == {"pretrain"} | report
+    assert changed(score={"metrics": ["fid"]}) == {"reference", "score"} | report
+    assert changed(select={"on": "test"}) == {"select", "table", "report"}
+    assert changed(generate={"quality": 90}) == {"generate", "fuse", "package"} | report
+    assert changed(data={"holdout": 100}) == {"validate"} | report
+    assert changed(fuse={"share": 0.9}) == {"fuse"} | report
+
+
+def test_order_of_keys_does_not_matter() -> None:
+    a = validate({"pretrain": {"batch": 4, "lr_g": 1e-3}})
+    b = validate({"pretrain": {"lr_g": 1e-3, "batch": 4}})
+    assert stage_settings(a, "pretrain") == stage_settings(b, "pretrain")

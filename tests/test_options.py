@@ -1,0 +1,26 @@
+"""Documents made from the configuration's classes are in step with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shanshui import options
+from shanshui.files import read_json
+
+FIX = "run `python -m shanshui options`"
+
+
+def test_schema_is_in_step(root: Path) -> None:
+    assert read_json(root / "workflow" / "schemas" / "config.schema.json") == options.schema(), FIX
+
+
+def test_table_in_the_readme_is_in_step(root: Path) -> None:
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert options.BEGIN in text, "README.md has lost the marker of the option table"
+    assert options.place(text) == text, FIX
+
+
+def test_every_option_is_described() -> None:
+    rows = options.table().splitlines()[3:-2]
+    assert len(rows) > 60
+    assert not [row for row in rows if "| None" in row]

@@ -1,0 +1,1 @@
+"""Training pairs and label maps: found, checked, counted, prepared and handed out in batches."""

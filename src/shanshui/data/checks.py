@@ -1,0 +1,163 @@
+"""Checks of files and pairs: readable, fitting each other and the configured size, ids that are classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from shanshui.data.findings import Finding, error, number, warning
+from shanshui.data.labels import outside
+from shanshui.data.scan import LabelFacts, PhotoFacts
+
+ASPECT_TOLERANCE = 0.02
+PAIR_ASPECT_TOLERANCE = 0.01
+VALUES_SHOWN = 5
+LOSSY_SUFFIXES = (".jpg", ".jpeg")
+
+Facts = PhotoFacts | LabelFacts
+Size = tuple[int, int]
+
+
+def _times(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _aspect_error(size: Size, of: Size) -> float:
+    return abs(size[0] * of[1] / (size[1] * of[0]) - 1)
+
+
+def readable(facts: Sequence[Facts], thing: str) -> list[Finding]:
+    """Files that are broken or, among label maps, in colour."""
+    again = "replace the files"
+    if thing.startswith("training"):
+        again += ", or put their names on the exclusion list (data.exclude)"
+    one_channel = "one channel whose pixel values are class ids (grey or palette PNG)"
+    found = []
+    for coloured, title, expected, do in (
+        (False, "unreadable", "complete image files", again),
+        (True, "in colour", one_channel, "convert the colours to class ids first"),
+    ):
+        mine = [f for f in facts if f.problem and f.problem.startswith("is a colour image") == coloured]
+        if mine:
+            files = (f"{f.path}: {f.problem}" for f in mine)
+            found.append(error(f"{title}: {number(len(mine), thing)}", expected, do, files))
+    return found
+
+
+def lossless_labels(facts: Iterable[LabelFacts], thing: str) -> list[Finding]:
+    """Label maps in a format that changes pixel values."""
+    lossy = [f.path for f in facts if f.path.suffix.lower() in LOSSY_SUFFIXES]
+    if not lossy:
+        return []
+    what, expected = f"stored as JPEG: {number(len(lossy), thing)}", "PNG; JPEG compression changes class ids"
+    return [error(what, expected, "export the label maps as PNG", lossy)]
+
+
+def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Finding]:
+    """Photograph against its label map: another shape is an error, only another size a warning."""
+    shapes: list[str] = []
+    scales: list[str] = []
+    for photo, label in pairs:
+        if photo.problem or label.problem or photo.size == label.size:
+            continue
+        line = f"{photo.path}: {_times(photo.size)}, {label.path}: {_times(label.size)}"
+        (shapes if _aspect_error(photo.size, label.size) > PAIR_ASPECT_TOLERANCE else scales).append(line)
+    expected = "two files of the same width and height"
+    found = []
+    if shapes:
+        what = f"photograph and label map differ in shape: {number(len(shapes), 'pair')}"
+        do = "cut both to the same frame, or put the names on the exclusion list"
+        found.append(error(what, expected, do, shapes))
+    if scales:
+        what = f"photograph and label map differ in size, not in shape: {number(len(scales), 'pair')}"
+        do = "nothing, if both show the same frame: both are resized to the training size"
+        found.append(warning(what, expected, do, scales))
+    return found
+
+
+def fitting_sizes(facts: Iterable[Facts], thing: str, size: Size, least: Size) -> list[Finding]:
+    """Sizes against the configured output `size` (aspect) and the size pictures are reduced to (`least`)."""
+    good = [f for f in facts if not f.problem]
+    small = [f"{f.path}: {_times(f.size)}" for f in good if f.size[0] < least[0] or f.size[1] < least[1]]
+    askew = [f"{f.path}: {_times(f.size)}" for f in good if _aspect_error(f.size, size) > ASPECT_TOLERANCE]
+    found = []
+    if small:
+        what = f"smaller than {_times(least)}: {number(len(small), thing)}"
+        do = "use larger files or smaller data.width, data.height and data.load_width; else they are enlarged"
+        found.append(warning(what, f"at least {_times(least)} pixels", do, small))
+    if askew:
+        what = f"not of the shape {_times(size)}: {number(len(askew), thing)}"
+        do = "crop the files, or leave it: they are squeezed to the configured shape"
+        expected = f"width / height within {ASPECT_TOLERANCE:.0%} of {size[0] / size[1]:.3f}"
+        found.append(warning(what, expected, do, askew))
+    return found
+
+
+def _id_hint(wrong: set[int], present: set[int], num_classes: int, offset: int, ignore: int | None) -> str:
+    """What most likely happened, told by the `wrong` pixel values and all that are `present`."""
+    if wrong == {num_classes} and offset == 0 and 0 not in present:
+        return "the files seem to count from 1: set data.label_offset to -1"
+    if len(wrong) == 1 and ignore is None:
+        value = min(wrong)
+        return f"if {value} means no class, set data.ignore_label to {value}; else correct the files"
+    return "correct the files, data.classes, data.label_offset or data.ignore_label"
+
+
+def ids_in_range(
+    facts: Iterable[LabelFacts], thing: str, num_classes: int, label_offset: int, ignore_label: int | None
+) -> list[Finding]:
+    """Pixel values that are no class, per file with value and number of pixels."""
+    lines: list[str] = []
+    values: set[int] = set()
+    present: set[int] = set()
+    for label in facts:
+        present |= label.counts.keys()
+        wrong = outside(label.counts, num_classes, label_offset, ignore_label)
+        if wrong:
+            values |= wrong.keys()
+            shown = [f"value {value} ({number(pixels, 'pixel')})" for value, pixels in wrong.items()]
+            more = f" and {len(shown) - VALUES_SHOWN} more values" if len(shown) > VALUES_SHOWN else ""
+            lines.append(f"{label.path}: {', '.join(shown[:VALUES_SHOWN])}{more}")
+    if not lines:
+        return []
+    shifted = f" after adding data.label_offset {label_offset}" if label_offset else ""
+    also = f", or {ignore_label} in the file for no class" if ignore_label is not None else ""
+    what = f"pixel values that are no class: {number(len(lines), thing)}"
+    do = _id_hint(values, present, num_classes, label_offset, ignore_label)
+    return [error(what, f"0 to {num_classes - 1}{shifted}{also}", do, lines)]
+
+
+def coloured_photos(photos: Iterable[PhotoFacts]) -> list[Finding]:
+    """Photographs without any colour teach the generator grey."""
+    grey = [p.path for p in photos if p.grey]
+    if not grey:
+        return []
+    what = f"without colour: {number(len(grey), 'training photograph')}"
+    do = "put their names on the exclusion list"
+    return [warning(what, "colour photographs (the winner left his grey ones out)", do, grey)]
+
+
+def distinct_photos(photos: Iterable[PhotoFacts]) -> list[Finding]:
+    """Photographs with the same pixels under several names."""
+    same: dict[str, list[str]] = {}
+    for photo in photos:
+        if not photo.problem:
+            same.setdefault(photo.content, []).append(str(photo.path))
+    groups = [" = ".join(names) for names in same.values() if len(names) > 1]
+    if not groups:
+        return []
+    what = f"the same photograph under several names: {number(len(groups), 'group')}"
+    do = (
+        "keep one of each, exclude the others; twins count twice and can leak from training into the hold-out"
+    )
+    return [warning(what, "every photograph once", do, groups)]
+
+
+def unseen_tests(train: Iterable[LabelFacts], test: Iterable[LabelFacts]) -> list[Finding]:
+    """Test label maps that training knows; maps of a single class are alike by nature and not meant."""
+    known = {f.content: f.path for f in train if len(f.counts) > 1}
+    seen = [f"{f.path} = {known[f.content]}" for f in test if not f.problem and f.content in known]
+    if not seen:
+        return []
+    what = f"identical to a training label map: {number(len(seen), 'test label map')}"
+    do = "exclude the training pairs, or keep in mind that scores on these pictures flatter"
+    return [warning(what, "test label maps that are not trained on", do, seen)]

@@ -1,0 +1,54 @@
+"""A finding: something in the data that stops the run (error) or that one should know (warning)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from shanshui.errors import ShanshuiError
+
+SHOWN_IN_MESSAGE = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`what` was found, what was `expected`, what to `do`; `files` are names, each perhaps with a detail."""
+
+    level: Literal["error", "warning"]
+    what: str
+    expected: str = ""
+    do: str = ""
+    files: tuple[str, ...] = ()
+
+
+def error(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
+    """A finding that stops the run."""
+    return Finding("error", what, expected, do, tuple(map(str, files)))
+
+
+def warning(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
+    """A finding that one should know."""
+    return Finding("warning", what, expected, do, tuple(map(str, files)))
+
+
+def some(files: Sequence[str], most: int) -> str:
+    """The first `most` files on indented lines, and how many there are beyond."""
+    lines = [f"\n    {file}" for file in files[:most]]
+    more = len(files) - most
+    return "".join(lines) + (f"\n    ... and {more} more" if more > 0 else "")
+
+
+def number(count: int, thing: str) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def as_error(findings: Iterable[Finding], report: object) -> ShanshuiError | None:
+    """One message for all errors among `findings`, naming the first files of each; None if there are none."""
+    errors = [f for f in findings if f.level == "error"]
+    if not errors:
+        return None
+    parts = [str(ShanshuiError(f.what + some(f.files, SHOWN_IN_MESSAGE), f.expected, f.do)) for f in errors]
+    head = "the data cannot be trained on: " + number(len(errors), "error")
+    return ShanshuiError("\n".join([head, *(f"- {part}" for part in parts), f"the whole report: {report}"]))

@@ -1,0 +1,69 @@
+"""What the numbers in a label map mean: class ids 0 .. num_classes - 1, and 255 for "no class"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+
+NO_CLASS = 255
+
+
+def outside(
+    counts: Mapping[int, int], num_classes: int, label_offset: int = 0, ignore_label: int | None = None
+) -> dict[int, int]:
+    """Of `counts` (pixel value in the file -> pixels), those that are neither class id nor `ignore_label`."""
+    return {
+        value: pixels
+        for value, pixels in sorted(counts.items())
+        if value != ignore_label and not 0 <= value + label_offset < num_classes
+    }
+
+
+def value_counts(raw: np.ndarray) -> dict[int, int]:
+    """Pixel value -> number of pixels, for whole numbers of any width."""
+    if raw.dtype == np.uint8:
+        counts = np.bincount(raw.ravel(), minlength=256)
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    values, pixels = np.unique(raw, return_counts=True)
+    return {int(value): int(count) for value, count in zip(values, pixels, strict=True)}
+
+
+def apply_label_rules(
+    raw: np.ndarray,
+    num_classes: int,
+    label_offset: int = 0,
+    ignore_label: int | None = None,
+    source: object = "a label map",
+) -> np.ndarray:
+    """Turn pixel values as in the file, any shape, into uint8 class ids, with 255 where there is no class.
+
+    `ignore_label` is compared first, then `label_offset` is added. ShanshuiError names `source` and every
+    value outside of 0 .. num_classes - 1. `num_classes` is at most 255.
+    """
+    if not 1 <= num_classes <= NO_CLASS:
+        raise ValueError(f"num_classes {num_classes} is not in 1 .. {NO_CLASS}")
+    ids = raw.astype(np.int32) + label_offset
+    nothing = raw == ignore_label if ignore_label is not None else np.zeros(raw.shape, bool)
+    wrong = ((ids < 0) | (ids >= num_classes)) & ~nothing
+    if wrong.any():
+        found = ", ".join(f"{value} ({pixels} pixels)" for value, pixels in value_counts(raw[wrong]).items())
+        raise ShanshuiError(
+            f"{source} holds pixel values that are no class: {found}",
+            f"class ids 0 to {num_classes - 1} after adding data.label_offset ({label_offset}); "
+            f"data.ignore_label is {'null' if ignore_label is None else ignore_label}",
+            "correct the file, data.classes, data.label_offset or data.ignore_label",
+        )
+    ids[nothing] = NO_CLASS
+    return ids.astype(np.uint8)
+
+
+def one_hot(label_map: np.ndarray, num_classes: int) -> np.ndarray:
+    """uint8 class ids (N, H, W) -> float32 (N, num_classes, H, W); all zero where the id is 255."""
+    n, height, width = label_map.shape
+    segmap = np.empty((n, num_classes, height, width), np.float32)
+    ids = np.arange(num_classes, dtype=np.uint8).reshape(1, -1, 1, 1)
+    np.equal(label_map[:, None], ids, out=segmap)
+    return segmap

@@ -1,0 +1,170 @@
+"""Batches of training pairs: shuffled, cropped and mirrored the same way in every process, prepared ahead."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+from shanshui.images import to_float
+
+AHEAD = 3
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class TrainingPairs:
+    """`photos` uint8 (N, H, W, 3) and `label_maps` uint8 (N, H, W) at load size; arrays or memory maps."""
+
+    photos: np.ndarray
+    label_maps: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.photos.shape[:3] != self.label_maps.shape:
+            raise ShanshuiError(
+                f"photographs {self.photos.shape} and label maps {self.label_maps.shape}",
+                "as many label maps as photographs, of the same size",
+                "run `prepare` again",
+            )
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`real` float32 (N, 3, H, W) in [-1, 1]; `label_map` uint8 (N, H, W), 255 = no class; `indices` (N,)."""
+
+    real: np.ndarray
+    label_map: np.ndarray
+    indices: np.ndarray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What chance decides in one epoch: the order of the pairs and, per place in it, crop and flip."""
+
+    order: np.ndarray
+    left: np.ndarray
+    top: np.ndarray
+    mirrored: np.ndarray
+
+
+def read_training_pairs(photos: str | Path, label_maps: str | Path) -> TrainingPairs:
+    """Open what `prepare` wrote, without reading it into memory."""
+    arrays = []
+    for path in (photos, label_maps):
+        try:
+            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (OSError, EOFError, ValueError) as error:
+            raise ShanshuiError(
+                f"{path} cannot be read: {error}", "an array written by `prepare`", "run it again"
+            ) from None
+    return TrainingPairs(*arrays)
+
+
+def steps_per_epoch(n: int, batch: int) -> int:
+    """Full batches in `n` pairs; ShanshuiError if there is not one."""
+    if batch > n:
+        raise ShanshuiError(
+            f"a batch of {batch} is more than the {n} training pairs",
+            "one full batch",
+            "lower batch, or add pairs",
+        )
+    return n // batch
+
+
+def plan_epoch(
+    n: int, seed: int, epoch: int, room: tuple[int, int], crop: Literal["full", "top"], flip: bool
+) -> Plan:
+    """The chances of `epoch`, from (seed, epoch) alone. `room` = (columns, rows) the crop can move by.
+
+    Everything is drawn whether used or not: switching the flip off leaves order and crops as they are.
+    """
+    chance = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch,))))
+    order = chance.permutation(n)
+    left, top = (chance.integers(0, most + 1, n) for most in room)
+    mirrored = chance.random(n) < 0.5
+    return Plan(order, left, top if crop == "full" else np.zeros_like(top), mirrored & flip)
+
+
+def cut(pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int) -> Batch:
+    """The batch of the pairs at `places` of the epoch's order."""
+    indices = plan.order[places.start : places.stop]
+    real = np.empty((len(indices), 3, height, width), np.float32)
+    label_map = np.empty((len(indices), height, width), np.uint8)
+    for row, (place, index) in enumerate(zip(places, indices, strict=True)):
+        left, top = plan.left[place], plan.top[place]
+        window = (index, slice(top, top + height), slice(left, left + width))
+        step = -1 if plan.mirrored[place] else 1
+        real[row] = to_float(pairs.photos[window][:, ::step])
+        label_map[row] = pairs.label_maps[window][:, ::step]
+    return Batch(real, label_map, indices)
+
+
+def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
+    """Yield `items`, computed up to `ahead` in advance by one thread; its errors are raised here.
+
+    The thread ends with the items, with an error, or as soon as the consumer stops.
+    """
+    ready: queue.Queue[tuple[Item | None, Exception | None]] = queue.Queue(ahead)
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            for item in items:
+                ready.put((item, None))
+                if stop.is_set():
+                    return
+            ready.put((None, None))
+        except Exception as error:  # handed over, whatever it is
+            ready.put((None, error))
+
+    thread = threading.Thread(target=work, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is None:
+                return
+            yield item
+    finally:
+        stop.set()
+        while not ready.empty():  # at most one more item is put after the signal: one free place is enough
+            ready.get_nowait()
+        thread.join()
+
+
+def batches(
+    pairs: TrainingPairs,
+    batch: int,
+    seed: int,
+    epoch: int,
+    width: int,
+    height: int,
+    crop: Literal["full", "top"] = "full",
+    flip: bool = True,
+) -> Iterator[Batch]:
+    """One epoch of full batches, cropped to width x height; the rest of the pairs is dropped.
+
+    Order, crops and flips depend on (seed, epoch) only. `crop` "top" starts every crop at the first row, as
+    the winner ran. ShanshuiError at once if there is no full batch or the pairs are smaller than the crop.
+    """
+    steps = steps_per_epoch(len(pairs), batch)
+    rows, columns = pairs.label_maps.shape[1] - height, pairs.label_maps.shape[2] - width
+    if rows < 0 or columns < 0:
+        held = f"{columns + width}x{rows + height}"
+        found = f"the prepared pairs are {held}, the crop is {width}x{height}"
+        raise ShanshuiError(found, do="raise data.load_width and run `prepare` again")
+    plan = plan_epoch(len(pairs), seed, epoch, (columns, rows), crop, flip)
+    starts = range(0, steps * batch, batch)
+    return prefetched(cut(pairs, plan, range(start, start + batch), width, height) for start in starts)

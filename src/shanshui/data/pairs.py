@@ -1,0 +1,124 @@
+"""Finding pairs: files of a folder, matched by stem, less an exclusion list; and their manifests."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shanshui.errors import ShanshuiError
+from shanshui.files import read_csv
+from shanshui.images import IMAGE_SUFFIXES
+
+MANIFEST_COLUMNS = ("name", "image", "label")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One manifest row: `name` is the file stem; a test label map has no image."""
+
+    name: str
+    image: Path | None
+    label: Path
+
+    def row(self) -> dict[str, str]:
+        """The row as written to a manifest."""
+        return {"name": self.name, "image": str(self.image) if self.image else "", "label": str(self.label)}
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Names to be left out: distinct, in the order of the list, and those that stand there more than once."""
+
+    names: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What two folders hold: pairs in natural order, files without partner, files that share a stem."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    lonely_photos: list[Path] = field(default_factory=list)
+    lonely_labels: list[Path] = field(default_factory=list)
+    ambiguous: list[Path] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
+    not_found: list[str] = field(default_factory=list)
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sort key by which runs of digits count as numbers: a2 before a10."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Image files lying directly in `folder` (IMAGE_SUFFIXES, any case, not hidden), natural order."""
+    files = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    return sorted((p for p in files if p.is_file()), key=lambda p: natural_key(p.name))
+
+
+def parse_exclusion(text: str) -> Exclusion:
+    """One stem per line; blank lines and everything from a leading or spaced # on are skipped."""
+    names: dict[str, int] = {}
+    for line in text.splitlines():
+        name = re.sub(r"(^|\s)#.*", "", line).strip()
+        if name:
+            names[name] = names.get(name, 0) + 1
+    return Exclusion(list(names), [name for name, times in names.items() if times > 1])
+
+
+def read_exclusion(path: str | Path | None) -> Exclusion:
+    """Read an exclusion list; without a path nothing is left out. ShanshuiError if the file is not there."""
+    if path is None:
+        return Exclusion()
+    try:
+        return parse_exclusion(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
+    except OSError as error:
+        raise ShanshuiError(
+            f"the exclusion list {path} cannot be read: {error.strerror}",
+            "a text file with one file stem per line",
+            "put it there, or set data.exclude to null",
+        ) from None
+
+
+def ambiguous_files(files: Iterable[Path]) -> list[Path]:
+    """Files that share their stem with another one of the list."""
+    by_stem: dict[str, list[Path]] = {}
+    for path in files:
+        by_stem.setdefault(path.stem, []).append(path)
+    return [path for same in by_stem.values() if len(same) > 1 for path in same]
+
+
+def pair_files(photos: Sequence[Path], labels: Sequence[Path], exclude: Sequence[str] = ()) -> Pairing:
+    """Match photos and label maps by stem. Excluded stems count neither as pairs nor as lonely."""
+    photo_of, label_of = {p.stem: p for p in photos}, {p.stem: p for p in labels}
+    there, out = photo_of.keys() | label_of.keys(), set(exclude)
+    return Pairing(
+        pairs=[Pair(s, photo_of[s], p) for s, p in label_of.items() if s in photo_of and s not in out],
+        lonely_photos=[p for s, p in photo_of.items() if s not in label_of and s not in out],
+        lonely_labels=[p for s, p in label_of.items() if s not in photo_of and s not in out],
+        ambiguous=[*ambiguous_files(photos), *ambiguous_files(labels)],
+        excluded=[s for s in exclude if s in there],
+        not_found=[s for s in exclude if s not in there],
+    )
+
+
+def holdout_names(names: Collection[str], count: int, seed: int) -> set[str]:
+    """The `count` names with the smallest SHA-256 of (seed, name): one pair more moves at most one other."""
+    return set(sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())[:count])
+
+
+def read_manifest(path: str | Path) -> list[Pair]:
+    """Read train.csv, holdout.csv or test.csv; ShanshuiError if it is none or has no rows."""
+    rows = read_csv(path)
+    if not rows or not set(MANIFEST_COLUMNS) <= rows[0].keys():
+        raise ShanshuiError(
+            f"{path} holds no rows with the columns {', '.join(MANIFEST_COLUMNS)}",
+            "a manifest written by `python -m shanshui validate`",
+        )
+    return [
+        Pair(row["name"], Path(row["image"]) if row["image"] else None, Path(row["label"])) for row in rows
+    ]

@@ -1,0 +1,88 @@
+"""What a check needs to know of one file, read with a single decoding."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from shanshui.data.labels import value_counts
+from shanshui.errors import ShanshuiError
+from shanshui.images import read_label_map, read_photo
+
+NOTHING = np.zeros((2, 3))
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """A photograph: (width, height), grey or not, digest of its pixels, per channel sum and sum of squares.
+
+    A file that cannot be read has a `problem` and nothing else.
+    """
+
+    path: Path
+    problem: str = ""
+    size: tuple[int, int] = (0, 0)
+    grey: bool = False
+    content: str = ""
+    sums: np.ndarray = field(default_factory=NOTHING.copy, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """A label map: (width, height), digest of its pixels, pixels per value in the file."""
+
+    path: Path
+    problem: str = ""
+    size: tuple[int, int] = (0, 0)
+    content: str = ""
+    counts: dict[int, int] = field(default_factory=dict, repr=False)
+
+
+def content_digest(pixels: np.ndarray) -> str:
+    """Digest of shape and pixels: equal pictures are found even where file names and compression differ."""
+    total = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    total.update(np.ascontiguousarray(pixels).data)
+    return total.hexdigest()
+
+
+def is_grey(photo: np.ndarray) -> bool:
+    """Whether the three channels of uint8 (H, W, 3) are equal everywhere."""
+    for part in (photo[::16, ::16], photo):  # nearly every colour photograph shows its colours in the sample
+        if (part[..., 0] != part[..., 1]).any() or (part[..., 0] != part[..., 2]).any():
+            return False
+    return True
+
+
+def channel_sums(photo: np.ndarray) -> np.ndarray:
+    """Sum and sum of squares of the values 0 .. 255 per channel of uint8 (H, W, 3), float64 (2, 3), exact."""
+    values = np.arange(256.0)
+    histograms = np.array(Image.fromarray(photo).histogram()).reshape(3, 256)  # Pillow's is the fast one
+    return np.stack([histograms @ values, histograms @ values**2])
+
+
+def _problem(path: Path, error: ShanshuiError) -> str:
+    """The first line of the message, less the file's name."""
+    return str(error).splitlines()[0].removeprefix(f"{path} ")
+
+
+def scan_photo(path: Path) -> PhotoFacts:
+    """Read a photograph; never raises for a broken file."""
+    try:
+        photo = read_photo(path)
+    except ShanshuiError as error:
+        return PhotoFacts(path, _problem(path, error))
+    height, width = photo.shape[:2]
+    return PhotoFacts(path, "", (width, height), is_grey(photo), content_digest(photo), channel_sums(photo))
+
+
+def scan_label(path: Path) -> LabelFacts:
+    """Read a label map; never raises for a broken or coloured file."""
+    try:
+        raw = read_label_map(path)
+    except ShanshuiError as error:
+        return LabelFacts(path, _problem(path, error))
+    return LabelFacts(path, "", (raw.shape[1], raw.shape[0]), content_digest(raw), value_counts(raw))

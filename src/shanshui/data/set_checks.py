@@ -1,0 +1,98 @@
+"""Checks of the set as a whole: folders, partners, exclusion list, numbers, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shanshui.data.findings import Finding, error, number, warning
+from shanshui.data.pairs import Pairing
+from shanshui.data.statistics import ClassStatistics
+from shanshui.images import IMAGE_SUFFIXES
+
+
+def folder_there(folder: Path, files: Sequence[Path] | None, option: str, holds: str) -> list[Finding]:
+    """A folder that is missing (`files` None) or holds no image."""
+    if files:
+        return []
+    state = "does not exist"
+    expected = f"a folder with the {holds}"
+    if files is not None:
+        state = "holds no images (sub-folders are not searched)"
+        expected += f", files ending in {', '.join(IMAGE_SUFFIXES)}"
+    return [
+        error(f"{folder} {state}", expected, f"put the {holds} there, or set data.{option} to where they are")
+    ]
+
+
+def partners(pairing: Pairing) -> list[Finding]:
+    """Photographs and label maps without a partner."""
+    found = []
+    for lonely, thing, other in (
+        (pairing.lonely_photos, "training photograph", "label map"),
+        (pairing.lonely_labels, "training label map", "photograph"),
+    ):
+        if lonely:
+            what = f"without {other} of the same name: {number(len(lonely), thing)}"
+            do = f"add the missing {other}s; until then these files are not used"
+            found.append(warning(what, f"a {other} with the same file stem", do, lonely))
+    return found
+
+
+def unique_names(ambiguous: Sequence[Path]) -> list[Finding]:
+    """Files of one folder that differ in suffix only."""
+    if not ambiguous:
+        return []
+    what = f"names used twice in one folder: {number(len(ambiguous), 'file')}"
+    do = "keep one file per name; photographs and label maps belong in separate folders"
+    return [error(what, "one file per stem", do, ambiguous)]
+
+
+def exclusions_found(pairing: Pairing) -> list[Finding]:
+    """Names on the exclusion list that no file bears; hits are counted in the report."""
+    if not pairing.not_found:
+        return []
+    what = f"on the exclusion list, but not in the data: {number(len(pairing.not_found), 'name')}"
+    do = "write names as file stems, without folder and suffix; otherwise nothing"
+    return [warning(what, "names of training pairs", do, pairing.not_found)]
+
+
+def enough_pairs(pairing: Pairing, holdout: int, batch: int) -> list[Finding]:
+    """Pairs at all, a full batch, and a full batch beside the hold-out."""
+    pairs = len(pairing.pairs)
+    if not pairs:
+        what = f"no training pairs ({number(len(pairing.excluded), 'name')} left out by the exclusion list)"
+        if pairing.lonely_photos and pairing.lonely_labels:
+            what += f": no partner for {pairing.lonely_photos[0].name} and {pairing.lonely_labels[0].name}"
+        do = "give both files of a pair the same stem, such as x.jpg and x.png"
+        return [error(what, "photographs and label maps of the same names", do)]
+    if batch > pairs:
+        what = f"a batch of {batch} is more than {number(pairs, 'training pair')}"
+        return [
+            error(what, "at least one full batch", "add pairs, or lower pretrain.batch and finetune.batch")
+        ]
+    if pairs - holdout < batch:
+        what = (
+            f"data.holdout {holdout} leaves {number(max(pairs - holdout, 0), 'pair')} of {pairs} to train on"
+        )
+        do = f"set data.holdout to {pairs - batch} or less, or add pairs"
+        return [error(what, f"at least one full batch of {batch}", do)]
+    return []
+
+
+def classes_occur(names: Sequence[str], train: ClassStatistics, test: ClassStatistics) -> list[Finding]:
+    """Classes that training never shows, apart whether the test asks for them or not."""
+    absent = [i for i in range(len(names)) if train.images and not train.pixels[i]]
+    asked = [i for i in absent if test.present[i]]
+    unused = [i for i in absent if not test.present[i]]
+    found = []
+    if asked:
+        what = f"classes in test label maps, but never in training: {len(asked)}"
+        do = "add pairs that show them, or make the hold-out smaller; the generator can only guess them"
+        files = (f"{i} {names[i]}: in {number(int(test.present[i]), 'test label map')}" for i in asked)
+        found.append(warning(what, "every class of the test label maps in training", do, files))
+    if unused:
+        what = f"classes that never occur: {len(unused)}"
+        do = "nothing, if data.classes is right for these label maps"
+        found.append(warning(what, "every class in some label map", do, (f"{i} {names[i]}" for i in unused)))
+    return found

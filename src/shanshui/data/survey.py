@@ -1,0 +1,96 @@
+"""Everything `validate` has seen, and all checks run over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shanshui.config import Data
+from shanshui.data import checks, set_checks
+from shanshui.data.findings import Finding
+from shanshui.data.pairs import Exclusion, Pair, Pairing, ambiguous_files, holdout_names
+from shanshui.data.scan import LabelFacts, PhotoFacts
+from shanshui.data.statistics import ClassStatistics, class_counts, class_statistics
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of the data: the option that names it, what it holds, its images (None: no such folder)."""
+
+    path: Path
+    option: str
+    holds: str
+    files: list[Path] | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The data as found. `photos[i]`, `labels[i]` belong to `pairing.pairs[i]`; none if a folder is bare."""
+
+    data: Data
+    batch: int
+    seed: int
+    folders: Sequence[Folder]
+    exclusion: Exclusion
+    pairing: Pairing
+    photos: list[PhotoFacts] = field(default_factory=list)
+    labels: list[LabelFacts] = field(default_factory=list)
+    tests: list[LabelFacts] = field(default_factory=list)
+
+    def complete(self) -> bool:
+        """Whether every folder holds images."""
+        return all(folder.files for folder in self.folders)
+
+    def split(self) -> tuple[list[Pair], list[Pair]]:
+        """Training and hold-out pairs, both in natural order."""
+        kept_back = holdout_names([pair.name for pair in self.pairing.pairs], self.data.holdout, self.seed)
+        train = [pair for pair in self.pairing.pairs if pair.name not in kept_back]
+        return train, [pair for pair in self.pairing.pairs if pair.name in kept_back]
+
+    def trained_photos(self) -> list[PhotoFacts]:
+        """Readable photographs outside of the hold-out."""
+        mine = {pair.image for pair in self.split()[0]}
+        return [photo for photo in self.photos if photo.path in mine and not photo.problem]
+
+    def class_statistics(self) -> tuple[ClassStatistics, ClassStatistics]:
+        """Classes of the label maps trained on (without the hold-out), and of the test label maps."""
+        mine = {pair.label for pair in self.split()[0]}
+        data = self.data
+
+        def summary(facts: list[LabelFacts]) -> ClassStatistics:
+            good = [f for f in facts if not f.problem]
+            counts = [class_counts(f, len(data.classes), data.label_offset, data.ignore_label) for f in good]
+            return class_statistics(counts, len(data.classes))
+
+        return summary([label for label in self.labels if label.path in mine]), summary(self.tests)
+
+
+def examine(survey: Survey) -> list[Finding]:
+    """All findings, errors first."""
+    data, pairs = survey.data, list(zip(survey.photos, survey.labels, strict=True))
+    size, load = (data.width, data.height), (data.load_width, data.load_height)
+    rules = (len(data.classes), data.label_offset, data.ignore_label)
+    photo, label, test = "training photograph", "training label map", "test label map"
+    found = [
+        *(f for s in survey.folders for f in set_checks.folder_there(s.path, s.files, s.option, s.holds)),
+        *set_checks.partners(survey.pairing),
+        *set_checks.unique_names(survey.pairing.ambiguous + ambiguous_files(survey.folders[-1].files or [])),
+        *set_checks.exclusions_found(survey.pairing),
+        *(set_checks.enough_pairs(survey.pairing, data.holdout, survey.batch) if survey.complete() else []),
+        *checks.readable(survey.photos, photo),
+        *checks.readable(survey.labels, label),
+        *checks.readable(survey.tests, test),
+        *checks.lossless_labels(survey.labels, label),
+        *checks.lossless_labels(survey.tests, test),
+        *checks.matching_sizes(pairs),
+        *checks.fitting_sizes(survey.photos, photo, size, load),
+        *checks.fitting_sizes(survey.tests, test, size, size),
+        *checks.ids_in_range(survey.labels, label, *rules),
+        *checks.ids_in_range(survey.tests, test, *rules),
+        *checks.coloured_photos(survey.photos),
+        *checks.distinct_photos(survey.photos),
+        *checks.unseen_tests(survey.labels, survey.tests),
+        *set_checks.classes_occur(data.classes, *survey.class_statistics()),
+    ]
+    return sorted(found, key=lambda finding: finding.level)

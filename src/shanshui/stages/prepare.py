@@ -1,0 +1,76 @@
+"""Resize all training pairs once and keep them as memory maps, so that training never decodes a file."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from shanshui.config import Data
+from shanshui.data.labels import apply_label_rules
+from shanshui.data.pairs import Pair, read_manifest
+from shanshui.data.section import data_section
+from shanshui.data.workers import in_threads
+from shanshui.errors import ShanshuiError
+from shanshui.files import atomic, write_json
+from shanshui.images import read_label_map, read_photo, resize_label_map, resize_photo
+from shanshui.settings import read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Manifest in, three files out."""
+    parser.add_argument("--pairs", type=Path, required=True, metavar="CSV", help="manifest of the training pairs")
+    parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings of this stage (JSON)")
+    parser.add_argument("--photos", type=Path, required=True, metavar="NPY", help="photographs, uint8 (N, H, W, 3)")
+    parser.add_argument(
+        "--label-maps",
+        type=Path,
+        required=True,
+        metavar="NPY",
+        help="class ids, uint8 (N, H, W), 255 = no class",
+    )
+    parser.add_argument("--names", type=Path, required=True, metavar="JSON", help="names of the pairs in this order")
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """ShanshuiError if `folder` cannot take `needed` bytes: a memory map on a full disk kills the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ShanshuiError(
+            f"{folder} has {free / 2**30:.1f} GiB free",
+            f"{needed / 2**30:.1f} GiB for the prepared pairs",
+            "free some space, or lower data.load_width",
+        )
+
+
+def load_pair(pair: Pair, data: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Photograph uint8 (H, W, 3) and class ids uint8 (H, W), both at load size."""
+    if pair.image is None:
+        raise ShanshuiError(f"{pair.name} has no photograph", "a manifest of training pairs, such as train.csv")
+    size = (data.load_width, data.load_height)
+    raw = resize_label_map(read_label_map(pair.label), size)
+    ids = apply_label_rules(raw, len(data.classes), data.label_offset, data.ignore_label, source=pair.label)
+    return resize_photo(read_photo(pair.image), size), ids
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fill both memory maps in place, a few pairs in memory at a time."""
+    data = data_section(read_settings(args.settings))
+    pairs = read_manifest(args.pairs)
+    shape = (len(pairs), data.load_height, data.load_width)
+    check_space(args.photos.parent, 4 * int(np.prod(shape)))
+    with atomic(args.photos) as staged_photos, atomic(args.label_maps) as staged_label_maps:
+        photos = open_memmap(staged_photos, mode="w+", dtype=np.uint8, shape=(*shape, 3))
+        label_maps = open_memmap(staged_label_maps, mode="w+", dtype=np.uint8, shape=shape)
+
+        def fill(index: int) -> None:
+            photos[index], label_maps[index] = load_pair(pairs[index], data)
+
+        in_threads(fill, range(len(pairs)), "preparing pairs")
+        photos.flush()
+        label_maps.flush()
+    write_json(args.names, [pair.name for pair in pairs])

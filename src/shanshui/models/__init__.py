@@ -1,0 +1,1 @@
+"""Networks: plain arguments in, tensors out; they touch no disk and know no configuration."""

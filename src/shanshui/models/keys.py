@@ -1,0 +1,50 @@
+"""From the names in APF-GAN's checkpoints to ours.
+
+Ours differ only where theirs show how the modules were wrapped: spectral norm's `weight_orig` (and its
+vectors, which that code never uses), containers of one layer, and layers that no forward pass reaches.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
+Rule = Callable[[str], str | None]
+
+SPECTRAL_VECTORS = re.compile(r"\.weight_[uv]$")
+
+
+def generator_key(key: str) -> str | None:
+    """Our name of an entry of `net_G`; None where it is not needed."""
+    return _spectral(key.replace(".mlp_shared.0.", ".mlp_shared."))
+
+
+def encoder_key(key: str) -> str | None:
+    """Our name of an entry of `net_E`; None where it is not needed (the two dead linear layers)."""
+    if key.startswith(("fc_mu.", "fc_var.")):
+        return None
+    return _spectral(re.sub(r"^(layer\d)\.0\.", r"\1.", key))
+
+
+def discriminator_key(key: str) -> str | None:
+    """Our name of an entry of `net_D`; None where it is not needed (input layers of earlier levels)."""
+    if match := re.match(r"multiscale_discriminator_(\d)\.toRGB_extra(\d)\.", key):
+        level, i = map(int, match.groups())
+        if i < level - 1:
+            return None
+    key = key.replace("multiscale_discriminator_", "discriminators.")
+    key = re.sub(r"toRGB_extra(\d)\.0\.", r"from_rgb_\1.", key)
+    return _spectral(re.sub(r"(extra|model)(\d)(?:\.0)+\.", r"\1_\2.", key))
+
+
+def translate(entries: Mapping[str, Entry], rule: Rule) -> dict[str, Entry]:
+    """Entries of a foreign state dict under our names; what the rule does not need is left out."""
+    return {ours: entry for key, entry in entries.items() if (ours := rule(key)) is not None}
+
+
+def _spectral(key: str) -> str | None:
+    if SPECTRAL_VECTORS.search(key):
+        return None
+    return re.sub(r"\.weight_orig$", ".weight", key)

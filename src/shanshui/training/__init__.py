@@ -1,0 +1,1 @@
+"""Training: the schedule, losses, augmentation and the loop."""

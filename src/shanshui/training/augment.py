@@ -1,0 +1,143 @@
+"""DiffAugment (Zhao et al. 2020) for label-conditioned training: photo, fake and label map move together.
+
+Operations color, crop and translation, always in this order. The draws are made first, in numpy, so that
+a step can be repeated from its random state; applying them is differentiable with respect to the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shanshui.models.resize import bicubic_matrix, gather, nearest_index, separable
+from shanshui.runtime import load_jittor
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+
+OPERATIONS = ("color", "crop", "translation")
+ENLARGEMENT = 1.2
+SHIFT = 0.125  # largest translation, of height and width
+
+
+@dataclass(frozen=True)
+class Colour:
+    """Change of colour per image, each (N,) float32."""
+
+    brightness: np.ndarray  # added
+    saturation: np.ndarray  # factor of the distance from grey
+    contrast: np.ndarray  # factor of the distance from the image's mean
+
+
+@dataclass(frozen=True)
+class Window:
+    """Window of the enlarged images, in their own size: its corner, and which images it replaces."""
+
+    offset: tuple[int, int]  # row and column, the same for the batch
+    chosen: np.ndarray  # (N,) bool
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What happens to a batch of N images; None where an operation is not wanted."""
+
+    real: Colour | None = None
+    fake: Colour | None = None
+    window: Window | None = None
+    shift: np.ndarray | None = None  # (N, 2) int: rows up and columns to the left
+
+
+def draw(rng: np.random.Generator, operations: Collection[str], n: int, size: tuple[int, int]) -> Draws:
+    """Draw for `n` images (height, width); photo and fake get colours of their own, all else is shared.
+
+    Raises:
+        ValueError: an unknown operation.
+    """
+    if unknown := set(operations) - set(OPERATIONS):
+        raise ValueError(f"augmentations {sorted(unknown)}; known are {OPERATIONS}")
+    real, fake = (_draw_colour(rng, n) if "color" in operations else None for _ in range(2))
+    window = _draw_window(rng, n, size) if "crop" in operations else None
+    shift = _draw_shift(rng, n, size) if "translation" in operations else None
+    return Draws(real, fake, window, shift)
+
+
+def _draw_colour(rng: np.random.Generator, n: int) -> Colour:
+    ranges = (-0.5, 0.5), (0.0, 2.0), (0.5, 1.5)
+    return Colour(*(rng.uniform(low, high, n).astype(np.float32) for low, high in ranges))
+
+
+def _draw_window(rng: np.random.Generator, n: int, size: tuple[int, int]) -> Window:
+    row, column = (int(rng.integers(enlarged(side) - side + 1)) for side in size)
+    return Window((row, column), rng.random(n) < 0.5)
+
+
+def _draw_shift(rng: np.random.Generator, n: int, size: tuple[int, int]) -> np.ndarray:
+    reach = [int(side * SHIFT + 0.5) for side in size]
+    return np.stack([rng.integers(-r, r + 1, n) for r in reach], axis=1)
+
+
+def augment(real: Var, fake: Var, segmap: Var, draws: Draws) -> tuple[Var, Var, Var]:
+    """Apply the draws to real, fake (N, 3, h, w) in [-1, 1] and segmap (N, num_classes, h, w), all one size.
+
+    Nothing is clamped. Where content moves out, images become 0 (grey) and the label map has no class.
+    """
+    if draws.real is not None and draws.fake is not None:
+        real, fake = colour(real, draws.real), colour(fake, draws.fake)
+    if draws.window is not None:
+        real, fake = crop(real, draws.window), crop(fake, draws.window)
+        segmap = crop_labels(segmap, draws.window)
+    if draws.shift is not None:
+        real, fake, segmap = (translate(x, draws.shift) for x in (real, fake, segmap))
+    return real, fake, segmap
+
+
+def colour(image: Var, change: Colour) -> Var:
+    """Brightness, then saturation, then contrast: (N, 3, h, w) -> (N, 3, h, w)."""
+    image = image + _per_image(change.brightness)
+    grey = image.mean(1, keepdims=True)  # (N, 1, h, w)
+    image = grey + (image - grey) * _per_image(change.saturation)
+    level = image.mean(3, keepdims=True).mean([1, 2], keepdims=True)  # (N, 1, 1, 1)
+    return level + (image - level) * _per_image(change.contrast)
+
+
+def crop(image: Var, window: Window) -> Var:
+    """Replace the chosen images by the window of themselves, enlarged (bicubic); sizes stay."""
+    rows, columns = (
+        bicubic_matrix(side, enlarged(side))[start : start + side]
+        for side, start in zip(image.shape[2:], window.offset, strict=True)
+    )
+    return _choose(window.chosen, separable(image, rows, columns), image)
+
+
+def crop_labels(segmap: Var, window: Window) -> Var:
+    """The same for a one-hot label map, by nearest neighbour."""
+    rows, columns = (
+        nearest_index(side, enlarged(side))[start : start + side]
+        for side, start in zip(segmap.shape[2:], window.offset, strict=True)
+    )
+    return _choose(window.chosen, gather(segmap, rows, columns), segmap)
+
+
+def translate(x: Var, shift: np.ndarray) -> Var:
+    """Pixel (i, j) of image n becomes the one at (i, j) + shift[n], or 0: (N, C, h, w) -> (N, C, h, w)."""
+    rows, columns = (jt.array(part.astype(np.int32)) for part in shift.T)
+    return x.reindex(list(x.shape), ["i0", "i1", "i2+@e0(i0)", "i3+@e1(i0)"], extras=[rows, columns])
+
+
+def enlarged(side: int) -> int:
+    """Side of the enlarged image, rounded down."""
+    return int(side * ENLARGEMENT)
+
+
+def _per_image(values: np.ndarray) -> Var:
+    return jt.array(np.asarray(values, np.float32)).reshape(-1, 1, 1, 1)
+
+
+def _choose(where: np.ndarray, yes: Var, no: Var) -> Var:
+    mask = _per_image(where)
+    return yes * mask + no * (1 - mask)

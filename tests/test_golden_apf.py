@@ -1,0 +1,259 @@
+"""Networks, losses and augmentation against outputs of the reference implementation under rule-made weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from golden_rule import load_rule
+
+from shanshui.errors import ShanshuiError
+from shanshui.models.discriminator import Discriminator
+from shanshui.models.encoder import MaskEncoder
+from shanshui.models.generator import Generator
+from shanshui.models.keys import discriminator_key, encoder_key, generator_key, translate
+from shanshui.models.resize import bicubic, bilinear, nearest
+from shanshui.modules import restore
+from shanshui.runtime import load_jittor
+from shanshui.training.augment import Colour, Draws, Window, augment, crop
+from shanshui.training.losses import discriminator_losses, feature_matching, generator_losses
+from shanshui.training.schedule import Schedule
+
+jt = load_jittor()
+
+SCHEDULE = Schedule(epochs=180, discriminators=4)
+CLASSES = 29
+IMAGE, HIDDEN = 1e-4, 1e-3
+
+
+class Golden:
+    """The reference's files: settings (json), arrays (npz) and the rule that fills weights."""
+
+    def __init__(self, shared: Path) -> None:
+        self.folder = shared / "golden"
+        self.rule = load_rule(shared)
+        self.opened: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]] = {}
+
+    def __call__(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        if name not in self.opened:
+            with np.load(self.folder / f"{name}.npz") as arrays:
+                self.opened[name] = json.loads((self.folder / f"{name}.json").read_text()), dict(arrays)
+        return self.opened[name]
+
+    def fill(self, network: Any, keys: list[Any], key_rule: Callable[[str], str | None]) -> Any:
+        """Give a network the rule's values of the reference's keys; strict in both directions."""
+        values = self.rule.fill({key: tuple(shape) for key, shape in keys}, power=0)
+        restore(network, translate(values, key_rule), "golden weights")
+        jt.sync_all()  # an array of one number, still pending, makes Jittor's fused kernels uncompilable
+        return network
+
+    def segmap(self, label_map: np.ndarray) -> Any:
+        return jt.array(self.rule.onehot(label_map, CLASSES))
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> Golden:
+    return Golden(shared)
+
+
+@pytest.fixture(scope="module")
+def encoder(golden: Golden) -> Any:
+    keys = golden("apf_generator")[0]["E_keys"]
+    return golden.fill(MaskEncoder(CLASSES, 8), keys, encoder_key)
+
+
+@pytest.fixture(scope="module")
+def generator(golden: Golden) -> Any:
+    """Evaluation mode, with the heads of pretraining."""
+    keys = golden("apf_generator_pretrain")[0]["G_keys_epoch_below_180"]
+    network = golden.fill(Generator(CLASSES, 8, heads=3), keys, generator_key)
+    network.eval()
+    return network
+
+
+def close(found: Any, wanted: np.ndarray, tolerance: float) -> None:
+    assert tuple(found.shape) == wanted.shape
+    np.testing.assert_allclose(found.numpy(), wanted, atol=tolerance, rtol=0)
+
+
+def close_map(found: Any, wanted: np.ndarray) -> None:
+    """A hidden map, relative to its largest value."""
+    close(found, wanted, HIDDEN * float(np.abs(wanted).max()))
+
+
+# --- encoder and generator --------------------------------------------------------------------------------
+
+
+def test_encoder_and_generator(golden: Golden, encoder: Any, generator: Any) -> None:
+    arrays = golden("apf_generator")[1]
+    segmap = golden.segmap(arrays["label"])
+    layers = dict(encoder.trace(segmap))
+    for i in range(2, 7):
+        close_map(layers[f"layer{i}"], arrays[f"E_layer{i}"])
+    z = encoder(segmap)
+    close_map(z, arrays["E_out"])
+    blocks = dict(generator.trace(z, segmap))
+    for name in ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2"):
+        close_map(blocks[name], arrays[f"G_{name}"])
+    close(generator(z, segmap), arrays["image"], IMAGE)
+
+
+def test_label_map_that_is_no_multiple_of_64(golden: Golden, encoder: Any, generator: Any) -> None:
+    """The reference makes a larger image of it; we refuse, and agree on the enlarged label map."""
+    arrays = golden("apf_generator")[1]
+    segmap = golden.segmap(arrays["odd_label"])
+    z = encoder(segmap)
+    with pytest.raises(ShanshuiError, match="128 wide and 96 high"):
+        generator(z, segmap)
+    close(generator(z, nearest(segmap, (128, 128))), arrays["odd_image"], IMAGE)
+
+
+@pytest.mark.parametrize("epoch", [1, 31, 45, 59, 60, 100, 150, 179])
+def test_generator_while_growing(golden: Golden, generator: Any, epoch: int) -> None:
+    arrays = golden("apf_generator_pretrain")[1]
+    step = SCHEDULE.at(epoch)
+    image = generator(jt.array(arrays["E_out"]), golden.segmap(arrays["label"]), step.level, step.alpha)
+    close(image, arrays[f"epoch_{epoch}"], IMAGE)
+
+
+@pytest.mark.parametrize(("epoch", "name"), [(1, "train_epoch_1"), (45, "train_epoch_45"), (180, "train_image")])
+def test_generator_in_training_mode(golden: Golden, encoder: Any, epoch: int, name: str) -> None:
+    """Batch statistics, and the running ones after one forward."""
+    settings, arrays = golden("apf_generator_pretrain")
+    network = golden.fill(Generator(CLASSES, 8, heads=3), settings["G_keys_epoch_below_180"], generator_key)
+    step, segmap = SCHEDULE.at(epoch), golden.segmap(arrays["label"])
+    image = network(encoder(segmap), segmap, step.level, step.alpha)
+    close(image, (arrays | golden("apf_generator")[1])[name], IMAGE)
+    if step.full:
+        state = network.state_dict()
+        after = {k.removeprefix("train_after:"): v for k, v in golden("apf_generator")[1].items() if ":" in k}
+        assert len(after) == 6
+        for key, wanted in after.items():
+            close(state[key], wanted, 1e-5)
+
+
+def test_generator_with_noise(golden: Golden, encoder: Any, generator: Any) -> None:
+    settings, arrays = golden("apf_generator")
+    keys = settings["G_keys_with_seg_noise"]
+    network = golden.fill(Generator(CLASSES, 8, seg_noise=True), keys, generator_key)
+    network.eval()
+    drawn = []
+
+    def noise(index: int, *shape: int) -> Any:
+        drawn.append([shape[0], 1, *shape[1:]])
+        return jt.array(np.random.RandomState(1000 + index).standard_normal(drawn[-1]).astype(np.float32))
+
+    segmap = golden.segmap(arrays["label"])
+    z = encoder(segmap)
+    close(network(z, segmap, noise=noise), arrays["image_seg_noise"], IMAGE)
+    assert drawn == settings["seg_noise_draws"]["shapes"]
+    close(network(z, segmap), arrays["image"], IMAGE)
+
+
+# --- discriminators ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fill_discriminator(golden: Golden) -> Callable[[], Any]:
+    """The reference's bank with the rule's values, as at the start of an epoch."""
+    keys = golden("apf_discriminator")[0]["D_keys"]
+    network = Discriminator(CLASSES, 8, 4, pool_counts_padding=True)
+    return lambda: golden.fill(network, keys, discriminator_key)
+
+
+def growing(network: Any, epoch: int) -> Any:
+    if SCHEDULE.starts_fade(epoch):
+        network.grow(SCHEDULE.at(epoch).level)
+    return network
+
+
+@pytest.mark.parametrize("epoch", [1, 31, 32, 45, 60, 91, 100, 150, 151, 179, 180])
+def test_discriminator(golden: Golden, fill_discriminator: Callable[[], Any], epoch: int) -> None:
+    settings, arrays = golden("apf_discriminator")
+    row = next(row for row in settings["table"] if row["epoch"] == epoch)
+    network, step = growing(fill_discriminator(), epoch), SCHEDULE.at(epoch)
+    segmap = golden.segmap(arrays[f"res{row['res']}_label"])
+    (features,) = network(segmap, jt.array(arrays[f"res{row['res']}_image"]), level=step.level, alpha=step.alpha)
+    assert [[list(f.shape) for f in maps] for maps in features] == row["features"]
+    for d, maps in enumerate(features):
+        for f, found in enumerate(maps):
+            close_map(found, arrays[f"epoch_{epoch}:d{d}_f{f}"])
+
+
+# --- losses and augmentation ------------------------------------------------------------------------------
+
+
+def test_losses_of_given_features(golden: Golden) -> None:
+    arrays = golden("apf_losses")[1]
+    fake, real = ([[jt.array(arrays[f"pred_{kind}:d{d}_f{f}"]) for f in range(2)] for d in range(2)]
+                  for kind in ("fake", "real"))  # fmt: skip
+    g, d = (
+        generator_losses(fake[0][0], real[0][0], fake, real, {"feat": 10.0}),
+        discriminator_losses(fake, real),
+    )
+    close(g["G/adv"], arrays["hinge:g"], 1e-6)
+    close(d["D/fake"], arrays["hinge:d_fake"], 1e-6)
+    close(d["D/real"], arrays["hinge:d_real"], 1e-6)
+    assert g["G/feat"].item() == pytest.approx(float(arrays["feat:float64"]), rel=1e-6)
+
+
+@pytest.mark.parametrize("epoch", [1, 31, 60, 100, 151, 179, 180])
+def test_losses_of_whole_models(golden: Golden, epoch: int) -> None:
+    settings, arrays = golden("apf_losses")
+    keys, step = settings["keys"], SCHEDULE.at(epoch)
+    E = golden.fill(MaskEncoder(CLASSES, 4), keys["netE"], encoder_key)
+    G = golden.fill(Generator(CLASSES, 4, heads=3), keys["netG"], generator_key)
+    D = golden.fill(Discriminator(CLASSES, 8, 4, pool_counts_padding=True), keys["netD"], discriminator_key)
+    G.eval()
+    segmap, photo = golden.segmap(arrays["model:label"]), jt.array(arrays["model:image"])
+    fake = G(E(segmap), segmap, step.level, step.alpha)
+    size = tuple(fake.shape[2:])
+    fakes, reals = growing(D, epoch)(
+        bilinear(segmap, size), fake, bilinear(photo, size), level=step.level, alpha=step.alpha
+    )
+    found = generator_losses(fake, fake, fakes, reals, {"feat": 10.0}) | discriminator_losses(fakes, reals)
+    names = {"G/adv": "GAN", "G/feat": "GAN_Feat", "D/fake": "D_Fake", "D/real": "D_real"}
+    for ours, theirs in names.items():
+        close(found[ours], arrays[f"model:epoch_{epoch}:{theirs}"], IMAGE)
+    assert feature_matching(reals, reals).item() == 0
+
+
+POLICIES = ["color#81", "crop#82", "crop#85", "translation#83", "color,crop,translation#84"]
+
+
+def golden_draws(values: list[np.ndarray], operations: str) -> Draws:
+    """The reference's draws, in the order it makes them, as ours."""
+    numbers = iter(values)
+    real = fake = window = shift = None
+    if "color" in operations:
+        b, b_fake, s, s_fake, c, c_fake = (next(numbers).reshape(-1) for _ in range(6))
+        real, fake = Colour(b - 0.5, s * 2, c + 0.5), Colour(b_fake - 0.5, s_fake * 2, c_fake + 0.5)
+    if "crop" in operations:
+        window = Window((int(next(numbers)), int(next(numbers))), next(numbers).reshape(-1) < 0.5)
+    if "translation" in operations:
+        shift = np.stack([next(numbers).reshape(-1), next(numbers).reshape(-1)], axis=1)
+    return Draws(real, fake, window, shift)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_augmentation(golden: Golden, policy: str) -> None:
+    settings, arrays = golden("apf_losses")
+    count = len(settings["draws"][f"aug[{policy}]"])
+    draws = golden_draws([arrays[f"aug[{policy}]:draw{k}"] for k in range(count)], policy)
+    inputs = jt.array(arrays["aug:real"]), jt.array(arrays["aug:fake"]), golden.segmap(arrays["aug:label"])
+    real, fake, segmap = augment(*inputs, draws)
+    close(real, arrays[f"aug[{policy}]:real"], IMAGE)
+    close(fake, arrays[f"aug[{policy}]:fake"], IMAGE)
+    close(segmap, golden.rule.onehot(arrays[f"aug[{policy}]:label"], CLASSES), 0)
+
+
+def test_augmentation_of_a_smaller_fake(golden: Golden) -> None:
+    """The reference enlarges the fake to the photo's size before it crops."""
+    arrays = golden("apf_losses")[1]
+    window = golden_draws([arrays[f"aug[crop_smallfake#86]:draw{k}"] for k in range(3)], "crop").window
+    fake = bicubic(jt.array(arrays["aug[crop_smallfake#86]:fake_in"]), (24, 32))
+    close(crop(fake, window), arrays["aug[crop_smallfake#86]:fake"], IMAGE)

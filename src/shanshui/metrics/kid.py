@@ -1,0 +1,78 @@
+"""Kernel Inception distance (Binkowski et al. 2018): squared maximum mean discrepancy with a cubic kernel.
+
+The estimate over all pairs is unbiased, so that it does not depend on the number of pictures as FID does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+from shanshui.metrics.frechet import checked
+
+GROUPS = 10
+KEPT = 2000  # photographs kept of the reference
+
+
+class Estimate(NamedTuple):
+    """A value and, where one can be had, its standard error."""
+
+    value: float
+    standard_error: float | None = None
+
+
+def kid_reference(features: np.ndarray, seed: int) -> np.ndarray:
+    """The features (at most KEPT, d) of real photographs that are kept, chosen at random by `seed`."""
+    if len(features) <= KEPT:
+        return features.astype(np.float32)
+    chosen = np.random.default_rng(seed).choice(len(features), KEPT, replace=False)
+    return features[np.sort(chosen)].astype(np.float32)
+
+
+def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(x . y / d + 1)^3 for all pairs."""
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _block_sums(kernel: np.ndarray, rows: np.ndarray, columns: np.ndarray, groups: int) -> np.ndarray:
+    """Sums of the kernel over pairs of groups, (groups, groups)."""
+    left = np.eye(groups)[rows]
+    right = np.eye(groups)[columns]
+    return left.T @ kernel @ right
+
+
+def _discrepancy(xx: float, yy: float, xy: float, n: int, m: int) -> float:
+    return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
+
+
+def kid(features: np.ndarray, reference: np.ndarray, seed: int) -> Estimate:
+    """Unbiased estimate over all pairs of (N, d) and (M, d), with the jackknife's standard error.
+
+    For the error both sets are split into ten random groups (by `seed`), and one group of each is left out in
+    turn; it is None below 4 pictures.
+    """
+    x = checked(features, "the pictures")
+    y = checked(reference, "the reference")
+    if x.shape[1] != y.shape[1]:
+        raise ShanshuiError(f"{x.shape[1]} features a picture", f"{y.shape[1]}, as the reference has")
+    groups = min(GROUPS, len(x), len(y))
+    generator = np.random.default_rng(seed)
+    gx, gy = (generator.permutation(len(z)) % groups for z in (x, y))
+    kernel_xx, kernel_yy = _kernel(x, x), _kernel(y, y)
+    np.fill_diagonal(kernel_xx, 0)
+    np.fill_diagonal(kernel_yy, 0)
+    xx, yy = _block_sums(kernel_xx, gx, gx, groups), _block_sums(kernel_yy, gy, gy, groups)
+    xy = _block_sums(_kernel(x, y), gx, gy, groups)
+    value = _discrepancy(xx.sum(), yy.sum(), xy.sum(), len(x), len(y))
+    if min(len(x), len(y)) < 4:
+        return Estimate(value)
+    left_out = []
+    for group in range(groups):
+        keep = np.arange(groups) != group
+        kept = np.ix_(keep, keep)
+        sizes = [int((g != group).sum()) for g in (gx, gy)]
+        left_out.append(_discrepancy(xx[kept].sum(), yy[kept].sum(), xy[kept].sum(), *sizes))
+    spread = np.asarray(left_out) - np.mean(left_out)
+    return Estimate(value, float(np.sqrt((groups - 1) / groups * (spread**2).sum())))

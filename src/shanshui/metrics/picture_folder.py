@@ -1,0 +1,54 @@
+"""The pictures of a folder, checked against what should be in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from shanshui.errors import ShanshuiError
+from shanshui.images import IMAGE_SUFFIXES
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(listed[:4]) + (f", ... ({len(listed)} in all)" if len(listed) > 4 else "")
+
+
+def list_pictures(folder: str | Path) -> list[Path]:
+    """All pictures directly in `folder`, sorted by name; hidden files are passed over.
+
+    Raises ShanshuiError for a missing or empty folder, for anything in it that is not a picture, and for two
+    pictures of one stem.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ShanshuiError(f"{root} is not a folder", "a folder of pictures")
+    files = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    foreign = [path.name for path in files if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file()]
+    if foreign:
+        raise ShanshuiError(
+            f"{root} holds other things than pictures: {_some(foreign)}",
+            "pictures only",
+            "move them elsewhere",
+        )
+    if not files:
+        raise ShanshuiError(f"{root} is empty", f"pictures ({', '.join(IMAGE_SUFFIXES)})")
+    stems = [path.stem for path in files]
+    if len(set(stems)) < len(stems):
+        twice = {stem for stem in stems if stems.count(stem) > 1}
+        raise ShanshuiError(f"{root} holds several pictures of one name: {_some(twice)}", "one picture a name")
+    return files
+
+
+def match_names(pictures: Iterable[Path], names: Iterable[str], folder: str | Path) -> None:
+    """Refuse, with ShanshuiError, pictures whose stems are not exactly `names`."""
+    found, wanted = {path.stem for path in pictures}, set(names)
+    missing, extra = wanted - found, found - wanted
+    if missing or extra:
+        parts = [f"missing: {_some(missing)}"] if missing else []
+        parts += [f"not on the list: {_some(extra)}"] if extra else []
+        raise ShanshuiError(
+            f"{folder} does not hold one picture for every label map; {'; '.join(parts)}",
+            f"exactly the {len(wanted)} names of the list",
+            "generate the pictures again",
+        )

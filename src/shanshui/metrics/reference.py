@@ -1,0 +1,122 @@
+"""What is kept of the real photographs: arrays of every metric, and the protocol that made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+from shanshui.files import atomic, digest, sha256
+from shanshui.metrics.feature_reader import FeatureReader
+from shanshui.metrics.registry import Metric
+from shanshui.weights.catalogue import entry, require
+
+VERSION = 1  # of all features together; raised when any of them is computed in another way
+RESIZE = "pytorch-fid"  # how pictures come to 299x299
+HEADER = "header"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Statistics of `count` photographs (0: not known) for the metrics in `arrays`.
+
+    `protocol` holds what both sides must agree on: size, seed, resize, weights, version; `photographs` is a
+    digest of their names and contents. Statistics made by pytorch-fid have an empty protocol.
+    """
+
+    arrays: dict[str, dict[str, np.ndarray]]
+    count: int
+    photographs: str
+    protocol: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of everything a score depends on besides the pictures scored."""
+        return digest([self.protocol, self.count, self.photographs, sorted(self.arrays)])
+
+    def save(self, path: str | Path) -> None:
+        """Write an .npz: `<metric>.<array>` and a JSON header."""
+        header = {"protocol": self.protocol, "count": self.count, "photographs": self.photographs}
+        flat = {f"{metric}.{name}": a for metric, arrays in self.arrays.items() for name, a in arrays.items()}
+        with atomic(path) as staged:
+            np.savez(staged, **{HEADER: np.array(json.dumps({**header, "fingerprint": self.fingerprint}))}, **flat)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Reference:
+        """Read our own .npz, or pytorch-fid's with `mu` and `sigma`; ShanshuiError for any other file."""
+        again = "make it again with `python -m shanshui reference`"
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                content = {name: archive[name] for name in archive.files}
+        except FileNotFoundError:
+            raise ShanshuiError(f"{path} does not exist", "statistics of the training photographs", again) from None
+        except Exception as error:  # a damaged archive can raise nearly anything
+            raise ShanshuiError(f"{path} cannot be read: {error}", "an .npz of statistics", again) from None
+        if set(content) == {"mu", "sigma"}:
+            return cls({"fid": {**content, "count": np.array(0)}}, 0, sha256(path))
+        if HEADER not in content:
+            raise ShanshuiError(f"{path} is not a file of statistics", f"an .npz with an entry `{HEADER}`", again)
+        header = json.loads(str(content.pop(HEADER)))
+        arrays: dict[str, dict[str, np.ndarray]] = {}
+        for name, value in content.items():
+            metric, _, key = name.partition(".")
+            arrays.setdefault(metric, {})[key] = value
+        loaded = cls(arrays, header["count"], header["photographs"], header["protocol"])
+        if loaded.protocol.get("version") != VERSION or loaded.fingerprint != header["fingerprint"]:
+            raise ShanshuiError(f"{path} was made by another version of shanshui, or altered", do=again)
+        return loaded
+
+    def check(self, metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> None:
+        """Refuse, with ShanshuiError, metrics or a protocol that the statistics do not have."""
+        missing = [metric.name for metric in metrics if metric.name not in self.arrays]
+        again = "run `python -m shanshui reference` with these settings"
+        if missing:
+            raise ShanshuiError(f"the statistics lack {', '.join(missing)}", f"only {', '.join(self.arrays)}", again)
+        for key, ours in self.protocol.items():
+            if key in protocol and protocol[key] != ours:
+                raise ShanshuiError(f"the statistics were made with {key} {ours}", f"{key} {protocol[key]}", again)
+
+
+def make_protocol(metrics: Sequence[Metric], size: Sequence[int], seed: int, weights: Path | None) -> dict[str, Any]:
+    """What pictures are scored under: see `Reference`. `weights` None stands for the published file."""
+    needed = any(metric.needs_weights for metric in metrics)
+    return {
+        "version": VERSION,
+        "size": list(size),
+        "seed": seed,
+        "resize": RESIZE,
+        **({"weights": sha256(require("fid_inception", weights))} if needed else {}),
+    }
+
+
+def photographs_digest(photographs: Sequence[tuple[str, Path]]) -> str:
+    """Digest of (name, file) pairs by name and content, in any order."""
+    return digest(sorted([name, sha256(path)] for name, path in photographs))
+
+
+def make_reference(
+    photographs: Sequence[tuple[str, Path]],
+    metrics: Sequence[Metric],
+    size: tuple[int, int],
+    seed: int,
+    weights: Path | None = None,
+) -> Reference:
+    """Compute the statistics of (name, file) pairs; their order does not matter."""
+    protocol = make_protocol(metrics, size, seed, weights)
+    in_order = [path for _, path in sorted(photographs)]
+    features = FeatureReader([m.features for m in metrics], size, seed, weights).read(in_order, "reference")
+    arrays = {m.name: m.reference(features[m.features], seed) for m in metrics}
+    return Reference(arrays, len(in_order), photographs_digest(photographs), protocol)
+
+
+def describe(metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> dict[str, str]:
+    """Name of each metric -> the features it rests on; unpublished Inception weights are called that."""
+    published = protocol.get("weights") == entry("fid_inception").sha256
+    found = str(protocol.get("weights"))[:12]
+    odd = f"Inception-v3 with weights {found}, NOT the published ones: comparable to itself only"
+    return {m.name: odd if m.needs_weights and not published else m.description for m in metrics}

@@ -1,0 +1,27 @@
+"""Sharpness: how strong the second derivative of the brightness is, compared with real photographs."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from shanshui.errors import ShanshuiError
+from shanshui.metrics.colour import ycbcr
+
+
+def laplacian_variance(photo: np.ndarray) -> np.ndarray:
+    """uint8 RGB (H, W, 3) -> float32 (1,): variance of the brightness' Laplacian, in squared grey levels."""
+    return np.array([ndimage.laplace(ycbcr(photo)[..., 0]).var(dtype=np.float64)], dtype=np.float32)
+
+
+def sharpness_reference(features: np.ndarray) -> np.ndarray:
+    """Median (1,) over real photographs (N, 1)."""
+    median = np.median(features, axis=0)
+    if not median.all():
+        raise ShanshuiError("half of the reference photographs or more have no detail at all", "photographs")
+    return median
+
+
+def sharpness(features: np.ndarray, reference: np.ndarray) -> float:
+    """Median over pictures (N, 1) divided by the reference's: below 1 blurred, above 1 harsh."""
+    return float(np.median(features) / reference[0])

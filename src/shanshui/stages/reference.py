@@ -1,0 +1,68 @@
+"""Condense the training photographs into the statistics of scores, and find the single-class pairs.
+
+Writes an .npz for `python -m shanshui score` and a JSON `{class id: [{name, image}, ...]}` of the pairs whose
+label map is one class throughout. Every photograph is decoded once, for all metrics together.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shanshui.data.pure import Pair
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.add_argument("--train", nargs="+", action="extend", required=True, metavar="CSV", help="manifests of pairs")
+    parser.add_argument("--settings", required=True, metavar="JSON", help="metrics, size, seed, label_offset, ...")
+    parser.add_argument("--statistics", required=True, metavar="NPZ", help="statistics to write")
+    parser.add_argument("--pure", required=True, metavar="JSON", help="dictionary of single-class pairs to write")
+    parser.add_argument("--weights-file", type=Path, metavar="FILE", help="Inception weights other than the usual file")
+
+
+def read_pairs(manifests: list[str]) -> list[Pair]:
+    """All rows of the manifests; ShanshuiError where a name comes twice or nothing comes at all."""
+    from shanshui.errors import ShanshuiError
+    from shanshui.files import read_csv
+
+    rows = [row for manifest in manifests for row in read_csv(manifest)]
+    names = [row["name"] for row in rows]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ShanshuiError(f"{len(twice)} pair(s) listed twice, first {twice[0]}", "manifests without common pairs")
+    if not rows:
+        raise ShanshuiError(f"no pairs in {', '.join(manifests)}", "training pairs")
+    return list(rows)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write both files."""
+    from tqdm import tqdm
+
+    from shanshui.data.pure import group_by_class, single_class
+    from shanshui.files import write_json
+    from shanshui.images import read_label_map
+    from shanshui.metrics.reference import make_reference
+    from shanshui.metrics.registry import choose
+    from shanshui.settings import read_settings
+
+    settings = read_settings(args.settings)
+    pairs = read_pairs(args.train)
+    width, height = settings["size"]
+    reference = make_reference(
+        [(pair["name"], Path(pair["image"])) for pair in pairs],
+        choose(settings["metrics"]),
+        (width, height),
+        settings["seed"],
+        args.weights_file,
+    )
+    offset, ignore = settings["label_offset"], settings["ignore_label"]
+    classes = (
+        (single_class(read_label_map(pair["label"]), offset, ignore), pair)
+        for pair in tqdm(pairs, desc="single-class pairs", unit="map")
+    )
+    write_json(args.pure, group_by_class(classes))
+    reference.save(args.statistics)

@@ -1,0 +1,166 @@
+"""The weight files shanshui can use but does not ship: names, sources, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+from shanshui.files import sha256
+from shanshui.weights.jittor_file import read_jittor_file
+from shanshui.weights.torch_file import LEGACY_START, ZIP_START, read_torch_file
+
+FOLDER = Path("resources/weights")
+JITTOR_HUB = "https://cg.cs.tsinghua.edu.cn/jittor/assets/build/checkpoints/"
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A published weight file.
+
+    `sha256` is None where no published digest is known: it is then recorded when the file is fetched.
+    `unused` are beginnings or endings of keys that are in the file and that no network here needs.
+    """
+
+    name: str
+    file: str
+    url: str
+    sha256: str | None
+    purpose: str
+    licence: str
+    unused: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command that fetches the file."""
+        return f"python -m shanshui weights {self.name}"
+
+
+WEIGHT_FILES: dict[str, WeightFile] = {
+    entry.name: entry
+    for entry in (
+        WeightFile(
+            "fid_inception",
+            "pt_inception-2015-12-05-6726825d.pth",
+            "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+            "pt_inception-2015-12-05-6726825d.pth",
+            "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+            "FID and KID",
+            "TensorFlow's Inception of 2015-12-05, converted by pytorch-fid; Apache-2.0",
+            ("fc.", ".num_batches_tracked"),
+        ),
+        WeightFile(
+            "vgg19",
+            "vgg19.pkl",
+            JITTOR_HUB + "vgg19.pkl",
+            None,
+            "perceptual loss of pretraining",
+            "VGG-19, torchvision's weights as Jittor offers them; BSD-3-Clause, ImageNet's terms",
+            ("classifier.",),
+        ),
+        WeightFile(
+            "inception_v3",
+            "inception_v3.pkl",
+            JITTOR_HUB + "inception_v3.pkl",
+            None,
+            "perceptual loss of fine-tuning",
+            "Inception-v3, torchvision's weights as Jittor offers them; BSD-3-Clause, ImageNet's terms",
+            ("fc.", "AuxLogits.", ".num_batches_tracked"),
+        ),
+    )
+}
+
+
+def entry(name: str) -> WeightFile:
+    """Look a weight file up; ShanshuiError lists the known names."""
+    try:
+        return WEIGHT_FILES[name]
+    except KeyError:
+        raise ShanshuiError(f"no weight file is called {name!r}", ", ".join(WEIGHT_FILES)) from None
+
+
+def require(name: str, path: str | Path | None = None) -> Path:
+    """Return the path of weight file `name`: `path` if given, else its place under `resources/weights/`.
+
+    Raises ShanshuiError with the command that fetches it where it is missing, and, at its own place, where
+    the content is not the published one.
+    """
+    weights = entry(name)
+    place = FOLDER / weights.file
+    file = Path(path) if path is not None else place
+    if not file.is_file():
+        raise ShanshuiError(
+            f"the weight file {file} ({weights.purpose}) is missing",
+            f"{weights.file} from {weights.url}",
+            weights.command,
+        )
+    ours = file.resolve() == place.resolve()
+    if ours and weights.sha256 is not None and (found := sha256(file)) != weights.sha256:
+        raise ShanshuiError(f"{file} has SHA-256 {found}", weights.sha256, f"fetch it again: {weights.command}")
+    return file
+
+
+def load_state(path: str | Path) -> dict[str, np.ndarray]:
+    """Read any supported weight file: torch (zip or legacy), Jittor or safetensors, told apart by content.
+
+    Returns key -> array; float64 and float16 become float32. ShanshuiError for what cannot be read.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ShanshuiError(f"the weight file {file} does not exist")
+    with open(file, "rb") as handle:
+        start = handle.read(len(LEGACY_START))
+    if file.suffix == ".safetensors":
+        state = _read_safetensors(file)
+    elif start.startswith(ZIP_START) or start == LEGACY_START:
+        state = read_torch_file(file)
+    else:
+        state = read_jittor_file(file)
+    return {k: v.astype(np.float32) if v.dtype in (np.float64, np.float16) else v for k, v in state.items()}
+
+
+def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ShanshuiError(f"{file} cannot be read: {error}", "a complete safetensors file") from None
+
+
+def check_state(
+    state: Mapping[str, Any], expected_shapes: Mapping[str, Sequence[int]], source: str | Path = ""
+) -> None:
+    """Compare keys and shapes strictly; ShanshuiError names what is missing, unexpected or mis-shaped."""
+    missing = [k for k in expected_shapes if k not in state]
+    unexpected = [k for k in state if k not in expected_shapes]
+    wrong = [
+        f"{k} {tuple(state[k].shape)} instead of {tuple(shape)}"
+        for k, shape in expected_shapes.items()
+        if k in state and tuple(state[k].shape) != tuple(shape)
+    ]
+    lines = [
+        f"{len(keys)} {kind}: {', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''}"
+        for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong))
+        if keys
+    ]
+    if lines:
+        raise ShanshuiError(
+            f"{source or 'the weights'} do not fit the network: {'; '.join(lines)}",
+            f"exactly the network's {len(expected_shapes)} entries",
+            "use the file made for this network",
+        )
+
+
+def fill_network(network: Any, name: str, path: str | Path) -> None:
+    """Load weight file `path` (of kind `name`) into a Jittor module with the same key names, strictly."""
+    unused = entry(name).unused
+    state = {k: v for k, v in load_state(path).items() if not any(k.startswith(u) or k.endswith(u) for u in unused)}
+    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    check_state(state, shapes, path)
+    network.load_state_dict(state)

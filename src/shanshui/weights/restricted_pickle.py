@@ -1,0 +1,73 @@
+"""Unpickling of untrusted weight files: only listed names resolve, and they resolve to harmless stand-ins.
+
+A pickle is a program. `pickle.load` on a downloaded file runs whatever its author wrote; this one knows a
+handful of names and refuses every other, so that nothing is imported and nothing is called but our own code.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+Name = tuple[str, str]
+
+
+class Refused(pickle.UnpicklingError):
+    """The file asks for something that no weight file needs."""
+
+
+class StandIn:
+    """What an admitted name resolves to: can be called, and not altered by the file's BUILD instructions."""
+
+    __slots__ = ("call",)
+    call: Callable[..., Any]
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        object.__setattr__(self, "call", call)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise Refused(f"the file tries to set `{name}` on a function")
+
+    def __call__(self, *args: Any) -> Any:
+        return self.call(*args)
+
+
+class PlainDict(dict[Any, Any]):
+    """Stand-in for OrderedDict; drops attributes such as torch's `_metadata`."""
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore what a state dict carries besides its entries."""
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """Unpickler that resolves the names in `admitted` and no others.
+
+    Args:
+        stream: where to read; several pickles in a row can be read with one unpickler each.
+        admitted: (module, name) -> what a call to that name shall do instead.
+        persistent: answer to persistent ids (torch's storages); without it they are refused.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        admitted: Mapping[Name, Callable[..., Any]],
+        persistent: Callable[[Any], Any] | None = None,
+    ) -> None:
+        super().__init__(stream, encoding="latin1")
+        self._admitted = admitted
+        self._persistent = persistent
+
+    def find_class(self, module_name: str, global_name: str) -> StandIn:
+        """Resolve a name, or refuse it."""
+        try:
+            return StandIn(self._admitted[module_name, global_name])
+        except KeyError:
+            raise Refused(f"it wants to use {module_name}.{global_name}") from None
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Resolve a persistent id, or refuse it."""
+        if self._persistent is None:
+            raise Refused("it refers to data outside of itself")
+        return self._persistent(pid)

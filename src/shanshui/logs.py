@@ -1,0 +1,51 @@
+"""What a training run leaves to be looked at: `stats.jsonl`, TensorBoard events and a progress bar on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from shanshui.files import write_text
+
+
+def progress(total: int, description: str, unit: str = "step") -> Any:
+    """A bar on stderr; where stderr is no terminal, a line every ten seconds at most."""
+    quiet = not sys.stderr.isatty()
+    return tqdm(
+        total=total, desc=description, unit=unit, mininterval=10 if quiet else 0.2, dynamic_ncols=not quiet,
+        ascii=quiet, file=sys.stderr, leave=True,
+    )  # fmt: skip
+
+
+class StatsLog:
+    """Numbers of one training run: one JSON line per epoch, and the same as TensorBoard events.
+
+    Lines of epochs that are about to be trained again (after a resume) are dropped first.
+    """
+
+    def __init__(self, folder: str | Path, first_epoch: int) -> None:
+        from tensorboardX import SummaryWriter
+
+        self.path = Path(folder) / "stats.jsonl"
+        self.lines = [line for line in self._read() if json.loads(line)["epoch"] < first_epoch]
+        self.events = SummaryWriter(str(Path(folder) / "events"), write_to_disk=True)
+
+    def _read(self) -> list[str]:
+        return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+
+    def write(self, epoch: int, step: int, numbers: Mapping[str, float], **more: Any) -> None:
+        """Add the means of one epoch."""
+        self.lines.append(json.dumps({"epoch": epoch, "step": step, **more, **numbers}, ensure_ascii=False))
+        write_text(self.path, "\n".join(self.lines) + "\n")
+        for name, value in numbers.items():
+            self.events.add_scalar(f"Loss/{name}" if "/" in name else f"Timing/{name}", value, epoch)
+        self.events.flush()
+
+    def close(self) -> None:
+        """End the event file."""
+        self.events.close()

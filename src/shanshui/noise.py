@@ -1,0 +1,27 @@
+"""Noise of an image from (seed, image name) alone: any batch, order or subset gives the same picture."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def image_noise(seed: int, name: str, layer: int, height: int, width: int) -> np.ndarray:
+    """Standard normal float32 (1, height, width) for one SPADE layer of one image."""
+    key = hashlib.sha256(f"{seed}\0{name}\0{layer}".encode()).digest()
+    stream = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))
+    return stream.standard_normal((1, height, width), dtype=np.float32)
+
+
+def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], Any]) -> Callable[..., Any]:
+    """Noise function of a generator, for a batch of named images: (layer, n, h, w) -> tensor (n, 1, h, w)."""
+
+    def draw(layer: int, n: int, height: int, width: int) -> Any:
+        if n != len(names):
+            raise ValueError(f"batch of {n} for {len(names)} names")
+        return to_var(np.stack([image_noise(seed, name, layer, height, width) for name in names]))
+
+    return draw

@@ -1,0 +1,31 @@
+"""Augmented fine-tuning at full size up to one epoch, from the newest state of this phase or the end of pretraining."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from shanshui import checkpoint
+from shanshui.files import sha256
+from shanshui.settings import read_settings
+from shanshui.training.arguments import add_training_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    parser.add_argument("--epoch", required=True, type=int, help="epoch to train up to, counted over both phases")
+    parser.add_argument("--start", required=True, type=Path, help="training state at the end of pretraining")
+    add_training_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train and write G and E after the wanted epoch."""
+    from shanshui.training.session import Session
+
+    settings = read_settings(args.settings)
+    start = checkpoint.load(args.start)
+    session = Session("finetune", settings, args, start)
+    first = settings["pretrain_epochs"] + 1
+    end = first - 1 + settings["finetune"].get("epochs", 0)
+    session.run(first, args.epoch, end, sha256(args.start), args.look / "finetune")
+    checkpoint.save(args.weights, session.weights(), kind="generator", **session.meta(args.epoch))

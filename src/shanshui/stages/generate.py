@@ -1,0 +1,125 @@
+"""Generate pictures of label maps from a weights file alone.
+
+python -m shanshui generate --weights W.safetensors --labels DIR --out DIR [--seed N] [--noise off]
+python -m shanshui generate --weights W.safetensors --labels holdout=a.csv test=b.csv --out DIR --settings S.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui import checkpoint, images
+from shanshui.data.labels import apply_label_rules
+from shanshui.data.pairs import find_images
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.files import atomic, read_csv
+from shanshui.settings import read_settings
+
+DEFAULTS: dict[str, Any] = {"format": "png", "quality": 95, "subsampling": "4:4:4", "rounding": "round"}
+
+
+def size(text: str) -> tuple[int, int]:
+    """`512x384` -> (512, 384)."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text}: expected WIDTHxHEIGHT, e.g. 512x384")
+    return int(width), int(height)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
+    parser.add_argument(
+        "--labels", required=True, nargs="+", metavar="[SET=]PATH",
+        help="folder of label maps, or manifest (CSV with columns name,label); with SET= pictures go to OUT/SET/",
+    )  # fmt: skip
+    parser.add_argument("--out", required=True, type=Path, help="folder for the pictures; replaced when it exists")
+    parser.add_argument("--settings", type=Path, help="format, quality, subsampling, rounding (JSON)")
+    parser.add_argument("--size", type=size, help="WIDTHxHEIGHT of the pictures; default: as trained")
+    parser.add_argument("--seed", type=int, default=0, help="noise seed (default 0)")
+    parser.add_argument("--noise", choices=("on", "off"), default="on", help="off: the mean picture, without noise")
+    parser.add_argument(
+        "--format", choices=("npy", "png", "jpg"), help="npy: float32 (3, H, W) in [-1, 1]; default png"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=1, help="label maps per forward pass; does not change the pictures"
+    )
+
+
+def label_files(source: Path) -> list[tuple[str, Path]]:
+    """(name, file) of every label map of a folder or manifest, sorted by name."""
+    if source.is_dir():
+        found = [(path.stem, path) for path in find_images(source)]
+    elif source.suffix == ".csv":
+        found = [(row["name"], Path(row["label"])) for row in read_csv(source)]
+    else:
+        raise ShanshuiError(f"{source} is neither a folder nor a manifest", "a folder of label maps or a CSV file")
+    if not found:
+        raise ShanshuiError(f"{source} holds no label maps", "at least one")
+    return sorted(found)
+
+
+def read_labels(path: Path, meta: dict[str, Any], target: tuple[int, int]) -> np.ndarray:
+    """A label map uint8 at the wanted size, by the rules the network was trained with; 255 is no class."""
+    data = meta["data"]
+    ids = images.resize_label_map(images.read_label_map(path), target)
+    return apply_label_rules(ids, len(data["classes"]), data["label_offset"], data["ignore_label"], path)
+
+
+def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[str, Any]) -> None:
+    """Write one picture float (3, H, W) in the wanted format."""
+    if settings["format"] == "npy":
+        with atomic(folder / f"{name}.npy") as staged:
+            np.save(staged, picture)
+        return
+    pixels = images.to_uint8(picture, settings["rounding"])
+    images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
+
+
+def chunks(items: list[tuple[str, Path]], length: int) -> Iterator[list[tuple[str, Path]]]:
+    """Consecutive parts of at most `length`."""
+    for start in range(0, len(items), length):
+        yield items[start : start + length]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Load the networks once and generate every set; the folder appears only when all pictures are there."""
+    weights = checkpoint.load(args.weights)
+    meta = weights.meta
+    if meta.get("kind") != "generator":
+        raise UsageError(
+            f"{args.weights} holds no generator", "a checkpoint of pretraining or fine-tuning, or an average"
+        )
+    settings = DEFAULTS | (read_settings(args.settings) if args.settings else {})
+    settings |= {"format": args.format} if args.format else {}
+    target = args.size or (meta["data"]["width"], meta["data"]["height"])
+    step = 2 ** meta["model"]["halvings"]
+    if target[0] % step or target[1] % step:
+        raise UsageError(f"size {target[0]}x{target[1]}", f"sides that are multiples of {step} for this network")
+    named = [part.partition("=")[::2] if "=" in part else ("", part) for part in args.labels]
+    sets = {name: label_files(Path(path)) for name, path in named}
+
+    from shanshui.generation import generate_batch
+    from shanshui.logs import progress
+    from shanshui.networks import load_generator
+
+    G, E = load_generator(weights.arrays, meta, str(args.weights))
+    seed = args.seed if args.noise == "on" and meta["seg_noise"] else None
+    with atomic(args.out) as staged, progress(sum(map(len, sets.values())), "generate", "picture") as bar:
+        for set_name, files in sets.items():
+            folder = staged / set_name
+            folder.mkdir(parents=True, exist_ok=True)
+            for chunk in chunks(files, args.batch):
+                label_maps = np.stack([read_labels(path, meta, target) for _, path in chunk])
+                names = [name for name, _ in chunk]
+                pictures = generate_batch(
+                    G, E, label_maps, len(meta["data"]["classes"]), names, seed, meta["level"], meta["alpha"]
+                )
+                for name, picture in zip(names, pictures, strict=True):
+                    write_picture(folder, name, picture, settings)
+                bar.update(len(chunk))

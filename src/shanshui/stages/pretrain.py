@@ -1,0 +1,45 @@
+"""Progressive-size pretraining at one resolution, continuing from the resolution before."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from shanshui import checkpoint
+from shanshui.errors import UsageError
+from shanshui.files import sha256
+from shanshui.settings import read_settings
+from shanshui.training.arguments import add_training_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    parser.add_argument("--resolution", required=True, help="WIDTHxHEIGHT of the generated pictures in these epochs")
+    parser.add_argument("--start", type=Path, help="training state after the resolution before; none for the first")
+    parser.add_argument("--state", required=True, type=Path, help="training state after the last epoch (*.safetensors)")
+    add_training_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train the epochs of one resolution and write weights and state."""
+    from shanshui.training.session import Session
+
+    settings = read_settings(args.settings)
+    start = checkpoint.load(args.start) if args.start else None
+    session = Session("pretrain", settings, args, start)
+    width, height = settings["data"]["width"], settings["data"]["height"]
+    stages = {f"{width // s.divisor:03d}x{height // s.divisor:03d}": s for s in session.schedule.stages()}
+    if args.resolution not in stages:
+        raise UsageError(f"no resolution {args.resolution} in this schedule", "one of " + ", ".join(stages))
+    stage = stages[args.resolution]
+    if (start.meta["epoch"] if start else 0) != stage.first_epoch - 1:
+        raise UsageError(
+            f"--start holds the state after epoch {start.meta['epoch'] if start else 0}",
+            f"the state after epoch {stage.first_epoch - 1}, which {args.resolution} continues from",
+        )
+    origin = sha256(args.start) if args.start else "fresh"
+    folder = args.look / "pretrain" / args.resolution
+    session.run(stage.first_epoch, stage.last_epoch, settings["pretrain_epochs"], origin, folder)
+    meta = session.meta(stage.last_epoch)
+    checkpoint.save(args.state, session.state(), kind="state", **meta)
+    checkpoint.save(args.weights, session.weights(), kind="generator", **meta)

@@ -1,0 +1,110 @@
+"""The training loop of both phases: construct, resume, train, look, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
+from shanshui.errors import ShanshuiError
+from shanshui.logs import StatsLog, progress
+from shanshui.runtime import load_jittor, seed_everything
+from shanshui.training.schedule import Schedule
+from shanshui.training.step import Networks, Recipe, one_hot, train_step
+
+jt = load_jittor()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which epochs to train, on what, at which rates.
+
+    `numbers` is the phase's section of the configuration; `end` the epoch at which its last rate is reached.
+    """
+
+    phase: str
+    first_epoch: int
+    last_epoch: int
+    end: int
+    seed: int
+    numbers: dict[str, Any]
+    data: dict[str, Any]
+    crop: Literal["full", "top"]
+    schedule: Schedule
+
+
+def epoch_seed(seed: int, phase: str, epoch: int) -> np.random.SeedSequence:
+    """Randomness of one epoch from the run's seed: an epoch is the same in whatever process it runs."""
+    return np.random.SeedSequence([seed, {"pretrain": 1, "finetune": 2}[phase], epoch])
+
+
+def rate_factor(epoch: int, end: int, decay_epochs: int) -> float:
+    """Factor of the learning rates: 1, then linearly towards 0 over the last `decay_epochs` epochs."""
+    return min(1.0, (end + 1 - epoch) / decay_epochs) if decay_epochs else 1.0
+
+
+def train(
+    nets: Networks, recipe: Recipe, plan: Plan, pairs: TrainingPairs, log: StatsLog,
+    after_epoch: Callable[[int], None],
+) -> None:  # fmt: skip
+    """Train epochs `first_epoch` to `last_epoch`, calling `after_epoch` at the end of each.
+
+    Raises ShanshuiError where a loss stops being a number; what was saved before stays.
+    """
+    steps = steps_per_epoch(len(pairs), plan.numbers["batch"])
+    total = steps * (plan.last_epoch - plan.first_epoch + 1)
+    with progress(total, plan.phase) as bar:
+        for epoch in range(plan.first_epoch, plan.last_epoch + 1):
+            started = time.perf_counter()
+            means = train_epoch(nets, recipe, plan, pairs, epoch, bar)
+            seconds = time.perf_counter() - started
+            speed = {"img_per_s": steps * plan.numbers["batch"] / seconds, "seconds": seconds}
+            log.write(epoch, epoch * steps, means | speed, phase=plan.phase)
+            after_epoch(epoch)
+
+
+def train_epoch(
+    nets: Networks, recipe: Recipe, plan: Plan, pairs: TrainingPairs, epoch: int, bar: Any
+) -> dict[str, float]:
+    """One epoch; returns the mean of every loss term."""
+    step = plan.schedule.at(epoch)
+    seeds = epoch_seed(plan.seed, plan.phase, epoch)
+    seed_everything(int(seeds.generate_state(1)[0]))
+    rng = np.random.default_rng(seeds)
+    factor = rate_factor(epoch, plan.end, plan.numbers["lr_decay_epochs"])
+    nets.opt_g.lr, nets.opt_d.lr = plan.numbers["lr_g"] * factor, plan.numbers["lr_d"] * factor
+    grows = plan.schedule.starts_fade(epoch)
+    if grows and not recipe.grow_always:
+        nets.D.grow(step.level)
+    now = recipe if grows else recipe.without_growing()
+
+    data = plan.data
+    sums: dict[str, float] = {}
+    count = 0
+    for batch in batches(
+        pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"]
+    ):
+        segmap = one_hot(batch.label_map, len(data["classes"]))
+        losses = train_step(nets, now, step, jt.array(batch.real), segmap, rng)
+        values = {name: float(loss.item()) for name, loss in losses.items()}
+        check_finite(values, plan.phase, epoch)
+        sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
+        count += 1
+        bar.set_postfix_str(f"epoch {epoch} " + " ".join(f"{n} {v:.2f}" for n, v in values.items()), refresh=False)
+        bar.update()
+    return {name: value / count for name, value in sums.items()}
+
+
+def check_finite(values: dict[str, float], phase: str, epoch: int) -> None:
+    """Stop at the first loss term that is no number any more."""
+    broken = [name for name, value in values.items() if not np.isfinite(value)]
+    if broken:
+        raise ShanshuiError(
+            f"training diverged: {', '.join(broken)} is not a number in epoch {epoch} of {phase}",
+            "finite losses",
+            "lower lr_g and lr_d of this phase; the last good state is kept and will be continued from",
+        )

@@ -1,0 +1,67 @@
+"""Every kind of training step and picture once, on noise at the smallest size: compiles the kernels they need.
+
+Jittor compiles a kernel at its first use and keeps it, whatever the size of the data. Done in one process
+beforehand, jobs that run side by side find their kernels ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from shanshui.generation import generate_batch
+from shanshui.networks import build_discriminator, build_generator
+from shanshui.runtime import load_jittor
+from shanshui.training.augment import OPERATIONS
+from shanshui.training.optim import adam
+from shanshui.training.schedule import Schedule
+from shanshui.training.step import Networks, Recipe, one_hot, train_step
+
+jt = load_jittor()
+
+CLASSES = 3
+HEIGHT, WIDTH = 64, 128
+SETTINGS: dict[str, Any] = {
+    "data": {"classes": [str(i) for i in range(CLASSES)]},
+    "model": {
+        "base_channels": 4, "halvings": 5, "spade_hidden": 8, "discriminators": 3, "discriminator_channels": 8,
+    },
+    "parity": {"spectral_norm": "on", "full_order": "kept", "pool_padding": "excluded", "seg_noise_init": "zero"},
+}  # fmt: skip
+
+
+def rehearsals() -> list[tuple[str, Callable[[], None]]]:
+    """(what is compiled, function that does it), in the order of a run."""
+    return [
+        ("pretraining, flat", lambda: _train("pretrain", 1)),
+        ("pretraining, fading", lambda: _train("pretrain", 2)),
+        ("pretraining, full size", lambda: _train("pretrain", 6)),
+        ("fine-tuning", lambda: _train("finetune", 7)),
+        ("generating", _generate),
+    ]
+
+
+def _train(phase: str, epoch: int) -> None:
+    finetuning = phase == "finetune"
+    G, E = build_generator(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
+    D = build_discriminator(SETTINGS)
+    nets = Networks(G, E, D, adam([G, E], 1e-4, (0.0, 0.9)), adam([D], 4e-4, (0.0, 0.9)))
+    weights = {"feat": 10.0, "rec": 10.0, "perceptual": 0.0}
+    recipe = Recipe(weights, None, OPERATIONS if finetuning else (), finetuning, soft_labels=False, grow_always=False)
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        real = jt.array(rng.standard_normal((2, 3, HEIGHT, WIDTH)).astype(np.float32))
+        segmap = one_hot(rng.integers(0, CLASSES, (2, HEIGHT, WIDTH)).astype(np.uint8), CLASSES)
+        losses = train_step(nets, recipe, Schedule(6, 3).at(epoch), real, segmap, rng)
+        [loss.item() for loss in losses.values()]
+
+
+def _generate() -> None:
+    for seg_noise, seed in ((False, None), (True, 0)):
+        G, E = build_generator(SETTINGS, seg_noise=seg_noise, heads=0)
+        G.eval(), E.eval()
+        for batch in (1, 2):
+            label_maps = np.zeros((batch, HEIGHT, WIDTH), np.uint8)
+            generate_batch(G, E, label_maps, CLASSES, [str(i) for i in range(batch)], seed)

@@ -1,0 +1,59 @@
+"""Sample grids: the same label maps after every epoch, so that a person can watch the network learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui import images
+from shanshui.data.labels import apply_label_rules
+from shanshui.files import read_csv
+from shanshui.palette import class_palette
+
+SAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Fixed label maps uint8 (N, H, W) with their photographs uint8 (N, H, W, 3), or none."""
+
+    names: list[str]
+    label_maps: np.ndarray
+    photos: np.ndarray
+    palette: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def grid(self, fakes: np.ndarray) -> np.ndarray:
+        """Columns of label map, generated picture (enlarged to full size) and photograph; fakes (N, 3, h, w)."""
+        size = self.label_maps.shape[2], self.label_maps.shape[1]
+        return images.grid([
+            [images.colour_label_map(label_map, self.palette) for label_map in self.label_maps],
+            [images.resize_photo(images.to_uint8(fake), size) for fake in fakes],
+            list(self.photos),
+        ])  # fmt: skip
+
+
+def read_samples(manifest: str | Path, data: dict[str, Any], limit: int = SAMPLES) -> Samples:
+    """The first pairs of a manifest at full size, spread evenly over it."""
+    rows: Sequence[dict[str, str]] = [row for row in read_csv(manifest) if row["image"]]
+    rows = (
+        [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))] if rows else []
+    )
+    size = data["width"], data["height"]
+    label_maps = [
+        apply_label_rules(
+            images.resize_label_map(images.read_label_map(row["label"]), size),
+            len(data["classes"]), data["label_offset"], data["ignore_label"],
+        )
+        for row in rows
+    ]  # fmt: skip
+    photos = [images.resize_photo(images.read_photo(row["image"]), size) for row in rows]
+    return Samples(
+        [row["name"] for row in rows], np.array(label_maps), np.array(photos), class_palette(data["classes"])
+    )

@@ -1,0 +1,181 @@
+"""A phase of training on disk: networks from settings, start or resume, states, weights and sample grids."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui import images
+from shanshui.checkpoint import Arrays, Checkpoint, prefixed
+from shanshui.data.loader import TrainingPairs
+from shanshui.files import digest, sha256
+from shanshui.generation import generate_batch
+from shanshui.logs import StatsLog
+from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
+from shanshui.networks import adopt, build_discriminator, build_generator
+from shanshui.perceptual import perceptual_loss
+from shanshui.runtime import load_jittor, seed_everything
+from shanshui.training.loop import Plan, train
+from shanshui.training.optim import adam
+from shanshui.training.resume import ResumeFolder, resume_folder
+from shanshui.training.samples import Samples, read_samples
+from shanshui.training.schedule import Schedule
+from shanshui.training.step import Networks, Recipe
+
+jt = load_jittor()
+
+Settings = dict[str, Any]
+
+
+class Session:
+    """One phase's networks and where they are kept.
+
+    Args:
+        phase: "pretrain" or "finetune".
+        settings: the stage's settings.
+        start: state to begin from, or None; fine-tuning begins from the end of pretraining.
+    """
+
+    def __init__(self, phase: str, settings: Settings, args: argparse.Namespace, start: Checkpoint | None) -> None:
+        self.phase, self.settings, self.args = phase, settings, args
+        self.numbers: Settings = settings[phase]
+        self.schedule = Schedule(settings["pretrain_epochs"], settings["model"]["discriminators"])
+        self.samples: Samples = read_samples(args.samples, settings["data"])
+        seed_everything(int(np.random.SeedSequence([settings["seed"], 0, len(phase)]).generate_state(1)[0]))
+        self.nets = self._networks(start)
+
+    def _networks(self, start: Checkpoint | None) -> Networks:
+        """Fresh networks; with `start` they take over its weights, and in pretraining its optimisers too."""
+        pretraining = self.phase == "pretrain"
+        heads = self.settings["model"]["discriminators"] - 1 if pretraining else 0
+        seg_noise = not pretraining and self.numbers["seg_noise"]
+        G, E = build_generator(self.settings, seg_noise=seg_noise, heads=heads)
+        D = build_discriminator(self.settings)
+        betas = self.numbers["beta1"], self.numbers["beta2"]
+        nets = Networks(G, E, D, adam([G, E], self.numbers["lr_g"], betas), adam([D], self.numbers["lr_d"], betas))
+        if start and pretraining:
+            self._restore(nets, start)
+        elif start:
+            adopt(G, start.part("G"), str(self.args.start), fresh=["seg_noise_var"], dropped=["inter_conv_img"])
+            restore(E, start.part("E"), str(self.args.start))
+            restore(D, start.part("D"), str(self.args.start))
+        return nets
+
+    def _restore(self, nets: Networks, state: Checkpoint) -> None:
+        for letter, network in (("G", nets.G), ("E", nets.E), ("D", nets.D)):
+            restore(network, state.part(letter), f"training state ({letter})")
+        restore_optimizer(nets.opt_g, state.part("opt_g"), "training state (opt_g)")
+        restore_optimizer(nets.opt_d, state.part("opt_d"), "training state (opt_d)")
+
+    # --- what is written ----------------------------------------------------------------------------------
+
+    def meta(self, epoch: int) -> Settings:
+        """Metadata of the weights after `epoch`: all that generating needs, and where they come from."""
+        step = self.schedule.at(epoch)
+        return {
+            **{name: self.settings[name] for name in ("data", "model", "parity", "preset", "seed")},
+            "phase": self.phase,
+            "epoch": epoch,
+            "training": self.numbers,
+            "device": "cuda" if jt.flags.use_cuda else "cpu",
+            "heads": self.nets.G.heads,
+            "seg_noise": self.nets.G.seg_noise,
+            "level": step.level,
+            "alpha": step.alpha,
+        }
+
+    def weights(self) -> Arrays:
+        """G and E."""
+        return prefixed("G", gather(self.nets.G)) | prefixed("E", gather(self.nets.E))
+
+    def state(self) -> Arrays:
+        """Everything training continues from; random numbers are derived from seed and epoch."""
+        optimizers = prefixed("opt_g", gather_optimizer(self.nets.opt_g)) | prefixed(
+            "opt_d", gather_optimizer(self.nets.opt_d)
+        )
+        return self.weights() | prefixed("D", gather(self.nets.D)) | optimizers
+
+    def draw_samples(self, epoch: int) -> None:
+        """Sample grid after `epoch`."""
+        if not len(self.samples):
+            return
+        G, E, step = self.nets.G, self.nets.E, self.schedule.at(epoch)
+        G.eval(), E.eval()
+        seed = self.settings["seed"] if G.seg_noise else None
+        num_classes = len(self.settings["data"]["classes"])
+        fakes = np.concatenate([
+            generate_batch(
+                G, E, label_map[None], num_classes, [name], seed, step.level, step.alpha
+            )
+            for name, label_map in zip(self.samples.names, self.samples.label_maps, strict=True)
+        ])  # fmt: skip
+        G.train(), E.train()
+        images.write_image(self.args.look / "samples" / self.phase / f"epoch_{epoch:03d}.png", self.samples.grid(fakes))
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    def run(self, first_epoch: int, last_epoch: int, end: int, origin: str, folder: Path) -> None:
+        """Train up to `last_epoch` from the newest usable state, else from `first_epoch`; leave the networks there.
+
+        Args:
+            end: epoch at which the phase ends, for the decay of the learning rate.
+            origin: digest of what the phase starts from; with the settings it tells states apart.
+            folder: where stats.jsonl and events go.
+        """
+        photos, label_maps = (
+            np.load(self.args.photos, mmap_mode="r"),
+            np.load(self.args.label_maps, mmap_mode="r"),
+        )
+        recipe = self._recipe()
+        key = digest([self.settings, origin, sha256(self.args.label_maps), sha256(self.args.photos)])
+        with resume_folder(self.args.resume, key) as states:
+            begin = first_epoch
+            if found := states.latest(upto=last_epoch):
+                begin = found[0] + 1
+                self._restore(self.nets, found[1])
+            plan = Plan(
+                self.phase, begin, last_epoch, end, self.settings["seed"], self.numbers, self.settings["data"],
+                self.settings["parity"]["crop"], self.schedule,
+            )  # fmt: skip
+            log = StatsLog(folder, begin)
+            train(
+                self.nets,
+                recipe,
+                plan,
+                TrainingPairs(photos, label_maps),
+                log,
+                self._keeper(states, last_epoch),
+            )
+            log.close()
+
+    def _keeper(self, states: ResumeFolder, last_epoch: int) -> Callable[[int], None]:
+        """What happens after every epoch: a sample grid, and a state when the last is old enough."""
+        saved_at = time.monotonic()
+
+        def after_epoch(epoch: int) -> None:
+            nonlocal saved_at
+            self.draw_samples(epoch)
+            due = time.monotonic() - saved_at >= 60 * self.args.snapshot_minutes
+            if due or epoch == last_epoch:
+                states.save(epoch, self.state(), self.meta(epoch))
+                saved_at = time.monotonic()
+
+        return after_epoch
+
+    def _recipe(self) -> Recipe:
+        numbers, parity = self.numbers, self.settings["parity"]
+        weights = {
+            "feat": numbers["feature_matching"],
+            "rec": numbers["reconstruction"],
+            "perceptual": numbers["perceptual"]["weight"],
+        }
+        return Recipe(
+            weights, perceptual_loss(numbers["perceptual"]["net"], self.args.perceptual, parity),
+            tuple(numbers.get("augment", ())), self.nets.G.seg_noise, parity["loss_resize"] == "bilinear",
+            parity["grow_copy"] == "every_forward",
+        )  # fmt: skip

@@ -1,0 +1,27 @@
+"""Noise from (seed, image name)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shanshui.noise import batch_noise, image_noise
+
+
+def test_noise_depends_on_seed_name_and_layer_only() -> None:
+    first = image_noise(1, "a", 0, 4, 6)
+    assert np.array_equal(first, image_noise(1, "a", 0, 4, 6))
+    for other in (image_noise(2, "a", 0, 4, 6), image_noise(1, "b", 0, 4, 6), image_noise(1, "a", 1, 4, 6)):
+        assert not np.array_equal(first, other)
+
+
+def test_batches_and_their_order_do_not_matter() -> None:
+    both = batch_noise(5, ["a", "b"], np.asarray)(3, 2, 8, 8)
+    alone = batch_noise(5, ["b"], np.asarray)(3, 1, 8, 8)
+    assert both.shape == (2, 1, 8, 8)
+    assert np.array_equal(both[1:], alone)
+
+
+def test_noise_is_standard_normal() -> None:
+    values = image_noise(0, "x", 0, 200, 200)
+    assert abs(values.mean()) < 0.02
+    assert abs(values.std() - 1) < 0.02

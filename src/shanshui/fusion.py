@@ -1,0 +1,98 @@
+"""Pure-colour fusion: a label map of nearly one class takes the pixels of a training photograph of it.
+
+The rule of APF-GAN's final submission, made deterministic and forgiving: the n-th such label map takes the
+n-th photograph of its class, each photograph serves once, and where none is left the generated picture stays.
+What was pasted is reported, since these pixels are training data and not generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+
+
+@dataclass(frozen=True)
+class PurePhoto:
+    """A training photograph whose label map holds one class only."""
+
+    name: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A label map of nearly one class and the photograph it takes."""
+
+    name: str
+    class_id: int
+    share: float
+    photo: PurePhoto
+
+
+@dataclass(frozen=True)
+class Left:
+    """A label map of nearly one class that keeps its generated picture, and why."""
+
+    name: str
+    class_id: int
+    share: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of the label maps of nearly one class."""
+
+    fits: list[Fit]
+    left: list[Left]
+
+
+def parse_pure(raw: Any, source: str) -> dict[int, list[PurePhoto]]:
+    """Content of `pure.json`, {"<class id>": [{"name", "image"}, ...]}, as photographs by class id."""
+    try:
+        return {int(key): [PurePhoto(str(p["name"]), str(p["image"])) for p in photos] for key, photos in raw.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ShanshuiError(
+            f"{source} is not a list of single-class photographs ({type(error).__name__}: {error})",
+            "the file pure.json of the stage `reference`",
+            "remove it and run again",
+        ) from None
+
+
+def dominant_class(ids: np.ndarray, num_classes: int) -> tuple[int, float]:
+    """The most frequent class of ids (H, W) and its share of all pixels, 0..1; the lower id wins a tie.
+
+    Pixels outside of 0..num_classes-1 belong to no class and count in the whole only.
+    """
+    flat = ids.reshape(-1)
+    counts = np.bincount(flat[(flat >= 0) & (flat < num_classes)].astype(np.int64), minlength=num_classes)
+    best = int(counts.argmax())
+    return best, float(counts[best]) / flat.size
+
+
+def plan(maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[PurePhoto]], share: float) -> Plan:
+    """Give every (name, class, its share) above `share` the next photograph of its class, by name."""
+    taken: dict[int, int] = {}
+    result = Plan([], [])
+    for name, class_id, part in sorted(maps):
+        if part <= share:
+            continue
+        photos = pure.get(class_id, ())
+        index = taken.get(class_id, 0)
+        if index < len(photos):
+            result.fits.append(Fit(name, class_id, part, photos[index]))
+            taken[class_id] = index + 1
+        else:
+            reason = "no photograph of this class left" if photos else "no photograph of this class"
+            result.left.append(Left(name, class_id, part, reason))
+    return result
+
+
+def paste(generated: np.ndarray, photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3): the photograph where mask (H, W) is true, the generated picture elsewhere."""
+    return np.where(mask[..., None], photo, generated)

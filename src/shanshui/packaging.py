@@ -1,0 +1,97 @@
+"""Rules of a submission: exactly one picture per label map, under its name, of one size, RGB, readable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shanshui.errors import ShanshuiError
+
+SUFFIXES = {"jpg": ".jpg", "png": ".png"}
+KINDS = {"jpg": "JPEG", "png": "PNG"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a picture file turned out to be: its real type, colour mode and (width, height)."""
+
+    name: str
+    kind: str
+    mode: str
+    size: tuple[int, int]
+
+
+def _some(names: Iterable[str], most: int = 8) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def expected_names(stems: Sequence[str], suffix: str) -> list[str]:
+    """File names of a submission for label maps with these stems, sorted; stems must be distinct."""
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise ShanshuiError(f"label maps of the same name: {_some(twice)}", "every label map once")
+    return sorted(stem + suffix for stem in stems)
+
+
+def check_names(found: Iterable[str], expected: Sequence[str], folder: str) -> None:
+    """Refuse missing pictures first, then files that do not belong there."""
+    there = set(found)
+    missing = [name for name in expected if name not in there]
+    if missing:
+        raise ShanshuiError(
+            f"{folder} lacks {len(missing)} of {len(expected)} pictures: {_some(missing)}",
+            f"{len(expected)} pictures, one per label map",
+            "generate them again",
+        )
+    foreign = sorted(there - set(expected))
+    if foreign:
+        raise ShanshuiError(
+            f"{folder} holds {len(foreign)} file(s) that no label map asks for: {_some(foreign)}",
+            f"the {len(expected)} pictures and nothing else",
+            "remove them",
+        )
+
+
+def check_pictures(pictures: Sequence[Picture], kind: str, size: tuple[int, int]) -> None:
+    """Refuse pictures of another type than their suffix says, of another mode than RGB, of another size."""
+    for what, wanted, value in (
+        ("file type", kind, lambda p: p.kind),
+        ("colour mode", "RGB", lambda p: p.mode),
+        ("size", f"{size[0]}x{size[1]}", lambda p: f"{p.size[0]}x{p.size[1]}"),
+    ):
+        wrong = [f"{p.name} ({value(p)})" for p in pictures if value(p) != wanted]
+        if wrong:
+            raise ShanshuiError(
+                f"{len(wrong)} of {len(pictures)} pictures have the wrong {what}: {_some(wrong)}",
+                f"{what} {wanted}",
+            )
+
+
+def build_manifest(
+    files: Sequence[Mapping[str, Any]],
+    archive: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    stamped: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The manifest: sha256 of every picture and of the zip, settings, code version, what was chosen.
+
+    `provenance` maps file stems to the content of provenance files; of those that are rankings (they have
+    `chosen`), the short answer is repeated under `chosen`.
+    """
+    chosen = {
+        name: {"models": part["chosen"], "seeds": part["chosen_seeds"]}
+        for name, part in provenance.items()
+        if isinstance(part, Mapping) and "chosen" in part
+    }
+    return {
+        **stamped,
+        "count": len(files),
+        "files": list(files),
+        "zip": dict(archive),
+        "settings": dict(settings),
+        "chosen": chosen,
+        "provenance": dict(provenance),
+    }

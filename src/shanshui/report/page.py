@@ -1,0 +1,196 @@
+"""The report: one HTML file with everything inside, readable offline, in the dark and on paper."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.config import Config
+from shanshui.report import wording
+from shanshui.report.tables import Row, features_lines, number_cells, value_columns
+from shanshui.report.timing import StageTime, duration
+
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A label map as shown in the strip: coloured label map, our picture, photograph (None for test maps)."""
+
+    name: str
+    label: np.ndarray
+    ours: np.ndarray
+    photo: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A moment of training: epoch, resolution trained at (may be empty), one picture per label map shown."""
+
+    epoch: int
+    resolution: str
+    pictures: list[np.ndarray]
+
+
+@dataclass
+class Page:
+    """Everything the report may show; of a part that is None or empty it says why: `missing[part]`."""
+
+    run: str
+    rank_by: str
+    on: str
+    manifest: Mapping[str, Any]
+    rows: Sequence[Row]
+    checkpoints: Mapping[str, Any]
+    model: Mapping[str, Any]
+    seed: Mapping[str, Any]
+    config: Config
+    samples: Sequence[Sample]
+    legend: Sequence[tuple[str, tuple[int, int, int]]]
+    curve: str
+    frames: Sequence[Frame] = ()
+    frame_labels: Sequence[np.ndarray] = ()
+    frame_photos: Sequence[np.ndarray] = ()
+    losses: str = ""
+    training: str = ""
+    classes: Sequence[Mapping[str, Any]] = ()
+    validation: str = ""
+    graph: str = ""
+    graph_text: str = ""
+    times: Sequence[StageTime] = ()
+    fusion: Mapping[str, Any] | None = None
+    sheet: np.ndarray | None = None
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def data_uri(picture: np.ndarray, kind: str = "JPEG", most: int = 512) -> str:
+    """uint8 (H, W, 3) as a data URI, JPEG for photographs, PNG for label maps, at most `most` wide."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    if image.width > most:
+        how = Image.Resampling.LANCZOS if kind == "JPEG" else Image.Resampling.NEAREST
+        image = image.resize((most, round(image.height * most / image.width)), how)
+    buffer = io.BytesIO()
+    if kind == "JPEG":
+        image.save(buffer, "JPEG", quality=90, subsampling="4:4:4")
+    else:
+        image.save(buffer, "PNG", optimize=True)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _facts(page: Page) -> list[tuple[str, str]]:
+    """The verdict: what was handed in and how good it is by our own measure."""
+    winner = page.seed["ranking"][0]
+    facts = [
+        ("pictures", str(page.manifest["count"])),
+        ("model", wording.model_name(winner["model"])),
+        ("noise seed", str(winner["seed"])),
+    ]
+    name = wording.metric_label(page.rank_by)
+    facts += [
+        (f"{name}, {wording.SET_NAMES[part]}", wording.number(winner[part]))
+        for part in ("holdout", "test")
+        if winner.get(part) is not None
+    ]
+    return facts
+
+
+def _machine(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the doctor kept, as names and words."""
+    known = [
+        (key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for key, value in machine.items()
+        if key not in ("shanshui", "python", "why") and value not in ("", [], None)
+    ]
+    return sorted(known)
+
+
+def _sentences(page: Page) -> list[str]:
+    return [
+        wording.checkpoints_sentence(page.checkpoints),
+        wording.model_sentence(page.model),
+        wording.seed_sentence(page.seed),
+        wording.selection_sentence(page.rank_by, page.on),
+    ]
+
+
+def _table(page: Page) -> dict[str, Any]:
+    """Cells of the score table, numbers lined up by column."""
+    values = value_columns(page.rows)
+    body = [
+        {"row": row, "name": wording.model_name(row["model"]), "numbers": cells}
+        for row, cells in zip(page.rows, number_cells(page.rows), strict=True)
+    ]
+    metrics = list(dict.fromkeys(metric for _, metric in values))
+    groups = [(wording.metric_name(m), [part for part, other in values if other == m]) for m in metrics]
+    return {
+        "groups": groups,
+        "body": body,
+        "features": [line.removeprefix("- ") for line in features_lines(page.rows)],
+    }
+
+
+def _bars(times: Sequence[StageTime]) -> dict[str, Any]:
+    longest = max((entry.seconds for entry in times), default=0.0) or 1.0
+    bars = [
+        {"name": t.name, "share": 100 * t.seconds / longest, "time": duration(t.seconds), "jobs": t.jobs,
+         "memory": f"{t.max_rss / 1024:.1f} GiB" if t.max_rss >= 1024 else f"{t.max_rss:.0f} MiB"}
+        for t in times
+    ]  # fmt: skip
+    return {
+        "bars": bars,
+        "total": duration(sum(entry.seconds for entry in times)),
+        "jobs": sum(t.jobs for t in times),
+    }
+
+
+def _class_bars(classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Bars on a square-root scale, so that rare classes stay visible beside the sky."""
+    largest = max((max(c["train_share"], c["test_share"]) for c in classes), default=0.0) or 1.0
+    return [
+        {
+            **c,
+            "train_width": 100 * (c["train_share"] / largest) ** 0.5,
+            "test_at": 100 * (c["test_share"] / largest) ** 0.5,
+        }
+        for c in sorted(classes, key=lambda c: -c["train_share"])
+    ]
+
+
+def render(page: Page) -> str:
+    """The whole page as HTML."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["photo"] = data_uri
+    environment.filters["small"] = lambda picture: data_uri(picture, most=256)
+    environment.filters["large"] = lambda picture: data_uri(picture, most=1600)
+    environment.filters["label"] = lambda picture: data_uri(picture, "PNG")
+    config = page.config.model_dump(mode="json")
+    return environment.get_template(TEMPLATE).render(
+        page=page,
+        facts=_facts(page),
+        sentences=_sentences(page),
+        metric=wording.metric_title(page.rank_by),
+        table=_table(page),
+        time=_bars(page.times),
+        classes=_class_bars(page.classes),
+        machine=_machine(page.machine),
+        parity=page.config.parity.resolved(),
+        config_text=json.dumps(config, indent=2, ensure_ascii=False),
+    )

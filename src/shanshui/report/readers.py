@@ -1,0 +1,130 @@
+"""Reads what a run left behind: pictures, sample grids, training logs, benchmarks, statistics."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.config import Data
+from shanshui.data.labels import apply_label_rules
+from shanshui.errors import ShanshuiError
+from shanshui.files import read_csv
+from shanshui.images import IMAGE_SUFFIXES, colour_label_map, read_label_map, read_photo, resize_photo
+from shanshui.palette import class_palette
+from shanshui.report.graph import draw_graph
+from shanshui.report.page import Frame, Sample
+from shanshui.report.sheet import cut_grid, evenly_spaced
+from shanshui.report.timing import StageTime, stage_times
+from shanshui.settings import STAGES
+
+Colour = tuple[int, int, int]
+NamedColour = tuple[str, Colour]
+Film = tuple[list[Frame], list[np.ndarray], list[np.ndarray]]
+Stats = list[dict[str, Any]]
+
+
+def _colours(names: list[str]) -> list[Colour]:
+    return [(int(r), int(g), int(b)) for r, g, b in class_palette(names)]
+
+
+def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list[Sample], list[NamedColour]]:
+    """Up to `most` evenly spaced label maps of `table` (name, image, label) with our pictures of them.
+
+    Returns them with (name, colour) of the classes in them, most frequent first. ShanshuiError if `table` is
+    empty or the folder `images` lacks a picture.
+    """
+    rows = read_csv(table)
+    if not rows:
+        raise ShanshuiError(f"{table} lists nothing to show", "one or more label maps")
+    names = data.classes
+    pictures = {path.stem: path for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
+    samples, present = [], np.zeros(256, np.int64)
+    for row in evenly_spaced(sorted(rows, key=lambda row: row["name"]), most):
+        if row["name"] not in pictures:
+            raise ShanshuiError(f"{images} has no picture of {row['name']}", f"one for every line of {table}")
+        ours = read_photo(pictures[row["name"]])
+        raw = read_label_map(row["label"])
+        ids = apply_label_rules(raw, len(names), data.label_offset, data.ignore_label, row["label"])
+        present += np.bincount(ids.ravel(), minlength=256)
+        size = (ours.shape[1], ours.shape[0])
+        photo = resize_photo(read_photo(row["image"]), size) if row["image"] else None
+        samples.append(Sample(row["name"], colour_label_map(ids, class_palette(names)), ours, photo))
+    colours = _colours(names)
+    order = np.argsort(-present[: len(names)], kind="stable")
+    return samples, [(names[i], colours[i]) for i in order if present[i]]
+
+
+def read_stats(folder: Path) -> Stats:
+    """Lines of all `stats.jsonl` below `folder` by epoch; the later file wins if an epoch comes twice."""
+    lines: dict[int, dict[str, Any]] = {}
+    for path in sorted(folder.rglob("stats.jsonl"), key=lambda path: (path.stat().st_mtime, str(path))):
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue  # the last line of a job that was killed while writing
+            lines[int(line["epoch"])] = line
+    return [lines[epoch] for epoch in sorted(lines)]
+
+
+def _resolution(line: Mapping[str, Any]) -> str:
+    """`064x048` as `64x48`."""
+    return "x".join(str(int(side)) for side in re.findall(r"\d+", str(line.get("resolution", ""))))
+
+
+def read_frames(folder: Path, aspect: float, stats: Stats, frames: int, most: int) -> Film:
+    """Frames, label maps and photographs out of the sample grids `samples/**/epoch_NNN.png`, if any.
+
+    A grid has three lines: label maps, our pictures, photographs. At most `frames` epochs and `most` label
+    maps are taken, evenly spaced. `aspect` is a picture's height / width.
+    """
+    grids = {}
+    for path in folder.glob("samples/**/epoch_*.png"):
+        if found := re.search(r"epoch_(\d+)$", path.stem):
+            grids[int(found[1])] = path
+    if not grids:
+        return [], [], []
+    resolutions = {line["epoch"]: _resolution(line) for line in stats}
+    epochs = evenly_spaced(sorted(grids), frames)
+    cut = [(epoch, cut_grid(read_photo(grids[epoch]), aspect)) for epoch in epochs]
+    shown = evenly_spaced(range(min(len(lines[0]) for _, lines in cut)), most)
+    labels, _, photos = cut[-1][1]
+    return (
+        [Frame(e, resolutions.get(e, ""), [lines[1][i] for i in shown]) for e, lines in cut],
+        [labels[i] for i in shown],
+        [photos[i] for i in shown],
+    )
+
+
+def read_classes(path: Path, names: list[str]) -> list[dict[str, Any]]:
+    """Share of the pixels per class, in training and in testing, with the class's colour."""
+    colours = _colours(names)
+    return [
+        {
+            "name": row["name"], "colour": colours[int(row["id"])],
+            "train_share": float(row["train_share"]), "test_share": float(row["test_share"]),
+        }
+        for row in read_csv(path)
+    ]  # fmt: skip
+
+
+def read_graph(path: Path) -> tuple[str, str]:
+    """The rule graph as (SVG, text), one of them empty: dot and mermaid are drawn, other text stays."""
+    text = path.read_text(encoding="utf-8")
+    svg = text[text.index("<svg") :] if "<svg" in text else draw_graph(text)
+    return (svg, "") if svg else ("", text)
+
+
+def read_benchmarks(folder: Path) -> Sequence[StageTime]:
+    """Time per rule from all `*.tsv` below `folder`."""
+    files = []
+    for path in sorted(folder.rglob("*.tsv")):
+        with open(path, newline="", encoding="utf-8") as handle:
+            files.append((path.relative_to(folder).as_posix(), list(csv.DictReader(handle, delimiter="\t"))))
+    return stage_times(files, [*STAGES, "merge", "infer"])

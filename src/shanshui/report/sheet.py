@@ -1,0 +1,93 @@
+"""Sheets of pictures with captions: contact sheet and strip; and cells cut out of sample grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from shanshui.images import resize_photo
+
+PAPER = (251, 248, 241)
+INK = (43, 43, 40)
+FAINT = (120, 117, 108)
+Item = TypeVar("Item")
+
+
+def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` items, evenly spread from first to last."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(index)] for index in np.linspace(0, len(items) - 1, most)]
+
+
+def fit(picture: np.ndarray, size: tuple[int, int], sharp: bool = False) -> np.ndarray:
+    """uint8 (H, W, 3) at (width, height): nearest neighbour where `sharp` (label maps), else bicubic."""
+    if not sharp:
+        return resize_photo(picture, size)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
+
+
+def _canvas(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    canvas = Image.new("RGB", (width, height), PAPER)
+    return canvas, ImageDraw.Draw(canvas)
+
+
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
+
+
+def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
+    while len(text) > 4 and draw.textlength(text, font=font) > width:
+        text = text.rstrip("…")[:-1] + "…"
+    return text
+
+
+def contact_sheet(
+    entries: Sequence[tuple[str, np.ndarray, np.ndarray]], heading: str, per_line: int = 6, width: int = 160
+) -> np.ndarray:
+    """uint8 (H, W, 3): pairs (name, coloured label map, picture) side by side, the name below each pair."""
+    height = round(width * entries[0][2].shape[0] / entries[0][2].shape[1])
+    per_line = min(per_line, len(entries))
+    margin, gap, caption, top = 24, 18, 24, 56
+    across, down = 2 * width + 2 + gap, height + caption
+    lines = -(-len(entries) // per_line)
+    sheet, draw = _canvas(max(2 * margin + per_line * across - gap, 420), top + lines * down + margin - 8)
+    draw.text((margin, 20), heading, fill=INK, font=_font(18))
+    font = _font(12)
+    for index, (name, label, picture) in enumerate(entries):
+        left, up = margin + index % per_line * across, top + index // per_line * down
+        sheet.paste(Image.fromarray(fit(label, (width, height), sharp=True)), (left, up))
+        sheet.paste(Image.fromarray(fit(picture, (width, height))), (left + width + 2, up))
+        draw.text((left, up + height + 4), _shortened(draw, name, 2 * width, font), fill=FAINT, font=font)
+    return np.asarray(sheet)
+
+
+def strip(lines: Sequence[tuple[str, Sequence[np.ndarray]]], width: int = 256) -> np.ndarray:
+    """uint8 (H, W, 3): a line of pictures per (caption, pictures); the first line is enlarged sharply."""
+    first = lines[0][1][0]
+    height = round(width * first.shape[0] / first.shape[1])
+    gap, margin, font = 6, 14, _font(17)
+    columns = max(len(pictures) for _, pictures in lines)
+    left = margin + 34
+    sheet, _ = _canvas(left + columns * (width + gap) - gap + margin, 2 * margin + len(lines) * (height + gap) - gap)
+    for row, (caption, pictures) in enumerate(lines):
+        up = margin + row * (height + gap)
+        upright, pen = _canvas(height, 26)
+        pen.text((height / 2, 13), caption, fill=FAINT, font=font, anchor="mm")
+        sheet.paste(upright.rotate(90, expand=True), (margin - 2, up))
+        for column, picture in enumerate(pictures):
+            cell = fit(picture, (width, height), sharp=row == 0)
+            sheet.paste(Image.fromarray(cell), (left + column * (width + gap), up))
+    return np.asarray(sheet)
+
+
+def cut_grid(grid: np.ndarray, aspect: float, lines: int = 3, gap: int = 2) -> list[list[np.ndarray]]:
+    """Lines of cells out of a picture made by `images.grid`; `aspect` is a cell's height / width."""
+    height = (grid.shape[0] + gap) // lines - gap
+    columns = max(1, round((grid.shape[1] + gap) / (height / aspect + gap)))
+    width = (grid.shape[1] + gap) // columns - gap
+    corners = [[(r * (height + gap), c * (width + gap)) for c in range(columns)] for r in range(lines)]
+    return [[grid[top : top + height, left : left + width] for top, left in line] for line in corners]

@@ -1,0 +1,155 @@
+"""The table of everything that was scored: rows for the CSV, and the same as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shanshui.errors import ShanshuiError
+from shanshui.report.wording import WEIGHT_FREE, column, metric_name, selection_sentence
+from shanshui.selection import SETS, Score
+
+KINDS = ("checkpoint", "average", "seed")
+Row = dict[str, Any]
+
+
+def _is_average(model: str, source: str) -> bool:
+    if re.fullmatch(r"epoch_\d+", model):
+        return False
+    if re.fullmatch(r"\d+(\+\d+)+", model):
+        return True
+    raise ShanshuiError(f"{source}: model {model!r} is neither a checkpoint nor an average", "epoch_NNN or NNN+NNN")
+
+
+def _pairs(ranking: Mapping[str, Any]) -> set[tuple[str, int]]:
+    return {(entry["model"], entry["seed"]) for entry in ranking["ranking"]}
+
+
+def _chosen(ranking: Mapping[str, Any]) -> set[tuple[str, int]]:
+    return set(zip(ranking["chosen"], ranking["chosen_seeds"], strict=True))
+
+
+def _metrics(scores: Sequence[Score]) -> list[str]:
+    return list(dict.fromkeys(m for score in scores for name in SETS for m in score.values.get(name, {})))
+
+
+def columns(scores: Sequence[Score], rank_by: str) -> list[str]:
+    """Column names: what it is, `<set>_<metric>` (`rank_by` first), `<set>_n`, the choice, the features."""
+    sets = [name for name in SETS if any(name in score.values for score in scores)]
+    metrics = sorted(_metrics(scores), key=lambda metric: (metric != rank_by, metric))
+    values = [f"{name}_{metric}" for metric in metrics for name in sets]
+    return ["kind", "model", "epoch", "seed", *values, *(f"{name}_n" for name in sets), "chosen", "features"]
+
+
+def build_rows(
+    scores: Sequence[Score], checkpoints: Mapping[str, Any], model: Mapping[str, Any], seed: Mapping[str, Any]
+) -> list[Row]:
+    """One row per score with all `columns`, by kind (checkpoint, average, seed), then epoch, then seed.
+
+    `checkpoints`, `model` and `seed` are the rankings of the three choices. A score is of kind seed if it was
+    only made to compare noise seeds, or is the second one of its model and seed. `chosen` holds "top k" and
+    "model" on checkpoints and averages, "seed" on seeds (or on the only row of that model and seed).
+    """
+    names = columns(scores, checkpoints["rank_by"])
+    compared, tried = _pairs(checkpoints) | _pairs(model), _pairs(seed)
+    kinds: list[str] = []
+    for index, score in enumerate(scores):
+        key = (score.model, score.seed)
+        again = any(key == (other.model, other.seed) for other in scores[:index])
+        if key not in compared | tried:
+            raise ShanshuiError(f"{score.source}: {score.model} seed {score.seed} is in none of the three rankings")
+        average = _is_average(score.model, score.source)
+        seed_row = key in tried and (again or key not in compared)
+        kinds.append("seed" if seed_row else "average" if average else "checkpoint")
+    with_row = {(s.model, s.seed) for s, kind in zip(scores, kinds, strict=True) if kind == "seed"}
+    first = {f"top {len(checkpoints['chosen'])}": _chosen(checkpoints), "model": _chosen(model)}
+    rows = []
+    for score, kind in zip(scores, kinds, strict=True):
+        key = (score.model, score.seed)
+        marks = [] if kind == "seed" else [mark for mark, chosen in first.items() if key in chosen]
+        if key in _chosen(seed) and (kind == "seed" or key not in with_row):
+            marks.append("seed")
+        row = _row(score, kind, ", ".join(marks))
+        rows.append({name: row.get(name, "") for name in names})
+    return sorted(rows, key=_order)
+
+
+def _row(score: Score, kind: str, chosen: str) -> Row:
+    epoch = re.fullmatch(r"epoch_(\d+)", score.model)
+    row: Row = {
+        "kind": kind,
+        "model": score.model,
+        "epoch": int(epoch[1]) if epoch else "",
+        "seed": score.seed,
+        "chosen": chosen,
+        "features": "; ".join(f"{m}: {text.replace(';', ',')}" for m, text in sorted(score.features.items())),
+    }
+    for name, metrics in score.values.items():
+        row |= {f"{name}_{metric}": "" if value is None else value for metric, value in metrics.items()}
+        row[f"{name}_n"] = score.counts[name]
+    return row
+
+
+def _order(row: Row) -> tuple[int, int, int, str, int]:
+    epoch = row["epoch"] if row["epoch"] != "" else 0
+    return KINDS.index(row["kind"]), epoch, row["model"].count("+"), row["model"], row["seed"]
+
+
+def read_rows(raw: Sequence[Mapping[str, str]]) -> list[Row]:
+    """Rows as text from the CSV back with numbers in them."""
+    rows = []
+    for line in raw:
+        row: Row = dict(line)
+        for name, text in line.items():
+            if name in ("epoch", "seed") or name.endswith("_n"):
+                row[name] = int(text) if text else ""
+            elif name.startswith(tuple(f"{part}_" for part in SETS)):
+                row[name] = float(text) if text else ""
+        rows.append(row)
+    return rows
+
+
+def value_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """(set, metric) of every column of values."""
+    names = rows[0] if rows else ()
+    split = [name.split("_", 1) for name in names if name.startswith(tuple(f"{part}_" for part in SETS))]
+    return [(part, metric) for part, metric in split if metric != "n"]
+
+
+def number_cells(rows: Sequence[Row]) -> list[list[str]]:
+    """The values of every row as text, lined up by column."""
+    by_column = [
+        column([None if row[f"{part}_{metric}"] == "" else row[f"{part}_{metric}"] for row in rows])
+        for part, metric in value_columns(rows)
+    ]
+    return [[cells[index] for cells in by_column] for index in range(len(rows))]
+
+
+def _cell(text: object, bold: bool) -> str:
+    return f"**{text}**" if bold and text != "" else str(text)
+
+
+def to_markdown(rows: Sequence[Row], rank_by: str, on: str) -> str:
+    """The table to be read: a heading sentence, rows with the chosen in bold, a list of features."""
+    values = value_columns(rows)
+    head = ["kind", "model", "seed", *(f"{metric_name(m)} {part}" for part, m in values), "chosen"]
+    lines = [f"# Scores of {len(rows)} models and seeds", "", selection_sentence(rank_by, on), ""]
+    lines += ["| " + " | ".join(head) + " |", "|:--|:--|--:" + "|--:" * len(values) + "|:--|"]
+    for row, numbers in zip(rows, number_cells(rows), strict=True):
+        cells = [row["kind"], row["model"], row["seed"], *numbers, row["chosen"]]
+        lines.append("| " + " | ".join(_cell(cell, bool(row["chosen"])) for cell in cells) + " |")
+    lines += ["", *features_lines(rows)]
+    return "\n".join(lines) + "\n"
+
+
+def features_lines(rows: Sequence[Row]) -> list[str]:
+    """One list item per metric: what it was computed from, and that a proxy is none."""
+    lines = []
+    for part in dict.fromkeys(text for row in rows for text in str(row["features"]).split("; ") if text):
+        metric, _, text = part.partition(": ")
+        proxy = " It is not FID." if metric in WEIGHT_FREE and "not FID" not in text else ""
+        lines.append(f"- {metric_name(metric)}: {text}.{proxy}")
+    counts = {part: rows[0][f"{part}_n"] for part in SETS if rows and f"{part}_n" in rows[0]}
+    lines.append("- Pictures per value: " + ", ".join(f"{n} on {part}" for part, n in counts.items()) + ".")
+    return lines

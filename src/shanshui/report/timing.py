@@ -1,0 +1,56 @@
+"""Time per stage out of Snakemake's benchmark files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass
+class StageTime:
+    """Jobs of one rule: how many, their seconds together, the largest memory of one of them (MiB)."""
+
+    name: str
+    jobs: int = 0
+    seconds: float = 0.0
+    max_rss: float = 0.0
+
+
+def _rule(path: str, rules: Sequence[str]) -> str:
+    """The rule of `<rule>.tsv`, `<rule>/<job>.tsv` or `<rule>_<job>.tsv`."""
+    first = re.sub(r"\.tsv$", "", path).split("/")[0]
+    fitting = [rule for rule in rules if first == rule or first.startswith((f"{rule}_", f"{rule}.", f"{rule}-"))]
+    return max(fitting, key=len, default=first)
+
+
+def _float(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0  # Snakemake writes "-" or "NA" for jobs too short to be measured
+
+
+def stage_times(files: Iterable[tuple[str, Sequence[Mapping[str, str]]]], rules: Sequence[str]) -> list[StageTime]:
+    """Sum up (path below the benchmark folder, its lines), in the order of `rules`, unknown names last."""
+    times: dict[str, StageTime] = {}
+    for path, lines in files:
+        name = _rule(path, rules)
+        entry = times.setdefault(name, StageTime(name))
+        entry.jobs += 1
+        entry.seconds += sum(_float(line.get("s")) for line in lines) / max(len(lines), 1)
+        entry.max_rss = max([entry.max_rss, *(_float(line.get("max_rss")) for line in lines)])
+    order = {rule: index for index, rule in enumerate(rules)}
+    return sorted(times.values(), key=lambda entry: (order.get(entry.name, len(order)), entry.name))
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 07 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

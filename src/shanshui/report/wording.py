@@ -1,0 +1,136 @@
+"""Names of metrics and the sentences that say what was chosen and why; no proxy is ever called FID."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shanshui.report.timing import duration
+
+NAMES = {
+    "fid": "FID",
+    "kid": "KID",
+    "dct_frechet": "DCT-Fréchet",
+    "swd": "Laplacian SWD",
+    "sharpness": "Sharpness",
+}
+WEIGHT_FREE = frozenset({"dct_frechet", "swd"})
+SET_NAMES = {"holdout": "held-out label maps", "test": "test label maps"}
+Ranking = Mapping[str, Any]
+
+
+def metric_name(metric: str) -> str:
+    """Short name of a metric."""
+    return NAMES.get(metric, metric)
+
+
+def metric_label(metric: str) -> str:
+    """Name for a headline: as short as can be while saying what is not FID."""
+    return metric_name(metric) + (" (not FID)" if metric in WEIGHT_FREE else "")
+
+
+def metric_title(metric: str) -> str:
+    """Name for an axis: a metric that needs no network weights says that it is not FID."""
+    return metric_name(metric) + (" (weight-free proxy, not FID)" if metric in WEIGHT_FREE else "")
+
+
+def model_name(model: str) -> str:
+    """`epoch_007` as `epoch 7`, `003+005` as `average of 3 + 5`."""
+    if found := re.fullmatch(r"epoch_0*(\d+)", model):
+        return f"epoch {found[1]}"
+    if re.fullmatch(r"\d+(\+\d+)+", model):
+        return "average of " + " + ".join(str(int(part)) for part in model.split("+"))
+    return model
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, or all digits before the point; a dash for nothing."""
+    return column([value])[0]
+
+
+def column(values: Sequence[float | None]) -> list[str]:
+    """Numbers with equally many decimals (four significant digits of the largest), so that they line up."""
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    decimals = min(9, max(0, 3 - math.floor(math.log10(largest)))) if largest > 0 else 0
+    return ["–" if value is None else f"{value:.{decimals}f}" for value in values]
+
+
+def _listed(entries: Sequence[Mapping[str, Any]]) -> str:
+    words = [f"{model_name(entry['model'])} ({number(entry['value'])})" for entry in entries]
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" and {words[-1]}"
+
+
+def _extreme(ranking: Ranking) -> str:
+    return "lowest" if ranking["lower_is_better"] else "highest"
+
+
+def checkpoints_sentence(ranking: Ranking) -> str:
+    """Which checkpoints were kept."""
+    entries, kept = ranking["ranking"], ranking["ranking"][: len(ranking["chosen"])]
+    what = "the checkpoint" if len(kept) == 1 else f"the {len(kept)} checkpoints"
+    verb = "is" if len(kept) == 1 else "are"
+    metric, label_maps = metric_name(ranking["rank_by"]), SET_NAMES[ranking["on"]]
+    return (
+        f"Of {len(entries)} scored checkpoints, {what} with the {_extreme(ranking)} {metric} "
+        f"on the {label_maps} {verb} {_listed(kept)}."
+    )
+
+
+def model_sentence(ranking: Ranking) -> str:
+    """Which model won, and what averaging gained."""
+    entries = ranking["ranking"]
+    winner = entries[0]
+    averages = [entry for entry in entries if "+" in entry["model"]]
+    singles = [entry for entry in entries if "+" not in entry["model"]]
+    name = ("the " if winner in averages else "") + _listed([winner])
+    text = f"The best of these models is {name}"
+    if not averages:
+        return f"{text}; no averages of weights were compared."
+    if not singles:
+        return f"{text}, out of {len(averages)} averages of weights."
+    rival = averages[0] if winner in singles else singles[0]
+    what = "average of weights" if winner in singles else "single checkpoint"
+    gain = abs(winner["value"] - rival["value"]) / max(abs(rival["value"]), 1e-12)
+    return f"{text}, {100 * gain:.1f} % better than the best {what}, {_listed([rival])}."
+
+
+def seed_sentence(ranking: Ranking) -> str:
+    """Which noise seed won, and what its value is worth."""
+    entries = ranking["ranking"]
+    winner = entries[0]
+    value = number(winner["value"])
+    if len(entries) == 1:
+        return f"The submission uses noise seed {winner['seed']} ({value}), the only one tried."
+    mean, spread = number(ranking["mean"]), f"{ranking['spread']:.2g}"
+    seed = winner["seed"]
+    return (
+        f"Of {len(entries)} noise seeds (mean {mean}, standard deviation {spread}), seed {seed} gave the "
+        f"{_extreme(ranking)} value, {value}. Choosing the best of several seeds by the metric is selection: "
+        "for new label maps expect the mean."
+    )
+
+
+def selection_sentence(metric: str, on: str) -> str:
+    """On what the choice rests; one sentence for headings."""
+    basis = (
+        "chosen on label maps held out of training"
+        if on == "holdout"
+        else "chosen on the test label maps themselves: the chosen values are the best of many tries on these"
+    )
+    return f"Ranked by {metric_title(metric)}, {basis}. This is selection, not an independent measurement."
+
+
+def training_sentence(stats: Sequence[Mapping[str, Any]]) -> str:
+    """Epochs per phase, time and speed, from the lines of `stats.jsonl`; empty without lines."""
+    if not stats:
+        return ""
+    phases = [str(line.get("phase", "training")) for line in stats]
+    words = {"pretrain": "pretraining", "finetune": "fine-tuning"}
+    counts = {phase: phases.count(phase) for phase in phases}
+    parts = [f"{n} epoch{'s' * (n > 1)} of {words.get(phase, phase)}" for phase, n in counts.items()]
+    seconds = sum(float(line.get("seconds", 0)) for line in stats)
+    rates = [float(line["img_per_s"]) for line in stats if "img_per_s" in line]
+    speed = f", {rates[-1]:.3g} pictures per second in the last epoch" if rates else ""
+    return f"{' and '.join(parts)} took {duration(seconds)}{speed}."

@@ -1,0 +1,148 @@
+"""Ranking scored models: numbers are compared as numbers, and a file without its number stops the run."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shanshui.errors import ShanshuiError
+
+SETS = ("holdout", "test")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score file: a model's pictures under one noise seed, measured on one or both sets of label maps.
+
+    `values[set][metric]` is a finite float, or None where the file has no number; `counts[set]` is the
+    number of pictures; `features[metric]` says in words what the metric was computed from.
+    """
+
+    source: str
+    model: str
+    seed: int
+    values: dict[str, dict[str, float | None]]
+    counts: dict[str, int]
+    features: dict[str, str]
+    reference: str
+
+    def value(self, metric: str, on: str) -> float | None:
+        """The metric on one set, or None."""
+        return self.values.get(on, {}).get(metric)
+
+
+def _number(value: object) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if usable else None  # type: ignore[arg-type]
+
+
+def parse_score(raw: Any, source: str) -> Score:
+    """A score file's content as a `Score`; ShanshuiError names a file that is something else."""
+    try:
+        sets: Mapping[str, Any] = raw["sets"]
+        return Score(
+            source=source,
+            model=str(raw["model"]),
+            seed=int(raw["seed"]),
+            values={name: {m: _number(v) for m, v in part["metrics"].items()} for name, part in sets.items()},
+            counts={name: int(part["n"]) for name, part in sets.items()},
+            features={m: str(text) for m, text in raw.get("features", {}).items()},
+            reference=str(raw.get("reference", {}).get("fingerprint", "")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ShanshuiError(
+            f"{source} is not a score file ({type(error).__name__}: {error})",
+            "model, seed and sets, as written by the stage `score`",
+            "remove it and run again",
+        ) from None
+
+
+def check_comparable(scores: Sequence[Score]) -> None:
+    """Refuse scores that were not measured alike."""
+    if not scores:
+        raise ShanshuiError("no score file given", "one or more files of the stage `score`")
+    first = scores[0]
+    for score in scores:
+        for what, mine, theirs in (
+            ("training photographs (reference fingerprint)", score.reference, first.reference),
+            ("features", score.features, first.features),
+            ("numbers of pictures", score.counts, first.counts),
+        ):
+            if mine != theirs:
+                raise ShanshuiError(
+                    f"{score.source} and {first.source} have different {what}: {mine} and {theirs}",
+                    "scores measured in the same way",
+                    "remove the older one and run again",
+                )
+
+
+def _check_distinct(scores: Sequence[Score]) -> None:
+    """Refuse a model and seed that come twice."""
+    seen: dict[tuple[str, int], str] = {}
+    for score in scores:
+        twin = seen.setdefault((score.model, score.seed), score.source)
+        if twin != score.source:
+            raise ShanshuiError(f"{score.source} and {twin} both score {score.model} with seed {score.seed}")
+
+
+def _note(metric: str, on: str, lower: bool, scores: Sequence[Score]) -> str:
+    direction = "lower is better" if lower else "higher is better"
+    count = scores[0].counts.get(on, 0)
+    if on == "holdout":
+        return (
+            f"Chosen by {metric} ({direction}) on the pictures of {count} held-out label maps; "
+            "values on the test label maps are listed beside it and were not used."
+        )
+    return (
+        f"Chosen by {metric} ({direction}) on the pictures of the {count} test label maps themselves: the "
+        f"winner's value is the best of {len(scores)} tries on these very maps, not an estimate for new ones."
+    )
+
+
+def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = True) -> dict[str, Any]:
+    """Order `scores` by `metric` on the set `on`, best first, and choose the first `top`.
+
+    Equal values are ordered by model name, then seed, so that the choice never depends on the order of files.
+    Raises ShanshuiError naming the file whose value is missing or not a number.
+    """
+    check_comparable(scores)
+    _check_distinct(scores)
+    if not 1 <= top <= len(scores):
+        raise ShanshuiError(f"{top} are to be chosen of {len(scores)} scored", f"a number from 1 to {len(scores)}")
+    values = []
+    for score in scores:
+        value = score.value(metric, on)
+        if value is None:
+            raise ShanshuiError(
+                f"{score.source} has no number for {metric} on the {on} label maps",
+                "a finite value for everything that is to be ranked",
+                f"remove {score.source} and run again; if it stays, look at the pictures of {score.model}",
+            )
+        values.append(value)
+    order = sorted(
+        zip(values, scores, strict=True),
+        key=lambda item: (item[0] if lower else -item[0], item[1].model, item[1].seed),
+    )
+    ranking = [
+        {
+            "model": s.model,
+            "seed": s.seed,
+            "value": value,
+            **{name: s.value(metric, name) for name in s.values},
+        }
+        for value, s in order
+    ]
+    return {
+        "rank_by": metric,
+        "on": on,
+        "lower_is_better": lower,
+        "chosen": [entry["model"] for entry in ranking[:top]],
+        "chosen_seeds": [entry["seed"] for entry in ranking[:top]],
+        "ranking": ranking,
+        "mean": statistics.fmean(values),
+        "spread": statistics.stdev(values) if len(values) > 1 else 0.0,
+        "note": _note(metric, on, lower, scores),
+    }

@@ -1,0 +1,118 @@
+"""Fill label maps of nearly one class from training photographs of that class.
+
+python -m shanshui fuse --labels test.csv --images images/best --pure reference/pure.json
+    --settings settings.json --out fused --log fused.json
+
+Every other picture is copied byte for byte. The log names each output that contains training pixels and the
+photograph they come from; with `enabled` off all pictures are copied.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui import fusion
+from shanshui.errors import ShanshuiError
+from shanshui.files import atomic, read_csv, read_json, write_json
+from shanshui.images import (
+    IMAGE_SUFFIXES,
+    read_label_map,
+    read_photo,
+    resize_label_map,
+    resize_photo,
+    write_image,
+)
+from shanshui.provenance import stamp
+from shanshui.settings import read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    parser.add_argument("--labels", required=True, type=Path, help="CSV of the test label maps (name, label)")
+    parser.add_argument("--images", required=True, type=Path, help="folder of the generated pictures")
+    parser.add_argument("--pure", required=True, type=Path, help="pure.json of the stage `reference`")
+    parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the pictures to be submitted")
+    parser.add_argument("--log", required=True, type=Path, help="what was pasted where (JSON)")
+
+
+def _label_ids(path: str, settings: dict[str, Any]) -> np.ndarray:
+    """Class ids (height, width) at output size, label rules applied."""
+    from shanshui.data.labels import apply_label_rules
+
+    offset, ignored = settings["label_offset"], settings["ignore_label"]
+    ids = apply_label_rules(read_label_map(path), len(settings["classes"]), offset, ignored, path)
+    return resize_label_map(ids, (settings["width"], settings["height"]))
+
+
+def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
+    """The generated picture of every name."""
+    found = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ShanshuiError(
+            f"{folder} has no picture for {len(missing)} label maps: {', '.join(missing[:5])}",
+            "one picture per label map",
+            "run the stage `generate` again",
+        )
+    return {name: found[name] for name in names}
+
+
+def _fuse(picture: Path, label: str, fit: fusion.Fit, settings: dict[str, Any], target: Path) -> int:
+    """Paste one photograph, write the result, return the number of pasted pixels."""
+    generated = read_photo(picture)
+    size = (settings["width"], settings["height"])
+    if generated.shape[1::-1] != size:
+        raise ShanshuiError(
+            f"{picture} is {generated.shape[1]}x{generated.shape[0]}",
+            f"{size[0]}x{size[1]}, as the settings say",
+        )
+    mask = _label_ids(label, settings) == fit.class_id
+    photo = resize_photo(read_photo(fit.photo.image), size)
+    write_image(target, fusion.paste(generated, photo, mask), settings["quality"], settings["subsampling"])
+    return int(mask.sum())
+
+
+def _entry(found: fusion.Fit | fusion.Left, classes: list[str], **more: object) -> dict[str, Any]:
+    name = classes[found.class_id]
+    return {"name": found.name, "class": found.class_id, "class_name": name, "share": found.share, **more}
+
+
+def _plan(labels: dict[str, str], pure: Path, settings: dict[str, Any]) -> fusion.Plan:
+    """Look at every label map; nothing to do where fusion is off."""
+    if not settings["enabled"]:
+        return fusion.Plan([], [])
+    count = len(settings["classes"])
+    maps = [(n, *fusion.dominant_class(_label_ids(p, settings), count)) for n, p in labels.items()]
+    return fusion.plan(maps, fusion.parse_pure(read_json(pure), str(pure)), settings["share"])
+
+
+def run(args: argparse.Namespace) -> None:
+    """Find the label maps of nearly one class, paste, copy the rest, log."""
+    settings = read_settings(args.settings)
+    classes = settings["classes"]
+    labels = {row["name"]: row["label"] for row in read_csv(args.labels)}
+    pictures = _pictures(args.images, list(labels))
+    plan = _plan(labels, args.pure, settings)
+    fits = {fit.name: fit for fit in plan.fits}
+    fused = []
+    with atomic(args.out) as folder:
+        folder.mkdir()
+        for name, picture in pictures.items():
+            if name not in fits:
+                shutil.copyfile(picture, folder / picture.name)
+                continue
+            fit = fits[name]
+            pixels = _fuse(picture, labels[name], fit, settings, folder / picture.name)
+            origin = {"photo": fit.photo.name, "photo_file": fit.photo.image}
+            fused.append(_entry(fit, classes, file=picture.name, pixels=pixels, **origin))
+    kept = [_entry(left, classes, reason=left.reason) for left in plan.left]
+    log = {"enabled": settings["enabled"], "share": settings["share"], "fused": fused, "kept": kept}
+    write_json(args.log, stamp(**log, copied=len(pictures) - len(fused)))
+    print(f"{args.log}: {len(fused)} of {len(pictures)} pictures contain training pixels", file=sys.stderr)

@@ -1,0 +1,109 @@
+"""Check the pictures of a submission and pack them: zip, manifest, contact sheet.
+
+python -m shanshui package --labels test.csv --images fused --settings settings.json
+    --provenance select/*.json --zip submission.zip --manifest manifest.json --sheet contact_sheet.png
+
+The zip holds the pictures at its root and nothing else; equal pictures give an equal zip, byte for byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from shanshui import packaging
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.files import atomic, read_csv, read_json, sha256, write_json
+from shanshui.images import colour_label_map, read_label_map, read_photo, write_image
+from shanshui.palette import class_palette
+from shanshui.provenance import stamp
+from shanshui.settings import read_settings
+
+SHEET_PICTURES = 48
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    parser.add_argument("--labels", required=True, type=Path, help="CSV of the test label maps (name, label)")
+    parser.add_argument("--images", required=True, type=Path, help="folder of the pictures to be submitted")
+    parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
+    parser.add_argument("--provenance", nargs="*", default=[], type=Path, help="JSON files to repeat in the manifest")
+    parser.add_argument("--zip", required=True, type=Path, help="the submission")
+    parser.add_argument("--manifest", required=True, type=Path, help="checksums and origin (JSON)")
+    parser.add_argument("--sheet", required=True, type=Path, help="contact sheet (PNG): label maps beside pictures")
+
+
+def _inspect(path: Path) -> packaging.Picture:
+    """Decode one picture completely; ShanshuiError names an unreadable one."""
+    from PIL import Image
+
+    read_photo(path)
+    with Image.open(path) as image:
+        return packaging.Picture(path.name, str(image.format), image.mode, image.size)
+
+
+def _write_zip(target: Path, pictures: list[Path]) -> None:
+    """Stored, sorted, dated 1980-01-01 (the earliest a zip can say)."""
+    with atomic(target) as staged, zipfile.ZipFile(staged, "w", zipfile.ZIP_STORED) as archive:
+        for path in pictures:
+            entry = zipfile.ZipInfo(path.name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, path.read_bytes())
+
+
+def _read_provenance(paths: list[Path]) -> dict[str, Any]:
+    """Content of the provenance files by file stem."""
+    content: dict[str, Any] = {}
+    for path in paths:
+        if path.stem in content:
+            raise UsageError(f"two provenance files are called {path.stem}", "files of different names")
+        content[path.stem] = read_json(path)
+    return content
+
+
+def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path], settings: dict[str, Any]) -> None:
+    from shanshui.data.labels import apply_label_rules
+    from shanshui.report.sheet import contact_sheet, evenly_spaced
+
+    classes = settings["classes"]
+    palette = class_palette(classes)
+    shown = evenly_spaced(sorted(labels), SHEET_PICTURES)
+    entries = []
+    for name in shown:
+        ids = apply_label_rules(
+            read_label_map(labels[name]),
+            len(classes),
+            settings["label_offset"],
+            settings["ignore_label"],
+            labels[name],
+        )
+        entries.append((name, colour_label_map(ids, palette), read_photo(pictures[name])))
+    size = f"{settings['width']}x{settings['height']}"
+    write_image(target, contact_sheet(entries, f"{len(shown)} of {len(labels)} pictures, {size} · label map | ours"))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check everything first, then write the three files."""
+    settings = read_settings(args.settings)
+    rows = read_csv(args.labels)
+    if not rows:
+        raise ShanshuiError(f"{args.labels} lists no label map", "one or more test label maps")
+    expected = packaging.expected_names([row["name"] for row in rows], packaging.SUFFIXES[settings["format"]])
+    labels = {row["name"]: row["label"] for row in rows}
+    there = [path.name for path in args.images.iterdir() if not path.name.startswith(".")]  # Snakemake's time stamp
+    packaging.check_names(there, expected, str(args.images))
+    pictures = [args.images / name for name in expected]
+    size = (settings["width"], settings["height"])
+    packaging.check_pictures([_inspect(p) for p in pictures], packaging.KINDS[settings["format"]], size)
+
+    _write_zip(args.zip, pictures)
+    files = [{"name": p.name, "sha256": sha256(p), "bytes": p.stat().st_size} for p in pictures]
+    archive = {"name": args.zip.name, "sha256": sha256(args.zip), "bytes": args.zip.stat().st_size}
+    provenance = _read_provenance(args.provenance)
+    write_json(args.manifest, packaging.build_manifest(files, archive, settings, provenance, stamp()))
+    _draw_sheet(args.sheet, labels, {p.stem: p for p in pictures}, settings)
+    print(f"{args.zip}: {len(files)} pictures, sha256 {archive['sha256']}", file=sys.stderr)

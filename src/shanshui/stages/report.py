@@ -1,0 +1,128 @@
+"""One HTML file that shows and explains a whole run, and the strip of pictures for the README.
+
+python -m shanshui report --settings settings.json --run-folder results/demo --images infer/best
+    --holdout holdout.csv --test test.csv --table fid_table.csv --manifest submission.json
+    --choices select/checkpoints.json select/model.json select/seed.json --out report.html --strip strip.png
+
+Parts whose files are not given or not there are said to be missing. Nothing is loaded from the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shanshui.files import read_csv, read_json, write_text
+from shanshui.images import read_photo, write_image
+from shanshui.settings import read_settings, validate
+
+if TYPE_CHECKING:
+    from shanshui.config import Config
+    from shanshui.report.page import Page, Sample
+
+FRAMES = 8
+FRAME_LINES = 3
+STRIP_COLUMNS = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    add = parser.add_argument
+    add("--settings", required=True, type=Path, help="settings file of this stage")
+    add("--run-folder", required=True, type=Path, help="the run: samples/, benchmarks/, stats.jsonl are in it")
+    add("--images", required=True, type=Path, help="the chosen model's pictures, in holdout/ and test/")
+    add("--holdout", required=True, type=Path, help="CSV of the held-out pairs (name, image, label)")
+    add("--test", required=True, type=Path, help="CSV of the test label maps, shown where nothing is held out")
+    add("--table", required=True, type=Path, help="table of scores (CSV)")
+    add("--choices", required=True, nargs=3, type=Path, help="rankings of checkpoints, of models, of seeds")
+    add("--manifest", required=True, type=Path, help="manifest of the submission")
+    add("--classes", type=Path, help="class statistics (CSV) of the stage `validate`")
+    add("--validation", type=Path, help="report of the stage `validate` (Markdown)")
+    add("--fused", type=Path, help="log of the stage `fuse`")
+    add("--sheet", type=Path, help="contact sheet of the submission")
+    add("--doctor", type=Path, help="what the stage `doctor` found out about the machine (JSON)")
+    add("--graph", type=Path, help="rule graph: SVG, or the dot or mermaid text of `snakemake --rulegraph`")
+    add("--out", required=True, type=Path, help="the report (HTML)")
+    add("--strip", required=True, type=Path, help="label maps, our pictures, photographs (PNG)")
+
+
+def _write_strip(path: Path, samples: list[Sample]) -> None:
+    from shanshui.report.sheet import evenly_spaced, strip
+
+    shown = evenly_spaced(samples, STRIP_COLUMNS)
+    lines = [("label map", [s.label for s in shown]), ("ours", [s.ours for s in shown])]
+    photos = [s.photo for s in shown if s.photo is not None]
+    write_image(path, strip([*lines, *([("photograph", photos)] if photos else [])]))
+
+
+def _given(page: Page, part: str, what: str, path: Path | None) -> Path | None:
+    """`path` if it is there; otherwise the page says why the part is missing."""
+    if path is not None and path.exists():
+        return path
+    page.missing[part] = f"{path} does not exist" if path else f"no {what} was given"
+    return None
+
+
+def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> None:
+    """What the validation, the fusion, the doctor and Snakemake left."""
+    from shanshui.report import readers
+    from shanshui.report.markdown import to_html
+
+    if path := _given(page, "classes", "class statistics", args.classes):
+        page.classes = readers.read_classes(path, classes)
+    if path := _given(page, "validation", "report of the validation", args.validation):
+        page.validation = to_html(path.read_text(encoding="utf-8"))
+    if path := _given(page, "fusion", "log of the fusion", args.fused):
+        page.fusion = read_json(path)
+    if path := _given(page, "sheet", "contact sheet", args.sheet):
+        page.sheet = read_photo(path)
+    if path := _given(page, "machine", "diagnosis of the machine", args.doctor):
+        page.machine = read_json(path)
+    if path := _given(page, "graph", "rule graph", args.graph):
+        page.graph, page.graph_text = readers.read_graph(path)
+        page.missing["graph"] = f"{path} is empty"
+
+
+def _add_training(page: Page, folder: Path, config: Config) -> None:
+    """Film strip, losses, time per stage and a sentence."""
+    from shanshui.report import curves, plotting, readers
+    from shanshui.report.wording import training_sentence
+
+    stats = readers.read_stats(folder)
+    page.training = training_sentence(stats)
+    aspect = config.data.height / config.data.width
+    film = readers.read_frames(folder, aspect, stats, FRAMES, FRAME_LINES)
+    page.frames, page.frame_labels, page.frame_photos = film
+    if curves.loss_names(stats):
+        page.losses = plotting.to_svg(curves.loss_curves(stats))
+    page.times = readers.read_benchmarks(folder / "benchmarks")
+    page.missing["frames"] = f"no sample grid (samples/**/epoch_*.png) under {folder}"
+    page.missing["losses"] = f"no losses (stats.jsonl) under {folder}"
+    page.missing["times"] = f"no benchmark file (*.tsv) under {folder}/benchmarks"
+
+
+def run(args: argparse.Namespace) -> None:
+    """Gather what is there, draw, write."""
+    from shanshui.report import curves, plotting, readers
+    from shanshui.report.page import Page, render
+    from shanshui.report.tables import read_rows
+
+    settings = read_settings(args.settings)
+    config = validate(settings["config"], f"{args.settings}, config")
+    part = "holdout" if read_csv(args.holdout) else "test"
+    samples, legend = readers.read_samples(getattr(args, part), args.images / part, config.data, settings["samples"])
+    rows = read_rows(read_csv(args.table))
+    metric, on = settings["rank_by"], settings["on"]
+    checkpoints, model, seed = (read_json(path) for path in args.choices)
+    page = Page(
+        run=settings["run"], rank_by=metric, on=on, manifest=read_json(args.manifest), rows=rows,
+        checkpoints=checkpoints, model=model, seed=seed, config=config, samples=samples, legend=legend,
+        curve=plotting.to_svg(curves.score_curve(rows, metric, on)),
+    )  # fmt: skip
+    _add_training(page, args.run_folder, config)
+    _add_optional(page, args, config.data.classes)
+    _write_strip(args.strip, samples)
+    write_text(args.out, render(page))
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB in one file", file=sys.stderr)

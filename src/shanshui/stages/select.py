@@ -1,0 +1,38 @@
+"""Rank scored models and choose the best.
+
+python -m shanshui select --scores score/epoch_*.json --settings settings.json --top 3 --out checkpoints.json
+
+Settings: `rank_by` (the metric) and `on` (holdout or test). Checkpoints, averages and noise seeds are ranked
+alike; the result lists models under `chosen` and their seeds under `chosen_seeds`, best first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from shanshui import selection
+from shanshui.files import read_json, write_json
+from shanshui.settings import read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    parser.add_argument("--scores", required=True, nargs="+", type=Path, help="score files of what is to be ranked")
+    parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
+    parser.add_argument("--top", required=True, type=int, help="how many are chosen")
+    parser.add_argument("--out", required=True, type=Path, help="ranking (JSON)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, rank, write."""
+    from shanshui.metrics.registry import choose
+
+    settings = read_settings(args.settings)
+    scores = [selection.parse_score(read_json(path), str(path)) for path in args.scores]
+    (metric,) = choose([settings["rank_by"]])
+    result = selection.rank(scores, metric.name, settings["on"], args.top, metric.lower_is_better is not False)
+    write_json(args.out, result)
+    best = [f"{e['model']} seed {e['seed']} ({e['value']:.4g})" for e in result["ranking"][: args.top]]
+    print(f"{args.out}: {metric.name} on {settings['on']}: {', '.join(best)}", file=sys.stderr)

@@ -1,0 +1,43 @@
+"""The table of everything scored, as CSV, Markdown and curve.
+
+python -m shanshui table --scores score/*.json score/*/*.json --settings settings.json
+    --checkpoints select/checkpoints.json --model select/model.json --seed select/seed.json
+    --csv fid_table.csv --md fid_table.md --curve fid_curve.png
+
+The CSV is the record; every column is named after the metric it really holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from shanshui import selection
+from shanshui.files import read_json, write_csv, write_text
+from shanshui.report import tables
+from shanshui.settings import read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    parser.add_argument("--scores", required=True, nargs="+", type=Path, help="all score files")
+    parser.add_argument("--checkpoints", required=True, type=Path, help="ranking of the checkpoints")
+    parser.add_argument("--model", required=True, type=Path, help="ranking of checkpoints and averages")
+    parser.add_argument("--seed", required=True, type=Path, help="ranking of the noise seeds")
+    parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
+    parser.add_argument("--csv", required=True, type=Path, help="table for machines")
+    parser.add_argument("--md", required=True, type=Path, help="table for people (Markdown)")
+    parser.add_argument("--curve", required=True, type=Path, help="curve (PNG)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, build, write."""
+    from shanshui.report import curves, plotting
+
+    settings = read_settings(args.settings)
+    scores = [selection.parse_score(read_json(path), str(path)) for path in dict.fromkeys(args.scores)]
+    selection.check_comparable(scores)
+    rows = tables.build_rows(scores, read_json(args.checkpoints), read_json(args.model), read_json(args.seed))
+    write_csv(args.csv, rows, tables.columns(scores, settings["rank_by"]))
+    write_text(args.md, tables.to_markdown(rows, settings["rank_by"], settings["on"]))
+    plotting.save_png(curves.score_curve(rows, settings["rank_by"], settings["on"]), args.curve)

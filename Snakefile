@@ -1,0 +1,39 @@
+"""From label maps to a leaderboard submission, in the order the data flows.
+
+snakemake --cores all                                    the leaderboard recipe, config.yaml
+snakemake --cores all --configfile config/demo.yaml      the demo, on the embedded dataset
+"""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: Path(workflow.basedir) / "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/score.smk"
+include: "rules/select.smk"
+include: "rules/deliver.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/{run}/submission.zip", run=RUN),
+        expand("results/{run}/fid_table.csv", run=RUN),
+        expand("results/{run}/fid_table.md", run=RUN),
+        expand("results/{run}/fid_curve.png", run=RUN),
+        expand("results/{run}/report.html", run=RUN),
+
+
+onsuccess:
+    print(closing_words(RUN), file=sys.stderr)

@@ -1,0 +1,136 @@
+# The machine and the data: settings, doctor, landscapes, validate, prepare, reference.
+
+
+rule settings:
+    """The numbers one stage may read; editing another stage's section leaves this file alone."""
+    output:
+        "results/{run}/settings/{stage}.json",
+    log:
+        "results/{run}/logs/settings.{stage}.log",
+    priority: 100
+    localrule: True
+    conda:
+        "../envs/jittor.yaml"
+    params:
+        numbers=settings_text,
+    message:
+        "settings: numbers of stage {wildcards.stage}"
+    shell:
+        "printf '%s\\n' {params.numbers:q} > {output:q} 2> {log:q}"
+
+
+rule doctor:
+    """Find out what the machine offers and compile Jittor once, before jobs run side by side."""
+    output:
+        "results/{run}/doctor.json",
+    log:
+        "results/{run}/logs/doctor.log",
+    conda:
+        "../envs/jittor.yaml"
+    threads: 64
+    message:
+        "doctor: check the machine, compile Jittor's kernels"
+    shell:
+        "OMP_NUM_THREADS={threads} python -m shanshui doctor --compile --out {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule landscapes:
+    """Draw the embedded dataset."""
+    input:
+        settings="results/{run}/settings/landscapes.json",
+    output:
+        directory("results/{run}/landscapes"),
+    log:
+        "results/{run}/logs/landscapes.log",
+    conda:
+        "../envs/jittor.yaml"
+    message:
+        "landscapes: draw the embedded dataset"
+    shell:
+        "python -m shanshui landscapes --settings {input.settings:q} --out {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule validate:
+    """Check every pair before a single step is trained."""
+    input:
+        **FLOW.raw_data(),
+        settings="results/{run}/settings/validate.json",
+    output:
+        train="results/{run}/validate/train.csv",
+        holdout="results/{run}/validate/holdout.csv",
+        test="results/{run}/validate/test.csv",
+        classes="results/{run}/validate/classes.csv",
+        plot=report(
+            "results/{run}/validate/classes.png",
+            caption="../workflow/report/classes.rst",
+            category="Data",
+        ),
+        report="results/{run}/validate/report.md",
+    log:
+        "results/{run}/logs/validate.log",
+    benchmark:
+        "results/{run}/benchmarks/validate.tsv"
+    conda:
+        "../envs/jittor.yaml"
+    threads: 8
+    params:
+        arguments=FLOW.validate_arguments(),
+        files=lambda wildcards: FLOW.fingerprint(),  # names and sizes of all files: validate again when they change
+        folder=lambda wildcards, output: Path(output.report).parent,
+        problems=lambda wildcards: f"results/{wildcards.run}/validate-report.md",
+    message:
+        "validate: check all training pairs and test label maps"
+    shell:
+        "python -m shanshui validate {params.arguments:q} --settings {input.settings:q} --out {params.folder:q} "
+        "--report {params.problems:q} 2>&1 | tee -i {log:q}"
+
+
+rule prepare:
+    """Resize the training pairs once, into memory maps."""
+    input:
+        settings="results/{run}/settings/prepare.json",
+        pairs="results/{run}/validate/train.csv",
+    output:
+        photos="results/{run}/prepare/photos.npy",
+        label_maps="results/{run}/prepare/label_maps.npy",
+        names="results/{run}/prepare/names.json",
+    log:
+        "results/{run}/logs/prepare.log",
+    benchmark:
+        "results/{run}/benchmarks/prepare.tsv"
+    conda:
+        "../envs/jittor.yaml"
+    threads: 8
+    message:
+        "prepare: resize the training pairs"
+    shell:
+        "python -m shanshui prepare --settings {input.settings:q} --pairs {input.pairs:q} --photos {output.photos:q} "
+        "--label-maps {output.label_maps:q} --names {output.names:q} 2>&1 | tee -i {log:q}"
+
+
+rule reference:
+    """What generated pictures are compared with: statistics of the photographs, and photographs of one class."""
+    input:
+        settings="results/{run}/settings/reference.json",
+        doctor=ancient("results/{run}/doctor.json"),
+        pairs=["results/{run}/validate/train.csv", "results/{run}/validate/holdout.csv"],
+        weights=FLOW.score_weights(),
+    output:
+        statistics="results/{run}/reference/statistics.npz",
+        pure="results/{run}/reference/pure.json",
+    log:
+        "results/{run}/logs/reference.log",
+    benchmark:
+        "results/{run}/benchmarks/reference.tsv"
+    conda:
+        "../envs/jittor.yaml"
+    threads: 64
+    resources:
+        gpu=1,
+    params:
+        weights=lambda wildcards, input: (["--weights-file", *input.weights] if input.weights else []),
+    message:
+        "reference: statistics of the training photographs"
+    shell:
+        "OMP_NUM_THREADS={threads} python -m shanshui reference --settings {input.settings:q} --train {input.pairs:q} "
+        "{params.weights:q} --statistics {output.statistics:q} --pure {output.pure:q} 2>&1 | tee -i {log:q}"

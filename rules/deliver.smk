@@ -1,0 +1,136 @@
+# What a run hands over: fused pictures, the submission, table and curve, the report.
+
+
+rule fuse:
+    """Fill label maps of nearly one class from training photographs, and list where that was done."""
+    input:
+        settings="results/{run}/settings/fuse.json",
+        above=ancient("results/{run}/select/seed.json"),
+        labels="results/{run}/validate/test.csv",
+        pure="results/{run}/reference/pure.json",
+        images=chosen_images,
+    output:
+        images=directory("results/{run}/fuse"),
+        log="results/{run}/fuse.json",
+    log:
+        "results/{run}/logs/fuse.log",
+    benchmark:
+        "results/{run}/benchmarks/fuse.tsv"
+    conda:
+        "../envs/jittor.yaml"
+    message:
+        "fuse: label maps of a single class"
+    shell:
+        "python -m shanshui fuse --settings {input.settings:q} --labels {input.labels:q} --images {input.images:q}/test "
+        "--pure {input.pure:q} --out {output.images:q} --log {output.log:q} 2>&1 | tee -i {log:q}"
+
+
+rule package:
+    """Check names, sizes and count, and zip the submission."""
+    input:
+        settings="results/{run}/settings/package.json",
+        labels="results/{run}/validate/test.csv",
+        images="results/{run}/fuse",
+        provenance=[
+            "results/{run}/select/checkpoints.json",
+            "results/{run}/select/model.json",
+            "results/{run}/select/seed.json",
+            "results/{run}/fuse.json",
+            "results/{run}/doctor.json",
+        ],
+    output:
+        zip="results/{run}/submission.zip",
+        manifest="results/{run}/submission.json",
+        sheet=report(
+            "results/{run}/contact_sheet.png",
+            caption="../workflow/report/sheet.rst",
+            category="Submission",
+        ),
+    log:
+        "results/{run}/logs/package.log",
+    benchmark:
+        "results/{run}/benchmarks/package.tsv"
+    conda:
+        "../envs/jittor.yaml"
+    message:
+        "package: the submission"
+    shell:
+        "python -m shanshui package --settings {input.settings:q} --labels {input.labels:q} --images {input.images:q} "
+        "--provenance {input.provenance:q} --zip {output.zip:q} --manifest {output.manifest:q} "
+        "--sheet {output.sheet:q} 2>&1 | tee -i {log:q}"
+
+
+rule table:
+    """All scores in one table, and the curve with what was chosen."""
+    input:
+        settings="results/{run}/settings/table.json",
+        scores=all_scores,
+        checkpoints="results/{run}/select/checkpoints.json",
+        model="results/{run}/select/model.json",
+        seed="results/{run}/select/seed.json",
+    output:
+        csv=report(
+            "results/{run}/fid_table.csv",
+            caption="../workflow/report/table.rst",
+            category="Scores",
+        ),
+        md="results/{run}/fid_table.md",
+        curve=report(
+            "results/{run}/fid_curve.png",
+            caption="../workflow/report/curve.rst",
+            category="Scores",
+        ),
+    log:
+        "results/{run}/logs/table.log",
+    conda:
+        "../envs/jittor.yaml"
+    message:
+        "table: scores of checkpoints, averages and seeds"
+    shell:
+        "python -m shanshui table --settings {input.settings:q} --scores {input.scores:q} "
+        "--checkpoints {input.checkpoints:q} --model {input.model:q} --seed {input.seed:q} "
+        "--csv {output.csv:q} --md {output.md:q} --curve {output.curve:q} 2>&1 | tee -i {log:q}"
+
+
+rule report:
+    """The whole run on one page."""
+    input:
+        settings="results/{run}/settings/report.json",
+        images=chosen_images,
+        above=ancient("results/{run}/select/seed.json"),
+        holdout="results/{run}/validate/holdout.csv",
+        test="results/{run}/validate/test.csv",
+        classes="results/{run}/validate/classes.csv",
+        validation="results/{run}/validate/report.md",
+        table="results/{run}/fid_table.csv",
+        choices=[
+            "results/{run}/select/checkpoints.json",
+            "results/{run}/select/model.json",
+            "results/{run}/select/seed.json",
+        ],
+        fused="results/{run}/fuse.json",
+        manifest="results/{run}/submission.json",
+        sheet="results/{run}/contact_sheet.png",
+        doctor="results/{run}/doctor.json",
+        graph=Path(workflow.basedir) / "workflow" / "rulegraph.svg",
+    output:
+        html="results/{run}/report.html",
+        strip=report(
+            "results/{run}/strip.png",
+            caption="../workflow/report/strip.rst",
+            category="Submission",
+        ),
+    log:
+        "results/{run}/logs/report.log",
+    conda:
+        "../envs/jittor.yaml"
+    params:
+        look=lambda wildcards: f"results/{wildcards.run}",
+    message:
+        "report: the whole run on one page"
+    shell:
+        "python -m shanshui report --settings {input.settings:q} --run-folder {params.look:q} --images {input.images:q} "
+        "--holdout {input.holdout:q} --test {input.test:q} --classes {input.classes:q} --validation {input.validation:q} "
+        "--table {input.table:q} --choices {input.choices:q} --fused {input.fused:q} "
+        "--manifest {input.manifest:q} --sheet {input.sheet:q} --doctor {input.doctor:q} --graph {input.graph:q} "
+        "--out {output.html:q} --strip {output.strip:q} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,64 @@
+# Choosing: the best checkpoints, the best of them and their averages, the best seed.
+# Each choice is a checkpoint rule: what lies below is planned from its content, and files below are named
+# by content, so a choice that comes out the same reruns nothing. `ancient` keeps the edge in the graph.
+
+
+checkpoint select_checkpoints:
+    """The best checkpoints of fine-tuning."""
+    input:
+        settings="results/{run}/settings/select.json",
+        scores=lambda wildcards: FLOW.checkpoint_scores(wildcards.run),
+    output:
+        choice="results/{run}/select/checkpoints.json",
+    log:
+        "results/{run}/logs/select.checkpoints.log",
+    localrule: True
+    conda:
+        "../envs/jittor.yaml"
+    params:
+        top=CONFIG.select.top,
+    message:
+        "select: the best {params.top} checkpoints"
+    shell:
+        "python -m shanshui select --settings {input.settings:q} --scores {input.scores:q} --top {params.top} "
+        "--out {output.choice:q} 2>&1 | tee -i {log:q}"
+
+
+checkpoint select_model:
+    """The best of the chosen checkpoints and all their averages."""
+    input:
+        settings="results/{run}/settings/select.json",
+        above=ancient("results/{run}/select/checkpoints.json"),
+        scores=candidates,
+    output:
+        choice="results/{run}/select/model.json",
+    log:
+        "results/{run}/logs/select.model.log",
+    localrule: True
+    conda:
+        "../envs/jittor.yaml"
+    message:
+        "select: the best model among checkpoints and averages"
+    shell:
+        "python -m shanshui select --settings {input.settings:q} --scores {input.scores:q} --top 1 "
+        "--out {output.choice:q} 2>&1 | tee -i {log:q}"
+
+
+checkpoint select_seed:
+    """The best noise seed of the chosen model."""
+    input:
+        settings="results/{run}/settings/select.json",
+        above=ancient("results/{run}/select/model.json"),
+        scores=seed_scores,
+    output:
+        choice="results/{run}/select/seed.json",
+    log:
+        "results/{run}/logs/select.seed.log",
+    localrule: True
+    conda:
+        "../envs/jittor.yaml"
+    message:
+        "select: the best noise seed"
+    shell:
+        "python -m shanshui select --settings {input.settings:q} --scores {input.scores:q} --top 1 "
+        "--out {output.choice:q} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,75 @@
+# Training: pretrain (one job per resolution, each faded in), then finetune (one job per scored epoch).
+
+
+rule pretrain:
+    """Train at one resolution of the progressive schedule, starting from the one before."""
+    input:
+        settings="results/{run}/settings/pretrain.json",
+        doctor=ancient("results/{run}/doctor.json"),
+        photos="results/{run}/prepare/photos.npy",
+        label_maps="results/{run}/prepare/label_maps.npy",
+        samples=ancient("results/{run}/validate/holdout.csv"),
+        perceptual=FLOW.perceptual_weights("pretrain"),
+        start=lambda wildcards: FLOW.state_before(wildcards.run, wildcards.resolution),
+    output:
+        weights="results/{run}/pretrain/{resolution}.safetensors",
+        state="results/{run}/pretrain/{resolution}.state.safetensors",
+    log:
+        "results/{run}/logs/pretrain.{resolution}.log",
+    benchmark:
+        "results/{run}/benchmarks/pretrain.{resolution}.tsv"
+    conda:
+        "../envs/jittor.yaml"
+    threads: 64
+    resources:
+        gpu=1,
+        minutes=CONFIG.pretrain.snapshot_minutes,  # a resource, since these never cause a rerun
+    params:
+        start=lambda wildcards, input: ["--start", input.start] if input.start else [],
+        perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),
+        resume=lambda wildcards: f"results/{wildcards.run}/.state/pretrain_{wildcards.resolution}",
+        look=lambda wildcards: f"results/{wildcards.run}",
+    message:
+        "pretrain: {wildcards.resolution}"
+    shell:
+        "OMP_NUM_THREADS={threads} python -m shanshui pretrain --settings {input.settings:q} "
+        "--resolution {wildcards.resolution} --photos {input.photos:q} --label-maps {input.label_maps:q} "
+        "{params.perceptual:q} {params.start:q} --samples {input.samples:q} --resume {params.resume:q} "
+        "--snapshot-minutes {resources.minutes} --look {params.look:q} --weights {output.weights:q} --state {output.state:q} 2>&1 | tee -i {log:q}"
+
+
+rule finetune:
+    """Train at full size up to one scored epoch; the state in between is kept undeclared."""
+    input:
+        settings="results/{run}/settings/finetune.json",
+        doctor=ancient("results/{run}/doctor.json"),
+        photos="results/{run}/prepare/photos.npy",
+        label_maps="results/{run}/prepare/label_maps.npy",
+        samples=ancient("results/{run}/validate/holdout.csv"),
+        perceptual=FLOW.perceptual_weights("finetune"),
+        start=lambda wildcards: FLOW.pretrained(wildcards.run),
+        after=lambda wildcards: FLOW.epoch_before(wildcards.run, int(wildcards.epoch)),
+    output:
+        weights="results/{run}/finetune/epoch_{epoch}.safetensors",
+    log:
+        "results/{run}/logs/finetune.{epoch}.log",
+    benchmark:
+        "results/{run}/benchmarks/finetune.{epoch}.tsv"
+    priority: 10
+    conda:
+        "../envs/jittor.yaml"
+    threads: 64
+    resources:
+        gpu=1,
+        minutes=CONFIG.finetune.snapshot_minutes,
+    params:
+        perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),
+        resume=lambda wildcards: f"results/{wildcards.run}/.state/finetune",
+        look=lambda wildcards: f"results/{wildcards.run}",
+    message:
+        "finetune: epoch {wildcards.epoch}"
+    shell:
+        "OMP_NUM_THREADS={threads} python -m shanshui finetune --settings {input.settings:q} "
+        "--epoch {wildcards.epoch} --photos {input.photos:q} --label-maps {input.label_maps:q} "
+        "{params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
+        "--snapshot-minutes {resources.minutes} --look {params.look:q} --weights {output.weights:q} 2>&1 | tee -i {log:q}"

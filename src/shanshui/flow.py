@@ -1,0 +1,181 @@
+"""Names of the files that connect the rules, and the checks made before anything is planned.
+
+Everything Snakemake needs to know about a configuration in plain Python, so that it can be tested;
+`rules/*.smk` only say which stage reads and writes what.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shanshui.config import NEEDS_INCEPTION, Config
+from shanshui.errors import ShanshuiError
+from shanshui.files import digest
+from shanshui.settings import needed_weights
+from shanshui.training.schedule import Schedule
+from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
+
+
+def weight_path(name: str) -> Path:
+    """Where the weight file `name` belongs."""
+    return FOLDER / WEIGHT_FILES[name].file
+
+
+def epoch_name(epoch: int) -> str:
+    """Name of a checkpoint of fine-tuning."""
+    return f"epoch_{epoch:03d}"
+
+
+def prepare_environment(source: Path, own_python: bool) -> None:
+    """Let jobs find this package, and run them under the Python that runs Snakemake (`own_python`) or conda's."""
+    os.environ["PYTHONPATH"] = str(source)
+    if own_python:
+        os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
+
+
+def closing_words(run_folder: Path) -> str:
+    """Where submission, table and report of a finished run lie."""
+    names = {"submission": "submission.zip", "table": "fid_table.md", "report": "report.html"}
+    return "Done. " + "   ".join(f"{what}: {run_folder / name}" for what, name in names.items())
+
+
+def check_inputs(config: Config) -> None:
+    """Stop before planning where data or weight files are missing; the message says where they belong."""
+    if config.landscapes is None:
+        data = config.data
+        places = {"training photographs": data.train_images, "training label maps": data.train_labels,
+                  "test label maps": data.test_labels}  # fmt: skip
+        missing = [f"{what} ({path}/)" for what, path in places.items() if not Path(path).is_dir()]
+        if missing:
+            raise ShanshuiError(
+                "no data: " + ", ".join(missing) + " not found",
+                "photographs <name>.jpg and label maps <name>.png of class ids, in folders as named under `data:`",
+                "put or link them there; or try without data: snakemake --cores all --configfile config/demo.yaml",
+            )
+    absent = [name for name in needed_weights(config) if not weight_path(name).exists()]
+    if absent:
+        raise ShanshuiError(
+            "weight files missing: " + ", ".join(str(weight_path(name)) for name in absent),
+            "the ImageNet networks this recipe's losses and scores are made of",
+            "python -m shanshui weights " + " ".join(absent),
+        )
+
+
+@dataclass(frozen=True)
+class Flow:
+    """File names of one configuration's run."""
+
+    config: Config
+
+    # --- data -----------------------------------------------------------------------------------------
+
+    def raw_data(self) -> dict[str, object]:
+        """Inputs of `validate` that Snakemake has to make or watch itself."""
+        data = self.config.data
+        inputs: dict[str, object] = {"exclude": data.exclude} if data.exclude else {}
+        return inputs | ({"landscapes": "results/{run}/landscapes"} if self.config.landscapes else {})
+
+    def folders(self) -> dict[str, str]:
+        """Folders of photographs and label maps."""
+        if self.config.landscapes:
+            root = f"results/{self.config.run}/landscapes"
+            return {
+                "train-images": f"{root}/train/imgs",
+                "train-labels": f"{root}/train/labels",
+                "test-labels": f"{root}/test/labels",
+            }
+        data = self.config.data
+        return {
+            "train-images": data.train_images,
+            "train-labels": data.train_labels,
+            "test-labels": data.test_labels,
+        }
+
+    def validate_arguments(self) -> list[str]:
+        """Paths on the command line of `validate`."""
+        arguments = [part for name, path in self.folders().items() for part in (f"--{name}", path)]
+        return arguments + (["--exclude", self.config.data.exclude] if self.config.data.exclude else [])
+
+    def fingerprint(self) -> str:
+        """Digest of names and sizes of all files of the data folders (of drawn data: of how it is drawn)."""
+        if self.config.landscapes:
+            return "drawn"
+        files = [
+            [name, sorted((file.name, file.stat().st_size) for file in Path(path).iterdir())]
+            for name, path in self.folders().items()
+        ]
+        return digest(files)
+
+    # --- weights of others ------------------------------------------------------------------------------
+
+    def score_weights(self) -> list[str]:
+        """The Inception file where a metric needs it."""
+        return [str(weight_path("fid_inception"))] if NEEDS_INCEPTION & set(self.config.score.metrics) else []
+
+    def perceptual_weights(self, phase: str) -> list[str]:
+        """The file of the phase's perceptual network, where it has one."""
+        net = (self.config.pretrain if phase == "pretrain" else self.config.finetune).perceptual.net
+        return [] if net == "none" else [str(weight_path(net))]
+
+    # --- training ---------------------------------------------------------------------------------------
+
+    def resolutions(self) -> list[str]:
+        """Names of the training resolutions, smallest first, e.g. 064x048 to 512x384."""
+        data = self.config.data
+        stages = Schedule(self.config.pretrain.epochs, self.config.model.discriminators).stages()
+        return [f"{data.width // divisor:03d}x{data.height // divisor:03d}" for divisor, _, _ in stages]
+
+    def state_before(self, run: str, resolution: str) -> list[str]:
+        """Training state the resolution starts from: nothing for the first."""
+        index = self.resolutions().index(resolution)
+        return [f"results/{run}/pretrain/{self.resolutions()[index - 1]}.state.safetensors"] if index else []
+
+    def pretrained(self, run: str) -> str:
+        """State at the end of pretraining."""
+        return f"results/{run}/pretrain/{self.resolutions()[-1]}.state.safetensors"
+
+    def epoch_before(self, run: str, epoch: int) -> list[str]:
+        """The checkpoint a fine-tuning job continues after: nothing for the first scored epoch."""
+        return (
+            [f"results/{run}/finetune/{epoch_name(epoch - 1)}.safetensors"] if epoch > self.config.score.first else []
+        )
+
+    # --- generating, scoring and choosing -----------------------------------------------------------------------------
+
+    def sets(self) -> list[str]:
+        """Names of the sets of label maps that pictures are generated for."""
+        return ["holdout", "test"] if self.config.data.holdout else ["test"]
+
+    def labels(self, wildcards: object, input: Any) -> list[str]:
+        """Label maps of a generating or scoring job, as `set=manifest`."""
+        return [f"{name}={getattr(input, name)}" for name in self.sets()]
+
+    def images(self, wildcards: object, input: Any) -> list[str]:
+        """Pictures of a scoring job, as `set=folder`."""
+        return [f"{name}={input.images}/{name}" for name in self.sets()]
+
+    def checkpoint_scores(self, run: str) -> list[str]:
+        """Scores of all checkpoints."""
+        return [f"results/{run}/score/{epoch_name(epoch)}.json" for epoch in self.config.score.epochs()]
+
+    @staticmethod
+    def members(run: str, subset: str) -> list[str]:
+        """Checkpoints of an average named `271+299`."""
+        return [f"results/{run}/finetune/epoch_{epoch}.safetensors" for epoch in subset.split("+")]
+
+    @staticmethod
+    def weights_of(run: str, model: str) -> str:
+        """Weights file of a checkpoint or an average."""
+        return f"results/{run}/{'finetune' if model.startswith('epoch_') else 'merge'}/{model}.safetensors"
+
+    @staticmethod
+    def candidates(chosen: list[str]) -> list[str]:
+        """The chosen checkpoints and the average of every subset of two or more; names do not depend on rank."""
+        epochs = sorted(model.removeprefix("epoch_") for model in chosen)
+        subsets = [s for size in range(2, len(epochs) + 1) for s in itertools.combinations(epochs, size)]
+        return [f"epoch_{epoch}" for epoch in epochs] + ["+".join(subset) for subset in subsets]

@@ -1,0 +1,232 @@
+"""Rules of the house: size, names, what may import what, and that rules, stages and settings agree."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shanshui.__main__ import stage_names
+from shanshui.settings import STAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "shanshui"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PYTHON_FILES = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "workflow").rglob("*.py"))]
+LONGEST = 400
+VAGUE_NAMES = {"utils", "util", "helpers", "misc", "common", "tools"}
+LIGHT = (  # what Snakemake and `--help` import: no Jittor, no plots
+    "shanshui.__main__", "shanshui.flow", "shanshui.settings", "shanshui.runtime", "shanshui.diagnosis",
+)  # fmt: skip
+
+
+def name_of(file: Path) -> str:
+    """Dotted name of a module of the package."""
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Dotted names of everything a module imports, at its top or within functions."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ids(files: list[Path]) -> list[str]:
+    return [str(file.relative_to(ROOT)) for file in files]
+
+
+# --- size and names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", PYTHON_FILES, ids=ids(PYTHON_FILES))
+def test_no_file_is_too_long(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_snakefile_is_a_table_of_contents() -> None:
+    assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_every_module_is_named_for_what_it_holds() -> None:
+    assert [str(file) for file in MODULES if file.stem in VAGUE_NAMES] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [file for file in MODULES if not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))]
+    assert ids([file for file in silent if file.read_text(encoding="utf-8").strip()]) == []
+
+
+# --- what is not done here ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", MODULES, ids=ids(MODULES))
+def test_nothing_forbidden(file: Path) -> None:
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval"):
+            found.append(f"{node.lineno}: {node.func.id}")
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.system", "os.popen"):
+            found.append(f"{node.lineno}: {ast.unparse(node)}")
+        elif isinstance(node, ast.ExceptHandler) and node.type is None:
+            found.append(f"{node.lineno}: bare except")
+        elif isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            found.append(f"{node.lineno}: import *")
+        elif isinstance(node, ast.keyword) and node.arg == "shell" and ast.unparse(node.value) == "True":
+            found.append(f"{node.value.lineno}: shell=True")
+    assert found == []
+
+
+def test_no_paths_of_one_machine() -> None:
+    places = re.compile(r"/(?:root|home|work|Users)/\w|/tmp/\w")
+    suffixes = {".py", ".smk", ".yaml", ".yml", ".toml", ".md", ".rst", ".sh", ".json", ".txt", ".cff", ""}
+    skipped = {
+        ".git",
+        ".venv",
+        ".snakemake",
+        "results",
+        "data",
+        "resources",
+        "tests",
+        ".mypy_cache",
+        ".ruff_cache",
+    }
+    found = []
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in skipped and not name.startswith(".pytest")]
+        for file in (Path(folder) / name for name in files):
+            if file.suffix in suffixes and places.search(file.read_text(encoding="utf-8")):
+                found.append(str(file.relative_to(ROOT)))
+    assert found == []
+
+
+# --- who may import whom ------------------------------------------------------------------------------
+
+FORBIDDEN = {
+    "shanshui.models": ("shanshui.config", "shanshui.settings", "shanshui.training", "shanshui.data"),
+    "shanshui.metrics": ("shanshui.config", "shanshui.settings", "shanshui.training"),
+    "shanshui.training": ("shanshui.config", "shanshui.report"),
+    "shanshui.data": ("shanshui.models", "shanshui.training"),
+    "shanshui.landscapes": ("jittor", "shanshui.models", "shanshui.training"),
+    "shanshui.report": ("shanshui.models", "shanshui.training"),
+    "shanshui.weights": ("shanshui.models", "shanshui.training", "shanshui.stages"),
+    "shanshui": ("torch", "torchvision", "shanshui.stages"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", MODULES, ids=ids(MODULES))
+def test_imports_point_one_way(file: Path) -> None:
+    name = name_of(file)
+    barred = [bar for part, bars in FORBIDDEN.items() if f"{name}.".startswith(f"{part}.") for bar in bars]
+    if name == "shanshui.__main__":
+        barred.remove("shanshui.stages")
+    wrong = [got for got in imports(file) if any(f"{got}.".startswith(f"{bar}.") for bar in barred)]
+    assert wrong == []
+
+
+def test_config_imports_pydantic_only() -> None:
+    allowed = {"pydantic", *sys.stdlib_module_names}
+    assert {got.split(".")[0] for got in imports(PACKAGE / "config.py")} <= allowed
+
+
+class JittorImports(ast.NodeVisitor):
+    """Lines where a module imports Jittor (for types only does not count), and where it opens its door."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+        self.opened: list[int] = []
+
+    def visit_If(self, node: ast.If) -> None:
+        for part in node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else ast.iter_child_nodes(node):
+            self.visit(part)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.taken += [node.lineno for alias in node.names if alias.name.split(".")[0].startswith("jittor")]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.taken += [node.lineno] if str(node.module).split(".")[0].startswith("jittor") else []
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.opened += [node.lineno] if ast.unparse(node.func) == "load_jittor" else []
+        self.generic_visit(node)
+
+
+@pytest.mark.parametrize("file", MODULES, ids=ids(MODULES))
+def test_jittor_comes_through_its_door(file: Path) -> None:
+    """Imported before `load_jittor`, it would compile into the user's own cache, or download."""
+    found = JittorImports()
+    found.visit(ast.parse(file.read_text(encoding="utf-8")))
+    early = [line for line in found.taken if not any(door < line for door in found.opened)]
+    assert early == [] or name_of(file) == "shanshui.runtime"
+
+
+def test_planning_and_help_are_light() -> None:
+    script = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
+    script += "print(*sorted({'jittor', 'matplotlib', 'pandas', 'tensorboardX'} & set(sys.modules)))"
+    names = [*LIGHT, *(f"shanshui.stages.{name}" for name in stage_names())]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *names], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+    )  # fmt: skip
+    assert done.stdout.split() == []
+
+
+# --- stages and rules ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", stage_names())
+def test_stage_has_docstring_arguments_and_run(stage: str) -> None:
+    module = importlib.import_module(f"shanshui.stages.{stage}")
+    assert (module.__doc__ or "").strip().splitlines()[0].endswith((".", ":"))
+    assert callable(module.add_arguments)
+    assert callable(module.run)
+
+
+def rules() -> dict[str, tuple[str, str]]:
+    """Own text of every rule and checkpoint, and its text with that of the rule it is made from, by name."""
+    found: dict[str, tuple[str, str]] = {}
+    header = re.compile(r"^(?:rule|checkpoint) (?P<name>\w+):|^use rule (?P<base>\w+) as (?P<derived>\w+) with:", re.M)
+    for file in sorted((ROOT / "rules").glob("*.smk")):
+        text = file.read_text(encoding="utf-8")
+        heads = list(header.finditer(text))
+        for head, following in itertools.zip_longest(heads, heads[1:]):
+            own = text[head.start() : following.start() if following else None]
+            base = found[head["base"]][1] if head["base"] else ""
+            found[head["name"] or head["derived"]] = own, own + base
+    return found
+
+
+@pytest.mark.parametrize("name", rules())
+def test_rule_has_log_environment_and_an_existing_stage(name: str) -> None:
+    own, whole = rules()[name]
+    assert "log:" in own
+    assert "conda:" in whole
+    assert '"""' in whole
+    called = re.findall(r"-m shanshui (\w+)", whole)
+    assert set(called) <= set(stage_names())
+    assert called or name == "settings"
+
+
+@pytest.mark.parametrize("name", rules())
+def test_rule_reads_the_settings_of_its_own_stage(name: str) -> None:
+    _, whole = rules()[name]
+    sections = set(re.findall(r"/settings/(\w+)\.json", whole))
+    assert sections <= set(STAGES)
+    assert sections <= set(re.findall(r"-m shanshui (\w+)", whole))
+
+
+def test_every_section_is_read_by_a_rule() -> None:
+    read = {section for _, text in rules().values() for section in re.findall(r"/settings/(\w+)\.json", text)}
+    assert set(STAGES) - read == set()

@@ -1,0 +1,187 @@
+"""The real Snakefile from drawn landscapes to a submission, at the smallest size."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shanshui import files
+from shanshui.settings import load_config
+
+OUTPUTS = ("submission.zip", "fid_table.csv", "fid_table.md", "fid_curve.png", "report.html")
+
+
+def snakemake(root: Path, folder: Path, *arguments: str, config: str = "tiny.yaml") -> subprocess.CompletedProcess[str]:
+    """Run Snakemake on the repository's Snakefile in a working folder of its own."""
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(folder),
+        "--configfile", str(folder / config), "--cores", "all", *arguments,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def planned(root: Path, folder: Path, config: str = "tiny.yaml") -> Counter[str]:
+    """Jobs a dry run lists, by rule."""
+    done = snakemake(root, folder, "--dry-run", "--quiet", "rules", config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = re.findall(r"^(\w+)\s+(\d+)$", done.stdout + done.stderr, re.MULTILINE)
+    return Counter({rule: int(count) for rule, count in rows if rule not in ("total", "all")})
+
+
+def changed(folder: Path, name: str, **sections: object) -> str:
+    """A copy of the tiny configuration with some sections replaced option by option."""
+    config = yaml.safe_load((folder / "tiny.yaml").read_text())
+    for section, options in sections.items():
+        config[section] = {**config.get(section, {}), **options} if isinstance(options, dict) else options
+    (folder / name).write_text(yaml.safe_dump(config, sort_keys=True))
+    return name
+
+
+@pytest.fixture(scope="module")
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder in which the tiny run has been made; its name has spaces and Chinese characters."""
+    folder = tmp_path_factory.mktemp("work") / "山水 run"
+    folder.mkdir()
+    shutil.copy(root / "tests" / "config" / "tiny.yaml", folder)
+    done = snakemake(root, folder)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    last = (done.stdout + done.stderr).strip().splitlines()[-1]
+    assert all(word in done.stderr for word in ("submission.zip", "fid_table.md", "report.html")), last
+    return folder
+
+
+def test_a_run_leaves_what_it_promises(finished: Path) -> None:
+    run = finished / "results" / "tiny"
+    assert all((run / name).stat().st_size > 0 for name in OUTPUTS)
+    tests = files.read_csv(run / "validate" / "test.csv")
+    with zipfile.ZipFile(run / "submission.zip") as archive:
+        assert sorted(archive.namelist()) == sorted(f"{row['name']}.jpg" for row in tests)
+        assert archive.testzip() is None
+    assert len(list((run / "samples" / "pretrain").glob("epoch_*.png"))) == 2
+    assert len((run / "finetune" / "stats.jsonl").read_text().splitlines()) == 2
+    assert not list(run.rglob(".*.safetensors")), "no temporary file is left"
+
+
+def test_table_names_its_features_and_never_says_fid(finished: Path) -> None:
+    table = files.read_csv(finished / "results" / "tiny" / "fid_table.csv")
+    kinds = Counter(row["kind"] for row in table)
+    assert kinds == {"checkpoint": 2, "average": 1, "seed": 2}
+    assert {"holdout_dct_frechet", "test_dct_frechet"} <= set(table[0])
+    assert not any("fid" in column.lower() for column in table[0])
+
+
+def test_the_chosen_are_the_best_on_the_holdout(finished: Path) -> None:
+    run = finished / "results" / "tiny"
+    chosen = json.loads((run / "select" / "model.json").read_text())["chosen"][0]
+    scores = {path.stem: json.loads(path.read_text()) for path in (run / "score").glob("*.json")}
+    assert chosen == min(scores, key=lambda name: scores[name]["sets"]["holdout"]["metrics"]["dct_frechet"])
+
+
+def test_second_run_has_nothing_to_do(root: Path, finished: Path) -> None:
+    done = snakemake(root, finished)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_reordering_the_configuration_reruns_nothing(root: Path, finished: Path) -> None:
+    assert planned(root, finished, changed(finished, "reordered.yaml")) == {}
+
+
+def test_scoring_section_does_not_retrain(root: Path, finished: Path) -> None:
+    jobs = planned(root, finished, changed(finished, "scores.yaml", score={"metrics": ["dct_frechet", "sharpness"]}))
+    assert {"reference", "score"} <= set(jobs)
+    assert not {"validate", "prepare", "pretrain", "finetune", "merge"} & set(jobs)
+
+
+def test_one_seed_more_runs_that_seed_only(root: Path, finished: Path) -> None:
+    jobs = planned(root, finished, changed(finished, "seeds.yaml", infer={"seeds": [5, 7, 9]}))
+    assert (jobs["infer"], jobs["score_seed"], jobs["select_seed"]) == (1, 1, 1)
+    assert not {"pretrain", "finetune", "generate", "score", "merge", "reference"} & set(jobs)
+
+
+def test_packaging_number_reruns_packaging_only(root: Path, finished: Path) -> None:
+    jobs = planned(root, finished, changed(finished, "fuse.yaml", fuse={"share": 0.9}))
+    assert set(jobs) == {"settings", "fuse", "package", "report"}
+
+
+def test_one_epoch_more_trains_that_epoch_only(root: Path, finished: Path) -> None:
+    config = changed(finished, "longer.yaml", finetune={"epochs": 3}, score={"last": 5})
+    jobs = planned(root, finished, config)
+    assert (jobs["finetune"], jobs["generate"], jobs["score"]) == (1, 1, 1)
+    assert not {"pretrain", "prepare", "reference", "validate"} & set(jobs)
+
+
+def test_interrupted_finetuning_continues_bit_for_bit(root: Path, finished: Path) -> None:
+    """The last epoch trained again from the kept state gives the bytes of the uninterrupted run."""
+    weights = finished / "results" / "tiny" / "finetune" / "epoch_004.safetensors"
+    before = files.sha256(weights)
+    weights.unlink()
+    shutil.rmtree(finished / "results" / "tiny" / ".state")
+    done = snakemake(root, finished, "--", "results/tiny/finetune/epoch_004.safetensors")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    assert files.sha256(weights) == before
+
+
+# --- mistakes: a clear message, an exit code, nothing half-written ---------------------------------------------
+
+
+def test_typo_in_the_configuration_is_refused(root: Path, finished: Path) -> None:
+    done = snakemake(root, finished, "--dry-run", config=changed(finished, "typo.yaml", pretrain={"epochz": 3}))
+    assert done.returncode != 0
+    assert "pretrain.epochz: there is no such option; did you mean `epochs`?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def broken(finished: Path, tmp_path: Path) -> Path:
+    """The drawn pairs as somebody's own data, ready to be damaged."""
+    shutil.copytree(finished / "results" / "tiny" / "landscapes", tmp_path / "data")
+    (tmp_path / "tiny.yaml").write_text((finished / "tiny.yaml").read_text())
+    changed(tmp_path, "tiny.yaml", landscapes=None)
+    return tmp_path
+
+
+def test_own_data_without_damage_is_accepted(root: Path, finished: Path, tmp_path: Path) -> None:
+    folder = broken(finished, tmp_path)
+    assert load_config([folder / "tiny.yaml"]).landscapes is None
+    done = snakemake(root, folder, "--until", "validate")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_broken_photo_is_named(root: Path, finished: Path, tmp_path: Path) -> None:
+    folder = broken(finished, tmp_path)
+    photo = sorted((folder / "data" / "train" / "imgs").iterdir())[0]
+    photo.write_bytes(photo.read_bytes()[:300])
+    done = snakemake(root, folder, "--until", "validate")
+    assert done.returncode != 0
+    assert photo.name in done.stderr
+    assert not (folder / "results" / "tiny" / "validate" / "train.csv").exists()
+
+
+def test_label_out_of_range_is_named(root: Path, finished: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    folder = broken(finished, tmp_path)
+    label = sorted((folder / "data" / "train" / "labels").iterdir())[0]
+    Image.new("L", (64, 32), 77).save(label)
+    done = snakemake(root, folder, "--until", "validate")
+    assert done.returncode != 0
+    assert label.name in done.stderr
+    assert "77" in done.stderr
+
+
+def test_no_data_is_said_in_three_lines(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text("run: own\n")
+    done = snakemake(root, tmp_path, "--dry-run")
+    assert done.returncode != 0
+    message = done.stderr.strip().splitlines()[-3:]
+    assert message[0].startswith("no data:")
+    assert "config/demo.yaml" in message[2]

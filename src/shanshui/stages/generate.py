@@ -40,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, help="folder for the pictures; replaced when it exists")
     parser.add_argument("--settings", type=Path, help="format, quality, subsampling, rounding (JSON)")
-    parser.add_argument("--size", type=size, help="WIDTHxHEIGHT of the pictures; default: as trained")
+    parser.add_argument(
+        "--size",
+        type=size,
+        help="WIDTHxHEIGHT of the pictures; default: as trained, or for imported weights as the label map",
+    )
     parser.add_argument("--seed", type=int, default=0, help="noise seed (default 0)")
     parser.add_argument("--noise", choices=("on", "off"), default="on", help="off: the mean picture, without noise")
     parser.add_argument(
@@ -64,10 +68,11 @@ def label_files(source: Path) -> list[tuple[str, Path]]:
     return sorted(found)
 
 
-def read_labels(path: Path, meta: dict[str, Any], target: tuple[int, int]) -> np.ndarray:
-    """A label map uint8 at the wanted size, by the rules the network was trained with; 255 is no class."""
+def read_labels(path: Path, meta: dict[str, Any], target: tuple[int, int] | None) -> np.ndarray:
+    """A label map uint8 at the wanted size (None: its own), by the rules of training; 255 is no class."""
     data = meta["data"]
-    ids = images.resize_label_map(images.read_label_map(path), target)
+    ids = images.read_label_map(path)
+    ids = images.resize_label_map(ids, target) if target else ids
     return apply_label_rules(ids, len(data["classes"]), data["label_offset"], data["ignore_label"], path)
 
 
@@ -97,9 +102,11 @@ def run(args: argparse.Namespace) -> None:
         )
     settings = DEFAULTS | (read_settings(args.settings) if args.settings else {})
     settings |= {"format": args.format} if args.format else {}
-    target = args.size or (meta["data"]["width"], meta["data"]["height"])
+    trained = meta["data"]["width"], meta["data"]["height"]
+    target = args.size or (trained if all(trained) else None)
+    batch = args.batch if target else 1  # label maps of their own sizes do not stack
     step = 2 ** meta["model"]["halvings"]
-    if target[0] % step or target[1] % step:
+    if target and (target[0] % step or target[1] % step):
         raise UsageError(f"size {target[0]}x{target[1]}", f"sides that are multiples of {step} for this network")
     named = [part.partition("=")[::2] if "=" in part else ("", part) for part in args.labels]
     sets = {name: label_files(Path(path)) for name, path in named}
@@ -114,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
         for set_name, files in sets.items():
             folder = staged / set_name
             folder.mkdir(parents=True, exist_ok=True)
-            for chunk in chunks(files, args.batch):
+            for chunk in chunks(files, batch):
                 label_maps = np.stack([read_labels(path, meta, target) for _, path in chunk])
                 names = [name for name, _ in chunk]
                 pictures = generate_batch(

@@ -1,0 +1,7 @@
+"""The embedded dataset: photo-like landscapes with label maps, drawn with numpy and scipy only."""
+
+from __future__ import annotations
+
+from shanshui.landscapes.scene import draw_landscape
+
+__all__ = ["draw_landscape"]

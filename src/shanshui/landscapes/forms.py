@@ -1,0 +1,186 @@
+"""Building blocks of a terrain: winding lines, ranges, hills, forests, karst, dunes. All in metres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from shanshui.landscapes.camera import Height, View
+from shanshui.landscapes.dice import Dice
+from shanshui.landscapes.noise import (
+    CROWNS,
+    SIDE,
+    Array,
+    Values,
+    conifers,
+    crowns,
+    fbm,
+    sample,
+    smoothstep,
+    soft,
+    towers,
+)
+from shanshui.landscapes.relief import alps, hills
+
+# Ground nearer than this shows single trees (drawn one by one); farther off, canopy is part of the ground.
+FOREST_FROM = 240.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that leads into the picture: x = z * (start + swing * sin(turns * ln z + phase)) + offset."""
+
+    offset: float
+    start: float
+    swing: float
+    turns: float
+    phase: float
+
+    def at(self, z: Values) -> Array:
+        return z * (self.start + self.swing * np.sin(self.turns * np.log(z) + self.phase)) + self.offset
+
+    def distance(self, x: Values, z: Values) -> Array:
+        """Metres across the line; stretched where it runs sideways, so that it keeps its width."""
+        angle = self.turns * np.log(z) + self.phase
+        lean = self.start + self.swing * (np.sin(angle) + self.turns * np.cos(angle))
+        return np.abs(x - self.at(z)) / np.sqrt(1 + lean * lean)
+
+    def keeps_off(self, metres: float) -> Callable[[float, float], bool]:
+        """Test for places farther from the line than `metres`."""
+        return lambda x, z: float(self.distance(x, z)) > metres
+
+
+def winding(dice: Dice, offset: float = 0.0, swing: float = 0.16) -> Line:
+    return Line(
+        offset, dice.between(-0.12, 0.12), dice.between(0.6, 1.2) * swing, dice.between(1.2, 2.2),
+        dice.between(0, 6.28),
+    )  # fmt: skip
+
+
+def camera(
+    dice: Dice, horizon: tuple[float, float], eye: tuple[float, float], focal: tuple[float, float] = (1.0, 1.35)
+) -> View:
+    """A view with horizon, height of eye and focal length drawn from the ranges; its size is set by the painter."""
+    return View(256, 192, dice.between(*focal), dice.between(*horizon), dice.between(*eye))
+
+
+def spot(dice: Dice) -> tuple[np.float32, np.float32]:
+    """A place in a texture."""
+    u, v = dice.rng.uniform(0, SIDE, 2)
+    return np.float32(u), np.float32(v)
+
+
+def rolling(dice: Dice, height: float, metres: float) -> Height:
+    """Gentle ground: +-`height`, features about `metres` wide."""
+    ou, ov = spot(dice)
+    scale = np.float32(70 / metres)
+    tall = np.float32(height * 0.6)
+    return lambda x, z: tall * sample(soft(), x * scale + ou, z * scale + ov)
+
+
+def mountains(dice: Dice, near: float, texel: float, rounded: bool = False) -> Height:
+    """A range that starts at `near`, height 0..1 (scale it with `fit`); `texel` metres per texel of relief."""
+    ou, ov = spot(dice)
+    shift = dice.between(0, SIDE)
+    flip = np.float32(dice.side())
+    relief = hills() if rounded else alps()
+
+    def height(x: Array, z: Array) -> Array:
+        rise = smoothstep(near, near * 2.4, z + 0.25 * near * sample(fbm(), x / near * 40 + shift, z * 0))
+        lateral = np.float32(0.72) + np.float32(0.3) * sample(fbm(), x / z * 55 + shift, np.float32(0))
+        h = sample(relief, flip * x / texel + ou, z / texel + ov)
+        fine = sample(alps(), x / texel * 5.3 + ou, z / texel * 5.3 + ov)
+        return rise * np.clip(lateral, 0.15, 1.4) * (h + np.float32(0.07) * fine * (np.float32(0.3) + h))
+
+    return height
+
+
+def karst(dice: Dice, near: float, texel: float) -> Height:
+    """Steep rounded towers from `near` on, height 0..1."""
+    ou, ov = spot(dice)
+
+    def height(x: Array, z: Array) -> Array:
+        rise = smoothstep(near, near * 1.25, z)
+        rough = sample(fbm(), x / texel * 4 + ou, z / texel * 4)
+        return rise * sample(towers(), x / texel + ou + rough, z / texel + ov + rough)
+
+    return height
+
+
+def dunes(dice: Dice, metres: float) -> Height:
+    """Sand dunes, height 0..1: long windward slopes, sharp crests, steep lee sides."""
+    ou, ov = spot(dice)
+    angle = dice.side() * dice.between(0.6, 1.25)
+    across = np.float32(np.cos(angle) / metres), np.float32(np.sin(angle) / metres)
+
+    def height(x: Array, z: Array) -> Array:
+        bend = sample(soft(), x / metres * 9 + ou, z / metres * 9 + ov)
+        phase = z * across[0] + x * across[1] + bend * np.float32(0.62)
+        saw = phase - np.floor(phase)
+        shape = np.where(saw < 0.72, saw / 0.72, (1 - saw) / 0.28)
+        tall = np.float32(0.62) + np.float32(0.3) * sample(soft(), x / metres * 5 + ov, z / metres * 5)
+        return shape * shape * (3 - 2 * shape) * np.clip(tall, 0.1, 1.3)
+
+    return height
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Where trees stand as a canopy: `cover(x, z, h)` > 0.5; crowns `tall` metres high, `pointed` or round."""
+
+    pointed: bool
+    tall: float
+    share: float
+    offset: tuple[np.float32, np.float32]
+    patch: float
+    above: float  # tree line, metres
+    near: float
+
+    def cover(self, x: Array, z: Array, h: Array) -> Array:
+        """0..1: wooded."""
+        noise = sample(
+            fbm(),
+            x * np.float32(30 / self.patch) + self.offset[0],
+            z * np.float32(30 / self.patch) + self.offset[1],
+        )
+        line = np.clip((self.above - h) / (0.2 * abs(self.above) + 1) + noise * np.float32(0.3), -3, 3)
+        wooded = noise + np.float32(3.0 * self.share - 1.5)
+        return np.clip(np.minimum(wooded, line) * 4 + np.float32(0.5), 0, 1) * ((z > self.near) & (h > 0.6))
+
+    def crown(self, x: Array, z: Array) -> Array:
+        """0 between the crowns, 1 on top of them."""
+        scale = np.float32(SIDE / CROWNS / self.spacing)
+        return sample(conifers() if self.pointed else crowns(), x * scale, z * scale)
+
+    @property
+    def spacing(self) -> float:
+        """Metres between crowns."""
+        return self.tall * (0.42 if self.pointed else 0.75)
+
+    def canopy(self, x: Array, z: Array) -> Array:
+        """Height of the crowns, metres."""
+        base = 0.35 if self.pointed else 0.5
+        return np.float32(self.tall) * (np.float32(base) + np.float32(1 - base) * self.crown(x, z))
+
+
+def forest(
+    dice: Dice,
+    share: float,
+    patch: float,
+    above: float,
+    near: float = FOREST_FROM,
+    pointed: bool | None = None,
+) -> Forest:
+    kind = dice.chance(0.5) if pointed is None else pointed
+    tall = dice.between(14, 24) if kind else dice.between(9, 16)
+    return Forest(kind, tall, share, spot(dice), patch, above, near)
+
+
+def fit(view: View, height: Height, lift: float) -> float:
+    """Factor that makes the highest point of `height` stand `lift` picture heights above the horizon."""
+    z = np.geomspace(50, view.far * 0.9, 90, dtype=np.float32)[:, None]
+    x = z * np.linspace(-0.55, 0.55, 45, dtype=np.float32)[None, :]
+    allowed = (lift / view.focal * z + view.eye) / np.maximum(height(x, z), 1e-3)
+    return float(allowed.min())

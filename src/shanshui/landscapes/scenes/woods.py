@@ -1,0 +1,56 @@
+"""In the woods."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shanshui.landscapes.camera import Ground
+from shanshui.landscapes.dice import Dice
+from shanshui.landscapes.forms import Forest, camera, rolling, spot, winding
+from shanshui.landscapes.light import Light
+from shanshui.landscapes.materials import M, Materials
+from shanshui.landscapes.noise import Array, fbm, sample, smoothstep
+from shanshui.landscapes.scenery import Scenery, add_canopy, cover_forest, mottled, scatter
+from shanshui.landscapes.small import fence, person
+
+
+def woods(dice: Dice, light: Light) -> Scenery:
+    """A path into a forest, trees on both sides, light between the trunks."""
+    view = camera(dice, (0.5, 0.64), (1.8, 3), (0.9, 1.2))
+    line = winding(dice, dice.between(-0.5, 0.5), 0.10)
+    wide, opening = dice.between(0.7, 1.3), dice.between(2.6, 5.5)
+    pointed = dice.chance(0.5)
+    uneven = rolling(dice, 2.5, 60)
+    wall = Forest(pointed, dice.between(14, 20), 1.0, spot(dice), 60, 900, 120)
+
+    def base(x: Array, z: Array) -> Array:
+        ground = uneven(x, z) * smoothstep(5, 50, z) + 0.05 * sample(fbm(), x * 2, z * 2)
+        return ground + 6 * smoothstep(50, 300, z)
+
+    floor = dice.pick((M.GRASS, M.GRASS, M.EARTH))
+
+    def surface(g: Ground) -> Materials:
+        materials = np.full(g.z.shape, floor, np.uint8)
+        materials[mottled(g, 0.5) > 0.8] = M.PLANT
+        cover_forest(materials, g, wall)
+        edge = wide + 0.12 * mottled(g, 0.4)
+        materials[(line.distance(g.x, g.z) < edge) & (g.z < 120)] = M.PATH
+        return materials
+
+    scene = Scenery(view, light, add_canopy(base, wall), surface, forest=wall)
+    scene.mist = (dice.between(0, 1.5), 14)
+
+    def beside(x: float, z: float) -> bool:
+        return float(line.distance(x, z)) > opening + 0.05 * z
+
+    scene.trees(dice, scatter(dice, 48, 10, 130, beside), (9, 19), pointed, 0.15)
+    scene.bushes(dice, scatter(dice, 18, 4, 40, line.keeps_off(wide + 0.8)), (0.3, 1.1))
+    if dice.chance(0.25):
+        z = dice.between(9, 22)
+        scene.things.append(person(float(line.at(z)), z, dice.seed()))
+    if dice.chance(0.25):
+        along = np.geomspace(4, 60, 16)
+        across = line.at(along.astype(np.float32)) + dice.side() * (wide + 0.8)
+        points = list(zip(across.tolist(), along.tolist(), strict=True))
+        scene.things.append(fence(points, 1.0, dice.seed()))
+    return scene

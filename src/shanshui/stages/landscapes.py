@@ -1,0 +1,108 @@
+"""Draw the embedded dataset: photo-like landscapes with label maps, in the competition's layout.
+
+python -m shanshui landscapes --train 400 --test 48 --width 160 --height 120 --out data/landscapes
+python -m shanshui landscapes --settings settings.json --out data/landscapes
+
+Writes train/imgs/<name>.jpg, train/labels/<name>.png, test/labels/<name>.png and landscapes.json. The same numbers
+give the same bytes. What is given on the command line goes before the settings file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.config import CLASSES
+from shanshui.errors import UsageError
+from shanshui.files import atomic, write_json
+from shanshui.images import write_image
+from shanshui.provenance import stamp
+from shanshui.settings import read_settings
+
+DEFAULTS: dict[str, Any] = {"train": 300, "test": 60, "width": 256, "height": 192, "seed": 2022, "pure": 0.03}
+HELP = {
+    "train": "pairs to draw for training",
+    "test": "label maps to draw for testing",
+    "width": "width of the drawings, pixels",
+    "height": "height of the drawings, pixels",
+    "seed": "the same seed gives the same bytes",
+    "pure": "share of label maps of a single class, 0..1",
+}
+SPLITS = ("train", "test")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    for name, default in DEFAULTS.items():
+        parser.add_argument(f"--{name}", type=type(default), metavar="N", help=f"{HELP[name]} [{default}]")
+    parser.add_argument("--settings", type=Path, help="JSON file with any of these numbers")
+    parser.add_argument("--out", required=True, type=Path, help="folder to write; an existing one is replaced")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Draw everything into a temporary folder, then put it in place."""
+    settings = _settings(args)
+    with atomic(args.out) as staged:
+        counts = {split: _draw(staged, split, settings) for split in SPLITS}
+        used = sorted(set(counts["train"]) | set(counts["test"]))
+        classes = {
+            str(label): {"name": CLASSES[label], **{split: counts[split][label] for split in SPLITS}} for label in used
+        }
+        write_json(staged / "landscapes.json", stamp(settings=settings, classes=classes))
+    print(
+        f"{settings['train']} pairs and {settings['test']} label maps, {len(used)} classes: {args.out}", file=sys.stderr
+    )
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Defaults, then the settings file, then the command line; UsageError names a number that makes no sense."""
+    settings = dict(DEFAULTS)
+    if args.settings is not None:
+        given = read_settings(args.settings)
+        settings.update({name: given[name] for name in DEFAULTS if name in given})
+    settings.update({name: getattr(args, name) for name in DEFAULTS if getattr(args, name) is not None})
+    for name, least in (("train", 1), ("test", 0), ("width", 16), ("height", 16), ("seed", 0)):
+        if not isinstance(settings[name], int) or settings[name] < least:
+            raise UsageError(f"{name} is {settings[name]!r}", f"a whole number of at least {least}")
+    if not 0 <= settings["pure"] <= 1:
+        raise UsageError(f"pure is {settings['pure']!r}", "a share between 0 and 1")
+    return settings
+
+
+def plan(split: str, settings: dict[str, Any]) -> list[tuple[str, int, str | None]]:
+    """Name, seed and scene (None: the seed chooses) of every picture of a split.
+
+    Pictures of a single class take turns in the same order in both splits, so that a class met in testing is there
+    in training too; they are spread over the split at random.
+    """
+    from shanshui.landscapes.scenes import PURE
+
+    count, number = settings[split], SPLITS.index(split)
+    seeds = np.random.SeedSequence([settings["seed"], number]).generate_state(count)
+    places = np.random.default_rng([settings["seed"], number, 1]).permutation(count)[: round(settings["pure"] * count)]
+    order = np.random.default_rng([settings["seed"], 2]).permutation(list(PURE))
+    scenes: dict[int, str] = {int(p): str(order[i % len(order)]) for i, p in enumerate(places)}
+    return [(f"{split}_{i:05d}", int(seed), scenes.get(i)) for i, seed in enumerate(seeds)]
+
+
+def _draw(folder: Path, split: str, settings: dict[str, Any]) -> Counter[int]:
+    """Draw and write one split; return in how many label maps each class appears."""
+    from tqdm import tqdm
+
+    from shanshui.landscapes import draw_landscape
+
+    seen: Counter[int] = Counter()
+    for kind in ("imgs", "labels") if split == "train" else ("labels",):
+        (folder / split / kind).mkdir(parents=True)
+    for name, seed, scene in tqdm(plan(split, settings), desc=f"drawing {split}", unit="picture", file=sys.stderr):
+        photo, label_map = draw_landscape(seed, settings["width"], settings["height"], scene)
+        if split == "train":
+            write_image(folder / split / "imgs" / f"{name}.jpg", photo)
+        write_image(folder / split / "labels" / f"{name}.png", label_map)
+        seen.update(np.unique(label_map).tolist())
+    return seen

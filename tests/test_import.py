@@ -1,0 +1,71 @@
+"""The winner's checkpoints come in, give the winner's pictures, and nothing else comes in."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shanshui.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def checkpoints(shared: Path) -> Path:
+    return shared / "golden" / "checkpoints"
+
+
+def bring_in(generator: Path, encoder: Path, out: Path) -> int:
+    return main(["import", "apf", "--generator", str(generator), "--encoder", str(encoder), "--out", str(out)])
+
+
+@pytest.mark.parametrize("form", ["apf", "apf_numpy"])
+def test_imported_weights_give_the_references_picture(checkpoints: Path, tmp_path: Path, form: str) -> None:
+    expected = np.load(checkpoints / "apf_expected.npz")
+    weights = tmp_path / "W.safetensors"
+    assert bring_in(checkpoints / "apf" / "180_net_G.pkl", checkpoints / form / "180_net_E.pkl", weights) == 0
+    (tmp_path / "labels").mkdir()
+    Image.fromarray(expected["label"][0]).save(tmp_path / "labels" / "x.png")
+    arguments = ["--labels", str(tmp_path / "labels"), "--out", str(tmp_path / "out"), "--format", "npy"]
+    assert main(["generate", "--weights", str(weights), *arguments, "--noise", "off"]) == 0
+    assert np.abs(np.load(tmp_path / "out" / "x.npy") - expected["apf/180:image"][0]).max() <= 1e-4
+
+
+def test_averaged_pickles_without_tail_come_in(checkpoints: Path, tmp_path: Path) -> None:
+    for form in ("apf", "apf_numpy"):
+        encoder = checkpoints / form / "avg_180_200_net_E.pkl"
+        assert bring_in(checkpoints / "apf" / "180_net_G.pkl", encoder, tmp_path / f"{form}.safetensors") == 0
+
+
+class Malice:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.target),)
+
+
+def test_what_is_no_such_checkpoint_is_refused(
+    checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    G, E = checkpoints / "apf" / "180_net_G.pkl", checkpoints / "apf" / "180_net_E.pkl"
+    cut = tmp_path / "cut.pkl"
+    cut.write_bytes(E.read_bytes()[:-4000])
+    evil = tmp_path / "evil.pkl"
+    evil.write_bytes(pickle.dumps({"a": Malice(tmp_path / "harm")}))
+    shapes = tmp_path / "shapes.pkl"
+    shapes.write_bytes(
+        pickle.dumps({f"layer{i}.0.weight_orig": np.zeros((3, 3, 3, 3), np.float32) for i in range(1, 7)})
+    )
+    foreign = tmp_path / "foreign.pkl"
+    foreign.write_bytes(pickle.dumps({"layer1.0.weight_orig": np.zeros((2, 4, 3, 3), np.float32), "x": np.zeros(1)}))
+    for encoder in (cut, evil, shapes, foreign):
+        assert bring_in(G, encoder, tmp_path / "W.safetensors") == 1, encoder.name
+        assert encoder.name in capsys.readouterr().err
+    assert bring_in(E, E, tmp_path / "W.safetensors") == 1
+    assert "net_G" in capsys.readouterr().err
+    assert not (tmp_path / "harm").exists()
+    assert not (tmp_path / "W.safetensors").exists()

@@ -1,0 +1,67 @@
+"""Randomness, rates and the stop at divergence; a step that learns and one that grows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shanshui.errors import ShanshuiError
+from shanshui.training.loop import check_finite, epoch_seed, rate_factor
+
+
+def test_an_epoch_has_its_own_randomness_in_every_process() -> None:
+    def first(*parts: object) -> int:
+        return int(epoch_seed(*parts).generate_state(1)[0])  # type: ignore[arg-type]
+
+    assert first(1, "pretrain", 3) == first(1, "pretrain", 3)
+    assert (
+        len({first(1, "pretrain", 3), first(2, "pretrain", 3), first(1, "finetune", 3), first(1, "pretrain", 4)}) == 4
+    )
+
+
+def test_rates_fall_linearly_over_the_last_epochs() -> None:
+    assert [rate_factor(epoch, 10, 4) for epoch in (6, 7, 8, 9, 10)] == [1.0, 1.0, 0.75, 0.5, 0.25]
+    assert rate_factor(10, 10, 0) == 1.0
+
+
+def test_divergence_names_term_and_epoch() -> None:
+    check_finite({"G/adv": 0.0}, "finetune", 4)
+    with pytest.raises(ShanshuiError, match="G/feat is not a number in epoch 4 of finetune"):
+        check_finite({"G/adv": 0.0, "G/feat": float("nan")}, "finetune", 4)
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[list[float], list[float]]:
+    """Reconstruction loss of a tiny network at the start and after some steps on one batch, and D's loss."""
+    from shanshui.networks import build_discriminator, build_generator
+    from shanshui.runtime import load_jittor, seed_everything
+    from shanshui.training.optim import adam
+    from shanshui.training.rehearsal import SETTINGS
+    from shanshui.training.schedule import Schedule
+    from shanshui.training.step import Networks, Recipe, one_hot, train_step
+
+    jt = load_jittor()
+    seed_everything(3)
+    G, E = build_generator(SETTINGS, seg_noise=False, heads=2)
+    D = build_discriminator(SETTINGS)
+    nets = Networks(G, E, D, adam([G, E], 2e-3, (0.0, 0.9)), adam([D], 1e-4, (0.0, 0.9)))
+    recipe = Recipe({"feat": 0.0, "rec": 10.0, "perceptual": 0.0}, None, (), False, False, False)
+    label_map = np.zeros((2, 64, 128), np.uint8)
+    label_map[:, 32:] = 1
+    real = np.where(label_map[:, None] == 1, 0.8, -0.8).repeat(3, 1).astype(np.float32)
+    rng = np.random.default_rng(0)
+    losses = []
+    for _ in range(25):
+        terms = train_step(nets, recipe, Schedule(6, 3).at(6), jt.array(real), one_hot(label_map, 3), rng)
+        losses.append({name: float(term.item()) for name, term in terms.items()})
+    return [terms["G/rec"] for terms in losses], [terms["D/real"] + terms["D/fake"] for terms in losses]
+
+
+def test_steps_learn_a_picture_of_two_classes(trained: tuple[list[float], list[float]]) -> None:
+    reconstruction, _ = trained
+    assert reconstruction[0] > 7
+    assert reconstruction[-1] < 0.5 * reconstruction[0]
+
+
+def test_discriminators_start_at_the_hinge_of_two(trained: tuple[list[float], list[float]]) -> None:
+    assert abs(trained[1][0] - 2) < 0.3

@@ -10,7 +10,7 @@ export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo test lint format lock clean distclean
+.PHONY: help setup compile demo test lint format graph lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,10 @@ format: setup ## put style right where a program can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
+
+graph: setup ## draw the README's rule graph anew, after a demo
+	$(BIN)/snakemake --configfile config/demo.yaml --rulegraph | \
+		$(BIN)/python -m shanshui.report.graph > workflow/rulegraph.svg
 
 lock: setup ## resolve the dependencies of pyproject.toml anew, keeping what still fits
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev \

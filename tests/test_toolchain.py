@@ -80,6 +80,27 @@ def test_kernels_go_straight_to_the_compiler_unless_marked(
         assert said == [f"g++ {home}", *arguments]
 
 
+def test_headers_of_kernels_are_compiled_once_with_their_flags(tmp_path: Path) -> None:
+    """A real compiler: the second kernel is built from the precompiled header, which lacks the linker's flags."""
+    (tmp_path / "a b").mkdir()
+    script = write_kernel_compiler(tmp_path / "a b", "key")
+    include = tmp_path / "include"
+    (include / "ops").mkdir(parents=True)
+    (include / "var.h").write_text("#pragma once\nint var();\n")
+    for name in ("op_register", "array_op", "binary_op", "broadcast_to_op", "reduce_op"):
+        (include / "ops" / f"{name}.h").write_text("#pragma once\n")
+    source = tmp_path / "kernel_op.cc"
+    source.write_text('\n#define JIT 1\n#define JIT_cpu 1\n#include "var.h"\nint kernel() { return var(); }\n')
+    flags = ["-fPIC", "-O2", f"-I{include}", "-shared", "-ldl"]
+    for out in ("first.so", "second.so"):
+        command = [str(script), "asm_tuner.py", f"--cc_path={find_compiler().path}", str(source), *flags]
+        subprocess.run([*command, "-H", "-o", str(tmp_path / out)], check=True, capture_output=True)
+    compiled = tmp_path / "a b" / "prelude-key.h.gch"
+    assert compiled.stat().st_size > 100_000
+    used = subprocess.run([*command, "-H", "-o", str(tmp_path / "x.so")], check=True, capture_output=True, text=True)
+    assert f"! {compiled}" in used.stderr, "the compiler marks a precompiled header it uses with !"
+
+
 def test_other_uses_of_python_pass_through(tmp_path: Path) -> None:
     script = write_kernel_compiler(tmp_path)
     said = subprocess.run([script, "-c", "print('here')"], capture_output=True, text=True, check=True).stdout

@@ -92,6 +92,14 @@ def test_second_run_has_nothing_to_do(root: Path, finished: Path) -> None:
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_graph_in_the_readme_shows_every_rule(root: Path, finished: Path) -> None:
+    text = snakemake(root, finished, "--rulegraph").stdout
+    rules = set(re.findall(r'label = "(\w+)', text))
+    drawn = set(re.findall(r">(\w+)</text>", (root / "workflow" / "rulegraph.svg").read_text(encoding="utf-8")))
+    assert {"settings", "landscapes", "merge", "infer", "score_seed"} <= rules
+    assert drawn == rules, "run `make graph` after a demo"
+
+
 def test_reordering_the_configuration_reruns_nothing(root: Path, finished: Path) -> None:
     assert planned(root, finished, changed(finished, "reordered.yaml")) == {}
 

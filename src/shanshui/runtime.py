@@ -150,7 +150,7 @@ def _import_jittor(parallel_compile: bool) -> ModuleType:
                 "the compiled Jittor in " + str(home),
                 "the same command again compiles what changed; then `python -m shanshui doctor --compile`",
             ) from error
-        jittor.flags.python_path = f'"{write_kernel_compiler(home)}"'
+        jittor.flags.python_path = f'"{write_kernel_compiler(home, key)}"'
         if " " in jittor.flags.jittor_path:
             jittor.flags.jittor_path = str(alias(Path(jittor.flags.jittor_path), home))
     jittor.flags.use_parallel_op_compiler = len(os.sched_getaffinity(0)) if parallel_compile else 0

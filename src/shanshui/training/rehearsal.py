@@ -37,6 +37,7 @@ def rehearsals() -> list[tuple[str, Callable[[], None]]]:
     return [
         ("pretraining, flat", lambda: _train("pretrain", 1)),
         ("pretraining, fading", lambda: _train("pretrain", 2)),
+        ("pretraining, between", lambda: _train("pretrain", 3)),
         ("pretraining, full size", lambda: _train("pretrain", 6)),
         ("fine-tuning", lambda: _train("finetune", 7)),
         ("generating", _generate),

@@ -55,6 +55,7 @@ def test_import_is_silent_offline_and_leaves_everything_as_it_was(start: Start, 
     sticky.write_text('{"JITTOR_HOME": "/nowhere/at/all"}')
     script = """
         import os, signal, ssl, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a script
         before = dict(os.environ), ssl._create_default_https_context, os.getcwd()
         from shanshui.runtime import cache_home, load_jittor
         jt = load_jittor()

@@ -134,8 +134,8 @@ def write_kernel_compiler(home: Path, key: str = "") -> Path:
 
     Jittor's own `asm_tuner.py` compiles every kernel to assembler, with debug information, and rewrites what
     "@begin" marks. Few kernels have such a mark. All others go straight to the compiler: the same machine
-    code, in two thirds of the time, a tenth of the size, and without a Python that turns to ~/.cache/jittor.
-    Nine tenths of what is left is reading Jittor's headers: they are precompiled with the first kernel's flags
+    code, without debug information and without a Python that turns to ~/.cache/jittor. Nine tenths of what is
+    left is reading Jittor's headers: they are precompiled with the first kernel's flags
     (the compiler checks that they fit, and otherwise reads the text), which makes a kernel four times faster.
 
     `key` tells environments apart whose headers differ.

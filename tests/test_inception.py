@@ -82,9 +82,9 @@ def test_a_file_that_does_not_fit_is_refused(state: dict[str, np.ndarray], tmp_p
     with pytest.raises(ShanshuiError) as caught:
         InceptionFeatures(tmp_path / "odd.safetensors")
     for part in (
-        "missing: Mixed_5b.branch1x1.conv.weight",
-        "unexpected: AuxLogits.fc.weight",
-        "(3,) instead of (64,)",
+        "missing Mixed_5b.branch1x1.conv.weight",
+        "unexpected AuxLogits.fc.weight",
+        "has shape (3,), expected (64,)",
     ):
         assert part in str(caught.value)
 

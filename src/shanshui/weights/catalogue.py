@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from shanshui.checkpoint import check_keys
 from shanshui.errors import ShanshuiError
 from shanshui.files import sha256
 from shanshui.weights.jittor_file import read_jittor_file
@@ -133,34 +133,10 @@ def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
         raise ShanshuiError(f"{file} cannot be read: {error}", "a complete safetensors file") from None
 
 
-def check_state(
-    state: Mapping[str, Any], expected_shapes: Mapping[str, Sequence[int]], source: str | Path = ""
-) -> None:
-    """Compare keys and shapes strictly; ShanshuiError names what is missing, unexpected or mis-shaped."""
-    missing = [k for k in expected_shapes if k not in state]
-    unexpected = [k for k in state if k not in expected_shapes]
-    wrong = [
-        f"{k} {tuple(state[k].shape)} instead of {tuple(shape)}"
-        for k, shape in expected_shapes.items()
-        if k in state and tuple(state[k].shape) != tuple(shape)
-    ]
-    lines = [
-        f"{len(keys)} {kind}: {', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''}"
-        for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong))
-        if keys
-    ]
-    if lines:
-        raise ShanshuiError(
-            f"{source or 'the weights'} do not fit the network: {'; '.join(lines)}",
-            f"exactly the network's {len(expected_shapes)} entries",
-            "use the file made for this network",
-        )
-
-
 def fill_network(network: Any, name: str, path: str | Path) -> None:
     """Load weight file `path` (of kind `name`) into a Jittor module with the same key names, strictly."""
     unused = entry(name).unused
     state = {k: v for k, v in load_state(path).items() if not any(k.startswith(u) or k.endswith(u) for u in unused)}
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    check_state(state, shapes, path)
+    check_keys(state, shapes, str(path))
     network.load_state_dict(state)

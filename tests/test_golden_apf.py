@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from golden_rule import load_rule
 
+from shanshui.data.labels import nearest_index
+from shanshui.data.patches import find_patches
 from shanshui.errors import ShanshuiError
 from shanshui.models.discriminator import Discriminator
 from shanshui.models.encoder import MaskEncoder
 from shanshui.models.generator import Generator
 from shanshui.models.keys import discriminator_key, encoder_key, generator_key, translate
+from shanshui.models.patch_spade import PatchPyramid, to_device
 from shanshui.models.resize import bicubic, bilinear, nearest
 from shanshui.modules import restore
 from shanshui.runtime import load_jittor
@@ -75,6 +78,24 @@ def generator(golden: Golden) -> Any:
     return network
 
 
+@pytest.fixture(params=["dense", "patches"])
+def pyramid(request: pytest.FixtureRequest) -> Callable[[np.ndarray], PatchPyramid | None]:
+    """label_map -> its distinct patches at all sizes of the generator, or None: both give the reference's picture."""
+
+    def find(label_map: np.ndarray) -> PatchPyramid | None:
+        if request.param == "dense":
+            return None
+        found = {}
+        for divisor in (2**i for i in range(7)):
+            height, width = (side // divisor for side in label_map.shape[1:])
+            if min(height, width) > 1:
+                index = nearest_index(label_map.shape[1], height), nearest_index(label_map.shape[2], width)
+                found[height, width] = find_patches(label_map[:, index[0]][:, :, index[1]])
+        return to_device(found, CLASSES)
+
+    return find
+
+
 def close(found: Any, wanted: np.ndarray, tolerance: float) -> None:
     assert tuple(found.shape) == wanted.shape
     np.testing.assert_allclose(found.numpy(), wanted, atol=tolerance, rtol=0)
@@ -88,7 +109,7 @@ def close_map(found: Any, wanted: np.ndarray) -> None:
 # --- encoder and generator --------------------------------------------------------------------------------
 
 
-def test_encoder_and_generator(golden: Golden, encoder: Any, generator: Any) -> None:
+def test_encoder_and_generator(golden: Golden, encoder: Any, generator: Any, pyramid: Any) -> None:
     arrays = golden("apf_generator")[1]
     segmap = golden.segmap(arrays["label"])
     layers = dict(encoder.trace(segmap))
@@ -96,10 +117,11 @@ def test_encoder_and_generator(golden: Golden, encoder: Any, generator: Any) -> 
         close_map(layers[f"layer{i}"], arrays[f"E_layer{i}"])
     z = encoder(segmap)
     close_map(z, arrays["E_out"])
-    blocks = dict(generator.trace(z, segmap))
+    patches = pyramid(arrays["label"])
+    blocks = dict(generator.trace(z, segmap, patches=patches))
     for name in ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2"):
         close_map(blocks[name], arrays[f"G_{name}"])
-    close(generator(z, segmap), arrays["image"], IMAGE)
+    close(generator(z, segmap, patches=patches), arrays["image"], IMAGE)
 
 
 def test_label_map_that_is_no_multiple_of_64(golden: Golden, encoder: Any, generator: Any) -> None:
@@ -113,20 +135,21 @@ def test_label_map_that_is_no_multiple_of_64(golden: Golden, encoder: Any, gener
 
 
 @pytest.mark.parametrize("epoch", [1, 31, 45, 59, 60, 100, 150, 179])
-def test_generator_while_growing(golden: Golden, generator: Any, epoch: int) -> None:
+def test_generator_while_growing(golden: Golden, generator: Any, epoch: int, pyramid: Any) -> None:
     arrays = golden("apf_generator_pretrain")[1]
     step = SCHEDULE.at(epoch)
-    image = generator(jt.array(arrays["E_out"]), golden.segmap(arrays["label"]), step.level, step.alpha)
+    z, segmap, patches = jt.array(arrays["E_out"]), golden.segmap(arrays["label"]), pyramid(arrays["label"])
+    image = generator(z, segmap, step.level, step.alpha, patches=patches)
     close(image, arrays[f"epoch_{epoch}"], IMAGE)
 
 
 @pytest.mark.parametrize(("epoch", "name"), [(1, "train_epoch_1"), (45, "train_epoch_45"), (180, "train_image")])
-def test_generator_in_training_mode(golden: Golden, encoder: Any, epoch: int, name: str) -> None:
+def test_generator_in_training_mode(golden: Golden, encoder: Any, epoch: int, name: str, pyramid: Any) -> None:
     """Batch statistics, and the running ones after one forward."""
     settings, arrays = golden("apf_generator_pretrain")
     network = golden.fill(Generator(CLASSES, 8, heads=3), settings["G_keys_epoch_below_180"], generator_key)
     step, segmap = SCHEDULE.at(epoch), golden.segmap(arrays["label"])
-    image = network(encoder(segmap), segmap, step.level, step.alpha)
+    image = network(encoder(segmap), segmap, step.level, step.alpha, patches=pyramid(arrays["label"]))
     close(image, (arrays | golden("apf_generator")[1])[name], IMAGE)
     if step.full:
         state = network.state_dict()
@@ -136,7 +159,7 @@ def test_generator_in_training_mode(golden: Golden, encoder: Any, epoch: int, na
             close(state[key], wanted, 1e-5)
 
 
-def test_generator_with_noise(golden: Golden, encoder: Any, generator: Any) -> None:
+def test_generator_with_noise(golden: Golden, encoder: Any, generator: Any, pyramid: Any) -> None:
     settings, arrays = golden("apf_generator")
     keys = settings["G_keys_with_seg_noise"]
     network = golden.fill(Generator(CLASSES, 8, seg_noise=True), keys, generator_key)
@@ -149,7 +172,7 @@ def test_generator_with_noise(golden: Golden, encoder: Any, generator: Any) -> N
 
     segmap = golden.segmap(arrays["label"])
     z = encoder(segmap)
-    close(network(z, segmap, noise=noise), arrays["image_seg_noise"], IMAGE)
+    close(network(z, segmap, noise=noise, patches=pyramid(arrays["label"])), arrays["image_seg_noise"], IMAGE)
     assert drawn == settings["seg_noise_draws"]["shapes"]
     close(network(z, segmap), arrays["image"], IMAGE)
 

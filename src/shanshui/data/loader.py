@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
+from shanshui.data.patches import Patches, patch_pyramid
 from shanshui.errors import ShanshuiError
 from shanshui.images import to_float
 
@@ -40,11 +41,15 @@ class TrainingPairs:
 
 @dataclass(frozen=True)
 class Batch:
-    """`real` float32 (N, 3, H, W) in [-1, 1]; `label_map` uint8 (N, H, W), 255 = no class; `indices` (N,)."""
+    """`real` float32 (N, 3, H, W) in [-1, 1]; `label_map` uint8 (N, H, W), 255 = no class; `indices` (N,).
+
+    `patches` are the distinct patches of the label maps at the sizes (h, w) at which they save time.
+    """
 
     real: np.ndarray
     label_map: np.ndarray
     indices: np.ndarray
+    patches: dict[tuple[int, int], Patches]
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,10 @@ def plan_epoch(
     return Plan(order, left, top if crop == "full" else np.zeros_like(top), mirrored & flip)
 
 
-def cut(pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int) -> Batch:
-    """The batch of the pairs at `places` of the epoch's order."""
+def cut(
+    pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int, sizes: Sequence[tuple[int, int]] = ()
+) -> Batch:
+    """The batch of the pairs at `places` of the epoch's order, with patches at `sizes`."""
     indices = plan.order[places.start : places.stop]
     real = np.empty((len(indices), 3, height, width), np.float32)
     label_map = np.empty((len(indices), height, width), np.uint8)
@@ -106,7 +113,7 @@ def cut(pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int
         step = -1 if plan.mirrored[place] else 1
         real[row] = to_float(pairs.photos[window][:, ::step])
         label_map[row] = pairs.label_maps[window][:, ::step]
-    return Batch(real, label_map, indices)
+    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes))
 
 
 def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
@@ -153,11 +160,13 @@ def batches(
     height: int,
     crop: Literal["full", "top"] = "full",
     flip: bool = True,
+    sizes: Sequence[tuple[int, int]] = (),
 ) -> Iterator[Batch]:
     """One epoch of full batches, cropped to width x height; the rest of the pairs is dropped.
 
     Order, crops and flips depend on (seed, epoch) only. `crop` "top" starts every crop at the first row, as
-    the winner ran. ShanshuiError at once if there is no full batch or the pairs are smaller than the crop.
+    the winner ran. At `sizes` (h, w) the label maps' distinct patches are found. ShanshuiError at once if there
+    is no full batch or the pairs are smaller than the crop.
     """
     steps = steps_per_epoch(len(pairs), batch)
     rows, columns = pairs.label_maps.shape[1] - height, pairs.label_maps.shape[2] - width
@@ -167,4 +176,4 @@ def batches(
         raise ShanshuiError(found, do="raise data.load_width and run `prepare` again")
     plan = plan_epoch(len(pairs), seed, epoch, (columns, rows), crop, flip)
     starts = range(0, steps * batch, batch)
-    return prefetched(cut(pairs, plan, range(start, start + batch), width, height) for start in starts)
+    return prefetched(cut(pairs, plan, range(start, start + batch), width, height, sizes) for start in starts)

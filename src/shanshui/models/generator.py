@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from shanshui.errors import ShanshuiError
+from shanshui.models.patch_spade import PatchPyramid
 from shanshui.models.resize import bilinear, nearest, upsample2
 from shanshui.models.spade import SPADEResBlock, leaky_relu
 from shanshui.runtime import load_jittor
@@ -68,8 +69,9 @@ class Generator(nn.Module):
         self.inter_conv_img = nn.ModuleList([nn.Conv(base_channels * 2**j, 3, 3, padding=1) for j in range(heads)])
 
     def execute(
-        self, z: Var, segmap: Var, level: int | None = None, alpha: float = 0.0, noise: Noise | None = None
-    ) -> Var:
+        self, z: Var, segmap: Var, level: int | None = None, alpha: float = 0.0, noise: Noise | None = None,
+        patches: PatchPyramid | None = None,
+    ) -> Var:  # fmt: skip
         """Generate an image.
 
         Args:
@@ -79,6 +81,8 @@ class Generator(nn.Module):
             alpha: above 0, the next level's image (twice the size) blended over the enlarged one of `level`.
             noise: (index, n, h, w) -> (n, 1, h, w), called for every SPADE layer in order (`trace`); None for
                 no noise. Only for a generator with seg_noise.
+            patches: by size (h, w) the segmap's distinct patches, where computing with them is faster; the
+                result is the same.
 
         Returns:
             (N, 3, H', W') in [-1, 1].
@@ -90,7 +94,7 @@ class Generator(nn.Module):
         if not 0 <= level <= self.heads - (alpha > 0):
             raise ValueError(f"level {level} with alpha {alpha} in a generator with {self.heads} heads")
         read = UPS[len(UPS) - 1 - self.heads + level]
-        blocks = self.trace(z, segmap, noise)
+        blocks = self.trace(z, segmap, noise, patches)
         x = next(x for name, x in blocks if name == read)  # (N, C, H', W')
         image = self.to_rgb(level, x)  # (N, 3, H', W')
         if alpha == 0:
@@ -98,7 +102,9 @@ class Generator(nn.Module):
         _, x = next(blocks)  # (N, C / 2, 2H', 2W')
         return alpha * self.to_rgb(level + 1, x) + (1 - alpha) * bilinear(image, tuple(x.shape[2:]))
 
-    def trace(self, z: Var, segmap: Var, noise: Noise | None = None) -> Iterator[tuple[str, Var]]:
+    def trace(
+        self, z: Var, segmap: Var, noise: Noise | None = None, patches: PatchPyramid | None = None
+    ) -> Iterator[tuple[str, Var]]:
         """Name and output of each block in turn; blocks nobody asks for are not computed.
 
         SPADE layers are numbered 0, 1, ... in the order they run: block after block, and within a block
@@ -112,8 +118,15 @@ class Generator(nn.Module):
             n, _, h, w = x.shape
             if name != "G_middle_1":  # it has the size of the block before
                 labels = nearest(segmap, (h, w))  # (N, num_classes, h, w)
-            x = getattr(self, name)(x, labels, _draws(noise, layers, n, h, w))
+            x = getattr(self, name)(x, labels, _draws(noise, layers, n, h, w), (patches or {}).get((h, w)))
             yield name, x
+
+    def sizes(self, height: int, width: int, level: int | None = None, alpha: float = 0.0) -> list[tuple[int, int]]:
+        """Sizes (h, w) of the features of all SPADE blocks that `execute` runs for a segmap of that size."""
+        level = self.heads if level is None else level
+        last = len(UPS) - 1 - self.heads + level + (alpha > 0)  # of UPS
+        largest = 2 ** (len(UPS) - 1 - last)
+        return [(height // d, width // d) for d in (2**i for i in range(self.halvings + 1)) if d >= largest]
 
     def to_rgb(self, level: int, x: Var) -> Var:
         """Read an image (N, 3, h, w) in [-1, 1] off the last block of a level."""

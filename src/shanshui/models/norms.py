@@ -50,12 +50,13 @@ class BatchNorm(nn.Module):
         centre = _over_ranks(mean(x, [0, 2]))  # (1, C, 1, 1)
         centred = x - centre  # (N, C, h, w)
         variance = _over_ranks(mean(centred * centred, [0, 2]))  # (1, C, 1, 1)
-        self._follow(self.running_mean, centre)
-        self._follow(self.running_var, variance)
+        self.follow(centre, variance)
         return centred / (variance + EPS).sqrt()
 
-    def _follow(self, running: Var, batch: Var) -> None:
-        running.update(running + (batch.reshape(-1) - running) * self.momentum)
+    def follow(self, mean: Var, variance: Var) -> None:
+        """Move the running statistics towards those of a batch, each C numbers in any shape."""
+        for running, batch in ((self.running_mean, mean), (self.running_var, variance)):
+            running.update(running + (batch.reshape(-1) - running) * self.momentum)
 
 
 def _over_ranks(statistic: Var) -> Var:

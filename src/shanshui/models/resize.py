@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shanshui.data.labels import nearest_index
 from shanshui.runtime import load_jittor
 
 if TYPE_CHECKING:
@@ -84,11 +85,6 @@ def _resize(x: Var, size: Size, matrix: Matrix) -> Var:
     if tuple(x.shape[2:]) == tuple(size):
         return x
     return separable(x, matrix(x.shape[2], size[0]), matrix(x.shape[3], size[1]))
-
-
-def nearest_index(source: int, target: int) -> np.ndarray:
-    """Source positions of nearest neighbour, (target,) int; single precision, as other libraries round."""
-    return np.floor(np.arange(target, dtype=np.float32) * np.float32(source / target)).astype(np.int64)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shanshui.models.norms import BatchNorm
+from shanshui.models.patch_spade import DevicePatches, gamma_beta, normalise
 from shanshui.models.spectral_norm import conv
 from shanshui.runtime import load_jittor
 
@@ -41,12 +42,24 @@ class SPADE(nn.Module):
         self.mlp_gamma = nn.Conv(hidden, channels, 3, padding=1)
         self.mlp_beta = nn.Conv(hidden, channels, 3, padding=1)
 
-    def execute(self, x: Var, segmap: Var, noise: Var | None = None) -> Var:
-        """x (N, C, h, w), segmap (N, num_classes, h, w), noise (N, 1, h, w) or None -> (N, C, h, w)."""
+    def execute(
+        self, x: Var, segmap: Var, noise: Var | None = None, patches: DevicePatches | None = None, slope: float = 1.0
+    ) -> Var:
+        """x (N, C, h, w) -> (N, C, h, w), after a leaky ReLU with `slope`.
+
+        Args:
+            segmap: (N, num_classes, h, w).
+            noise: (N, 1, h, w), or None.
+            patches: the segmap's distinct patches, to compute the same faster; or None.
+        """
         if noise is not None:
             x = x + noise * self.seg_noise_var(segmap)
+        if patches is not None:
+            table = gamma_beta(patches, self.mlp_shared, self.mlp_gamma, self.mlp_beta)  # (2C, K5)
+            return normalise(self.param_free_norm, x, table, patches.index, slope)
         hidden = nn.relu(self.mlp_shared(segmap))  # (N, hidden, h, w)
-        return self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+        y = self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+        return y if slope == 1 else nn.leaky_relu(y, slope)
 
 
 class SPADEResBlock(nn.Module):
@@ -78,15 +91,20 @@ class SPADEResBlock(nn.Module):
             self.conv_s = conv(in_channels, out_channels, 1, bias=False, spectral_norm=spectral_norm)
             self.norm_s = SPADE(in_channels, num_classes, hidden, seg_noise)
 
-    def execute(self, x: Var, segmap: Var, draw: Callable[[], Var | None] = lambda: None) -> Var:
-        """x (N, in, h, w), segmap (N, num_classes, h, w) -> (N, out, h, w).
+    def execute(
+        self, x: Var, segmap: Var, draw: Callable[[], Var | None] = lambda: None, patches: DevicePatches | None = None
+    ) -> Var:
+        """x (N, in, h, w) -> (N, out, h, w).
 
-        `draw` is called once per SPADE layer, in the order norm_s (if there), norm_0, norm_1, and returns
-        noise (N, 1, h, w), or None for no noise.
+        Args:
+            segmap: (N, num_classes, h, w).
+            draw: called once per SPADE layer, in the order norm_s (if there), norm_0, norm_1; returns noise
+                (N, 1, h, w), or None for no noise.
+            patches: the segmap's distinct patches, or None.
         """
-        shortcut = self.conv_s(self.norm_s(x, segmap, draw())) if self.learned_shortcut else x
-        y = self.conv_0(leaky_relu(self.norm_0(x, segmap, draw())))  # (N, middle, h, w)
-        y = self.conv_1(leaky_relu(self.norm_1(y, segmap, draw())))  # (N, out, h, w)
+        shortcut = self.conv_s(self.norm_s(x, segmap, draw(), patches)) if self.learned_shortcut else x
+        y = self.conv_0(self.norm_0(x, segmap, draw(), patches, SLOPE))  # (N, middle, h, w)
+        y = self.conv_1(self.norm_1(y, segmap, draw(), patches, SLOPE))  # (N, out, h, w)
         return shortcut + y
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.models.resize import bicubic_matrix, gather, nearest_index, separable
+from shanshui.data.labels import nearest_index
+from shanshui.models.resize import bicubic_matrix, gather, separable
 from shanshui.runtime import load_jittor
 
 if TYPE_CHECKING:

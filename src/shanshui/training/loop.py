@@ -12,6 +12,7 @@ import numpy as np
 from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
+from shanshui.models import patch_spade
 from shanshui.runtime import load_jittor, seed_everything
 from shanshui.training.schedule import Schedule
 from shanshui.training.step import Networks, Recipe, one_hot, train_step
@@ -85,11 +86,13 @@ def train_epoch(
     data = plan.data
     sums: dict[str, float] = {}
     count = 0
+    num_classes = len(data["classes"])
+    sizes = nets.G.sizes(data["height"], data["width"], step.level, step.alpha) if patch_spade.available() else []
     for batch in batches(
-        pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"]
+        pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"], sizes
     ):
-        segmap = one_hot(batch.label_map, len(data["classes"]))
-        losses = train_step(nets, now, step, jt.array(batch.real), segmap, rng)
+        segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
+        losses = train_step(nets, now, step, jt.array(batch.real), segmap, rng, patches)
         values = {name: float(loss.item()) for name, loss in losses.items()}
         check_finite(values, plan.phase, epoch)
         sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.data.patches import patch_pyramid
 from shanshui.generation import generate_batch
+from shanshui.models import patch_spade
 from shanshui.networks import build_discriminator, build_generator
 from shanshui.runtime import load_jittor
 from shanshui.training.augment import OPERATIONS
@@ -54,8 +56,10 @@ def _train(phase: str, epoch: int) -> None:
     rng = np.random.default_rng(0)
     for _ in range(2):
         real = jt.array(rng.standard_normal((2, 3, HEIGHT, WIDTH)).astype(np.float32))
-        segmap = one_hot(rng.integers(0, CLASSES, (2, HEIGHT, WIDTH)).astype(np.uint8), CLASSES)
-        losses = train_step(nets, recipe, Schedule(6, 3).at(epoch), real, segmap, rng)
+        label_maps = rng.integers(0, CLASSES, (2, HEIGHT // 16, WIDTH // 16)).repeat(16, 1).repeat(16, 2)
+        step, segmap = Schedule(6, 3).at(epoch), one_hot(label_maps.astype(np.uint8), CLASSES)
+        pyramid = patch_pyramid(label_maps, G.sizes(HEIGHT, WIDTH, step.level, step.alpha))
+        losses = train_step(nets, recipe, step, real, segmap, rng, patch_spade.to_device(pyramid, CLASSES))
         [loss.item() for loss in losses.values()]
 
 

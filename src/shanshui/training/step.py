@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from shanshui.models import resize
+from shanshui.models.patch_spade import PatchPyramid
 from shanshui.runtime import load_jittor
 from shanshui.training.augment import augment, draw
 from shanshui.training.losses import discriminator_losses, generator_losses
@@ -65,13 +66,17 @@ def random_noise(layer: int, n: int, height: int, width: int) -> Any:
     return jt.randn(n, 1, height, width)
 
 
-def train_step(nets: Networks, recipe: Recipe, step: Step, real: Any, segmap: Any, rng: np.random.Generator) -> Any:
+def train_step(
+    nets: Networks, recipe: Recipe, step: Step, real: Any, segmap: Any, rng: np.random.Generator,
+    patches: PatchPyramid | None = None,
+) -> Any:  # fmt: skip
     """Update G and E, then D, on one batch.
 
     Args:
         real: photographs (N, 3, H, W) in [-1, 1] at full size.
         segmap: one-hot label maps (N, num_classes, H, W) at full size.
         rng: source of the augmentation's draws.
+        patches: distinct patches of the label maps, for G's SPADE layers.
 
     Returns:
         Loss terms by name ("G/adv", "G/feat", "D/real", ...), scalars still on the device.
@@ -79,7 +84,7 @@ def train_step(nets: Networks, recipe: Recipe, step: Step, real: Any, segmap: An
 
     def generate() -> Any:
         noise = random_noise if recipe.noise else None
-        return nets.G(nets.E(segmap), segmap, level=step.level, alpha=step.alpha, noise=noise)
+        return nets.G(nets.E(segmap), segmap, level=step.level, alpha=step.alpha, noise=noise, patches=patches)
 
     def see(fake: Any) -> tuple[Any, Any, Any]:
         """Photographs, fakes and label maps as the discriminators see them."""

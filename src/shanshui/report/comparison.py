@@ -1,0 +1,61 @@
+"""Several runs side by side: their scores over epochs in one figure, and their submissions in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, quiet_axes
+from shanshui.report.tables import Row
+from shanshui.report.wording import metric_title
+
+COLOURS = (TEAL, CINNABAR, OCHRE, "#5b4a8a", INK)
+STYLES = ("-", (0, (4, 2)), (0, (1, 1.5)))
+
+
+def groups_of(runs: Sequence[str]) -> list[str]:
+    """What to colour by: a run's name without its last part, so that `a-1` and `a-2` look alike."""
+    return [run.rpartition("-")[0] or run for run in runs]
+
+
+def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> Any:
+    """Figure: for every metric one panel, for every run one line over its checkpoints.
+
+    Args:
+        rows: run -> lines of its table of scores.
+        part: set whose scores are shown, "holdout" or "test".
+        metrics: names that all runs have been scored with.
+    """
+    figure = new_figure(4.6 * len(metrics), 3.6)
+    groups = list(dict.fromkeys(groups_of(list(rows))))
+    seen: dict[str, int] = dict.fromkeys(groups, 0)
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for run, group in zip(rows, groups_of(list(rows)), strict=True):
+        colour = COLOURS[groups.index(group) % len(COLOURS)]
+        style = STYLES[seen[group] % len(STYLES)]
+        seen[group] += 1
+        points = [row for row in rows[run] if row["kind"] == "checkpoint"]
+        for metric, axis in zip(metrics, panels, strict=True):
+            values = [row[f"{part}_{metric}"] for row in points]
+            axis.plot([row["epoch"] for row in points], values, color=colour, linestyle=style, marker="o",
+                      markersize=3, linewidth=1.8, label=run)  # fmt: skip
+    for metric, axis in zip(metrics, panels, strict=True):
+        quiet_axes(axis)
+        axis.set_title(metric_title(metric), fontsize=9.5, loc="left", color=INK)
+        axis.set_xlabel("epoch", fontsize=9)
+    panels[0].legend(frameon=False, fontsize=8.5)
+    return figure
+
+
+def comparison_table(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """Per run the submitted model with its scores on one set; first in, first out."""
+    finals = {run: submitted(lines) for run, lines in rows.items()}
+    return [
+        {"run": run, "model": final["model"], "noise seed": final["seed"]} | {m: final[f"{part}_{m}"] for m in metrics}
+        for run, final in finals.items()
+    ]
+
+
+def submitted(rows: Sequence[Row]) -> Row:
+    """The line of the model and noise seed that were packaged."""
+    return next(row for row in rows if "seed" in row["chosen"].split(", "))

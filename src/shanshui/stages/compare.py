@@ -1,0 +1,85 @@
+"""Put finished runs side by side: curves, pictures of the same label maps, a table of the submissions.
+
+python -m shanshui compare results/a results/b --out comparison/ [--set test]
+
+Runs whose names differ in their last part only, such as `winner-1` and `winner-2`, get one colour. The test
+label maps are the same in all runs; hold-outs are not when their seeds differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.files import read_csv, write_text
+from shanshui.images import write_image
+from shanshui.settings import read_settings, validate
+
+COLUMNS = 6
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of finished runs")
+    parser.add_argument("--out", required=True, type=Path, help="folder for curves.png, strip.png and table.md")
+    parser.add_argument("--set", choices=("test", "holdout"), default="test", help="pictures and scores of which set")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """A run's name, settings and table; ShanshuiError where it is not finished."""
+    from shanshui.report.comparison import submitted
+    from shanshui.report.tables import read_rows
+
+    for part in ("settings/report.json", "fid_table.csv", "infer"):
+        if not (folder / part).exists():
+            raise ShanshuiError(f"{folder} has no {part}", "the folder of a finished run, such as results/demo")
+    settings = read_settings(folder / "settings" / "report.json")
+    rows = read_rows(read_csv(folder / "fid_table.csv"))
+    final = submitted(rows)
+    return {
+        "name": settings["run"],
+        "lists": folder / "validate",
+        "pictures": folder / "infer" / final["model"] / f"seed_{final['seed']}",
+        "config": validate(settings["config"], f"{folder}, config"),
+        "rows": rows,
+    }
+
+
+def common_metrics(runs: list[dict[str, Any]], part: str) -> list[str]:
+    """Metrics that every run's table has, in the order of the first one's configuration."""
+    shared = [m for m in runs[0]["config"].score.metrics if all(f"{part}_{m}" in run["rows"][0] for run in runs)]
+    if not shared:
+        raise UsageError("the runs were scored with different metrics", "one metric in common")
+    return shared
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, draw, write."""
+    from tabulate import tabulate
+
+    from shanshui.report.comparison import comparison_curves, comparison_table
+    from shanshui.report.plotting import save_png
+    from shanshui.report.readers import read_samples
+    from shanshui.report.sheet import strip
+
+    runs = [read_run(folder) for folder in args.runs]
+    rows = {run["name"]: run["rows"] for run in runs}
+    if len(rows) < len(runs):
+        raise UsageError("two of these folders hold runs of the same name", "runs with names of their own")
+    metrics = common_metrics(runs, args.set)
+    lines: list[tuple[str, Any]] = []
+    for one in runs:
+        table = one["lists"] / f"{args.set}.csv"
+        samples, _ = read_samples(table, one["pictures"] / args.set, one["config"].data, COLUMNS)
+        lines = lines or [("label map", [sample.label for sample in samples])]
+        lines.append((one["name"], [sample.ours for sample in samples]))
+    if samples[0].photo is not None:
+        lines.append(("photograph", [sample.photo for sample in samples]))
+    args.out.mkdir(parents=True, exist_ok=True)
+    save_png(comparison_curves(rows, args.set, metrics), args.out / "curves.png")
+    write_image(args.out / "strip.png", strip(lines))
+    text = tabulate(comparison_table(rows, args.set, metrics), headers="keys", tablefmt="github", floatfmt=".4g")
+    write_text(args.out / "table.md", f"Scores on the {args.set} set.\n\n{text}\n")
+    print(text)

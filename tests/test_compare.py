@@ -1,0 +1,70 @@
+"""Runs side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shanshui.__main__ import main
+from shanshui.files import write_csv, write_json
+from shanshui.images import write_image
+from shanshui.report.comparison import comparison_table, groups_of, submitted
+
+COLUMNS = ["kind", "model", "epoch", "seed", "holdout_swd", "test_swd", "chosen"]
+
+
+def lines(value: float) -> list[dict[str, Any]]:
+    first = {"kind": "checkpoint", "model": "epoch_003", "epoch": 3, "seed": 0, "chosen": ""}
+    second = {"kind": "checkpoint", "model": "epoch_004", "epoch": 4, "seed": 0, "chosen": "top 3, model"}
+    seed = {"kind": "seed", "model": "epoch_004", "epoch": 4, "seed": 5, "chosen": "seed"}
+    return [row | {"holdout_swd": value + i, "test_swd": value - i} for i, row in enumerate((first, second, seed))]
+
+
+def make_run(folder: Path, name: str, value: float, root: Path) -> Path:
+    """What `compare` reads of a run."""
+    from shanshui.settings import load_config, stage_settings
+
+    run = folder / name
+    config = load_config([root / "tests" / "config" / "tiny.yaml"])
+    write_json(run / "settings" / "report.json", {**stage_settings(config, "report"), "run": name})
+    write_csv(run / "fid_table.csv", lines(value), COLUMNS)
+    labels = []
+    for i in range(3):
+        label = folder / f"{i}.png"
+        write_image(label, np.full((32, 64), i, np.uint8))
+        write_image(run / "infer" / "epoch_004" / "seed_5" / "test" / f"{i}.jpg", np.zeros((32, 64, 3), np.uint8))
+        labels.append({"name": str(i), "image": "", "label": str(label)})
+    write_csv(run / "validate" / "test.csv", labels, ["name", "image", "label"])
+    return run
+
+
+def test_curves_strip_and_table(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [make_run(tmp_path, name, value, root) for name, value in (("winner-1", 5.0), ("intended-1", 3.0))]
+    assert main(["compare", *map(str, runs), "--out", str(tmp_path / "out")]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"curves.png", "strip.png", "table.md"}
+    said = capsys.readouterr().out
+    assert "| winner-1" in said
+    assert "| intended-1" in said
+
+
+def test_unfinished_run_and_equal_names_are_refused(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path, "a-1", 1.0, root)
+    assert main(["compare", str(run), str(run), "--out", str(tmp_path / "out")]) != 0
+    assert "same name" in capsys.readouterr().err
+    (run / "fid_table.csv").unlink()
+    assert main(["compare", str(run), "--out", str(tmp_path / "out")]) != 0
+    assert "fid_table.csv" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_table_shows_what_was_submitted() -> None:
+    table = comparison_table({"a-1": lines(4.0)}, "test", ["swd"])
+    assert json.loads(json.dumps(table)) == [{"run": "a-1", "model": "epoch_004", "noise seed": 5, "swd": 2.0}]
+    assert submitted(lines(1.0))["seed"] == 5
+    assert groups_of(["winner-1", "winner-2", "plain"]) == ["winner", "winner", "plain"]

@@ -1,0 +1,93 @@
+"""Training killed in the middle of an epoch, Snakemake and all, then continued by the same command."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+
+from shanshui import checkpoint
+
+EPOCHS = {"pretrain": 8, "finetune": 8}
+TARGETS = ["pretrain/032x016", "pretrain/064x032", "finetune/epoch_016"]
+
+
+def command(root: Path, folder: Path, config: Path, *arguments: str) -> list[str]:
+    return [
+        sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(folder),
+        "--configfile", str(config), "--cores", "all", "--rerun-incomplete", *arguments,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with two configurations of the same training: `whole` and `cut`."""
+    folder = tmp_path_factory.mktemp("killed")
+    tiny = yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text())
+    for run in ("whole", "cut"):
+        config = {**tiny, "run": run, "select": {"top": 1}}
+        config["score"] = {**tiny["score"], "first": 16, "last": 16}
+        for phase, epochs in EPOCHS.items():
+            config[phase] = {**tiny[phase], "epochs": epochs, "snapshot_minutes": 0}
+        (folder / f"{run}.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def weights(folder: Path, run: str) -> list[Path]:
+    return [folder / "results" / run / f"{target}.safetensors" for target in TARGETS]
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to a process and all it started."""
+    everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for one in everyone:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(everyone, timeout=30)
+    process.wait()
+
+
+def states(folder: Path, phase: str) -> Iterator[Path]:
+    return (folder / "results" / "cut" / ".state" / phase).glob("*/epoch_*.safetensors")
+
+
+def test_killed_in_every_phase_it_ends_in_the_same_bits(root: Path, folder: Path) -> None:
+    """Killed twice in both resolutions of pretraining and in fine-tuning."""
+    done = subprocess.run(
+        command(root, folder, folder / "whole.yaml", "--", *map(str, weights(folder, "whole"))),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    shutil.copytree(folder / "results" / "whole" / "landscapes", folder / "results" / "cut" / "landscapes") if (
+        folder / "results" / "whole" / "landscapes"
+    ).exists() else None
+
+    cut = command(root, folder, folder / "cut.yaml", "--", *map(str, weights(folder, "cut")))
+    for phase, target in zip(("pretrain_032x016", "pretrain_064x032", "finetune"), weights(folder, "cut"), strict=True):
+        for already in (1, 3):
+            with open(folder / "log", "ab") as log:
+                process = subprocess.Popen(cut, stdout=log, stderr=log)
+            deadline = time.monotonic() + 240
+            while not any(int(state.stem[6:]) % 8 >= already for state in states(folder, phase)):
+                assert process.poll() is None, (folder / "log").read_text()[-4000:]
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            kill_tree(process)
+            assert not target.exists(), "killed before the end of the job"
+    done = subprocess.run(cut, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+
+    for whole, continued in zip(weights(folder, "whole"), weights(folder, "cut"), strict=True):
+        wanted, found = checkpoint.load(whole).arrays, checkpoint.load(continued).arrays
+        assert wanted.keys() == found.keys()
+        for name, array in wanted.items():
+            np.testing.assert_array_equal(found[name], array, err_msg=f"{whole.stem}: {name}")

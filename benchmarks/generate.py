@@ -16,8 +16,8 @@ from subjects import CLASSES, Subject, answer, command_line, compare, our_networ
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our form; finding the patches is part of it."""
     from shanshui.data.labels import one_hot
-    from shanshui.data.patches import patch_pyramid
     from shanshui.models.patch_spade import to_device
+    from shanshui.patches import patch_pyramid
     from shanshui.runtime import load_jittor
 
     jt = load_jittor()

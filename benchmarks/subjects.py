@@ -56,7 +56,7 @@ class Subject:
 
     def shares(self) -> str:
         """Distinct 3x3 and 5x5 label patches per pixel at full size."""
-        from shanshui.data.patches import find_patches
+        from shanshui.patches import find_patches
 
         patches = find_patches(self.label_maps())
         share = [len(found) / patches.index.size for found in (patches.labels, patches.neighbours)]
@@ -134,7 +134,7 @@ def answer(call: Callable[[], None], check: list[float], steps: int, shares: str
 
 
 def our_networks(subject: Subject, folder: Path) -> Any:
-    """Networks of ours, with the weights that the first form leaves in `folder`: large ones, so that pictures differ."""
+    """Networks of ours, with the weights the first form leaves in `folder`: large, so that pictures differ."""
     from shanshui.models.init import init_weights
     from shanshui.modules import gather, restore
     from shanshui.networks import build_discriminator, build_generator

@@ -15,8 +15,8 @@ from subjects import CLASSES, Subject, answer, command_line, compare, our_networ
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our step; finding the patches is part of it, as it is of training."""
-    from shanshui.data.patches import patch_pyramid
     from shanshui.models.patch_spade import to_device
+    from shanshui.patches import patch_pyramid
     from shanshui.runtime import load_jittor
     from shanshui.training.schedule import Schedule
     from shanshui.training.step import Recipe, one_hot, train_step

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from golden_rule import load_rule
 
-from shanshui.data.labels import nearest_index
-from shanshui.data.patches import find_patches
 from shanshui.errors import ShanshuiError
 from shanshui.models.discriminator import Discriminator
 from shanshui.models.encoder import MaskEncoder
@@ -21,6 +19,8 @@ from shanshui.models.keys import discriminator_key, encoder_key, generator_key, 
 from shanshui.models.patch_spade import PatchPyramid, to_device
 from shanshui.models.resize import bicubic, bilinear, nearest
 from shanshui.modules import restore
+from shanshui.nearest import nearest_index
+from shanshui.patches import find_patches
 from shanshui.runtime import load_jittor
 from shanshui.training.augment import Colour, Draws, Window, augment, crop
 from shanshui.training.losses import discriminator_losses, feature_matching, generator_losses

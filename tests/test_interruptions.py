@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import subprocess
 import sys
 import time
@@ -42,8 +41,12 @@ def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def targets(run: str) -> list[str]:
+    return [f"results/{run}/{target}.safetensors" for target in TARGETS]
+
+
 def weights(folder: Path, run: str) -> list[Path]:
-    return [folder / "results" / run / f"{target}.safetensors" for target in TARGETS]
+    return [folder / target for target in targets(run)]
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
@@ -63,15 +66,11 @@ def states(folder: Path, phase: str) -> Iterator[Path]:
 def test_killed_in_every_phase_it_ends_in_the_same_bits(root: Path, folder: Path) -> None:
     """Killed twice in both resolutions of pretraining and in fine-tuning."""
     done = subprocess.run(
-        command(root, folder, folder / "whole.yaml", "--", *map(str, weights(folder, "whole"))),
+        command(root, folder, folder / "whole.yaml", "--", *targets("whole")),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    shutil.copytree(folder / "results" / "whole" / "landscapes", folder / "results" / "cut" / "landscapes") if (
-        folder / "results" / "whole" / "landscapes"
-    ).exists() else None
-
-    cut = command(root, folder, folder / "cut.yaml", "--", *map(str, weights(folder, "cut")))
+    cut = command(root, folder, folder / "cut.yaml", "--", *targets("cut"))
     for phase, target in zip(("pretrain_032x016", "pretrain_064x032", "finetune"), weights(folder, "cut"), strict=True):
         for already in (1, 3):
             with open(folder / "log", "ab") as log:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from shanshui.data.labels import one_hot
-from shanshui.data.patches import NEIGHBOURS, find_patches, number, patch_pyramid
 from shanshui.models.generator import Generator
 from shanshui.models.patch_spade import available, to_device
 from shanshui.models.spade import SLOPE, SPADE
 from shanshui.modules import gather
+from shanshui.patches import NEIGHBOURS, find_patches, number, patch_pyramid
 from shanshui.runtime import load_jittor
 
 jt = load_jittor()

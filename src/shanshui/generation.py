@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from shanshui.data.labels import one_hot
-from shanshui.data.patches import patch_pyramid
 from shanshui.models import patch_spade
 from shanshui.noise import batch_noise
+from shanshui.patches import patch_pyramid
 from shanshui.runtime import load_jittor
 
 jt = load_jittor()

@@ -60,11 +60,6 @@ def apply_label_rules(
     return ids.astype(np.uint8)
 
 
-def nearest_index(source: int, target: int) -> np.ndarray:
-    """Source positions of nearest neighbour, (target,) int; single precision, as other libraries round."""
-    return np.floor(np.arange(target, dtype=np.float32) * np.float32(source / target)).astype(np.int64)
-
-
 def one_hot(label_map: np.ndarray, num_classes: int) -> np.ndarray:
     """uint8 class ids (N, H, W) -> float32 (N, num_classes, H, W); all zero where the id is 255."""
     n, height, width = label_map.shape

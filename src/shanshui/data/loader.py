@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from shanshui.data.patches import Patches, patch_pyramid
+from shanshui.patches import Patches, patch_pyramid
 from shanshui.errors import ShanshuiError
 from shanshui.images import to_float
 

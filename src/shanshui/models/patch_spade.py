@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shanshui.data.patches import Patches
 from shanshui.models.norms import EPS, BatchNorm
+from shanshui.patches import Patches
 from shanshui.runtime import load_jittor
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.data.labels import nearest_index
 from shanshui.models.resize import bicubic_matrix, gather, separable
+from shanshui.nearest import nearest_index
 from shanshui.runtime import load_jittor
 
 if TYPE_CHECKING:

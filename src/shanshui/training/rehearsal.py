@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.data.patches import patch_pyramid
 from shanshui.generation import generate_batch
 from shanshui.models import patch_spade
 from shanshui.networks import build_discriminator, build_generator
+from shanshui.patches import patch_pyramid
 from shanshui.runtime import load_jittor
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.optim import adam

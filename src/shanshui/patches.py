@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from shanshui.data.labels import nearest_index
+from shanshui.nearest import nearest_index
 
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 CORNERS = [0, 2, 6, 8]  # of NEIGHBOURS: they fix all others, as their 3x3 patches overlap in the middle

@@ -1,0 +1,10 @@
+"""Nearest-neighbour resizing as positions: label maps and one-hot maps must be reduced alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def nearest_index(source: int, target: int) -> np.ndarray:
+    """Source positions of nearest neighbour, (target,) int; single precision, as other libraries round."""
+    return np.floor(np.arange(target, dtype=np.float32) * np.float32(source / target)).astype(np.int64)

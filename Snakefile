@@ -35,5 +35,9 @@ rule all:
         expand("results/{run}/report.html", run=RUN),
 
 
+onstart:
+    FLOW.remember_code()
+
+
 onsuccess:
     print(closing_words(RUN), file=sys.stderr)

@@ -2,23 +2,28 @@
 import json
 import sys
 
+from snakemake.exceptions import IncompleteCheckpointException
+from snakemake.io import checkpoint_target
+
 SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
 
-from shanshui import flow
+from shanshui import flow, launch
 from shanshui.errors import ShanshuiError
-from shanshui.settings import stage_settings, validate
+from shanshui.settings import validate
 
 try:
     CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)))
     flow.check_inputs(CONFIG)
+    flow.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
+    FLOW = flow.Flow(CONFIG)
+    GPU_JOBS = FLOW.gpu_jobs()
 except ShanshuiError as error:
     sys.exit(str(error))
 
 RUN = CONFIG.run
-FLOW = flow.Flow(CONFIG)
 
-flow.prepare_environment(SOURCE, own_python=not workflow.deployment_settings.deployment_method)
+launch.prepare(workflow, GPU_JOBS)
 
 
 wildcard_constraints:
@@ -31,8 +36,8 @@ wildcard_constraints:
 
 
 def settings_text(wildcards):
-    """Numbers of one stage as JSON; equal numbers give equal text in whatever order they were written."""
-    return json.dumps(stage_settings(CONFIG, wildcards.stage), sort_keys=True)
+    """Numbers and code of one stage as JSON; equal numbers give equal text in whatever order they were written."""
+    return json.dumps(FLOW.settings(wildcards.run, wildcards.stage), sort_keys=True)
 
 
 def closing_words(run):
@@ -42,8 +47,11 @@ def closing_words(run):
 
 def chosen(choice, run, what="chosen"):
     """What one of the three choices of rules/select.smk came out as, best first."""
-    rule_output = getattr(checkpoints, choice).get(run=run).output.choice
-    return json.loads(Path(rule_output).read_text())[what]
+    choosing = getattr(checkpoints, choice)
+    made = Path(choosing.get(run=run).output.choice)
+    if not made.exists():  # it is being made again just now, which Snakemake does not tell from being there
+        raise IncompleteCheckpointException(choosing.rule, checkpoint_target(str(made)))
+    return json.loads(made.read_text())[what]
 
 
 def candidates(wildcards):

@@ -2,7 +2,7 @@
 
 
 rule settings:
-    """The numbers one stage may read; editing another stage's section leaves this file alone."""
+    """The numbers one stage may read and the digest of its code; editing another stage leaves this file alone."""
     output:
         "results/{run}/settings/{stage}.json",
     log:
@@ -124,7 +124,7 @@ rule reference:
         "results/{run}/benchmarks/reference.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: 64
+    threads: FLOW.threads(GPU_JOBS)
     resources:
         gpu=1,
     params:

@@ -134,3 +134,20 @@ rule report:
         "--table {input.table:q} --choices {input.choices:q} --fused {input.fused:q} "
         "--manifest {input.manifest:q} --sheet {input.sheet:q} --doctor {input.doctor:q} --graph {input.graph:q} "
         "--out {output.html:q} --strip {output.strip:q} 2>&1 | tee -i {log:q}"
+
+
+rule verify:
+    """Check every final file against its manifest; `snakemake verify` asks for it."""
+    input:
+        expand("results/{run}/{name}", run=RUN, name=["submission.zip", "submission.json", "report.html"]),
+    log:
+        f"results/{RUN}/logs/verify.log",
+    localrule: True
+    conda:
+        "../envs/jittor.yaml"
+    params:
+        run=RUN,
+    message:
+        "verify: every final file against its manifest"
+    shell:
+        "python -m shanshui verify {params.run:q} 2>&1 | tee -i {log:q}"

@@ -17,7 +17,7 @@ rule generate:
         "results/{run}/benchmarks/generate.{model}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: 64
+    threads: FLOW.threads(GPU_JOBS)
     resources:
         gpu=1,
         batch=CONFIG.generate.batch,  # a resource, since these never cause a rerun
@@ -43,14 +43,15 @@ rule score:
         test="results/{run}/validate/test.csv",
         weights=FLOW.score_weights(),
     output:
-        "results/{run}/score/{model}.json",
+        score="results/{run}/score/{model}.json",
+        features="results/{run}/features/{model}.npz",
     log:
         "results/{run}/logs/score.{model}.log",
     benchmark:
         "results/{run}/benchmarks/score.{model}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: 64
+    threads: FLOW.threads(GPU_JOBS)
     resources:
         gpu=1,
     params:
@@ -63,13 +64,15 @@ rule score:
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui score {input.statistics:q} {params.images:q} "
         "--labels {params.labels:q} --settings {input.settings:q} {params.weights:q} "
-        "--model {wildcards.model:q} --seed {params.seed} --out {output:q} 2>&1 | tee -i {log:q}"
+        "--model {wildcards.model:q} --seed {params.seed} --features-out {output.features:q} --out {output.score:q} "
+        "2>&1 | tee -i {log:q}"
 
 
 rule merge:
     """Average the weights of several checkpoints."""
     input:
-        lambda wildcards: FLOW.members(wildcards.run, wildcards.subset),
+        settings="results/{run}/settings/merge.json",
+        members=lambda wildcards: FLOW.members(wildcards.run, wildcards.subset),
     output:
         "results/{run}/merge/{subset}.safetensors",
     log:
@@ -81,7 +84,7 @@ rule merge:
     message:
         "merge: average of {wildcards.subset}"
     shell:
-        "python -m shanshui merge {input:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m shanshui merge {input.members:q} --out {output:q} 2>&1 | tee -i {log:q}"
 
 
 use rule generate as infer with:
@@ -108,7 +111,8 @@ use rule score as score_seed with:
         test="results/{run}/validate/test.csv",
         weights=FLOW.score_weights(),
     output:
-        "results/{run}/score/{model}/seed_{seed}.json",
+        score="results/{run}/score/{model}/seed_{seed}.json",
+        features="results/{run}/features/{model}/seed_{seed}.npz",
     log:
         "results/{run}/logs/score.{model}.{seed}.log",
     benchmark:

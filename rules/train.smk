@@ -20,7 +20,7 @@ rule pretrain:
         "results/{run}/benchmarks/pretrain.{resolution}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: 64
+    threads: FLOW.threads(GPU_JOBS)
     resources:
         gpu=1,
         minutes=CONFIG.pretrain.snapshot_minutes,  # a resource, since these never cause a rerun
@@ -51,6 +51,7 @@ rule finetune:
         after=lambda wildcards: FLOW.epoch_before(wildcards.run, int(wildcards.epoch)),
     output:
         weights="results/{run}/finetune/epoch_{epoch}.safetensors",
+        after="results/{run}/finetune/after/{epoch}",
     log:
         "results/{run}/logs/finetune.{epoch}.log",
     benchmark:
@@ -58,7 +59,7 @@ rule finetune:
     priority: 10
     conda:
         "../envs/jittor.yaml"
-    threads: 64
+    threads: FLOW.threads(GPU_JOBS)
     resources:
         gpu=1,
         minutes=CONFIG.finetune.snapshot_minutes,
@@ -72,4 +73,5 @@ rule finetune:
         "OMP_NUM_THREADS={threads} python -m shanshui finetune --settings {input.settings:q} "
         "--epoch {wildcards.epoch} --photos {input.photos:q} --label-maps {input.label_maps:q} "
         "{params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
-        "--snapshot-minutes {resources.minutes} --look {params.look:q} --weights {output.weights:q} 2>&1 | tee -i {log:q}"
+        "--snapshot-minutes {resources.minutes} --look {params.look:q} --weights {output.weights:q} 2>&1 | tee -i {log:q} && "
+        "printf '%s\\n' {input.after:q} > {output.after:q}"

@@ -56,6 +56,8 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ({"pretrain": {"lr_g": "quick"}}, "pretrain.lr_g"),
         ({"data": {"classes": ["sky", "sky"]}}, "class name used twice: sky"),
         ({"data": {"holdout": 0}}, "select.on holdout needs data.holdout"),
+        ({"gpus": [1, 1]}, "a GPU is listed twice"),
+        ({"gpus": -1}, "gpus"),
         ({"select": {"top": 6}, "score": {"first": 308}}, "select.top 6 is more than the 3 scored"),
         ({"finetune": {"epochs": 2, "lr_decay_epochs": 3}}, "lr_decay_epochs 3 is more than epochs 2"),
     ],
@@ -77,6 +79,16 @@ def test_yaml_words_and_numbers_read_as_meant(tmp_path: Path) -> None:
     assert config.select.on == "test"
     assert config.parity.resolved()["spectral_norm"] == "on"
     assert config.finetune.lr_g == 1e-4
+
+
+def test_gpus_may_be_auto_none_or_numbers() -> None:
+    assert [validate({"gpus": gpus}).gpus for gpus in ("auto", 0, [0, 2])] == ["auto", 0, [0, 2]]
+
+
+def test_on_in_quotes_is_on_and_counts_before_the_one_it_is_laid_over() -> None:
+    """Snakemake puts the command line's file first into the mapping, so that order says nothing."""
+    for select in ({True: "holdout", "on": "test"}, {"on": "test", True: "holdout"}):
+        assert validate({"select": select}).select.on == "test"
 
 
 def test_parity_presets_differ_in_every_switch() -> None:
@@ -104,6 +116,7 @@ def test_stages_see_only_what_they_depend_on() -> None:
     assert changed(finetune={"epochs": 140}) == report
     assert changed(pretrain={"snapshot_minutes": 3}) == set()
     assert changed(generate={"batch": 1}) == set()
+    assert changed(gpus=[0, 1], jobs_per_gpu=2) == set()
     assert changed(finetune={"lr_g": 2e-4}) == {"finetune"} | report
     assert changed(pretrain={"lr_g": 2e-4}) == {"pretrain"} | report
     assert changed(score={"metrics": ["fid"]}) == {"reference", "score"} | report

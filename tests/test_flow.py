@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from shanshui import flow as flow_module
+from shanshui import lease
 from shanshui.config import Config
+from shanshui.device import Device
 from shanshui.errors import ShanshuiError
-from shanshui.flow import Flow, check_inputs
+from shanshui.files import write_json, write_text
+from shanshui.flow import Flow, check_inputs, prepare_environment
 from shanshui.settings import validate
 
 
@@ -25,6 +30,64 @@ def test_finetuning_is_a_chain_over_the_scored_range() -> None:
     assert flow.epoch_before("r", 271) == []
     assert flow.epoch_before("r", 272) == ["results/r/finetune/epoch_271.safetensors"]
     assert len(flow.checkpoint_scores("r")) == 40
+
+
+def test_epoch_that_is_there_keeps_the_one_it_came_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else moving `score.first` would train it again; under other settings it is trained again anyway."""
+    monkeypatch.chdir(tmp_path)
+    before = Flow(validate({"run": "r"}))
+    write_json("results/r/settings/finetune.json", before.settings("r", "finetune"))
+    for epoch in (271, 272):
+        write_text(f"results/r/finetune/after/{epoch}", "".join(before.epoch_before("r", epoch)) + "\n")
+    for first in (272, 270):
+        moved = Flow(validate({"run": "r", "score": {"first": first}}))
+        assert moved.epoch_before("r", 272) == ["results/r/finetune/epoch_271.safetensors"]
+        assert moved.epoch_before("r", 271) == []
+    other = Flow(validate({"run": "r", "score": {"first": 270}, "finetune": {"lr_g": 1.0}}))
+    assert other.epoch_before("r", 271) == ["results/r/finetune/epoch_270.safetensors"]
+
+
+def test_settings_carry_the_digest_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flow = Flow(Config())
+    settings = flow.settings("r", "fuse")
+    assert settings["share"] == Config().fuse.share
+    write_json("results/r/accepted.json", {"fuse": {settings["code"]: "older"}})
+    assert flow.settings("r", "fuse")["code"] == "older"
+    assert flow.settings("other", "fuse") == settings
+
+
+def test_gpu_jobs_and_threads_follow_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(flow_module, "find_device", lambda: Device("cpu", "CPU"))
+    assert Flow(validate({"gpus": [5]})).gpu_jobs() == 1
+    monkeypatch.setattr(flow_module, "find_device", lambda: Device("cuda", "CUDA"))
+    monkeypatch.setattr(flow_module, "cuda_identities", lambda: ["a", "b", "c"])
+    assert Flow(Config()).gpu_jobs() == 3
+    assert Flow(validate({"gpus": [2, 0], "jobs_per_gpu": 2})).gpu_jobs() == 4
+    with pytest.raises(ShanshuiError, match="names no device"):
+        Flow(validate({"gpus": [5]})).gpu_jobs()
+    monkeypatch.setattr(flow_module.os, "sched_getaffinity", lambda _: set(range(16)))
+    assert [Flow.threads(jobs) for jobs in (1, 4, 64)] == [64, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ("auto", "1", None)),
+        ({"gpus": [0, 2], "jobs_per_gpu": 3}, ("0,2", "3", None)),
+        ({"gpus": 0}, ("auto", "1", "cpu")),
+    ],
+)
+def test_jobs_inherit_what_the_configuration_says_of_gpus(
+    options: dict[str, object], expected: tuple[str, str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = (lease.GPUS, lease.JOBS_PER_GPU, "SHANSHUI_DEVICE")
+    for name in (*names, "PYTHONPATH", "PATH"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    prepare_environment(Path("src"), True, validate(options))
+    assert tuple(os.environ.get(name) for name in names) == expected
 
 
 def test_candidates_are_all_subsets_named_without_rank() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from drawn import blurred, noisy, pictures
+from drawn import blurred, grey, noisy, pictures
 
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.kid import KEPT, kid, kid_reference
+from shanshui.metrics.dct import dct_features
+from shanshui.metrics.kid import kid
 from shanshui.metrics.sharpness import laplacian_variance, sharpness, sharpness_reference
 
 
@@ -46,11 +49,20 @@ def test_the_seed_decides_and_few_pictures_have_no_error() -> None:
         kid(np.full((5, 16), np.nan), y, 0)
 
 
-def test_keeps_a_fixed_choice_of_a_large_reference() -> None:
-    many = np.arange(KEPT + 500, dtype=np.float32)[:, None]
-    kept = kid_reference(many, 0)
-    assert len(np.unique(kept)) == KEPT
-    np.testing.assert_array_equal(kept, kid_reference(many, 0))
+@pytest.mark.parametrize(("worsen", "levels"), [(blurred, [0.5, 1, 2, 4]), (noisy, [3, 8, 16, 32]), (grey, [0.3, 1])])
+def test_on_cosine_amplitudes_it_grows_with_every_degradation(
+    worsen: Callable[..., list[np.ndarray]], levels: list[float]
+) -> None:
+    def measure(photos: list[np.ndarray]) -> np.ndarray:
+        return np.stack([dct_features(photo) for photo in photos])
+
+    real, test = measure(pictures(40)), pictures(25, first=100)
+    clean = kid(measure(test), real, 0)
+    assert clean.standard_error is not None
+    assert abs(clean.value) < 4 * clean.standard_error
+    distances = [clean.value, *(kid(measure(worsen(test, level)), real, 0).value for level in levels)]
+    assert distances == sorted(distances)
+    assert distances[-1] > 4 * clean.standard_error
 
 
 def test_sharpness_falls_with_blur_and_rises_with_noise() -> None:

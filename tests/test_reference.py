@@ -47,6 +47,28 @@ def test_survives_the_file(photographs: Path, tmp_path: Path) -> None:
             np.testing.assert_array_equal(loaded.arrays[metric][name], array)
 
 
+def test_what_several_metrics_keep_is_stored_once(photographs: Path, tmp_path: Path) -> None:
+    names = ["dct_kid", "dct_precision", "dct_recall"]
+    reference = make_reference(pairs(photographs), choose(names), (96, 64), 0)
+    reference.save(tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz") as archive:
+        assert sorted(archive.files) == ["dct_kid.features", "dct_precision.radii", "header"]
+    loaded = Reference.load(tmp_path / "s.npz")
+    for metric, arrays in reference.arrays.items():
+        assert arrays.keys() == loaded.arrays[metric].keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(loaded.arrays[metric][name], array)
+
+
+def test_statistics_of_other_photographs_are_told_from_ours(photographs: Path, tmp_path: Path) -> None:
+    reference = make(pairs(photographs))
+    reference.check_photographs(pairs(photographs)[::-1])
+    other = save(tmp_path / "other", [*pictures(13), pictures(1, first=99)[0]])  # the same names
+    for wrong in (pairs(other), pairs(photographs)[:-1]):
+        with pytest.raises(ShanshuiError, match="of other photographs"):
+            reference.check_photographs(wrong)
+
+
 def test_equal_input_gives_equal_bytes_in_any_order(photographs: Path, tmp_path: Path) -> None:
     make(pairs(photographs)).save(tmp_path / "a.npz")
     make(pairs(photographs)[::-1]).save(tmp_path / "b.npz")

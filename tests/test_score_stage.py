@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,13 +88,90 @@ def test_the_pipeline_form_writes_what_the_table_reads(
     result = read_json(out)
     assert result.keys() == {"model", "seed", "sets", "features", "reference", "settings", "shanshui"}
     assert (result["model"], result["seed"]) == ("271", 4)
-    assert result["settings"] == {"metrics": ["dct_frechet", "swd"], "size": [96, 64], "seed": 2}
+    assert result["settings"] == {
+        "metrics": ["dct_frechet", "swd"], "size": [96, 64], "seed": 2, "resize": "pytorch-fid", "version": 1
+    }  # fmt: skip
     assert result["sets"]["test"]["n"] == 10
     folder = score(capsys, folders["real"], f"holdout={folders['good']}", f"test={folders['bad']}", *common)
     assert folder["sets"] == result["sets"]
+    assert result["sets"]["test"]["contest"] == {
+        "board_a": None, "not_measured": ["mask_accuracy", "aesthetic", "fid"]
+    }  # fmt: skip
     write_json(tmp_path / "other.json", {**settings, "seed": 3})
     refused(capsys, "made with seed 2", *command[:-1], tmp_path / "other.json")
     refused(capsys, "lack sharpness", *command, "--metrics", "sharpness")
+
+
+FREE = "dct_frechet,dct_kid,dct_precision,dct_recall,colour,sharpness"
+
+
+def test_every_weight_free_metric_tells_good_from_bad(
+    folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = score(capsys, folders["real"], f"good={folders['good']}", f"bad={folders['bad']}", "--metrics", FREE)
+    good, bad = (result["sets"][name]["metrics"] for name in ("good", "bad"))
+    for name in ("dct_frechet", "dct_kid", "colour"):
+        assert good[name] < bad[name], name
+    for name in ("dct_precision", "dct_recall", "sharpness"):
+        assert good[name] > bad[name], name
+    assert set(result["sets"]["good"]["standard_errors"]) == set(FREE.split(",")) - {"sharpness"}
+    assert main(["score", str(folders["real"]), str(folders["real"]), "--metrics", "dct_frechet"]) == 0
+    text = capsys.readouterr().out
+    assert "+- " in text
+    assert "contest score (board A): not measured (no mask accuracy, no aesthetics, no FID)" in text
+
+
+def test_a_hint_is_printed_as_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real, ours = save(tmp_path / "real", pictures(30)), save(tmp_path / "ours", pictures(24, first=100))
+    result = score(capsys, real, ours)["sets"]["pictures"]
+    assert result["hints"]["dct_frechet_infinity"] < result["metrics"]["dct_frechet"]
+    assert not any("infinity" in name for name in result["metrics"])
+    assert main(["score", str(real), str(ours), "--metrics", "dct_frechet"]) == 0
+    assert "hint, not a score: " in capsys.readouterr().out
+
+
+def test_features_kept_give_other_metrics_without_the_pictures(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = save(tmp_path / "copy", pictures(10, first=100))
+    kept = tmp_path / "features" / "all.npz"
+    sets = (f"holdout={copy}", f"test={folders['bad']}")
+    score(capsys, folders["real"], *sets, "--metrics", "dct_frechet,swd,sharpness", "--features-out", kept)
+    expected = score(capsys, folders["real"], *sets, "--metrics", "dct_frechet,dct_recall,sharpness")
+    with np.load(kept) as archive:
+        assert {archive[name].dtype.name for name in archive.files if name != "header"} == {"float32"}
+        assert not any("patches" in name for name in archive.files)
+    shutil.rmtree(copy)
+    stored = (f"holdout={kept}", f"test={kept}")
+    again = score(capsys, folders["real"], *stored, "--metrics", "dct_frechet,dct_recall,sharpness")
+    assert again == expected
+
+    write_csv(tmp_path / "names.csv", [{"name": f"{i:03d}"} for i in range(9)], ["name"])
+    refused(capsys, "not on the list: 009", folders["real"], *stored, "--labels", f"test={tmp_path / 'names.csv'}")
+    refused(capsys, "no features for swd", folders["real"], *stored, "--metrics", "swd")
+    refused(capsys, "no set called train", folders["real"], f"train={kept}")
+    write_json(tmp_path / "other.json", {"metrics": ["dct_frechet"], "size": [48, 32], "seed": 0})
+    refused(capsys, "made with size [96, 64]", folders["real"], *stored, "--settings", tmp_path / "other.json")
+    free = ("--metrics", "dct_frechet")
+    refused(capsys, "a folder of pictures", folders["real"], *stored, *free, "--aesthetic-command", "true")
+    np.savez(tmp_path / "foreign.npz", features=np.zeros((3, 4)))
+    refused(capsys, "cannot be read as features", folders["real"], tmp_path / "foreign.npz")
+
+
+def test_aesthetics_of_a_program_count_beside_the_rest(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scorer.py").write_text(
+        "import pathlib, sys\nprint('name,score')\n"
+        "for f in sorted(pathlib.Path(sys.argv[1]).iterdir()): print(f.name, 4 + int(f.stem) % 2, sep=',')\n"
+    )
+    command = f"{sys.executable} {tmp_path / 'scorer.py'}"
+    write_json(tmp_path / "settings.json", {"metrics": ["dct_frechet"], "aesthetic_command": command})
+    result = score(capsys, folders["real"], folders["good"], "--settings", tmp_path / "settings.json")
+    found = result["sets"]["pictures"]
+    assert found["metrics"]["aesthetic"] == 4.5
+    assert found["contest"]["not_measured"] == ["mask_accuracy", "fid"]
+    assert command in result["features"]["aesthetic"]
 
 
 def test_sets_must_hold_exactly_the_listed_names(

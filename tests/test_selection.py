@@ -98,6 +98,33 @@ def test_missing_value_of_the_other_set_is_no_error() -> None:
     assert rank([score("epoch_001", 1.0, test=None)], "fid", "holdout", 1)["ranking"][0]["test"] is None
 
 
+def noisy(model: str, value: float, error: float | None = 0.3, seed: int = 0) -> Score:
+    raw = raw_score(model, value, seed)
+    if error is not None:
+        raw["sets"]["holdout"]["standard_errors"] = {"fid": error}
+    return parse_score(raw, f"{model}.{seed}.json")
+
+
+def test_what_is_nearer_than_the_noise_is_called_a_tie() -> None:
+    values = [30.0, 28.0, 28.4, 29.0, 28.2]
+    scores = [noisy(f"epoch_{i:03d}", value) for i, value in enumerate(values)]
+    result = rank(scores, "fid", "holdout", 1)
+    assert result["chosen"] == ["epoch_001"]
+    assert (result["tied"], result["tied_seeds"]) == (["epoch_004", "epoch_002"], [0, 0])  # within 0.3 * sqrt(2)
+    assert result["ranking"][0]["standard_error"] == 0.3
+    top = rank(scores, "fid", "holdout", 3)
+    assert top["chosen"] == ["epoch_001", "epoch_004", "epoch_002"]
+    assert top["tied"] == []  # 29.0 is 0.6 behind the last one chosen
+    assert rank(scores, "fid", "holdout", 5)["tied"] == []
+
+
+def test_without_known_noise_nothing_is_called_a_tie() -> None:
+    scores = [noisy("epoch_001", 1.0, None), noisy("epoch_002", 1.0, None), noisy("epoch_003", 1.0, float("nan"))]
+    result = rank(scores, "fid", "holdout", 1)
+    assert result["tied"] == []
+    assert "standard_error" not in result["ranking"][0]
+
+
 def test_scores_of_different_references_features_or_counts_are_not_compared() -> None:
     first = score("epoch_001", 1.0)
     other_reference = score("epoch_002", 1.0, reference={"fingerprint": "b"})

@@ -12,6 +12,7 @@ import pytest
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
 from shanshui.files import read_csv
+from shanshui.metrics.registry import METRICS
 from shanshui.report import curves, plotting, tables, wording
 from shanshui.selection import Score, parse_score, rank
 
@@ -94,7 +95,7 @@ def test_columns_hold_every_set_and_metric() -> None:
     names = tables.columns(CHECKPOINTS, "swd")
     assert names == [
         "kind", "model", "epoch", "seed", "holdout_swd", "test_swd", "holdout_dct_frechet",
-        "test_dct_frechet", "holdout_n", "test_n", "chosen", "features",
+        "test_dct_frechet", "holdout_n", "test_n", "chosen", "tied", "features",
     ]  # fmt: skip
     assert set(rows()[0]) == set(names)
 
@@ -104,16 +105,68 @@ def test_no_proxy_is_called_fid(on: str) -> None:
     text = tables.to_markdown(rows(), METRIC, on)
     assert "DCT-Fréchet" in text
     for found in re.finditer("FID", text):
-        assert text[: found.start()].endswith("not ")
+        assert text[: found.start()].endswith(("not ", "no "))
     basis = "held out of training" if on == "holdout" else "test label maps themselves"
     assert basis in text
     assert "selection, not an independent measurement" in text
     assert "8x8 blocks, 192 numbers" in text
 
 
+def noisy(model: str, value: float, seed: int = 0) -> Score:
+    raw = _raw(score(model, value, seed))
+    raw["sets"]["holdout"]["standard_errors"] = {METRIC: 0.2}
+    return parse_score(raw, f"{model}.{seed}.json")
+
+
+def test_ties_and_errors_are_shown_beside_the_values() -> None:
+    checkpoints = [noisy(f"epoch_{epoch:03d}", value) for epoch, value in ((9, 4.0), (10, 3.0), (11, 2.5), (12, 3.1))]
+    average = noisy("010+011", 2.4)
+    seeds = [average, noisy("010+011", 2.3, 1), noisy("010+011", 2.9, 2)]
+    scores = [*checkpoints, average, *seeds[1:]]
+    choices = rank(checkpoints, METRIC, "holdout", 2), rank([*checkpoints[1:3], average], METRIC, "holdout", 1)
+    last = rank(seeds, METRIC, "holdout", 1)
+    table = tables.build_rows(scores, *choices, last)
+    assert [(r["model"], r["seed"], r["chosen"], r["tied"]) for r in table] == [
+        ("epoch_009", 0, "", ""),
+        ("epoch_010", 0, "top 2", ""),
+        ("epoch_011", 0, "top 2", "model"),
+        ("epoch_012", 0, "", "top 2"),
+        ("010+011", 0, "model", "seed"),
+        ("010+011", 1, "seed", ""),
+        ("010+011", 2, "", ""),
+    ]
+    assert table[0][f"holdout_{METRIC}_se"] == 0.2
+    assert f"test_{METRIC}_se" not in table[0]
+    text = tables.to_markdown(table, METRIC, "holdout")
+    assert "| checkpoint | epoch_012 | 0 | 3.100 ± 0.2 |" in text
+    assert "_se" not in text
+    assert "Tied: not chosen" in text
+    assert wording.checkpoints_sentence(choices[0]).endswith(
+        "A tie: epoch 12 differs from the last of these by less than the standard error of the difference."
+    )
+    assert wording.seed_sentence(last).endswith(
+        "A tie: seed 0 differs from it by less than the standard error of the difference."
+    )
+    far = rank(checkpoints[:3], METRIC, "holdout", 1)
+    assert wording.checkpoints_sentence(far).endswith("All others are farther behind than the noise.")
+
+
+def test_the_contest_score_is_measured_or_not() -> None:
+    assert "Contest score (board A): not measured (no mask accuracy, no aesthetics, no FID)." in (
+        tables.to_markdown(rows(), METRIC, "holdout")
+    )
+    measured = [{**row, "test_board_a": 0.5} for row in rows()]
+    assert "not measured" not in tables.to_markdown(measured, METRIC, "holdout")
+
+
 def test_titles_of_metrics() -> None:
     assert wording.metric_title("fid") == "FID"
     assert wording.metric_title("swd") == "Laplacian SWD (weight-free proxy, not FID)"
+    for name, metric in METRICS.items():
+        assert name in wording.NAMES
+        free = not metric.needs_weights
+        assert not (free and re.search("FID|KID", re.sub("not (FID|KID)", "", wording.metric_title(name))))
+        assert free == ("weight-free" in metric.description)
 
 
 def test_numbers_of_a_column_line_up() -> None:

@@ -15,8 +15,11 @@ CLASSES = (
     "railing", "fence", "ship", "house", "other",
 )  # fmt: skip
 
-Metric = Literal["fid", "kid", "dct_frechet", "swd", "sharpness"]
-NEEDS_INCEPTION: frozenset[str] = frozenset({"fid", "kid"})
+Metric = Literal[
+    "fid", "kid", "precision", "recall",
+    "dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour", "sharpness",
+]  # fmt: skip
+NEEDS_INCEPTION: frozenset[str] = frozenset({"fid", "kid", "precision", "recall"})
 Positive = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -38,6 +41,7 @@ class Section(BaseModel):
         if not isinstance(value, dict):
             return value
         named = {"on" if key is True else key: item for key, item in value.items()}
+        named |= {key: item for key, item in value.items() if key == "on"}  # in quotes, it is the one laid over
         words = {name for name, field in cls.model_fields.items() if {"on", "off"} & set(_choices(field.annotation))}
         return {
             k: {True: "on", False: "off"}.get(v, v) if k in words and isinstance(v, bool) else v
@@ -196,6 +200,9 @@ class Score(Section):
     metrics: list[Metric] = Field(["fid", "kid", "sharpness"], min_length=1, description="columns of the table")
     rank_by: Metric = Field("fid", description="the metric that chooses")
     seed: int = Field(0, ge=0, description="noise seed while checkpoints and averages are compared")
+    aesthetic_command: str | None = Field(
+        None, description="program that is called with a folder and prints CSV `name,score`, 0 to 10"
+    )
 
     def epochs(self) -> list[int]:
         """The scored epochs, ascending."""
@@ -250,6 +257,10 @@ class Config(Section):
     """The whole configuration of a run."""
 
     run: str = Field("leaderboard", pattern=r"^[\w.-]+$", description="name of the run: its folder under results/")
+    gpus: Literal["auto", 0] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        "auto", description="all visible GPUs, none (0), or a list of their numbers; without a GPU the CPU is used"
+    )
+    jobs_per_gpu: Positive = Field(1, description="small jobs that may share one GPU")
     seed: int = Field(2022, ge=0, description="the seed everything random is derived from")
     landscapes: Landscapes | None = Field(None, description="draw the embedded dataset; null: your own pairs")
     data: Data = Data()
@@ -263,6 +274,14 @@ class Config(Section):
     infer: Infer = Infer()
     fuse: Fuse = Fuse()
     report: Report = Report()
+
+    @field_validator("gpus")
+    @classmethod
+    def gpus_are_distinct(cls, gpus: object) -> object:
+        """A device is one device."""
+        if isinstance(gpus, list) and len(set(gpus)) != len(gpus):
+            raise ValueError("a GPU is listed twice; several jobs share one by jobs_per_gpu")
+        return gpus
 
     @field_validator("parity", mode="before")
     @classmethod

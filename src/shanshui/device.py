@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from shanshui import cuda_probe
 
 NVCC_PLACES = ("/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc")
 
@@ -22,43 +28,36 @@ class Device:
     nvcc: str = ""
 
 
-def cuda_driver() -> ctypes.CDLL | None:
-    """The driver's library, initialised; None where there is no usable driver."""
+@functools.cache
+def ask_driver() -> dict[str, Any]:
+    """What the CUDA driver shows (see `cuda_probe`), asked in a child: this process can then still choose a device."""
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
+        ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return None
-    return driver if driver.cuInit(0) == 0 else None
+        return cuda_probe.NOTHING
+    child = [sys.executable, "-I", "-S", cuda_probe.__file__]
+    said = subprocess.run(child, capture_output=True, text=True, check=False)
+    return dict(json.loads(said.stdout)) if said.returncode == 0 else cuda_probe.NOTHING
 
 
 def cuda_device_count() -> int:
     """Number of CUDA devices the driver shows to this process; 0 without a driver."""
-    count = ctypes.c_int(0)
-    driver = cuda_driver()
-    return count.value if driver and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
+    return len(ask_driver()["devices"])
 
 
 def cuda_devices() -> list[dict[str, object]]:
     """Name and memory (MiB) of every device the driver shows."""
-    devices: list[dict[str, object]] = []
-    driver = cuda_driver()
-    if driver is None:
-        return devices
-    for index in range(cuda_device_count()):
-        name, memory, handle = ctypes.create_string_buffer(100), ctypes.c_size_t(0), ctypes.c_int(0)
-        driver.cuDeviceGet(ctypes.byref(handle), index)
-        driver.cuDeviceGetName(name, len(name), handle)
-        driver.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
-        devices.append({"name": name.value.decode(errors="replace"), "memory_mib": memory.value // 1024**2})
-    return devices
+    return [{"name": d["name"], "memory_mib": d["memory_mib"]} for d in ask_driver()["devices"]]
+
+
+def cuda_identities() -> list[str]:
+    """What tells every device the driver shows from all others, in the driver's order."""
+    return [str(d["uuid"]) for d in ask_driver()["devices"]]
 
 
 def driver_version() -> str:
     """The newest CUDA version the driver serves, e.g. "12.2"; "" without a driver."""
-    driver, version = cuda_driver(), ctypes.c_int(0)
-    if driver is None or driver.cuDriverGetVersion(ctypes.byref(version)) != 0:
-        return ""
-    return f"{version.value // 1000}.{version.value % 1000 // 10}"
+    return str(ask_driver()["version"])
 
 
 def find_nvcc() -> str:

@@ -6,6 +6,7 @@ Everything Snakemake needs to know about a configuration in plain Python, so tha
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shanshui import lease
+from shanshui.changes import CODE, counted_digest, read_accepted, recorded_settings, remember
 from shanshui.config import NEEDS_INCEPTION, Config
+from shanshui.device import cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
-from shanshui.settings import needed_weights
+from shanshui.settings import STAGES, needed_weights, stage_settings
 from shanshui.training.schedule import Schedule
 from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
 
@@ -31,11 +35,15 @@ def epoch_name(epoch: int) -> str:
     return f"epoch_{epoch:03d}"
 
 
-def prepare_environment(source: Path, own_python: bool) -> None:
-    """Let jobs find this package, and run them under the Python that runs Snakemake (`own_python`) or conda's."""
+def prepare_environment(source: Path, own_python: bool, config: Config) -> None:
+    """What every job inherits: where this package is, the Python that runs Snakemake (or conda's), which GPUs."""
     os.environ["PYTHONPATH"] = str(source)
     if own_python:
         os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
+    if config.gpus == 0:
+        os.environ["SHANSHUI_DEVICE"] = "cpu"
+    os.environ[lease.GPUS] = ",".join(map(str, config.gpus)) if isinstance(config.gpus, list) else lease.AUTO
+    os.environ[lease.JOBS_PER_GPU] = str(config.jobs_per_gpu)
 
 
 def closing_words(run_folder: Path) -> str:
@@ -72,6 +80,29 @@ class Flow:
 
     config: Config
 
+    # --- the machine and the code -------------------------------------------------------------------------
+
+    def settings(self, run: str, stage: str) -> dict[str, Any]:
+        """What a stage's results depend on: its numbers, and the digest of the code it imports."""
+        code = counted_digest(stage, read_accepted(Path("results") / run))
+        return {**stage_settings(self.config, stage), CODE: code}
+
+    def remember_code(self) -> None:
+        """Keep beside the settings which modules stand behind their digests, for `explain`."""
+        remember(Path("results") / self.config.run, STAGES)
+
+    def gpu_jobs(self) -> int:
+        """Jobs on GPUs at a time on this machine; without a GPU one, which then has all cores."""
+        if find_device().kind != "cuda":
+            return 1
+        wanted = ",".join(map(str, self.config.gpus)) if isinstance(self.config.gpus, list) else lease.AUTO
+        return len(lease.allowed(lease.visible_gpus(cuda_identities()), wanted)) * self.config.jobs_per_gpu
+
+    @staticmethod
+    def threads(jobs: int) -> int:
+        """Threads of each of `jobs` at a time; Snakemake lowers the number to the cores there are."""
+        return 64 if jobs == 1 else max(1, len(os.sched_getaffinity(0)) // jobs)
+
     # --- data -----------------------------------------------------------------------------------------
 
     def raw_data(self) -> dict[str, object]:
@@ -105,10 +136,10 @@ class Flow:
         """Digest of names and sizes of all files of the data folders (of drawn data: of how it is drawn)."""
         if self.config.landscapes:
             return "drawn"
-        files = [
-            [name, sorted((file.name, file.stat().st_size) for file in Path(path).iterdir())]
-            for name, path in self.folders().items()
-        ]
+        files = []
+        for name, path in self.folders().items():
+            with os.scandir(path) as entries:
+                files.append([name, sorted((entry.name, entry.stat().st_size) for entry in entries)])
         return digest(files)
 
     # --- weights of others ------------------------------------------------------------------------------
@@ -140,10 +171,23 @@ class Flow:
         return f"results/{run}/pretrain/{self.resolutions()[-1]}.state.safetensors"
 
     def epoch_before(self, run: str, epoch: int) -> list[str]:
-        """The checkpoint a fine-tuning job continues after: nothing for the first scored epoch."""
+        """The checkpoint a fine-tuning job comes after: nothing for the first scored epoch.
+
+        An epoch that is there keeps the one it came after: with other inputs Snakemake would train it again
+        where only `score.first` has moved.
+        """
+        note = Path(f"results/{run}/finetune/after/{epoch:03d}")
+        if self._finetuned and note.is_file():
+            return note.read_text(encoding="utf-8").split("\n")[:1] if note.stat().st_size > 1 else []
         return (
             [f"results/{run}/finetune/{epoch_name(epoch - 1)}.safetensors"] if epoch > self.config.score.first else []
         )
+
+    @functools.cached_property
+    def _finetuned(self) -> bool:
+        """Whether the epochs that are there were trained under today's settings. Asked once: jobs rewrite them."""
+        run = self.config.run
+        return recorded_settings(Path("results") / run, "finetune") == self.settings(run, "finetune")
 
     # --- generating, scoring and choosing -----------------------------------------------------------------------------
 

@@ -21,9 +21,10 @@ from pathlib import Path
 from types import ModuleType
 
 from shanshui.compilation import compile_core, environment_key, forget, import_lock, is_compiled
-from shanshui.device import Device, find_device
+from shanshui.device import Device, cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
+from shanshui.lease import hold_gpu
 from shanshui.toolchain import (
     CACHE_NAME,
     find_compiler,
@@ -132,6 +133,8 @@ def check_space(home: Path) -> None:
 
 def _import_jittor(parallel_compile: bool) -> ModuleType:
     device = find_device()
+    if device.kind == "cuda":
+        hold_gpu(cuda_identities())  # before anything here initialises CUDA
     home = cache_home() / "jittor"
     key = environment_key()
     with import_lock(home):

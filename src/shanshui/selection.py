@@ -1,4 +1,8 @@
-"""Ranking scored models: numbers are compared as numbers, and a file without its number stops the run."""
+"""Ranking scored models: numbers are compared as numbers, and a file without its number stops the run.
+
+Differences below the noise are called ties. They are still ordered by value: any of the tied may be taken, and
+to take always the same one keeps a run repeatable.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,8 @@ class Score:
     """One score file: a model's pictures under one noise seed, measured on one or both sets of label maps.
 
     `values[set][metric]` is a finite float, or None where the file has no number; `counts[set]` is the
-    number of pictures; `features[metric]` says in words what the metric was computed from.
+    number of pictures; `features[metric]` says in words what the metric was computed from;
+    `errors[set][metric]` is a standard error, where one is known.
     """
 
     source: str
@@ -28,10 +33,15 @@ class Score:
     counts: dict[str, int]
     features: dict[str, str]
     reference: str
+    errors: dict[str, dict[str, float]]
 
     def value(self, metric: str, on: str) -> float | None:
         """The metric on one set, or None."""
         return self.values.get(on, {}).get(metric)
+
+    def error(self, metric: str, on: str) -> float | None:
+        """The metric's standard error on one set, or None."""
+        return self.errors.get(on, {}).get(metric)
 
 
 def _number(value: object) -> float | None:
@@ -51,6 +61,10 @@ def parse_score(raw: Any, source: str) -> Score:
             counts={name: int(part["n"]) for name, part in sets.items()},
             features={m: str(text) for m, text in raw.get("features", {}).items()},
             reference=str(raw.get("reference", {}).get("fingerprint", "")),
+            errors={
+                name: {m: e for m, v in part.get("standard_errors", {}).items() if (e := _number(v)) is not None}
+                for name, part in sets.items()
+            },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ShanshuiError(
@@ -88,6 +102,18 @@ def _check_distinct(scores: Sequence[Score]) -> None:
             raise ShanshuiError(f"{score.source} and {twin} both score {score.model} with seed {score.seed}")
 
 
+def _cannot_be_told_apart(one: Score, other: Score, metric: str, on: str) -> bool:
+    """Whether two values differ by no more than the standard error of their difference; False where none is known.
+
+    The errors are taken as independent. Models drawn from the same label maps share part of theirs, so that
+    this calls too much a tie rather than too little.
+    """
+    values, errors = [s.value(metric, on) for s in (one, other)], [s.error(metric, on) for s in (one, other)]
+    if None in values or None in errors:
+        return False
+    return abs(values[0] - values[1]) <= math.hypot(*errors)  # type: ignore[operator, arg-type]
+
+
 def _note(metric: str, on: str, lower: bool, scores: Sequence[Score]) -> str:
     direction = "lower is better" if lower else "higher is better"
     count = scores[0].counts.get(on, 0)
@@ -106,6 +132,7 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
     """Order `scores` by `metric` on the set `on`, best first, and choose the first `top`.
 
     Equal values are ordered by model name, then seed, so that the choice never depends on the order of files.
+    Those not chosen that cannot be told apart from the last one chosen are listed under `tied`.
     Raises ShanshuiError naming the file whose value is missing or not a number.
     """
     check_comparable(scores)
@@ -131,16 +158,21 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
             "model": s.model,
             "seed": s.seed,
             "value": value,
+            **({"standard_error": error} if (error := s.error(metric, on)) is not None else {}),
             **{name: s.value(metric, name) for name in s.values},
         }
         for value, s in order
     ]
+    last = order[top - 1][1]
+    tied = [s for _, s in order[top:] if _cannot_be_told_apart(s, last, metric, on)]
     return {
         "rank_by": metric,
         "on": on,
         "lower_is_better": lower,
         "chosen": [entry["model"] for entry in ranking[:top]],
         "chosen_seeds": [entry["seed"] for entry in ranking[:top]],
+        "tied": [s.model for s in tied],
+        "tied_seeds": [s.seed for s in tied],
         "ranking": ranking,
         "mean": statistics.fmean(values),
         "spread": statistics.stdev(values) if len(values) > 1 else 0.0,

@@ -101,6 +101,12 @@ def _metrics(config: Config) -> dict[str, Any]:
     return {"metrics": config.score.metrics, "size": size, "seed": config.seed, **labels}
 
 
+def _score(config: Config) -> dict[str, Any]:
+    """What `score` needs beyond `reference`: without the command the two are the same."""
+    command = config.score.aesthetic_command
+    return {**_metrics(config), **({"aesthetic_command": command} if command else {})}
+
+
 def _choice(config: Config) -> dict[str, Any]:
     return {"rank_by": config.score.rank_by, "on": config.select.on}
 
@@ -114,6 +120,7 @@ def _shown(config: Config) -> dict[str, Any]:
         ("generate", "batch"),
     ):
         del shown[section][option]
+    del shown["gpus"], shown["jobs_per_gpu"]
     return shown
 
 
@@ -124,12 +131,16 @@ STAGES: dict[str, Callable[[Config], dict[str, Any]]] = {
         "batch": max(c.pretrain.batch, c.finetune.batch),
         **c.data.model_dump(include=_LABELS | _SIZE | {"load_width", "holdout"}),
     },
-    "prepare": lambda c: c.data.model_dump(include=_LABELS | _SIZE | {"load_width"}),
+    "prepare": lambda c: {
+        **c.data.model_dump(include=_LABELS | _SIZE | {"load_width"}),
+        "load_height": c.data.load_height,
+    },
     "reference": _metrics,
     "pretrain": lambda c: _training(c, "pretrain"),
     "finetune": lambda c: _training(c, "finetune"),
     "generate": lambda c: {**c.generate.model_dump(exclude={"batch"}), "rounding": c.parity.resolved()["rounding"]},
-    "score": _metrics,
+    "score": _score,
+    "merge": lambda c: {},
     "select": _choice,
     "table": _choice,
     "fuse": lambda c: {

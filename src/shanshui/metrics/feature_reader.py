@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from shanshui.errors import ShanshuiError
 from shanshui.images import read_photo, resize_photo
+from shanshui.metrics.colour_distance import colour_statistics
 from shanshui.metrics.dct import dct_features
 from shanshui.metrics.inception_features import InceptionFeatures, resize_299
 from shanshui.metrics.sharpness import laplacian_variance
@@ -18,6 +20,7 @@ from shanshui.metrics.swd import patch_features
 from shanshui.weights.catalogue import require
 
 BATCH = 16
+SMALLEST = 8  # pixels of a side: one block of the cosine transform, and more than a patch
 SWD_PHOTOS = 2048  # patches of more photographs change nothing but the memory used
 
 
@@ -25,7 +28,7 @@ class FeatureReader:
     """Reads pictures and returns the wanted kinds of features.
 
     Args:
-        kinds: of "inception", "dct", "patches", "laplacian".
+        kinds: of "inception", "dct", "patches", "laplacian", "colour".
         size: (width, height) to which pictures are brought before all but "inception", which takes them as
             they are. Photographs larger than the generated pictures are so compared at the same scale.
         seed: chooses the places of the patches.
@@ -39,7 +42,12 @@ class FeatureReader:
             "dct": dct_features,
             "patches": lambda photo: patch_features(photo, seed),
             "laplacian": laplacian_variance,
+            "colour": colour_statistics,
         }
+        if min(size) < SMALLEST and set(self._kinds) & set(self._at_size):
+            raise ShanshuiError(
+                f"pictures of {size[0]}x{size[1]} pixels", f"sides of {SMALLEST} pixels or more", "score larger ones"
+            )
         self._network = None
         if "inception" in self._kinds:
             self._network = InceptionFeatures(require("fid_inception", weights))

@@ -11,6 +11,7 @@ singular product, which most tools use, is slower by a factor of fifty and fails
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -66,21 +67,105 @@ def statistics(features: NDArray[Any], what: str = "the pictures") -> Gaussian:
     return Gaussian(mean, centred.T @ centred / (len(rows) - 1), len(rows))
 
 
-def frechet_distance(reference: Gaussian, features: NDArray[Any], what: str = "the pictures") -> float:
-    """Squared Frechet distance between the Gaussian fitted to features (N, d) and `reference`."""
-    rows = checked(features, what)
-    count, size = rows.shape
-    if size != len(reference.mean):
-        raise ShanshuiError(f"{what}: {size} features a picture", f"{len(reference.mean)}, as the reference has")
+@dataclass(frozen=True)
+class _Problem:
+    """Features (N, d) beside a reference: their mean, the centred rows, and the matrix whose roots are wanted."""
+
+    reference: Gaussian
+    mean: NDArray[np.float64]
+    centred: NDArray[np.float64]
+    product: NDArray[np.float64]
+
+    @property
+    def rank(self) -> int:
+        """Number of eigenvalues of `product` that can differ from zero."""
+        count, size = self.centred.shape
+        return min(count - 1, size, self.reference.count - 1 if self.reference.count else size)
+
+    def distance(self, values: NDArray[np.float64]) -> float:
+        """The squared distance, by the largest eigenvalues of `product`."""
+        variance = np.trace(self.reference.covariance) + (self.centred**2).sum() / (len(self.centred) - 1)
+        cross = np.sqrt(np.clip(values, 0, None)).sum()
+        return float(((self.mean - self.reference.mean) ** 2).sum() + variance - 2 * cross)
+
+
+def _pose(reference: Gaussian, rows: NDArray[np.float64], gram: NDArray[np.float64] | None) -> _Problem:
+    """`gram` are the products of the rows with the reference's covariance, about any centre; None for the full form."""
     mean = rows.mean(axis=0)
     centred = rows - mean
-    scale = 1 / (count - 1)
-    if count - 1 < size:
-        product = centred @ reference.covariance @ centred.T * scale
+    if gram is None:
+        product = reference.root @ (centred.T @ centred) @ reference.root
     else:
-        product = reference.root @ (centred.T @ centred * scale) @ reference.root
-    rank = min(count - 1, size, reference.count - 1 if reference.count else size)
-    values = np.linalg.eigvalsh((product + product.T) / 2)[-rank:]
-    cross = np.sqrt(np.clip(values, 0, None)).sum()
-    variance = np.trace(reference.covariance) + (centred**2).sum() * scale
-    return float(((mean - reference.mean) ** 2).sum() + variance - 2 * cross)
+        product = gram - gram.mean(axis=0) - gram.mean(axis=1)[:, None] + gram.mean()
+    return _Problem(reference, mean, centred, (product + product.T) / (2 * (len(rows) - 1)))
+
+
+def _fitting(reference: Gaussian, features: NDArray[Any], what: str) -> NDArray[np.float64]:
+    """Checked rows with as many features as the reference has."""
+    rows = checked(features, what)
+    if rows.shape[1] != len(reference.mean):
+        raise ShanshuiError(
+            f"{what}: {rows.shape[1]} features a picture", f"{len(reference.mean)}, as the reference has"
+        )
+    return rows
+
+
+def _gram(reference: Gaussian, rows: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Products (N, N) of centred rows with the reference's covariance, where they are the smaller problem."""
+    if len(rows) - 1 >= rows.shape[1]:
+        return None
+    centred = rows - rows.mean(axis=0)
+    product: NDArray[np.float64] = centred @ reference.covariance @ centred.T
+    return product
+
+
+def frechet_distances(
+    reference: Gaussian,
+    features: NDArray[Any],
+    subsets: Iterable[NDArray[np.intp]],
+    what: str = "the pictures",
+) -> list[float]:
+    """Squared Frechet distances between `reference` and Gaussians fitted to subsets of features (N, d).
+
+    `subsets` are arrays of two or more row numbers. Where N - 1 < d the products with the covariance are taken
+    once for all subsets, which then cost an eigenvalue problem of their own size each.
+    """
+    rows = _fitting(reference, features, what)
+    gram = _gram(reference, rows)
+    distances = []
+    for chosen in subsets:
+        problem = _pose(reference, rows[chosen], None if gram is None else gram[np.ix_(chosen, chosen)])
+        distances.append(problem.distance(np.linalg.eigvalsh(problem.product)[-problem.rank :]))
+    return distances
+
+
+def frechet_distance(reference: Gaussian, features: NDArray[Any], what: str = "the pictures") -> float:
+    """Squared Frechet distance between the Gaussian fitted to features (N, d) and `reference`."""
+    (distance,) = frechet_distances(reference, features, [np.arange(len(features))], what)
+    return distance
+
+
+def frechet_influence(
+    reference: Gaussian, features: NDArray[Any], what: str = "the pictures"
+) -> tuple[float, NDArray[np.float64]]:
+    """The distance, and the influence (N,) on it of each row of features (N, d), of mean zero.
+
+    The influence of row j is N times the derivative of the distance by the row's weight. With c = x_j - m2,
+
+        2 c . (m2 - m1) + |c|^2 - c^T T c + const,   T = A1 (A1 S2 A1)^(-1/2) A1,
+
+    and the last term follows from the eigenvectors of either form.
+    """
+    rows = _fitting(reference, features, what)
+    gram = _gram(reference, rows)
+    problem = _pose(reference, rows, gram)
+    values, vectors = np.linalg.eigh(problem.product)
+    values, vectors = np.clip(values[-problem.rank :], 0, None), vectors[:, -problem.rank :]
+    if gram is None:
+        inverse = np.where(values > values.max() * 1e-12, values, np.inf) ** -0.5
+        quadratic = ((problem.centred @ reference.root @ vectors) ** 2) @ inverse
+    else:
+        quadratic = (vectors**2) @ np.sqrt(values) * (len(rows) - 1)
+    linear = 2 * (problem.centred @ (problem.mean - reference.mean)) + (problem.centred**2).sum(axis=1)
+    influence = linear - quadratic
+    return problem.distance(values), influence - influence.mean()

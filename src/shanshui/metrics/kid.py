@@ -5,30 +5,11 @@ The estimate over all pairs is unbiased, so that it does not depend on the numbe
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from shanshui.errors import ShanshuiError
+from shanshui.metrics.estimate import FEWEST, GROUPS, Estimate, jackknife_error, random_groups
 from shanshui.metrics.frechet import checked
-
-GROUPS = 10
-KEPT = 2000  # photographs kept of the reference
-
-
-class Estimate(NamedTuple):
-    """A value and, where one can be had, its standard error."""
-
-    value: float
-    standard_error: float | None = None
-
-
-def kid_reference(features: np.ndarray, seed: int) -> np.ndarray:
-    """The features (at most KEPT, d) of real photographs that are kept, chosen at random by `seed`."""
-    if len(features) <= KEPT:
-        return features.astype(np.float32)
-    chosen = np.random.default_rng(seed).choice(len(features), KEPT, replace=False)
-    return features[np.sort(chosen)].astype(np.float32)
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -51,7 +32,8 @@ def kid(features: np.ndarray, reference: np.ndarray, seed: int) -> Estimate:
     """Unbiased estimate over all pairs of (N, d) and (M, d), with the jackknife's standard error.
 
     For the error both sets are split into ten random groups (by `seed`), and one group of each is left out in
-    turn; it is None below 4 pictures.
+    turn; it is None below 4 pictures. Nothing here asks what the features are: on others than Inception's the
+    value is a kernel distance, but not KID.
     """
     x = checked(features, "the pictures")
     y = checked(reference, "the reference")
@@ -59,14 +41,14 @@ def kid(features: np.ndarray, reference: np.ndarray, seed: int) -> Estimate:
         raise ShanshuiError(f"{x.shape[1]} features a picture", f"{y.shape[1]}, as the reference has")
     groups = min(GROUPS, len(x), len(y))
     generator = np.random.default_rng(seed)
-    gx, gy = (generator.permutation(len(z)) % groups for z in (x, y))
+    gx, gy = (random_groups(len(z), groups, generator) for z in (x, y))
     kernel_xx, kernel_yy = _kernel(x, x), _kernel(y, y)
     np.fill_diagonal(kernel_xx, 0)
     np.fill_diagonal(kernel_yy, 0)
     xx, yy = _block_sums(kernel_xx, gx, gx, groups), _block_sums(kernel_yy, gy, gy, groups)
     xy = _block_sums(_kernel(x, y), gx, gy, groups)
     value = _discrepancy(xx.sum(), yy.sum(), xy.sum(), len(x), len(y))
-    if min(len(x), len(y)) < 4:
+    if min(len(x), len(y)) < FEWEST:
         return Estimate(value)
     left_out = []
     for group in range(groups):
@@ -74,5 +56,4 @@ def kid(features: np.ndarray, reference: np.ndarray, seed: int) -> Estimate:
         kept = np.ix_(keep, keep)
         sizes = [int((g != group).sum()) for g in (gx, gy)]
         left_out.append(_discrepancy(xx[kept].sum(), yy[kept].sum(), xy[kept].sum(), *sizes))
-    spread = np.asarray(left_out) - np.mean(left_out)
-    return Estimate(value, float(np.sqrt((groups - 1) / groups * (spread**2).sum())))
+    return Estimate(value, jackknife_error(left_out))

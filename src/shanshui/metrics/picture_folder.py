@@ -40,9 +40,9 @@ def list_pictures(folder: str | Path) -> list[Path]:
     return files
 
 
-def match_names(pictures: Iterable[Path], names: Iterable[str], folder: str | Path) -> None:
+def match_names(stems: Iterable[str], names: Iterable[str], folder: str | Path) -> None:
     """Refuse, with ShanshuiError, pictures whose stems are not exactly `names`."""
-    found, wanted = {path.stem for path in pictures}, set(names)
+    found, wanted = set(stems), set(names)
     missing, extra = wanted - found, found - wanted
     if missing or extra:
         parts = [f"missing: {_some(missing)}"] if missing else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,8 +44,11 @@ class Reference:
         """Write an .npz: `<metric>.<array>` and a JSON header."""
         header = {"protocol": self.protocol, "count": self.count, "photographs": self.photographs}
         flat = {f"{metric}.{name}": a for metric, arrays in self.arrays.items() for name, a in arrays.items()}
+        first: dict[bytes, str] = {}  # what several metrics keep is stored once
+        same = {name: first.setdefault(_content(array), name) for name, array in flat.items()}
+        header |= {"fingerprint": self.fingerprint, "same": {name: one for name, one in same.items() if name != one}}
         with atomic(path) as staged:
-            np.savez(staged, **{HEADER: np.array(json.dumps({**header, "fingerprint": self.fingerprint}))}, **flat)
+            np.savez(staged, **{HEADER: np.array(json.dumps(header))}, **{one: flat[one] for one in first.values()})
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:
@@ -62,6 +66,7 @@ class Reference:
         if HEADER not in content:
             raise ShanshuiError(f"{path} is not a file of statistics", f"an .npz with an entry `{HEADER}`", again)
         header = json.loads(str(content.pop(HEADER)))
+        content |= {name: content[one] for name, one in header.get("same", {}).items() if one in content}
         arrays: dict[str, dict[str, np.ndarray]] = {}
         for name, value in content.items():
             metric, _, key = name.partition(".")
@@ -80,6 +85,21 @@ class Reference:
         for key, ours in self.protocol.items():
             if key in protocol and protocol[key] != ours:
                 raise ShanshuiError(f"the statistics were made with {key} {ours}", f"{key} {protocol[key]}", again)
+
+    def check_photographs(self, photographs: Sequence[tuple[str, Path]]) -> None:
+        """Refuse, with ShanshuiError, to be of other photographs than these (name, file) pairs."""
+        if photographs_digest(photographs) != self.photographs:
+            raise ShanshuiError(
+                f"the statistics are of other photographs ({self.count or 'unknown in number'})",
+                f"of these {len(photographs)}, by name and content",
+                "make them again with `python -m shanshui reference`",
+            )
+
+
+def _content(array: np.ndarray) -> bytes:
+    """Digest of an array's type, shape and numbers."""
+    kind = f"{array.dtype} {array.shape} ".encode()
+    return hashlib.sha256(kind + np.ascontiguousarray(array).tobytes()).digest()
 
 
 def make_protocol(metrics: Sequence[Metric], size: Sequence[int], seed: int, weights: Path | None) -> dict[str, Any]:
@@ -114,9 +134,13 @@ def make_reference(
     return Reference(arrays, len(in_order), photographs_digest(photographs), protocol)
 
 
+def is_published(protocol: Mapping[str, Any]) -> bool:
+    """Whether the Inception weights are the published ones, so that a score may be called FID."""
+    return bool(protocol.get("weights") == entry("fid_inception").sha256)
+
+
 def describe(metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> dict[str, str]:
     """Name of each metric -> the features it rests on; unpublished Inception weights are called that."""
-    published = protocol.get("weights") == entry("fid_inception").sha256
     found = str(protocol.get("weights"))[:12]
     odd = f"Inception-v3 with weights {found}, NOT the published ones: comparable to itself only"
-    return {m.name: odd if m.needs_weights and not published else m.description for m in metrics}
+    return {m.name: odd if m.needs_weights and not is_published(protocol) else m.description for m in metrics}

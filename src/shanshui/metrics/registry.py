@@ -14,13 +14,18 @@ from typing import Literal
 import numpy as np
 
 from shanshui.errors import UsageError
-from shanshui.metrics.frechet import Gaussian, frechet_distance, statistics
-from shanshui.metrics.kid import Estimate, kid, kid_reference
+from shanshui.metrics.colour_distance import colour_distance, colour_reference
+from shanshui.metrics.estimate import Estimate
+from shanshui.metrics.frechet import Gaussian, statistics
+from shanshui.metrics.frechet_estimate import frechet_estimate
+from shanshui.metrics.kept import kept_features
+from shanshui.metrics.kid import kid
+from shanshui.metrics.precision_recall import manifold_reference, precision, recall
 from shanshui.metrics.sharpness import sharpness, sharpness_reference
 from shanshui.metrics.swd import swd, swd_reference
 
 Arrays = Mapping[str, np.ndarray]
-Features = Literal["inception", "dct", "patches", "laplacian"]
+Features = Literal["inception", "dct", "patches", "laplacian", "colour"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,25 @@ def _gaussian_arrays(features: np.ndarray, _seed: int) -> dict[str, np.ndarray]:
     return {"mu": fitted.mean, "sigma": fitted.covariance, "count": np.array(fitted.count)}
 
 
-def _frechet(features: np.ndarray, arrays: Arrays, _seed: int) -> Estimate:
+def _frechet(features: np.ndarray, arrays: Arrays, seed: int) -> Estimate:
     reference = Gaussian(arrays["mu"], arrays["sigma"], int(arrays["count"]))
-    return Estimate(frechet_distance(reference, features))
+    return frechet_estimate(reference, features, seed)
+
+
+def _kernel_arrays(features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    return {"features": kept_features(features, seed)}
+
+
+def _kernel(features: np.ndarray, arrays: Arrays, seed: int) -> Estimate:
+    return kid(features, arrays["features"], seed)
+
+
+def _precision(features: np.ndarray, arrays: Arrays, _seed: int) -> Estimate:
+    return precision(features, arrays["features"], arrays["radii"])
+
+
+def _recall(features: np.ndarray, arrays: Arrays, seed: int) -> Estimate:
+    return recall(features, arrays["features"], seed)
 
 
 METRICS: dict[str, Metric] = {
@@ -70,8 +91,24 @@ METRICS: dict[str, Metric] = {
             "inception",
             True,
             "kernel distance of the same Inception-v3 features (cubic kernel, unbiased)",
-            lambda features, seed: {"features": kid_reference(features, seed)},
-            lambda features, arrays, seed: kid(features, arrays["features"], seed),
+            _kernel_arrays,
+            _kernel,
+        ),
+        Metric(
+            "precision",
+            "inception",
+            False,
+            "share of pictures within the photographs' manifold (3 neighbours) in the same Inception-v3 features",
+            manifold_reference,
+            _precision,
+        ),
+        Metric(
+            "recall",
+            "inception",
+            False,
+            "share of photographs within the pictures' manifold (3 neighbours) in the same Inception-v3 features",
+            manifold_reference,
+            _recall,
         ),
         Metric(
             "dct_frechet",
@@ -82,12 +119,44 @@ METRICS: dict[str, Metric] = {
             _frechet,
         ),
         Metric(
+            "dct_kid",
+            "dct",
+            True,
+            "kernel distance (cubic, unbiased) of 192 mean log-DCT amplitudes; weight-free, not KID",
+            _kernel_arrays,
+            _kernel,
+        ),
+        Metric(
+            "dct_precision",
+            "dct",
+            False,
+            "share of pictures within the photographs' manifold (3 neighbours) of 192 log-DCT amplitudes; weight-free",
+            manifold_reference,
+            _precision,
+        ),
+        Metric(
+            "dct_recall",
+            "dct",
+            False,
+            "share of photographs within the pictures' manifold (3 neighbours) of 192 log-DCT amplitudes; weight-free",
+            manifold_reference,
+            _recall,
+        ),
+        Metric(
             "swd",
             "patches",
             True,
             "sliced Wasserstein distance x 1000 of 7x7 Laplacian patches, reference-normalised; weight-free",
             swd_reference,
             lambda features, arrays, seed: Estimate(swd(features, arrays, seed)),
+        ),
+        Metric(
+            "colour",
+            "colour",
+            True,
+            "Wasserstein distance of six colour statistics a picture, in the photographs' deviations; weight-free",
+            lambda features, _seed: colour_reference(features),
+            lambda features, arrays, seed: colour_distance(features, arrays["quantiles"], arrays["deviation"], seed),
         ),
         Metric(
             "sharpness",

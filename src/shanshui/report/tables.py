@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shanshui.contest import TERMS, Outcome
 from shanshui.errors import ShanshuiError
 from shanshui.report.wording import WEIGHT_FREE, column, metric_name, selection_sentence
 from shanshui.selection import SETS, Score
 
 KINDS = ("checkpoint", "average", "seed")
+ERROR = "_se"  # ending of the columns of standard errors
 Row = dict[str, Any]
 
 
@@ -30,16 +32,27 @@ def _chosen(ranking: Mapping[str, Any]) -> set[tuple[str, int]]:
     return set(zip(ranking["chosen"], ranking["chosen_seeds"], strict=True))
 
 
+def _tied(ranking: Mapping[str, Any]) -> set[tuple[str, int]]:
+    return set(zip(ranking.get("tied", []), ranking.get("tied_seeds", []), strict=True))
+
+
 def _metrics(scores: Sequence[Score]) -> list[str]:
     return list(dict.fromkeys(m for score in scores for name in SETS for m in score.values.get(name, {})))
 
 
 def columns(scores: Sequence[Score], rank_by: str) -> list[str]:
-    """Column names: what it is, `<set>_<metric>` (`rank_by` first), `<set>_n`, the choice, the features."""
+    """Column names: what it is, `<set>_<metric>` (`rank_by` first), `<set>_n`, the choice, the features.
+
+    After a metric with known standard errors come `<set>_<metric>_se`.
+    """
     sets = [name for name in SETS if any(name in score.values for score in scores)]
     metrics = sorted(_metrics(scores), key=lambda metric: (metric != rank_by, metric))
-    values = [f"{name}_{metric}" for metric in metrics for name in sets]
-    return ["kind", "model", "epoch", "seed", *values, *(f"{name}_n" for name in sets), "chosen", "features"]
+    values = []
+    for metric in metrics:
+        values += [f"{name}_{metric}" for name in sets]
+        values += [f"{name}_{metric}{ERROR}" for name in sets if any(s.error(metric, name) is not None for s in scores)]
+    counts = [f"{name}_n" for name in sets]
+    return ["kind", "model", "epoch", "seed", *values, *counts, "chosen", "tied", "features"]
 
 
 def build_rows(
@@ -49,7 +62,8 @@ def build_rows(
 
     `checkpoints`, `model` and `seed` are the rankings of the three choices. A score is of kind seed if it was
     only made to compare noise seeds, or is the second one of its model and seed. `chosen` holds "top k" and
-    "model" on checkpoints and averages, "seed" on seeds (or on the only row of that model and seed).
+    "model" on checkpoints and averages, "seed" on seeds (or on the only row of that model and seed). `tied`
+    holds the same of those that were not chosen but cannot be told apart from the last one that was.
     """
     names = columns(scores, checkpoints["rank_by"])
     compared, tried = _pairs(checkpoints) | _pairs(model), _pairs(seed)
@@ -63,30 +77,31 @@ def build_rows(
         seed_row = key in tried and (again or key not in compared)
         kinds.append("seed" if seed_row else "average" if average else "checkpoint")
     with_row = {(s.model, s.seed) for s, kind in zip(scores, kinds, strict=True) if kind == "seed"}
-    first = {f"top {len(checkpoints['chosen'])}": _chosen(checkpoints), "model": _chosen(model)}
+    choices = {f"top {len(checkpoints['chosen'])}": checkpoints, "model": model, "seed": seed}
     rows = []
     for score, kind in zip(scores, kinds, strict=True):
         key = (score.model, score.seed)
-        marks = [] if kind == "seed" else [mark for mark, chosen in first.items() if key in chosen]
-        if key in _chosen(seed) and (kind == "seed" or key not in with_row):
-            marks.append("seed")
-        row = _row(score, kind, ", ".join(marks))
+        seed_row = kind == "seed" or key not in with_row
+        shown = {mark: c for mark, c in choices.items() if (seed_row if mark == "seed" else kind != "seed")}
+        row = _row(score, kind)
+        row["chosen"] = ", ".join(mark for mark, choice in shown.items() if key in _chosen(choice))
+        row["tied"] = ", ".join(mark for mark, choice in shown.items() if key in _tied(choice))
         rows.append({name: row.get(name, "") for name in names})
     return sorted(rows, key=_order)
 
 
-def _row(score: Score, kind: str, chosen: str) -> Row:
+def _row(score: Score, kind: str) -> Row:
     epoch = re.fullmatch(r"epoch_(\d+)", score.model)
     row: Row = {
         "kind": kind,
         "model": score.model,
         "epoch": int(epoch[1]) if epoch else "",
         "seed": score.seed,
-        "chosen": chosen,
         "features": "; ".join(f"{m}: {text.replace(';', ',')}" for m, text in sorted(score.features.items())),
     }
     for name, metrics in score.values.items():
         row |= {f"{name}_{metric}": "" if value is None else value for metric, value in metrics.items()}
+        row |= {f"{name}_{metric}{ERROR}": error for metric, error in score.errors.get(name, {}).items()}
         row[f"{name}_n"] = score.counts[name]
     return row
 
@@ -114,15 +129,16 @@ def value_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """(set, metric) of every column of values."""
     names = rows[0] if rows else ()
     split = [name.split("_", 1) for name in names if name.startswith(tuple(f"{part}_" for part in SETS))]
-    return [(part, metric) for part, metric in split if metric != "n"]
+    return [(part, metric) for part, metric in split if metric != "n" and not metric.endswith(ERROR)]
 
 
 def number_cells(rows: Sequence[Row]) -> list[list[str]]:
-    """The values of every row as text, lined up by column."""
-    by_column = [
-        column([None if row[f"{part}_{metric}"] == "" else row[f"{part}_{metric}"] for row in rows])
-        for part, metric in value_columns(rows)
-    ]
+    """The values of every row as text with their standard errors, lined up by column."""
+    by_column = []
+    for part, metric in value_columns(rows):
+        values = column([None if row[f"{part}_{metric}"] == "" else row[f"{part}_{metric}"] for row in rows])
+        errors = [row.get(f"{part}_{metric}{ERROR}", "") for row in rows]
+        by_column.append([v if e == "" else f"{v} ± {e:.2g}" for v, e in zip(values, errors, strict=True)])
     return [[cells[index] for cells in by_column] for index in range(len(rows))]
 
 
@@ -133,18 +149,18 @@ def _cell(text: object, bold: bool) -> str:
 def to_markdown(rows: Sequence[Row], rank_by: str, on: str) -> str:
     """The table to be read: a heading sentence, rows with the chosen in bold, a list of features."""
     values = value_columns(rows)
-    head = ["kind", "model", "seed", *(f"{metric_name(m)} {part}" for part, m in values), "chosen"]
+    head = ["kind", "model", "seed", *(f"{metric_name(m)} {part}" for part, m in values), "chosen", "tied"]
     lines = [f"# Scores of {len(rows)} models and seeds", "", selection_sentence(rank_by, on), ""]
-    lines += ["| " + " | ".join(head) + " |", "|:--|:--|--:" + "|--:" * len(values) + "|:--|"]
+    lines += ["| " + " | ".join(head) + " |", "|:--|:--|--:" + "|--:" * len(values) + "|:--|:--|"]
     for row, numbers in zip(rows, number_cells(rows), strict=True):
-        cells = [row["kind"], row["model"], row["seed"], *numbers, row["chosen"]]
+        cells = [row["kind"], row["model"], row["seed"], *numbers, row["chosen"], row["tied"]]
         lines.append("| " + " | ".join(_cell(cell, bool(row["chosen"])) for cell in cells) + " |")
     lines += ["", *features_lines(rows)]
     return "\n".join(lines) + "\n"
 
 
 def features_lines(rows: Sequence[Row]) -> list[str]:
-    """One list item per metric: what it was computed from, and that a proxy is none."""
+    """One list item per metric: what it was computed from, and that a proxy is none; then errors, ties, the contest."""
     lines = []
     for part in dict.fromkeys(text for row in rows for text in str(row["features"]).split("; ") if text):
         metric, _, text = part.partition(": ")
@@ -152,4 +168,11 @@ def features_lines(rows: Sequence[Row]) -> list[str]:
         lines.append(f"- {metric_name(metric)}: {text}.{proxy}")
     counts = {part: rows[0][f"{part}_n"] for part in SETS if rows and f"{part}_n" in rows[0]}
     lines.append("- Pictures per value: " + ", ".join(f"{n} on {part}" for part, n in counts.items()) + ".")
+    if any(name.endswith(ERROR) for name in (rows[0] if rows else ())):
+        tied = "not chosen, though it differs from the last one chosen by less than the error of the difference"
+        lines.append(f"- ±: standard error. Tied: {tied}.")
+    measured = {metric for _, metric in value_columns(rows)}
+    if "board_a" not in measured:
+        missing = tuple(term for term in TERMS if term not in measured)
+        lines.append(f"- Contest score (board A): {Outcome(None, missing or ('fid',))}.")
     return lines

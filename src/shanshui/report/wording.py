@@ -12,11 +12,21 @@ from shanshui.report.timing import duration
 NAMES = {
     "fid": "FID",
     "kid": "KID",
+    "precision": "Precision",
+    "recall": "Recall",
     "dct_frechet": "DCT-Fréchet",
+    "dct_kid": "DCT kernel distance",
+    "dct_precision": "DCT precision",
+    "dct_recall": "DCT recall",
     "swd": "Laplacian SWD",
+    "colour": "Colour distance",
     "sharpness": "Sharpness",
+    "aesthetic": "Aesthetics",
+    "mask_accuracy": "Mask accuracy",
+    "board_a": "Contest score",
 }
-WEIGHT_FREE = frozenset({"dct_frechet", "swd"})
+WEIGHT_FREE = frozenset({"dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour"})
+TIES_NAMED = 4  # in a sentence; the table marks them all
 SET_NAMES = {"holdout": "held-out label maps", "test": "test label maps"}
 Ranking = Mapping[str, Any]
 
@@ -58,12 +68,31 @@ def column(values: Sequence[float | None]) -> list[str]:
 
 
 def _listed(entries: Sequence[Mapping[str, Any]]) -> str:
-    words = [f"{model_name(entry['model'])} ({number(entry['value'])})" for entry in entries]
+    return _enumerated([f"{model_name(entry['model'])} ({number(entry['value'])})" for entry in entries])
+
+
+def _enumerated(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" and {words[-1]}"
 
 
 def _extreme(ranking: Ranking) -> str:
     return "lowest" if ranking["lower_is_better"] else "highest"
+
+
+def _ties(ranking: Ranking) -> str:
+    """A sentence on those that are as good as the last one chosen; empty where the noise is not known."""
+    entries = ranking["ranking"]
+    chosen, names = len(ranking["chosen"]), ranking.get("tied", [])
+    if len(entries) == chosen or any("standard_error" not in entry for entry in entries):
+        return ""
+    if not names:
+        return " All others are farther behind than the noise."
+    same_model = len({entry["model"] for entry in entries}) == 1
+    tied = [f"seed {s}" for s in ranking["tied_seeds"]] if same_model else [model_name(name) for name in names]
+    listed = _enumerated(tied if len(tied) <= TIES_NAMED else [*tied[:TIES_NAMED], f"{len(tied) - TIES_NAMED} more"])
+    verb = "differs" if len(tied) == 1 else "differ"
+    last = "it" if chosen == 1 else "the last of these"
+    return f" A tie: {listed} {verb} from {last} by less than the standard error of the difference."
 
 
 def checkpoints_sentence(ranking: Ranking) -> str:
@@ -74,7 +103,7 @@ def checkpoints_sentence(ranking: Ranking) -> str:
     metric, label_maps = metric_name(ranking["rank_by"]), SET_NAMES[ranking["on"]]
     return (
         f"Of {len(entries)} scored checkpoints, {what} with the {_extreme(ranking)} {metric} "
-        f"on the {label_maps} {verb} {_listed(kept)}."
+        f"on the {label_maps} {verb} {_listed(kept)}." + _ties(ranking)
     )
 
 
@@ -87,13 +116,13 @@ def model_sentence(ranking: Ranking) -> str:
     name = ("the " if winner in averages else "") + _listed([winner])
     text = f"The best of these models is {name}"
     if not averages:
-        return f"{text}; no averages of weights were compared."
+        return f"{text}; no averages of weights were compared." + _ties(ranking)
     if not singles:
-        return f"{text}, out of {len(averages)} averages of weights."
+        return f"{text}, out of {len(averages)} averages of weights." + _ties(ranking)
     rival = averages[0] if winner in singles else singles[0]
     what = "average of weights" if winner in singles else "single checkpoint"
     gain = abs(winner["value"] - rival["value"]) / max(abs(rival["value"]), 1e-12)
-    return f"{text}, {100 * gain:.1f} % better than the best {what}, {_listed([rival])}."
+    return f"{text}, {100 * gain:.1f} % better than the best {what}, {_listed([rival])}." + _ties(ranking)
 
 
 def seed_sentence(ranking: Ranking) -> str:
@@ -108,7 +137,7 @@ def seed_sentence(ranking: Ranking) -> str:
     return (
         f"Of {len(entries)} noise seeds (mean {mean}, standard deviation {spread}), seed {seed} gave the "
         f"{_extreme(ranking)} value, {value}. Choosing the best of several seeds by the metric is selection: "
-        "for new label maps expect the mean."
+        "for new label maps expect the mean." + _ties(ranking)
     )
 
 

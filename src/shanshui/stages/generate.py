@@ -7,6 +7,7 @@ python -m shanshui generate --weights W.safetensors --labels holdout=a.csv test=
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,12 @@ def read_labels(path: Path, meta: dict[str, Any], target: tuple[int, int] | None
 
 
 def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[str, Any]) -> None:
-    """Write one picture float (3, H, W) in the wanted format."""
+    """Write one picture float (3, H, W) in the wanted format; ShanshuiError where it is not finite.
+
+    Rounded to 8 bits it would be black, and could be scored and handed in.
+    """
+    if not np.isfinite(picture).all():
+        raise ShanshuiError(f"the picture of {name} is not finite (NaN or infinite)", "weights that did not diverge")
     if settings["format"] == "npy":
         with atomic(folder / f"{name}.npy") as staged:
             np.save(staged, picture)
@@ -117,6 +123,8 @@ def run(args: argparse.Namespace) -> None:
 
     G, E = load_generator(weights.arrays, meta, str(args.weights))
     seed = args.seed if args.noise == "on" and meta["seg_noise"] else None
+    if args.out.is_dir():
+        shutil.rmtree(args.out)  # should this call fail, nobody takes the pictures of another model for this one's
     with atomic(args.out) as staged, progress(sum(map(len, sets.values())), "generate", "picture") as bar:
         for set_name, files in sets.items():
             folder = staged / set_name

@@ -1,0 +1,44 @@
+"""Asks the CUDA driver what it shows. Run as a file of its own, so that nobody else's process is bound to a device.
+
+A process that has initialised CUDA no longer heeds CUDA_VISIBLE_DEVICES; a child can ask and end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+
+NOTHING: dict[str, object] = {"version": "", "devices": []}
+
+
+def ask() -> dict[str, object]:
+    """Newest CUDA version the driver serves ("12.2"), and name, memory (MiB) and identity of every visible device."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return NOTHING
+    count, version = ctypes.c_int(0), ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return NOTHING
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    identify = getattr(driver, "cuDeviceGetUuid_v2", driver.cuDeviceGetUuid)  # the newer one tells MIG slices apart
+    devices = []
+    for index in range(count.value):
+        name, memory, handle = ctypes.create_string_buffer(100), ctypes.c_size_t(0), ctypes.c_int(0)
+        identity = (ctypes.c_ubyte * 16)()
+        driver.cuDeviceGet(ctypes.byref(handle), index)
+        driver.cuDeviceGetName(name, len(name), handle)
+        driver.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
+        identify(ctypes.byref(identity), handle)
+        devices.append(
+            {
+                "name": name.value.decode(errors="replace"),
+                "memory_mib": memory.value // 1024**2,
+                "uuid": bytes(identity).hex(),
+            }
+        )
+    return {"version": f"{version.value // 1000}.{version.value % 1000 // 10}", "devices": devices}
+
+
+if __name__ == "__main__":
+    print(json.dumps(ask()))

@@ -1,0 +1,158 @@
+"""Leases of GPUs: jobs at the same time on one machine get distinct devices, or share one where that is wanted.
+
+A lease is a lock of the operating system on a file named after the device, in a folder of the user on this
+machine. It ends with the process that holds it, however that ends; there is nothing to clean up. Devices are
+those that the driver shows to the process, so that CUDA_VISIBLE_DEVICES, Slurm's too, bounds the choice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shanshui.errors import ShanshuiError, UsageError
+
+GPUS, JOBS_PER_GPU, FOLDER = "SHANSHUI_GPUS", "SHANSHUI_JOBS_PER_GPU", "SHANSHUI_LEASES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+AUTO = "auto"
+_dice = random.Random()  # of its own: the seeds of a run are nobody else's to draw from
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A device: `identity` names it to all processes of the machine, `token` in CUDA_VISIBLE_DEVICES."""
+
+    identity: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A device held for as long as this object and its process live."""
+
+    gpu: Gpu
+    locks: list[int]  # open file descriptors
+
+    def give_back(self) -> None:
+        """End the lease before the process ends."""
+        for lock in self.locks:
+            os.close(lock)
+
+
+def lease_folder() -> Path:
+    """Folder of the lock files: $SHANSHUI_LEASES, else one per user in the machine's folder for such things.
+
+    Not under $TMPDIR or $XDG_RUNTIME_DIR: the first differs from job to job on clusters, the second is removed
+    when the user logs out, and a lock in a removed folder keeps nobody out.
+    """
+    chosen = os.environ.get(FOLDER)
+    folder = Path(chosen) if chosen else Path("/tmp") / f"shanshui-{os.getuid()}"
+    if folder.exists() and folder.stat().st_uid != os.getuid():
+        raise ShanshuiError(
+            f"{folder} belongs to somebody else", "a folder of yours for the leases of GPUs", f"export {FOLDER}=..."
+        )
+    return folder
+
+
+def _lock(path: Path, mode: int) -> int | None:
+    """Open and lock a file; None where another process holds it in a way that excludes `mode`."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, mode | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), path.stat()):  # not removed in between
+            os.utime(path)
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(handle)
+    return None
+
+
+def _take_place(gpu: Gpu, place: int, jobs_per_gpu: int, folder: Path) -> list[int] | None:
+    """Locks on one place of one device. A job that wants the device alone excludes those that would share it."""
+    whole = _lock(folder / f"gpu-{gpu.identity}.lock", fcntl.LOCK_EX if jobs_per_gpu == 1 else fcntl.LOCK_SH)
+    if whole is None:
+        return None
+    if jobs_per_gpu == 1:
+        return [whole]
+    part = _lock(folder / f"gpu-{gpu.identity}.{place}.lock", fcntl.LOCK_EX)
+    if part is None:
+        os.close(whole)
+        return None
+    return [whole, part]
+
+
+def try_lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path) -> Lease | None:
+    """A free device, the emptiest first, or None."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for place in range(jobs_per_gpu):
+        for gpu in gpus:
+            if locks := _take_place(gpu, place, jobs_per_gpu, folder):
+                keep = os.open(folder, os.O_RDONLY)
+                fcntl.flock(keep, fcntl.LOCK_SH)  # who clears away old files spares a folder that is locked
+                return Lease(gpu, [*locks, keep])
+    return None
+
+
+def lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5) -> Lease:
+    """A device, as soon as one is free. Says on stderr what it waits for after `patience` seconds."""
+    start, told = time.monotonic(), False
+    while True:
+        if held := try_lease(gpus, jobs_per_gpu, folder):
+            return held
+        if not told and time.monotonic() - start > patience:
+            told = True
+            names = ", ".join(gpu.token for gpu in gpus)
+            print(f"waiting for a free GPU ({names} are leased to other jobs) ...", file=sys.stderr, flush=True)
+        time.sleep(pause * (0.5 + _dice.random()))
+
+
+def visible_gpus(identities: Sequence[str]) -> list[Gpu]:
+    """Devices in the driver's order, each with the name under which CUDA_VISIBLE_DEVICES would show it alone."""
+    outer = [part.strip() for part in os.environ.get(VISIBLE, "").split(",") if part.strip()]
+    tokens = outer if len(outer) >= len(identities) else [str(index) for index in range(len(identities))]
+    return [Gpu(identity, token) for identity, token in zip(identities, tokens, strict=False)]
+
+
+def allowed(gpus: Sequence[Gpu], wanted: str) -> list[Gpu]:
+    """Those of the visible devices that `gpus:` of the configuration names ("auto" or numbers with commas).
+
+    Numbers count what is visible, from 0. Those beyond are passed over where others remain, since one
+    configuration serves machines of several sizes; UsageError where none remains.
+    """
+    if wanted == AUTO or not gpus:
+        return list(gpus)
+    numbers = [int(number) for number in wanted.split(",")]
+    chosen = [gpus[number] for number in numbers if number < len(gpus)]
+    if not chosen:
+        raise UsageError(f"gpus: {wanted} names no device", f"some of 0 to {len(gpus) - 1}", "or `gpus: auto`")
+    return chosen
+
+
+_held: Lease | None = None
+
+
+def hold_gpu(identities: Sequence[str]) -> str:
+    """Lease one of the visible devices until this process ends, and show CUDA only that one; return its name.
+
+    Must come before CUDA is initialised in this process. Nothing happens without devices, or where Slurm has
+    given the job exactly one.
+
+    Args:
+        identities: identity of every device the driver shows, in its order.
+    """
+    global _held
+    gpus = visible_gpus(identities)
+    if not gpus or (len(gpus) == 1 and "SLURM_JOB_ID" in os.environ):
+        return ""
+    if _held is None:
+        chosen = allowed(gpus, os.environ.get(GPUS, AUTO))
+        _held = lease(chosen, int(os.environ.get(JOBS_PER_GPU, "1")), lease_folder())
+        os.environ[VISIBLE] = _held.gpu.token
+    return _held.gpu.token

@@ -1,0 +1,73 @@
+"""Aesthetic scores by a program of the user's: it is called with a folder and prints a CSV `name,score`.
+
+No aesthetic model is shipped, and none that can be had gives the challenge's number, so that any program in
+any framework will do that writes one line a picture, 0 (ugly) to 10.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import shlex
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+from shanshui.metrics.estimate import Estimate
+
+FORM = "a line `name,score`, then one line a picture with its score, 0 to 10"
+
+
+def measure(command: str, folder: str | Path, pictures: Iterable[Path]) -> Estimate:
+    """Mean score of `pictures`, all in `folder`, and its standard error."""
+    return mean_score(printed(command, folder), pictures, command)
+
+
+def printed(command: str, folder: str | Path) -> str:
+    """What `command` prints when it is called with `folder` as its last argument; no shell is involved."""
+    do = f"run it by hand: {command} {shlex.quote(str(folder))}"
+    try:
+        done = subprocess.run([*shlex.split(command), str(folder)], stdout=subprocess.PIPE, check=False)
+    except (OSError, ValueError) as error:  # ValueError: a quotation mark without its twin
+        raise ShanshuiError(f"the aesthetic command does not run: {error}", "a program and its arguments", do) from None
+    if done.returncode:
+        raise ShanshuiError(f"the aesthetic command failed (exit code {done.returncode})", FORM, do)
+    return done.stdout.decode("utf-8", errors="replace")
+
+
+def mean_score(text: str, pictures: Iterable[Path], command: str) -> Estimate:
+    """Mean and standard error of the scores in CSV `text`; names are file names, with suffix or without.
+
+    Raises ShanshuiError where a picture has no score, another one has, or a score is no number from 0 to 10.
+    """
+    what = f"the output of `{command}`"
+    rows = list(csv.reader(line for line in text.splitlines() if line.strip()))
+    if not rows or [cell.strip() for cell in rows[0]] != ["name", "score"]:
+        raise ShanshuiError(f"{what} begins with {','.join(rows[0]) if rows else 'nothing'}", FORM)
+    stems = {name: path.stem for path in pictures for name in (path.name, path.stem)}
+    scores: dict[str, float] = {}
+    for row in rows[1:]:
+        name = row[0].strip()
+        if len(row) != 2 or name not in stems:
+            raise ShanshuiError(f"{what} has the line {','.join(row)!r}", "the name of a picture and its score")
+        if stems[name] in scores:
+            raise ShanshuiError(f"{what} scores {name} twice", FORM)
+        scores[stems[name]] = _score(row[1], what, name)
+    if missing := sorted(set(stems.values()) - set(scores)):
+        raise ShanshuiError(f"{what} lacks {len(missing)} picture(s), first {missing[0]}", FORM)
+    values = np.array(list(scores.values()))
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return Estimate(float(values.mean()), error)
+
+
+def _score(text: str, what: str, name: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 10:
+        raise ShanshuiError(f"{what} gives {name} the score {text.strip()!r}", "a number from 0 to 10")
+    return value

@@ -1,0 +1,77 @@
+"""Features of scored pictures in a file: other metrics of the same pictures without the pictures.
+
+Everything is kept but the patches of `swd`, which are larger than the pictures. The file holds the protocol
+under which the features were taken, and is refused under any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+from shanshui.files import atomic, digest
+from shanshui.metrics.registry import Metric
+
+HEADER = "header"
+NOT_KEPT = frozenset({"patches"})
+AGAIN = "score the folder of pictures instead"
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features (N, ...) by kind of the pictures `names` (stems, N), and the protocol that made them."""
+
+    names: list[str]
+    features: dict[str, np.ndarray]
+    protocol: dict[str, Any]
+
+    def check(self, metrics: Sequence[Metric], protocol: Mapping[str, Any], source: str | Path) -> None:
+        """Refuse, with ShanshuiError, metrics whose features are not there and features of another protocol."""
+        for key, ours in self.protocol.items():
+            if key in protocol and protocol[key] != ours:
+                raise ShanshuiError(f"{source} was made with {key} {ours}", f"{key} {protocol[key]}", AGAIN)
+        lacking = [metric.name for metric in metrics if metric.features not in self.features]
+        if lacking:
+            raise ShanshuiError(
+                f"{source} has no features for {', '.join(lacking)}", f"metrics on {', '.join(self.features)}", AGAIN
+            )
+
+
+def save_features(path: str | Path, sets: Mapping[str, FeatureSet]) -> None:
+    """Write sets by name as an .npz of `<set>.<kind>` (float32) and a JSON header."""
+    listed = {name: {"names": one.names, "protocol": one.protocol} for name, one in sets.items()}
+    flat = {
+        f"{name}.{kind}": array.astype(np.float32)
+        for name, one in sets.items()
+        for kind, array in one.features.items()
+        if kind not in NOT_KEPT
+    }
+    header = json.dumps({"sets": listed, "fingerprint": digest(listed)})
+    with atomic(path) as staged:
+        np.savez(staged, **{HEADER: np.array(header)}, **flat)
+
+
+def load_features(path: str | Path, name: str) -> FeatureSet:
+    """Read the set called `name`, or the only one; ShanshuiError for any other file than ours."""
+    wanted = "an .npz written by `python -m shanshui score --features-out`"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            header = json.loads(str(archive[HEADER]))
+            listed: dict[str, Any] = header["sets"]
+            chosen = next(iter(listed)) if len(listed) == 1 else name
+            keys = [key for key in archive.files if key.rpartition(".")[0] == chosen]
+            features = {key.rpartition(".")[2]: archive[key] for key in keys}
+    except Exception as error:  # a damaged archive can raise nearly anything
+        raise ShanshuiError(f"{path} cannot be read as features: {error}", wanted, AGAIN) from None
+    if chosen not in listed:
+        raise ShanshuiError(f"{path} has no set called {name}", f"one of {', '.join(listed)}", f"name it: SET={path}")
+    names = listed[chosen]["names"]
+    if header["fingerprint"] != digest(listed) or any(len(array) != len(names) for array in features.values()):
+        raise ShanshuiError(f"{path} has been altered", wanted, AGAIN)
+    return FeatureSet(names, features, listed[chosen]["protocol"])

@@ -1,0 +1,92 @@
+"""What is to be scored, by name: folders of pictures, or features kept of pictures scored before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.files import read_csv
+from shanshui.images import photo_size
+from shanshui.metrics.feature_file import FeatureSet, load_features
+from shanshui.metrics.feature_reader import FeatureReader
+from shanshui.metrics.inception_features import SIDE
+from shanshui.metrics.picture_folder import list_pictures, match_names
+from shanshui.metrics.registry import Metric
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """The pictures of a folder (`paths`), or the features `stored` of pictures."""
+
+    source: Path
+    paths: list[Path]
+    stored: FeatureSet | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Stems of the pictures."""
+        return self.stored.names if self.stored else [path.stem for path in self.paths]
+
+
+def open_sets(sources: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, PictureSet]:
+    """What is there of every set, checked against its list of names (CSV) where there is one."""
+    if unknown := set(labels) - set(sources):
+        raise UsageError(f"--labels for {', '.join(sorted(unknown))}, which is not scored", ", ".join(sources))
+    sets = {
+        name: PictureSet(source, [], load_features(source, name))
+        if source.suffix == ".npz"
+        else PictureSet(source, list_pictures(source))
+        for name, source in sources.items()
+    }
+    for name, manifest in labels.items():
+        match_names(sets[name].names, [row["name"] for row in read_csv(manifest)], sources[name])
+    return sets
+
+
+def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
+    """(name, file) of the photographs of folders and of manifests (CSV)."""
+    found: list[tuple[str, Path]] = []
+    for source in sources:
+        if source.is_dir():
+            found += [(path.stem, path) for path in list_pictures(source)]
+        else:
+            found += [(row["name"], Path(row["image"])) for row in read_csv(source)]
+    return found
+
+
+def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tuple[int, int]:
+    """(width, height) of all pictures, Inception's own where it is alone; ShanshuiError where two differ."""
+    for one in sets.values():
+        if one.stored:
+            width, height = one.stored.protocol["size"]
+            return width, height
+    if all(metric.features == "inception" for metric in metrics):
+        return SIDE, SIDE
+    paths = [path for one in sets.values() for path in one.paths]
+    first = photo_size(paths[0])
+    for path in paths:
+        if (size := photo_size(path)) != first:
+            raise ShanshuiError(
+                f"{path} is {size[0]}x{size[1]}, {paths[0]} is {first[0]}x{first[1]}", "pictures of one size"
+            )
+    return first
+
+
+def take_features(
+    sets: Mapping[str, PictureSet], metrics: Sequence[Metric], protocol: Mapping[str, Any], weights: Path | None
+) -> dict[str, FeatureSet]:
+    """Features of every set under `protocol`: those kept, checked against it, and those of pictures, read now."""
+    found: dict[str, FeatureSet] = {}
+    reader = None
+    for name, one in sets.items():
+        if one.stored:
+            one.stored.check(metrics, protocol, one.source)
+            found[name] = one.stored
+            continue
+        width, height = protocol["size"]
+        reader = reader or FeatureReader([m.features for m in metrics], (width, height), protocol["seed"], weights)
+        found[name] = FeatureSet(one.names, reader.read(one.paths, name), dict(protocol))
+    return found

@@ -1,0 +1,82 @@
+"""Precision and recall of a generator (Kynkaanniemi et al. 2019): what is drawn is real, and all that is real is drawn.
+
+A set of features covers the balls around each of its points that reach to its third nearest neighbour within
+the set. Precision is the share of pictures covered by the photographs, recall the share of photographs
+covered by the pictures. A distance of distributions mixes the two up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+from shanshui.metrics.estimate import GROUPS, Estimate, jackknife_error, random_groups
+from shanshui.metrics.frechet import checked
+from shanshui.metrics.kept import kept_features
+
+NEIGHBOURS = 3
+BLOCK = 1000  # rows whose distances are held at once
+
+
+def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances float64 (N, M) between the rows of float64 (N, d) and (M, d)."""
+    return np.maximum((x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * (x @ y.T), 0)
+
+
+def squared_radii(within: np.ndarray) -> np.ndarray:
+    """Squared distance (N,) to the third nearest other point, from a set's own squared distances (N, N)."""
+    return np.partition(within, NEIGHBOURS, axis=1)[:, NEIGHBOURS]  # the nearest point is the point itself
+
+
+def enough(features: np.ndarray, what: str) -> np.ndarray:
+    """Features (N, d) as float64; ShanshuiError where they are no numbers or too few to have neighbours."""
+    rows = checked(features, what)
+    if len(rows) <= NEIGHBOURS:
+        raise ShanshuiError(f"{what}: {len(rows)} pictures", f"{NEIGHBOURS + 1} or more, for {NEIGHBOURS} neighbours")
+    return rows
+
+
+def manifold_reference(features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """What is kept of real photographs (N, d): features of at most 2000 of them, and their squared radii."""
+    kept = kept_features(features, seed)
+    rows = enough(kept, "the reference photographs")
+    blocks = [squared_radii(squared_distances(rows[i : i + BLOCK], rows)) for i in range(0, len(rows), BLOCK)]
+    return {"features": kept, "radii": np.concatenate(blocks)}
+
+
+def precision(features: np.ndarray, real: np.ndarray, radii: np.ndarray) -> Estimate:
+    """Share of pictures (N, d) within the balls of photographs (M, d), squared radii (M,)."""
+    ours, rows = enough(features, "the pictures"), real.astype(np.float64)
+    _check_size(ours, rows)
+    blocks = [ours[i : i + BLOCK] for i in range(0, len(ours), BLOCK)]
+    covered = np.concatenate([(squared_distances(block, rows) <= radii).any(axis=1) for block in blocks])
+    return Estimate(float(covered.mean()), float(covered.std(ddof=1) / np.sqrt(len(covered))))
+
+
+def recall(features: np.ndarray, real: np.ndarray, seed: int) -> Estimate:
+    """Share of photographs (M, d) within the balls of pictures (N, d).
+
+    The error is the jackknife's over ten groups of pictures (by `seed`): leaving pictures out widens the balls
+    of the others.
+    """
+    ours, rows = enough(features, "the pictures"), real.astype(np.float64)
+    _check_size(ours, rows)
+    within = squared_distances(ours, ours)
+    between = squared_distances(rows, ours)
+    value = _covered(within, between)
+    groups = min(GROUPS, len(ours))
+    if len(ours) - -(-len(ours) // groups) <= NEIGHBOURS:
+        return Estimate(value)
+    group = random_groups(len(ours), groups, np.random.default_rng(seed))
+    kept = [np.flatnonzero(group != left_out) for left_out in range(groups)]
+    return Estimate(value, jackknife_error([_covered(within[np.ix_(k, k)], between[:, k]) for k in kept]))
+
+
+def _covered(within: np.ndarray, between: np.ndarray) -> float:
+    """Share of the rows of `between` that lie within the ball of any column's point."""
+    return float((between <= squared_radii(within)).any(axis=1).mean())
+
+
+def _check_size(ours: np.ndarray, real: np.ndarray) -> None:
+    if ours.shape[1] != real.shape[1]:
+        raise ShanshuiError(f"{ours.shape[1]} features a picture", f"{real.shape[1]}, as the reference has")

@@ -1,0 +1,68 @@
+"""Scores of a set of pictures from its features: values with errors, hints, the contest's score; and all in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shanshui import contest
+from shanshui.errors import ShanshuiError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from shanshui.metrics.estimate import Estimate
+    from shanshui.metrics.reference import Reference
+    from shanshui.metrics.registry import Metric
+
+BOARD_A = "board_a"
+BOARD_A_FEATURES = "2nd challenge, board A: mask accuracy * (aesthetics and FID, half each), by scorers of our own"
+
+
+def estimate_all(
+    features: Mapping[str, np.ndarray], metrics: Sequence[Metric], reference: Reference, seed: int
+) -> dict[str, Estimate]:
+    """All metrics of one set; `features` by kind."""
+    return {m.name: m.score(features[m.features], reference.arrays[m.name], seed) for m in metrics}
+
+
+def score_entry(estimates: Mapping[str, Estimate], count: int, published: bool) -> dict[str, Any]:
+    """What the score file says of a set; ShanshuiError where a value is not a number.
+
+    `published` tells whether "fid" may be called so and hence count in the contest's score. A hint is no score:
+    it stands apart, and nothing can be ranked by it.
+    """
+    for name, estimate in estimates.items():
+        if not math.isfinite(estimate.value):
+            raise ShanshuiError(f"{name} is {estimate.value}", "a finite number", "look at the pictures")
+    values = {name: e.value for name, e in estimates.items()}
+    errors = {name: e.standard_error for name, e in estimates.items() if e.standard_error is not None}
+    hints = {f"{name}_infinity": e.at_infinity for name, e in estimates.items() if e.at_infinity is not None}
+    board = contest.board_a({**values, "fid": values.get("fid") if published else None})
+    if board.value is not None:
+        values[BOARD_A] = board.value
+    return {
+        "n": count,
+        "metrics": values,
+        "contest": {BOARD_A: board.value, "not_measured": list(board.missing)},
+        **({"standard_errors": errors} if errors else {}),
+        **({"hints": hints} if hints else {}),
+    }
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """The result for people: a line per set and metric, and what each metric looks at."""
+    lines = []
+    for name, scores in result["sets"].items():
+        lines.append(f"{name}: {scores['n']} pictures")
+        errors, hints = scores.get("standard_errors", {}), scores.get("hints", {})
+        for metric, value in scores["metrics"].items():
+            error = f" +- {errors[metric]:.2g}" if metric in errors else ""
+            lines.append(f"  {metric:<13} {value:<10.6g}{error:<11}  {result['features'][metric]}")
+            if (hint := hints.get(f"{metric}_infinity")) is not None:
+                lines.append(f"    hint, not a score: {hint:.4g} for infinitely many pictures, by a line in 1/N")
+        board = scores["contest"]
+        outcome = contest.Outcome(board[BOARD_A], tuple(board["not_measured"]))
+        lines.append(f"  contest score (board A): {outcome}")
+    return "\n".join(lines)

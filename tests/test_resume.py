@@ -25,6 +25,16 @@ def test_newest_usable_state_is_found_and_two_are_kept(tmp_path: Path) -> None:
         assert (found[0], found[1].meta["epoch"]) == (2, 2)
 
 
+def test_an_earlier_epoch_trained_again_keeps_its_state(tmp_path: Path) -> None:
+    with resume_folder(tmp_path, "key") as states:
+        for epoch in (7, 8, 3):
+            states.save(epoch, ARRAYS, {})
+        assert states.epochs() == [3, 8]
+        found = states.latest(upto=4)
+        assert found is not None
+        assert found[0] == 3
+
+
 def test_half_written_state_is_passed_over(tmp_path: Path) -> None:
     with resume_folder(tmp_path, "key") as states:
         states.save(1, ARRAYS, {})

@@ -43,9 +43,10 @@ class ResumeFolder:
         return None
 
     def save(self, epoch: int, arrays: Arrays, meta: dict[str, Any]) -> None:
-        """Keep the state after `epoch`, and drop all but the newest `KEEP`."""
+        """Keep the state after `epoch` and the highest other ones, `KEEP` in all."""
         checkpoint.save(self.path(epoch), arrays, **meta)
-        for old in self.epochs()[:-KEEP]:
+        others = [other for other in self.epochs() if other != epoch]
+        for old in others[: 1 - KEEP]:
             self.path(old).unlink()
 
 

@@ -73,6 +73,7 @@ def test_patches_are_used_where_they_save_time() -> None:
     assert not patch_pyramid(noise, [(64, 64), (32, 32)])
     pyramid = patch_pyramid(blocks(2, 64, 64, 16), [(64, 64), (32, 32), (4, 4)])
     assert set(pyramid) == {(64, 64), (32, 32)}
+    assert not patch_pyramid(np.zeros((8, 32, 4096), np.uint8), [(1, 128)]), "a single row has no patches"
     np.testing.assert_array_equal(
         pyramid[32, 32].labels[pyramid[32, 32].neighbours[pyramid[32, 32].index[..., 5, 5], 4], 4],
         blocks(2, 64, 64, 16)[:, 10, 10],

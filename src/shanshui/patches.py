@@ -87,9 +87,9 @@ def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[tuple[int, int]]) -> d
     """Patches of label maps uint8 (N, H, W), at each of `sizes` (height, width) at which they save time."""
     pyramid = {}
     for height, width in sizes:
-        rows, columns = nearest_index(label_maps.shape[1], height), nearest_index(label_maps.shape[2], width)
-        if label_maps.shape[0] * height * width < LEAST_PIXELS:
+        if min(height, width) < 2 or label_maps.shape[0] * height * width < LEAST_PIXELS:
             continue
+        rows, columns = nearest_index(label_maps.shape[1], height), nearest_index(label_maps.shape[2], width)
         patches = find_patches(label_maps[:, rows][:, :, columns])
         if patches.worth_it:
             pyramid[height, width] = patches

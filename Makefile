@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 CORES ?= all
 PYTHON ?=
-PYTEST ?=
+PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV

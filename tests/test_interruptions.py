@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -21,9 +22,10 @@ TARGETS = ["pretrain/032x016", "pretrain/064x032", "finetune/epoch_016"]
 
 
 def command(root: Path, folder: Path, config: Path, *arguments: str) -> list[str]:
+    cores = os.environ.get("OMP_NUM_THREADS", "all")
     return [
         sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(folder),
-        "--configfile", str(config), "--cores", "all", "--rerun-incomplete", *arguments,
+        "--configfile", str(config), "--cores", cores, "--rerun-incomplete", *arguments,
     ]  # fmt: skip
 
 

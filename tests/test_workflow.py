@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ def snakemake(root: Path, folder: Path, *arguments: str, config: str = "tiny.yam
     """Run Snakemake on the repository's Snakefile in a working folder of its own."""
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(folder),
-        "--configfile", str(folder / config), "--cores", "all", *arguments,
+        "--configfile", str(folder / config), "--cores", os.environ.get("OMP_NUM_THREADS", "all"), *arguments,
     ]  # fmt: skip
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from subjects import CLASSES, Subject, answer, command_line, compare, our_networks, subject_of, torch_networks
+from subjects import CLASSES, Subject, answer, main, our_networks, torch_networks
 
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
@@ -52,16 +52,5 @@ def theirs(subject: Subject, folder: Path, steps: int) -> None:
     answer(picture, picture(), steps, subject.shares())
 
 
-def main() -> None:
-    """Compare the forms, or be one of them."""
-    args = command_line(__doc__)
-    if not args.child:
-        return compare(args, "picture")
-    form, folder = args.child
-    if form == "torch":
-        return theirs(subject_of(args), Path(folder), args.steps)
-    return ours(subject_of(args), Path(folder), args.steps, form == "patches")
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, "picture", ours, theirs)

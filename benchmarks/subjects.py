@@ -94,13 +94,28 @@ def has_torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def subject_of(args: argparse.Namespace) -> Subject:
-    """The subject named on the command line."""
+def main(
+    description: str | None, what: str,
+    ours: Callable[[Subject, Path, int, bool], None], theirs: Callable[[Subject, Path, int], None],
+) -> None:  # fmt: skip
+    """Compare the forms of `what`, or be one of them.
+
+    Args:
+        ours: (subject, folder of weights, steps, with patches), our form.
+        theirs: (subject, folder of weights, steps), PyTorch's.
+    """
+    args = command_line(description)
+    if not args.child:
+        return _compare(args, what)
     width, height = map(int, args.size.split("x"))
-    return Subject(width, height, args.batch, args.channels, args.labels)
+    subject = Subject(width, height, args.batch, args.channels, args.labels)
+    form, folder = args.child
+    if form == "torch":
+        return theirs(subject, Path(folder), args.steps)
+    return ours(subject, Path(folder), args.steps, form == "patches")
 
 
-def compare(args: argparse.Namespace, what: str) -> None:
+def _compare(args: argparse.Namespace, what: str) -> None:
     """Run every form in a process of its own and print a table of times, memory and differences."""
     with tempfile.TemporaryDirectory() as folder:
         found = {form: _child(form, folder) for form in args.forms}

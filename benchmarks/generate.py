@@ -25,7 +25,7 @@ def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None
     nets.G.eval(), nets.E.eval()
 
     def picture() -> list[float]:
-        pyramid = patch_pyramid(label_maps, nets.G.sizes(*label_maps.shape[1:]) if with_patches else [])
+        pyramid = patch_pyramid(label_maps, nets.G.patch_sizes(*label_maps.shape[1:]) if with_patches else [])
         with jt.no_grad():
             segmap = jt.array(one_hot(label_maps, CLASSES))
             fake = nets.G(nets.E(segmap), segmap, patches=to_device(pyramid, CLASSES)).numpy()

@@ -131,8 +131,8 @@ def _compare(args: argparse.Namespace, what: str) -> None:
 def _child(form: str, folder: str) -> dict[str, Any]:
     command = [sys.executable, *sys.argv, "--child", form, folder]
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    answer: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
-    return answer
+    row: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
+    return row
 
 
 def answer(call: Callable[[], None], check: list[float], steps: int, shares: str) -> None:

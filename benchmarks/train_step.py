@@ -29,7 +29,7 @@ def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None
     full = Schedule(6, 4).at(6)
 
     def step() -> dict[str, float]:
-        pyramid = patch_pyramid(label_maps, nets.G.sizes(*label_maps.shape[1:]) if with_patches else [])
+        pyramid = patch_pyramid(label_maps, nets.G.patch_sizes(*label_maps.shape[1:]) if with_patches else [])
         losses = train_step(nets, recipe, full, real, segmap, rng, to_device(pyramid, CLASSES))
         return {name: float(loss.item()) for name, loss in losses.items()}
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shanshui.data.labels import one_hot
+from shanshui.models import generator
 from shanshui.models.generator import Generator
 from shanshui.models.patch_spade import available, to_device
 from shanshui.models.spade import SLOPE, SPADE
@@ -124,7 +125,7 @@ def test_generator_gives_the_same_picture() -> None:
         parameter.assign(jt.randn(parameter.shape) * 0.1)
     segmap, z = jt.array(one_hot(label_maps, CLASSES)), jt.randn(2, 128, 2, 4)
     for level, alpha in ((0, 0.0), (0, 0.5), (2, 0.0)):
-        patches = patch_pyramid(label_maps, G.sizes(64, 128, level, alpha))
+        patches = patch_pyramid(label_maps, G.patch_sizes(64, 128, level, alpha))
         assert patches
         pictures = [G(z, segmap, level, alpha, patches=given).numpy() for given in (None, to_device(patches, CLASSES))]
         np.testing.assert_allclose(pictures[0], pictures[1], atol=2e-5)
@@ -142,4 +143,11 @@ def test_sizes_are_those_of_the_features(halvings: int, level: int | None, alpha
         sizes.append(tuple(x.shape[2:]))
         if name == last:
             break
-    assert set(G.sizes(128, 192, level, alpha)) == set(sizes)
+    assert set(G.patch_sizes(128, 192, level, alpha)) == set(sizes)
+
+
+def test_no_patches_where_their_kernels_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    G = Generator(CLASSES, 2, halvings=5, spade_hidden=2)
+    assert G.patch_sizes(64, 64)
+    monkeypatch.setattr(generator, "available", lambda: False)
+    assert G.patch_sizes(64, 64) == []

@@ -185,7 +185,7 @@ class Finetune(Training):
 class Generate(Section):
     """How pictures are written, for scoring and for the submission alike."""
 
-    batch: Positive = Field(20, description="label maps per forward pass; does not change the pictures")
+    batch: Positive = Field(20, description="label maps per forward pass on a GPU; does not change the pictures")
     format: Literal["jpg", "png"] = Field("jpg", description="file type of the pictures")
     quality: int = Field(95, ge=1, le=100, description="JPEG quality")
     subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = Field("4:4:4", description="JPEG colour subsampling")

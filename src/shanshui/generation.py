@@ -43,7 +43,7 @@ def _generate(
     level: int | None, alpha: float,
 ) -> np.ndarray:  # fmt: skip
     noise = None if seed is None else batch_noise(seed, names, jt.array)
-    sizes = G.sizes(*label_maps.shape[1:], level, alpha) if patch_spade.available() else []
+    sizes = G.patch_sizes(*label_maps.shape[1:], level, alpha)
     with jt.no_grad():
         segmap = jt.array(one_hot(label_maps, num_classes))
         patches = patch_spade.to_device(patch_pyramid(label_maps, sizes), num_classes)

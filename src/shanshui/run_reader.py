@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from shanshui.config import Config
 from shanshui.errors import ShanshuiError
 from shanshui.files import read_json
 from shanshui.launch import STATE, somebody_runs
+from shanshui.report.readers import read_stats
 from shanshui.settings import validate
 
 TAIL = 4096  # bytes at the end of a log in which the last progress is looked for
@@ -88,11 +88,6 @@ def read_progress(log: Path, now: float) -> Progress | None:
     return Progress(int(found[-1][0]), found[-1][1], now - log.stat().st_mtime) if found else None
 
 
-def read_stats(file: Path) -> list[dict[str, Any]]:
-    """Lines of a `stats.jsonl`."""
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
 def read_run(folder: Path) -> RunState:
     """Look at a run. ShanshuiError where it has no settings."""
     config = read_config(folder)
@@ -116,7 +111,7 @@ def read_run(folder: Path) -> RunState:
         frozenset(paths),
         frozenset(path.removeprefix(prefix) for path in begun if path.startswith(prefix)),
         somebody_runs(work / STATE),
-        {file.parent.relative_to(folder).as_posix(): read_stats(file) for file in stats},
+        {file.parent.relative_to(folder).as_posix(): read_stats(file.parent) for file in stats},
         {name: progress for name, progress in logs.items() if progress},
         {name: read_json(folder / "select" / f"{name}.json") for name in ("checkpoints", "model", "seed")
          if f"select/{name}.json" in paths},

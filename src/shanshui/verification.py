@@ -31,7 +31,9 @@ def check_archive(folder: Path) -> Problems:
     with zipfile.ZipFile(folder / SUBMISSION) as archive:
         names = archive.namelist()
         yield from (f"{SUBMISSION} lacks {name}" for name in sorted(listed.keys() - set(names)))
-        yield from (f"{SUBMISSION} holds {name}, which is not in {MANIFEST}" for name in set(names) - listed.keys())
+        yield from (
+            f"{SUBMISSION} holds {name}, which is not in {MANIFEST}" for name in sorted(set(names) - listed.keys())
+        )
         for name in sorted(listed.keys() & set(names)):
             if hashlib.sha256(archive.read(name)).hexdigest() != listed[name]:
                 yield f"{name} in {SUBMISSION} has another sha256 than {MANIFEST} says"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from shanshui.errors import ShanshuiError
-from shanshui.models.patch_spade import PatchPyramid
+from shanshui.models.patch_spade import PatchPyramid, available
 from shanshui.models.resize import bilinear, nearest, upsample2
 from shanshui.models.spade import SPADEResBlock, leaky_relu
 from shanshui.runtime import load_jittor
@@ -121,8 +121,15 @@ class Generator(nn.Module):
             x = getattr(self, name)(x, labels, _draws(noise, layers, n, h, w), (patches or {}).get((h, w)))
             yield name, x
 
-    def sizes(self, height: int, width: int, level: int | None = None, alpha: float = 0.0) -> list[tuple[int, int]]:
-        """Sizes (h, w) of the features of all SPADE blocks that `execute` runs for a segmap of that size."""
+    def patch_sizes(
+        self, height: int, width: int, level: int | None = None, alpha: float = 0.0
+    ) -> list[tuple[int, int]]:
+        """Sizes (h, w) at which `execute` can use `patches` for a segmap of that size: those of its blocks' features.
+
+        None where the kernels for patches cannot run.
+        """
+        if not available():
+            return []
         level = self.heads if level is None else level
         last = len(UPS) - 1 - self.heads + level + (alpha > 0)  # of UPS
         largest = 2 ** (len(UPS) - 1 - last)

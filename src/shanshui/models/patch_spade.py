@@ -9,8 +9,8 @@ on its 5x5 patch of labels. For the K3 distinct 3x3 patches and the K5 distinct 
     out    = act((x - mean) / std * (1 + gamma[index]) + beta[index])
 
 This equals the dense layer up to rounding, at the borders too, and so do its gradients. The two sums over
-patches and pixels are OpenMP kernels of their own: every thread owns channels, so the order of additions, and
-with it every bit, does not depend on the number of threads.
+patches and pixels are OpenMP kernels of their own, in which every number is summed by one thread: their bits do not
+depend on how many there are.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ jt = load_jittor()
 Function: Any = jt.Function
 
 HEADER = """
-#include <cmath>
 #include <vector>
 using std::vector;
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shanshui.report.curves import is_final
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, quiet_axes
 from shanshui.report.tables import Row
 from shanshui.report.wording import metric_title
@@ -58,4 +59,4 @@ def comparison_table(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequ
 
 def submitted(rows: Sequence[Row]) -> Row:
     """The line of the model and noise seed that were packaged."""
-    return next(row for row in rows if "seed" in row["chosen"].split(", "))
+    return next(row for row in rows if is_final(row))

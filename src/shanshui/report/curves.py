@@ -76,7 +76,7 @@ def _seeds(axes: Any, rows: Sequence[Row], metric: str, on: str) -> None:
     small = {"fontsize": 7.5, "color": INK, "annotation_clip": False}
     axes.annotate("mean", (0.45, mean), va="center", **small)
     for x, y, row in points:
-        if _is_final(row):
+        if is_final(row):
             axes.scatter([x], [y], **RING)
             axes.annotate(
                 f"seed {row['seed']}",
@@ -92,7 +92,8 @@ def _seeds(axes: Any, rows: Sequence[Row], metric: str, on: str) -> None:
     axes.margins(y=0.2)
 
 
-def _is_final(row: Row) -> bool:
+def is_final(row: Row) -> bool:
+    """Whether a line is of the model and noise seed that were packaged."""
     return "seed" in row["chosen"].split(", ")
 
 
@@ -116,7 +117,7 @@ def score_curve(rows: Sequence[Row], rank_by: str, on: str) -> Any:
     """Figure: `rank_by` of every checkpoint over epochs, of averages beside them, and of the noise seeds."""
     checkpoints = [row for row in rows if row["kind"] == "checkpoint"]
     averages = [row for row in rows if row["kind"] == "average"]
-    final = next((row for row in rows if _is_final(row)), None)
+    final = next((row for row in rows if is_final(row)), None)
     seeds = list({row["seed"]: row for row in rows if final and row["model"] == final["model"]}.values())
     parts = [part for part in SETS if any(row.get(f"{part}_{rank_by}", "") != "" for row in rows)]
     panels = {"checkpoints": 6.0}

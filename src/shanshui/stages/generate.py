@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("npy", "png", "jpg"), help="npy: float32 (3, H, W) in [-1, 1]; default png"
     )
     parser.add_argument(
-        "--batch", type=int, default=1, help="label maps per forward pass; does not change the pictures"
+        "--batch", type=int, default=1, help="label maps per forward pass on a GPU; does not change the pictures"
     )
 
 

@@ -87,7 +87,7 @@ def train_epoch(
     sums: dict[str, float] = {}
     count = 0
     num_classes = len(data["classes"])
-    sizes = nets.G.sizes(data["height"], data["width"], step.level, step.alpha) if patch_spade.available() else []
+    sizes = nets.G.patch_sizes(data["height"], data["width"], step.level, step.alpha)
     for batch in batches(
         pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"], sizes
     ):

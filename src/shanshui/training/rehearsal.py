@@ -58,7 +58,7 @@ def _train(phase: str, epoch: int) -> None:
         real = jt.array(rng.standard_normal((2, 3, HEIGHT, WIDTH)).astype(np.float32))
         label_maps = rng.integers(0, CLASSES, (2, HEIGHT // 16, WIDTH // 16)).repeat(16, 1).repeat(16, 2)
         step, segmap = Schedule(6, 3).at(epoch), one_hot(label_maps.astype(np.uint8), CLASSES)
-        pyramid = patch_pyramid(label_maps, G.sizes(HEIGHT, WIDTH, step.level, step.alpha))
+        pyramid = patch_pyramid(label_maps, G.patch_sizes(HEIGHT, WIDTH, step.level, step.alpha))
         losses = train_step(nets, recipe, step, real, segmap, rng, patch_spade.to_device(pyramid, CLASSES))
         [loss.item() for loss in losses.values()]
 

@@ -1,32 +1,58 @@
-"""Bring weights of other implementations in, as a checkpoint that `generate` understands.
+"""Bring weights of other implementations in: generators for `generate`, segmenters for the mask accuracy.
 
 python -m shanshui import apf --generator 300_net_G.pkl --encoder 300_net_E.pkl --out W.safetensors
+python -m shanshui import segformer --weights pytorch_model.bin --out segmenter.safetensors
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shanshui import checkpoint
 from shanshui.config import CLASSES, Parity
-from shanshui.errors import ShanshuiError
+from shanshui.data.ade20k import ADE20K, grouping
+from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import sha256
+
+SIDE_STEP = 32  # by how much SegFormer reduces a picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    parser.add_argument(
-        "source", choices=("apf",), help="apf: APF-GAN for Jittor, <epoch>_net_G.pkl and <epoch>_net_E.pkl"
+    sources = parser.add_subparsers(dest="source", required=True, metavar="source")
+    apf = sources.add_parser("apf", help="APF-GAN for Jittor: <epoch>_net_G.pkl and <epoch>_net_E.pkl")
+    apf.add_argument("--generator", required=True, type=Path, help="weights of the generator")
+    apf.add_argument("--encoder", required=True, type=Path, help="weights of the mask encoder")
+    apf.add_argument("--out", required=True, type=Path, help="checkpoint (*.safetensors)")
+    apf.set_defaults(bring_in=import_apf)
+    segformer = sources.add_parser(
+        "segformer", help="SegFormer B0 to B5, trained on ADE20K or on your classes, of Hugging Face's transformers"
     )
-    parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
-    parser.add_argument("--encoder", required=True, type=Path, help="weights of the mask encoder")
-    parser.add_argument("--out", required=True, type=Path, help="checkpoint (*.safetensors)")
+    segformer.add_argument("--weights", required=True, type=Path, help="pytorch_model.bin or model.safetensors")
+    segformer.add_argument(
+        "--classes", type=_names, default=list(CLASSES), metavar="NAME,NAME,...",
+        help="your class names in id order (default: the contest's); ADE20K's go to their namesakes, the rest to other",
+    )  # fmt: skip
+    segformer.add_argument(
+        "--size", type=_size, default=(512, 384), metavar="WxH",
+        help="pictures are brought to this size for it (default 512x384)",
+    )  # fmt: skip
+    segformer.add_argument("--out", required=True, type=Path, help="the segmenter's file (*.safetensors)")
+    segformer.set_defaults(bring_in=import_segformer)
 
 
 def run(args: argparse.Namespace) -> None:
     """Translate names, infer the sizes, prove that the networks accept every array, and write."""
+    args.bring_in(args)
+
+
+def import_apf(args: argparse.Namespace) -> None:
+    """The winner's generator with its mask encoder."""
     from shanshui.models.keys import encoder_key, generator_key, translate
     from shanshui.networks import load_generator
     from shanshui.weights.catalogue import load_state
@@ -68,3 +94,59 @@ def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: s
         "level": None,
         "alpha": 0.0,
     }
+
+
+def import_segformer(args: argparse.Namespace) -> None:
+    """A SegFormer, as a segmenter of our classes."""
+    from shanshui.models.segformer import build
+    from shanshui.weights.catalogue import load_state
+    from shanshui.weights.segformer import needed, recognise, source_name, structure
+
+    state, source = needed(load_state(args.weights)), str(args.weights)
+    size, trained = recognise(state, source)
+    width, height = args.size
+    meta = {
+        "architecture": "segformer", "variant": size, "model": structure(size),
+        "classes": args.classes, "grouping": groups(args.classes, trained, source), "width": width, "height": height,
+    }  # fmt: skip
+    shapes = {name: tuple(var.shape) for name, var in build(meta).state_dict().items()}
+    try:
+        checkpoint.check_keys(state, {source_name(name): shape for name, shape in shapes.items()}, source)
+    except ShanshuiError as error:
+        raise ShanshuiError(error.found, f"the {len(shapes)} arrays of a SegFormer-{size}", "check the file") from None
+    if broken := [name for name, array in state.items() if not np.isfinite(array).all()]:
+        raise ShanshuiError(f"{source}: {broken[0]} holds numbers that are not finite", do="fetch the file again")
+    arrays = {name: state[source_name(name)] for name in shapes}
+    checkpoint.save(args.out, arrays, kind="segmenter", imported={args.weights.name: sha256(args.weights)}, **meta)
+
+
+def groups(classes: list[str], trained: int, source: str) -> list[int]:
+    """For each of the network's `trained` classes, the number of ours: by name for ADE20K, else one to one."""
+    if trained == len(classes) != len(ADE20K):
+        return list(range(trained))
+    if trained != len(ADE20K):
+        raise ShanshuiError(
+            f"{source} tells {trained} classes apart",
+            f"the {len(ADE20K)} of ADE20K, or as many as --classes names ({len(classes)})",
+        )
+    found = grouping(classes)
+    unknown = [name for number, name in enumerate(classes) if number not in found]
+    if len(unknown) == len(classes):
+        raise UsageError(f"no class of --classes is one of ADE20K: {', '.join(classes)}", ", ".join(ADE20K))
+    if unknown:
+        print(f"ADE20K has no class of these names, they will never be seen: {', '.join(unknown)}", file=sys.stderr)
+    return found
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of distinct names")
+    return names
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) and int(side) % SIDE_STEP == 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is not WxH in multiples of {SIDE_STEP}, such as 512x384")
+    return int(sides[0]), int(sides[1])

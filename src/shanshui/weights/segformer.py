@@ -1,0 +1,85 @@
+"""SegFormer as Hugging Face's transformers stores it: the size told from the shapes, the names of its arrays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError
+
+SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {  # channels and blocks of the stages, head's width
+    "B0": ((32, 64, 160, 256), (2, 2, 2, 2), 256),
+    "B1": ((64, 128, 320, 512), (2, 2, 2, 2), 256),
+    "B2": ((64, 128, 320, 512), (3, 4, 6, 3), 768),
+    "B3": ((64, 128, 320, 512), (3, 4, 18, 3), 768),
+    "B4": ((64, 128, 320, 512), (3, 8, 27, 3), 768),
+    "B5": ((64, 128, 320, 512), (3, 6, 40, 3), 768),
+}
+HEADS, REDUCTIONS, MLP_RATIOS = (1, 2, 5, 8), (8, 4, 2, 1), (4, 4, 4, 4)  # of every size
+EMBEDDINGS = tuple(f"segformer.encoder.patch_embeddings.{i}.proj.weight" for i in range(4))
+CLASSIFIER = "decode_head.classifier.weight"
+BLOCK = re.compile(r"segformer\.encoder\.block\.(\d+)\.(\d+)\.")
+UNUSED = re.compile(r"^classifier\.|\.num_batches_tracked$")  # of classifying whole pictures; of training
+NAMES = (
+    (r"^stages\.(\d)\.embed\.proj\.", r"segformer.encoder.patch_embeddings.\1.proj."),
+    (r"^stages\.(\d)\.embed\.norm\.", r"segformer.encoder.patch_embeddings.\1.layer_norm."),
+    (r"^stages\.(\d)\.norm\.", r"segformer.encoder.layer_norm.\1."),
+    (r"^stages\.(\d)\.blocks\.", r"segformer.encoder.block.\1."),
+    (r"\.norm([12])\.", r".layer_norm_\1."),
+    (r"\.attention\.(query|key|value)\.", r".attention.self.\1."),
+    (r"\.attention\.reduce\.", ".attention.self.sr."),
+    (r"\.attention\.reduce_norm\.", ".attention.self.layer_norm."),
+    (r"\.attention\.output\.", ".attention.output.dense."),
+    (r"\.feed\.widen\.", ".mlp.dense1."),
+    (r"\.feed\.depthwise\.", ".mlp.dwconv.dwconv."),
+    (r"\.feed\.narrow\.", ".mlp.dense2."),
+    (r"^head\.project\.(\d)\.", r"decode_head.linear_c.\1.proj."),
+    (r"^head\.fuse\.", "decode_head.linear_fuse."),
+    (r"^head\.norm\.", "decode_head.batch_norm."),
+    (r"^head\.classify\.", "decode_head.classifier."),
+)  # fmt: skip
+
+
+def source_name(name: str) -> str:
+    """Hugging Face's name of one of our arrays."""
+    for pattern, replacement in NAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def recognise(state: Mapping[str, np.ndarray], source: str) -> tuple[str, int]:
+    """Size ("B0" .. "B5") and number of classes of a state dict.
+
+    Raises ShanshuiError where it is not one of a SegFormer that labels pixels.
+    """
+    if absent := [name for name in (*EMBEDDINGS, CLASSIFIER) if name not in state]:
+        raise ShanshuiError(
+            f"{source} has no {absent[0]}",
+            "a SegFormer for semantic segmentation (B0 to B5) in the names of Hugging Face's transformers",
+            "take pytorch_model.bin or model.safetensors of such a model",
+        )
+    *widths, outputs = ((state[name].shape or (0,))[0] for name in (*EMBEDDINGS, CLASSIFIER))
+    blocks = {tuple(map(int, match.groups())) for name in state if (match := BLOCK.match(name))}
+    depths = tuple(sum(stage == i for stage, _ in blocks) for i in range(len(EMBEDDINGS)))
+    for size, (channels, counts, _) in SIZES.items():
+        if (tuple(widths), depths) == (channels, counts):
+            return size, outputs
+    raise ShanshuiError(
+        f"{source} has {tuple(widths)} channels and {depths} blocks in its stages",
+        "; ".join(f"{size}: {channels} and {counts}" for size, (channels, counts, _) in SIZES.items()),
+    )
+
+
+def structure(size: str) -> dict[str, Any]:
+    """The numbers a network of one size is built from."""
+    widths, depths, decoder_width = SIZES[size]
+    rows = {"widths": widths, "depths": depths, "heads": HEADS, "reductions": REDUCTIONS, "mlp_ratios": MLP_RATIOS}
+    return {name: list(row) for name, row in rows.items()} | {"decoder_width": decoder_width}
+
+
+def needed(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays that labelling pixels needs: all but classification heads and counters of training."""
+    return {name: array for name, array in state.items() if not UNUSED.search(name)}

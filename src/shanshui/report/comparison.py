@@ -27,6 +27,8 @@ def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Seq
         part: set whose scores are shown, "holdout" or "test".
         metrics: names that all runs have been scored with.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(4.6 * len(metrics), 3.6)
     groups = list(dict.fromkeys(groups_of(list(rows))))
     seen: dict[str, int] = dict.fromkeys(groups, 0)
@@ -44,7 +46,8 @@ def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Seq
         quiet_axes(axis)
         axis.set_title(metric_title(metric), fontsize=9.5, loc="left", color=INK)
         axis.set_xlabel("epoch", fontsize=9)
-    panels[0].legend(frameon=False, fontsize=8.5)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0].legend(frameon=False, fontsize=8.5, handlelength=3.5)
     return figure
 
 

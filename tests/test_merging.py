@@ -9,8 +9,18 @@ import pytest
 
 from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.data.labels import one_hot
 from shanshui.errors import ShanshuiError
-from shanshui.merging import average, refresh_singular_vectors
+from shanshui.files import write_json
+from shanshui.merging import average
+from shanshui.models.generator import MIDDLE
+from shanshui.modules import gather
+from shanshui.nearest import nearest_index
+from shanshui.networks import build_generator, load_generator
+from shanshui.runtime import load_jittor
+from shanshui.singular_vectors import refresh_singular_vectors
+
+jt = load_jittor()
 
 
 def part(value: float, shape: tuple[int, ...] = (2, 2)) -> checkpoint.Arrays:
@@ -50,6 +60,44 @@ def test_stage_records_what_was_averaged(tmp_path: Path) -> None:
     assert np.allclose(merged.arrays["G.a"], 4)
     assert [source["epoch"] for source in merged.meta["averaged"]] == [3, 5]
     assert merged.meta["heads"] == 0
+
+
+def test_statistics_are_those_of_the_averaged_network(tmp_path: Path) -> None:
+    """At G's first norm they are the moments of what goes in, batch by batch; weights and encoder stay."""
+    rng = np.random.default_rng(0)
+    data = {"classes": ["a", "b", "c"], "width": 64, "height": 32}
+    settings = {"data": data, "model": {"base_channels": 4, "halvings": 5, "spade_hidden": 4},
+                "parity": {"spectral_norm": "off", "seg_noise_init": "zero"}}  # fmt: skip
+    G, E = build_generator(settings, seg_noise=False, heads=0)
+    arrays = checkpoint.prefixed("G", gather(G)) | checkpoint.prefixed("E", gather(E))
+    for epoch in (3, 5):
+        moved = {name: array + np.float32(0.01 * epoch) for name, array in arrays.items()}
+        meta = {**settings, "kind": "generator", "epoch": epoch, "heads": 0, "seg_noise": False}
+        checkpoint.save(tmp_path / f"{epoch}.safetensors", moved, **meta)
+    np.save(tmp_path / "maps.npy", rng.integers(0, 3, (7, 40, 80)).astype(np.uint8))
+    write_json(tmp_path / "settings.json", {"seed": 1, "batch": 2, "label_maps": 5})
+    out = tmp_path / "003+005.safetensors"
+    call = ["merge", *(str(tmp_path / f"{e}.safetensors") for e in (3, 5)), "--out", str(out)]
+    assert main(call) == 0
+    plain = checkpoint.load(out).arrays
+    assert (
+        main([*call, "--estimate-on", str(tmp_path / "maps.npy"), "--settings", str(tmp_path / "settings.json")]) == 0
+    )
+    merged = checkpoint.load(out)
+    assert merged.meta["batch_norm"] == "estimated"
+    changed = {name for name, array in merged.arrays.items() if not np.array_equal(array, plain[name])}
+    assert changed
+    assert all("running" in name for name in changed)
+
+    _, encoder = load_generator(plain, merged.meta, "plain")
+    label_maps = np.load(tmp_path / "maps.npy")[[0, 2, 4, 6]]
+    rows, columns = nearest_index(40, 32), nearest_index(80, 64)
+    means = []
+    for start in (0, 2):
+        segmap = one_hot(label_maps[start : start + 2][:, rows][:, :, columns], 3)
+        means.append(encoder(jt.array(segmap)).numpy().mean((0, 2, 3)))
+    first = f"G.{MIDDLE[0]}.norm_0.param_free_norm.running_mean"
+    np.testing.assert_allclose(merged.arrays[first], np.mean(means, axis=0), rtol=1e-4, atol=1e-6)
 
 
 def test_one_checkpoint_cannot_be_averaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,14 +24,16 @@ def estimate_all(
     features: Mapping[str, np.ndarray], metrics: Sequence[Metric], reference: Reference, seed: int
 ) -> dict[str, Estimate]:
     """All metrics of one set; `features` by kind."""
-    return {m.name: m.score(features[m.features], reference.arrays[m.name], seed) for m in metrics}
+    return {m.name: m.score(features[m.features], reference.arrays.get(m.name, {}), seed) for m in metrics}
 
 
-def score_entry(estimates: Mapping[str, Estimate], count: int, published: bool) -> dict[str, Any]:
+def score_entry(
+    estimates: Mapping[str, Estimate], count: int, published: bool, by_class: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What the score file says of a set; ShanshuiError where a value is not a number.
 
     `published` tells whether "fid" may be called so and hence count in the contest's score. A hint is no score:
-    it stands apart, and nothing can be ranked by it.
+    it stands apart, and nothing can be ranked by it. `by_class` is the table class by class, where there is one.
     """
     for name, estimate in estimates.items():
         if not math.isfinite(estimate.value):
@@ -48,6 +50,7 @@ def score_entry(estimates: Mapping[str, Estimate], count: int, published: bool) 
         "contest": {BOARD_A: board.value, "not_measured": list(board.missing)},
         **({"standard_errors": errors} if errors else {}),
         **({"hints": hints} if hints else {}),
+        **({"per_class": dict(by_class)} if by_class else {}),
     }
 
 
@@ -65,4 +68,17 @@ def as_text(result: Mapping[str, Any]) -> str:
         board = scores["contest"]
         outcome = contest.Outcome(board[BOARD_A], tuple(board["not_measured"]))
         lines.append(f"  contest score (board A): {outcome}")
+        lines += _class_lines(scores.get("per_class", {}))
     return "\n".join(lines)
+
+
+def _class_lines(by_class: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """The table class by class, the most frequent first; classes that do not occur are left out."""
+    there = {name: row for name, row in by_class.items() if row["accuracy"] is not None}
+    if not there:
+        return []
+    width = max(map(len, there))
+    lines = [f"  {'class':<{width}}  pixels  accuracy  IoU"]
+    for name, row in sorted(there.items(), key=lambda item: -(item[1]["pixels"] or 0)):
+        lines.append(f"  {name:<{width}}  {row['pixels']:>6.1%}  {row['accuracy']:>8.1%}  {row['iou']:.1%}")
+    return lines

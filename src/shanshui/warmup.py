@@ -21,6 +21,7 @@ SOURCES = (
     "training",
     "metrics",
     "generation.py",
+    "segmenters.py",
     "networks.py",
     "warmup.py",
 )  # whose changes may ask for new kernels

@@ -15,6 +15,7 @@ from shanshui.images import read_photo, resize_photo
 from shanshui.metrics.colour_distance import colour_statistics
 from shanshui.metrics.dct import dct_features
 from shanshui.metrics.inception_features import InceptionFeatures, resize_299
+from shanshui.metrics.segmenter_features import SegmenterFeatures
 from shanshui.metrics.sharpness import laplacian_variance
 from shanshui.metrics.swd import patch_features
 from shanshui.weights.catalogue import require
@@ -28,55 +29,77 @@ class FeatureReader:
     """Reads pictures and returns the wanted kinds of features.
 
     Args:
-        kinds: of "inception", "dct", "patches", "laplacian", "colour".
+        kinds: of "inception", "dct", "patches", "laplacian", "colour", "segmenter", "classes". The last two come
+            together, "classes" where there are label maps.
         size: (width, height) to which pictures are brought before all but "inception", which takes them as
             they are. Photographs larger than the generated pictures are so compared at the same scale.
         seed: chooses the places of the patches.
         weights: Inception weight file for "inception"; None takes the published one from its place.
+        segmenter: for "segmenter" and "classes".
     """
 
-    def __init__(self, kinds: Iterable[str], size: tuple[int, int], seed: int, weights: Path | None = None) -> None:
-        self._kinds = list(dict.fromkeys(kinds))
+    def __init__(
+        self,
+        kinds: Iterable[str],
+        size: tuple[int, int],
+        seed: int,
+        weights: Path | None = None,
+        segmenter: SegmenterFeatures | None = None,
+    ) -> None:
+        wanted = set(kinds)
         self._size = size
-        self._at_size: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        at_size: dict[str, Callable[[np.ndarray], np.ndarray]] = {
             "dct": dct_features,
             "patches": lambda photo: patch_features(photo, seed),
             "laplacian": laplacian_variance,
             "colour": colour_statistics,
         }
-        if min(size) < SMALLEST and set(self._kinds) & set(self._at_size):
+        self._at_size = {kind: take for kind, take in at_size.items() if kind in wanted}
+        if min(size) < SMALLEST and self._at_size:
             raise ShanshuiError(
                 f"pictures of {size[0]}x{size[1]} pixels", f"sides of {SMALLEST} pixels or more", "score larger ones"
             )
-        self._network = None
-        if "inception" in self._kinds:
-            self._network = InceptionFeatures(require("fid_inception", weights))
+        self._inception = InceptionFeatures(require("fid_inception", weights)) if "inception" in wanted else None
+        self._segmenter = segmenter if wanted & {"segmenter", "classes"} else None
 
-    def _of_photo(self, path: Path) -> dict[str, np.ndarray]:
+    def _of_picture(self, path: Path, label: Path | None) -> dict[str, np.ndarray]:
+        """Features of one picture by kind, or what they are made of where that takes whole batches."""
         photo = read_photo(path)
-        found = {"inception": resize_299(photo)} if self._network else {}
-        at_size = [kind for kind in self._kinds if kind != "inception"]
-        sized = resize_photo(photo, self._size) if at_size else photo
-        return found | {kind: self._at_size[kind](sized) for kind in at_size}
+        row = {"inception": resize_299(photo)} if self._inception else {}
+        sized = resize_photo(photo, self._size) if self._at_size or self._segmenter else photo
+        row |= {kind: take(sized) for kind, take in self._at_size.items()}
+        if self._segmenter:
+            row["segmenter"] = self._segmenter.sized(sized)
+            row |= {"classes": self._segmenter.label_map(label)} if label else {}
+        return row
 
-    def read(self, paths: Sequence[Path], what: str) -> dict[str, np.ndarray]:
+    def _of_batch(self, rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Features (n, ...) by kind of n pictures."""
+        batch = {kind: np.stack([row[kind] for row in rows]) for kind in rows[0]}
+        if self._inception:
+            batch["inception"] = self._inception(batch["inception"])
+        if self._segmenter:
+            batch |= self._segmenter(batch["segmenter"], batch.get("classes"))
+        return batch
+
+    def read(self, paths: Sequence[Path], what: str, labels: Sequence[Path] = ()) -> dict[str, np.ndarray]:
         """Return kind -> features (N, ...) of `paths`, in their order.
 
-        "patches" come from at most 2048 of the pictures, evenly spread. `what` names the progress bar.
+        "patches" come from at most 2048 of the pictures, evenly spread. `what` names the progress bar; `labels`
+        are the label maps of the pictures, or nothing.
         """
-        paths = list(paths)
         every = -(-len(paths) // SWD_PHOTOS)
-        collected: dict[str, list[np.ndarray]] = {kind: [] for kind in self._kinds}
+        pairs: list[tuple[Path, Path | None]] = [(path, None) for path in paths]
+        if labels:
+            pairs = list(zip(paths, labels, strict=True))
+        batches: list[dict[str, np.ndarray]] = []
         workers = min(4, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(workers) as pool, tqdm(total=len(paths), desc=what, unit="img") as bar:
             for start in range(0, len(paths), BATCH):
-                rows = list(pool.map(self._of_photo, paths[start : start + BATCH]))
-                for kind in self._kinds:
-                    batch = np.stack([row[kind] for row in rows])
-                    if kind == "inception" and self._network:
-                        batch = self._network(batch)
-                    elif kind == "patches":
-                        batch = batch[-start % every :: every]
-                    collected[kind].append(batch)
+                rows = list(pool.map(lambda pair: self._of_picture(*pair), pairs[start : start + BATCH]))
+                batch = self._of_batch(rows)
+                if "patches" in batch:
+                    batch["patches"] = batch["patches"][-start % every :: every]
+                batches.append(batch)
                 bar.update(len(rows))
-        return {kind: np.concatenate(parts) for kind, parts in collected.items()}
+        return {kind: np.concatenate([batch[kind] for batch in batches]) for kind in batches[0]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,21 @@ from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.inception_features import SIDE
 from shanshui.metrics.picture_folder import list_pictures, match_names
 from shanshui.metrics.registry import Metric
+from shanshui.metrics.segmenter_features import SegmenterFeatures
+from shanshui.segmenters import Segmenter
 
 
 @dataclass(frozen=True)
 class PictureSet:
-    """The pictures of a folder (`paths`), or the features `stored` of pictures."""
+    """The pictures of a folder (`paths`), or the features `stored` of pictures.
+
+    `labels` are the label maps of the pictures in the order of `paths`, or empty where they are not known.
+    """
 
     source: Path
     paths: list[Path]
     stored: FeatureSet | None = None
+    labels: list[Path] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -31,8 +37,14 @@ class PictureSet:
         return self.stored.names if self.stored else [path.stem for path in self.paths]
 
 
-def open_sets(sources: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, PictureSet]:
-    """What is there of every set, checked against its list of names (CSV) where there is one."""
+def open_sets(
+    sources: Mapping[str, Path], labels: Mapping[str, Path], metrics: Sequence[Metric]
+) -> dict[str, PictureSet]:
+    """What is there of every set, checked against its label maps where there are any.
+
+    `labels` are lists (CSV with the column `name`, and `label` for files) or folders of label maps. UsageError
+    where one of `metrics` needs the label maps of pictures that have none.
+    """
     if unknown := set(labels) - set(sources):
         raise UsageError(f"--labels for {', '.join(sorted(unknown))}, which is not scored", ", ".join(sources))
     sets = {
@@ -41,9 +53,27 @@ def open_sets(sources: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[s
         else PictureSet(source, list_pictures(source))
         for name, source in sources.items()
     }
-    for name, manifest in labels.items():
-        match_names(sets[name].names, [row["name"] for row in read_csv(manifest)], sources[name])
+    for name, source in labels.items():
+        files = label_files(source)
+        match_names(sets[name].names, files, sources[name])
+        known = [file for path in sets[name].paths if (file := files[path.stem])]
+        sets[name] = replace(sets[name], labels=known if len(known) == len(files) else [])
+    needing = [metric.name for metric in metrics if metric.needs_labels]
+    for name, one in sets.items():
+        if needing and not one.stored and not one.labels:
+            raise UsageError(
+                f"{', '.join(needing)} of {name}: its label maps are not known",
+                "a CSV with the columns name and label, or a folder of label maps of the same names",
+                f"--labels {name}=CSV or --labels {name}=FOLDER",
+            )
     return sets
+
+
+def label_files(source: Path) -> dict[str, Path | None]:
+    """Name -> label map of a folder, or of a list (CSV); None where the list has no files."""
+    if source.is_dir():
+        return {path.stem: path for path in list_pictures(source)}
+    return {row["name"]: Path(row["label"]) if row.get("label") else None for row in read_csv(source)}
 
 
 def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
@@ -76,17 +106,23 @@ def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tu
 
 
 def take_features(
-    sets: Mapping[str, PictureSet], metrics: Sequence[Metric], protocol: Mapping[str, Any], weights: Path | None
+    sets: Mapping[str, PictureSet],
+    metrics: Sequence[Metric],
+    protocol: Mapping[str, Any],
+    weights: Path | None,
+    segmenter: Segmenter | None = None,
 ) -> dict[str, FeatureSet]:
     """Features of every set under `protocol`: those kept, checked against it, and those of pictures, read now."""
     found: dict[str, FeatureSet] = {}
     reader = None
+    look = SegmenterFeatures(segmenter, protocol["label_rules"]) if segmenter else None
+    kinds = [metric.features for metric in metrics]
     for name, one in sets.items():
         if one.stored:
             one.stored.check(metrics, protocol, one.source)
             found[name] = one.stored
             continue
         width, height = protocol["size"]
-        reader = reader or FeatureReader([m.features for m in metrics], (width, height), protocol["seed"], weights)
-        found[name] = FeatureSet(one.names, reader.read(one.paths, name), dict(protocol))
+        reader = reader or FeatureReader(kinds, (width, height), protocol["seed"], weights, look)
+        found[name] = FeatureSet(one.names, reader.read(one.paths, name, one.labels), dict(protocol))
     return found

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.errors import ShanshuiError
+from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, digest, sha256
 from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.registry import Metric
+from shanshui.metrics.segmenter_features import SegmenterFeatures
+from shanshui.segmenters import Segmenter, in_words
 from shanshui.weights.catalogue import entry, require
 
 VERSION = 1  # of all features together; raised when any of them is computed in another way
@@ -26,8 +28,8 @@ HEADER = "header"
 class Reference:
     """Statistics of `count` photographs (0: not known) for the metrics in `arrays`.
 
-    `protocol` holds what both sides must agree on: size, seed, resize, weights, version; `photographs` is a
-    digest of their names and contents. Statistics made by pytorch-fid have an empty protocol.
+    `protocol` holds what both sides must agree on: size, seed, resize, weights, segmenter, version; `photographs`
+    is a digest of their names and contents. Statistics made by pytorch-fid have an empty protocol.
     """
 
     arrays: dict[str, dict[str, np.ndarray]]
@@ -78,7 +80,7 @@ class Reference:
 
     def check(self, metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> None:
         """Refuse, with ShanshuiError, metrics or a protocol that the statistics do not have."""
-        missing = [metric.name for metric in metrics if metric.name not in self.arrays]
+        missing = [metric.name for metric in metrics if metric.reference and metric.name not in self.arrays]
         again = "run `python -m shanshui reference` with these settings"
         if missing:
             raise ShanshuiError(f"the statistics lack {', '.join(missing)}", f"only {', '.join(self.arrays)}", again)
@@ -102,15 +104,32 @@ def _content(array: np.ndarray) -> bytes:
     return hashlib.sha256(kind + np.ascontiguousarray(array).tobytes()).digest()
 
 
-def make_protocol(metrics: Sequence[Metric], size: Sequence[int], seed: int, weights: Path | None) -> dict[str, Any]:
-    """What pictures are scored under: see `Reference`. `weights` None stands for the published file."""
+def make_protocol(
+    metrics: Sequence[Metric],
+    size: Sequence[int],
+    seed: int,
+    weights: Path | None,
+    segmenter: Segmenter | None = None,
+) -> dict[str, Any]:
+    """What pictures are scored under: see `Reference`. `weights` None stands for the published file.
+
+    Raises UsageError where one of `metrics` needs a segmenter and there is none.
+    """
     needed = any(metric.needs_weights for metric in metrics)
+    seeing = [metric.name for metric in metrics if metric.needs_segmenter]
+    if seeing and segmenter is None:
+        raise UsageError(
+            f"no segmenter for {', '.join(seeing)}",
+            "a file of `python -m shanshui segmenter` or `python -m shanshui import segformer`",
+            "--segmenter FILE",
+        )
     return {
         "version": VERSION,
         "size": list(size),
         "seed": seed,
         "resize": RESIZE,
         **({"weights": sha256(require("fid_inception", weights))} if needed else {}),
+        **({"segmenter": segmenter.identity, "segmenter_facts": segmenter.facts} if seeing and segmenter else {}),
     }
 
 
@@ -125,12 +144,19 @@ def make_reference(
     size: tuple[int, int],
     seed: int,
     weights: Path | None = None,
+    segmenter: Segmenter | None = None,
 ) -> Reference:
-    """Compute the statistics of (name, file) pairs; their order does not matter."""
-    protocol = make_protocol(metrics, size, seed, weights)
+    """Compute the statistics of (name, file) pairs; their order does not matter.
+
+    Metrics that do not compare with photographs are passed over, and so is what they alone need.
+    """
+    keeping = [metric for metric in metrics if metric.reference]
+    protocol = make_protocol(keeping, size, seed, weights, segmenter)
     in_order = [path for _, path in sorted(photographs)]
-    features = FeatureReader([m.features for m in metrics], size, seed, weights).read(in_order, "reference")
-    arrays = {m.name: m.reference(features[m.features], seed) for m in metrics}
+    look = SegmenterFeatures(segmenter) if segmenter else None
+    reader = FeatureReader([m.features for m in keeping], size, seed, weights, look)
+    features = reader.read(in_order, "reference") if keeping else {}
+    arrays = {m.name: m.reference(features[m.features], seed) for m in keeping if m.reference}
     return Reference(arrays, len(in_order), photographs_digest(photographs), protocol)
 
 
@@ -141,6 +167,13 @@ def is_published(protocol: Mapping[str, Any]) -> bool:
 
 def describe(metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> dict[str, str]:
     """Name of each metric -> the features it rests on; unpublished Inception weights are called that."""
-    found = str(protocol.get("weights"))[:12]
-    odd = f"Inception-v3 with weights {found}, NOT the published ones: comparable to itself only"
-    return {m.name: odd if m.needs_weights and not is_published(protocol) else m.description for m in metrics}
+    return {metric.name: _basis(metric, protocol) for metric in metrics}
+
+
+def _basis(metric: Metric, protocol: Mapping[str, Any]) -> str:
+    if metric.needs_weights and not is_published(protocol):
+        found = str(protocol.get("weights"))[:12]
+        return f"Inception-v3 with weights {found}, NOT the published ones: comparable to itself only"
+    if metric.needs_segmenter:
+        return f"{metric.description}; {in_words(protocol['segmenter'], protocol['segmenter_facts'])}"
+    return metric.description

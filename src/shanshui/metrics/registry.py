@@ -21,11 +21,12 @@ from shanshui.metrics.frechet_estimate import frechet_estimate
 from shanshui.metrics.kept import kept_features
 from shanshui.metrics.kid import kid
 from shanshui.metrics.precision_recall import manifold_reference, precision, recall
+from shanshui.metrics.segmentation import mask_accuracy, miou
 from shanshui.metrics.sharpness import sharpness, sharpness_reference
 from shanshui.metrics.swd import swd, swd_reference
 
 Arrays = Mapping[str, np.ndarray]
-Features = Literal["inception", "dct", "patches", "laplacian", "colour"]
+Features = Literal["inception", "dct", "patches", "laplacian", "colour", "classes", "segmenter"]
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,31 @@ class Metric:
     """One way of scoring a set of pictures.
 
     `lower_is_better` is None for a ratio whose best value is 1. `reference(features, seed)` returns the
-    arrays to keep, `score(features, arrays, seed)` the value and, where known, its standard error.
+    arrays to keep, `score(features, arrays, seed)` the value and, where known, its standard error. `reference`
+    is None where pictures are compared with their label maps and not with photographs.
     """
 
     name: str
     features: Features
     lower_is_better: bool | None
     description: str
-    reference: Callable[[np.ndarray, int], dict[str, np.ndarray]]
+    reference: Callable[[np.ndarray, int], dict[str, np.ndarray]] | None
     score: Callable[[np.ndarray, Arrays, int], Estimate]
 
     @property
     def needs_weights(self) -> bool:
         """Whether the Inception weight file is needed."""
         return self.features == "inception"
+
+    @property
+    def needs_segmenter(self) -> bool:
+        """Whether a segmenter is needed."""
+        return self.features in ("classes", "segmenter")
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the label maps are needed that the pictures were made from."""
+        return self.features == "classes"
 
 
 def _gaussian_arrays(features: np.ndarray, _seed: int) -> dict[str, np.ndarray]:
@@ -165,6 +177,30 @@ METRICS: dict[str, Metric] = {
             "median variance of the Laplacian, relative to the photographs (1 = as sharp); weight-free",
             lambda features, _seed: {"median": sharpness_reference(features)},
             lambda features, arrays, _seed: Estimate(sharpness(features, arrays["median"])),
+        ),
+        Metric(
+            "mask_accuracy",
+            "classes",
+            False,
+            "share of the labelled pixels in which a segmenter finds the given class",
+            None,
+            lambda features, _arrays, _seed: mask_accuracy(features),
+        ),
+        Metric(
+            "miou",
+            "classes",
+            False,
+            "mean over the given classes of found / (given or said) pixels of a segmenter",
+            None,
+            lambda features, _arrays, _seed: miou(features),
+        ),
+        Metric(
+            "seg_frechet",
+            "segmenter",
+            True,
+            "Frechet distance of a segmenter's deepest features, averaged over the picture; not FID",
+            _gaussian_arrays,
+            _frechet,
         ),
     )
 }

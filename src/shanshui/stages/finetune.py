@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from shanshui import checkpoint
+from shanshui.errors import UsageError
 from shanshui.files import sha256
 from shanshui.settings import read_settings
 from shanshui.training.arguments import add_training_arguments
@@ -15,17 +16,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("--epoch", required=True, type=int, help="epoch to train up to, counted over both phases")
     parser.add_argument("--start", required=True, type=Path, help="training state at the end of pretraining")
+    parser.add_argument("--average", type=Path, help="moving average of G and E, where the settings have one")
     add_training_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train and write G and E after the wanted epoch."""
+    """Train and write G and E after the wanted epoch, and their moving average."""
     from shanshui.training.session import Session
 
     settings = read_settings(args.settings)
+    if bool(args.average) != bool(settings["finetune"]["ema"]):
+        raise UsageError(f"ema is {settings['finetune']['ema']}", "--average FILE where it is not 0, and only there")
     start = checkpoint.load(args.start)
     session = Session("finetune", settings, args, start)
     first = settings["pretrain_epochs"] + 1
     end = first - 1 + settings["finetune"].get("epochs", 0)
     session.run(first, args.epoch, end, sha256(args.start), args.look / "finetune")
+    if session.nets.average:
+        checkpoint.save(
+            args.average, session.nets.average.weights(), kind="generator", **session.meta(args.epoch),
+            moving_average=session.nets.average.decay,
+        )  # fmt: skip
     checkpoint.save(args.weights, session.weights(), kind="generator", **session.meta(args.epoch))

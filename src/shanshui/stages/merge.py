@@ -1,34 +1,71 @@
 """Average the weights of several checkpoints into one.
 
 python -m shanshui merge epoch_003.safetensors epoch_005.safetensors --out 003+005.safetensors
+python -m shanshui merge ... --estimate-on label_maps.npy --settings settings.json --out 003+005.safetensors
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from shanshui import checkpoint
+from shanshui.checkpoint import Arrays
 from shanshui.errors import UsageError
 from shanshui.files import sha256
-from shanshui.merging import average, refresh_singular_vectors
+from shanshui.merging import average
+from shanshui.settings import read_settings
+from shanshui.singular_vectors import refresh_singular_vectors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("weights", nargs="+", type=Path, help="two or more checkpoints (*.safetensors)")
+    parser.add_argument(
+        "--estimate-on", type=Path, metavar="NPY",
+        help="training label maps, uint8 (N, H, W), on which batch norm's statistics are estimated anew",
+    )  # fmt: skip
+    parser.add_argument("--settings", type=Path, help="seed, batch and label_maps (JSON), for --estimate-on")
     parser.add_argument("--out", required=True, type=Path, help="averaged checkpoint")
+
+
+def estimate(arrays: Arrays, meta: dict[str, Any], file: Path, settings: dict[str, Any]) -> Arrays:
+    """The arrays with G's running statistics estimated on label maps spread evenly over `file`."""
+    from shanshui.batch_statistics import estimate_statistics
+    from shanshui.modules import gather
+    from shanshui.networks import load_generator
+
+    label_maps = np.load(file, mmap_mode="r")
+    batch, count = settings["batch"], min(settings["label_maps"], len(label_maps))
+    if count < batch:
+        raise UsageError(f"{file} holds {len(label_maps)} label maps", f"at least one batch of {batch}")
+    shown = np.linspace(0, len(label_maps) - 1, count // batch * batch).round().astype(int)
+    data = meta["data"]
+    G, E = load_generator(arrays, meta, "the average")
+    estimate_statistics(
+        G, E, label_maps[shown], (data["height"], data["width"]), len(data["classes"]), settings["seed"], batch
+    )
+    return arrays | checkpoint.prefixed("G", gather(G))
 
 
 def run(args: argparse.Namespace) -> None:
     """Average and write, with a list of what was averaged in the metadata."""
     if len(args.weights) < 2:
         raise UsageError("one checkpoint given", "two or more to average")
+    if bool(args.estimate_on) != bool(args.settings):
+        raise UsageError("one of --estimate-on and --settings is missing", "both or neither")
     parts = [checkpoint.load(path) for path in args.weights]
     mean = average([part.arrays for part in parts], [str(path) for path in args.weights])
+    mean = refresh_singular_vectors(mean)
     meta = {k: v for k, v in parts[0].meta.items() if k not in ("epoch", "shanshui", "python")}
     averaged = [
         {"file": path.name, "sha256": sha256(path), "epoch": part.meta.get("epoch")}
         for path, part in zip(args.weights, parts, strict=True)
     ]
-    checkpoint.save(args.out, refresh_singular_vectors(mean), **meta, averaged=averaged)
+    if args.estimate_on:
+        mean = estimate(mean, meta, args.estimate_on, read_settings(args.settings))
+    statistics = "estimated" if args.estimate_on else "averaged"
+    checkpoint.save(args.out, mean, **meta, averaged=averaged, batch_norm=statistics)

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--statistics", required=True, metavar="NPZ", help="statistics to write")
     parser.add_argument("--pure", required=True, metavar="JSON", help="dictionary of single-class pairs to write")
     parser.add_argument("--weights-file", type=Path, metavar="FILE", help="Inception weights other than the usual file")
+    parser.add_argument("--segmenter", type=Path, metavar="FILE", help="segmenter, for seg_frechet")
 
 
 def read_pairs(manifests: list[str]) -> list[Pair]:
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.images import read_label_map
     from shanshui.metrics.reference import make_reference
     from shanshui.metrics.registry import choose
+    from shanshui.segmenters import load_segmenter
     from shanshui.settings import read_settings
 
     settings = read_settings(args.settings)
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
         (width, height),
         settings["seed"],
         args.weights_file,
+        load_segmenter(args.segmenter, settings["classes"]) if args.segmenter else None,
     )
     offset, ignore = settings["label_offset"], settings["ignore_label"]
     classes = (

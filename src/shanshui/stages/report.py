@@ -36,11 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--holdout", required=True, type=Path, help="CSV of the held-out pairs (name, image, label)")
     add("--test", required=True, type=Path, help="CSV of the test label maps, shown where nothing is held out")
     add("--table", required=True, type=Path, help="table of scores (CSV)")
+    add("--score", type=Path, help="score of the chosen model and seed (JSON): how well every class is found again")
     add("--choices", required=True, nargs=3, type=Path, help="rankings of checkpoints, of models, of seeds")
     add("--manifest", required=True, type=Path, help="manifest of the submission")
     add("--classes", type=Path, help="class statistics (CSV) of the stage `validate`")
     add("--validation", type=Path, help="report of the stage `validate` (Markdown)")
     add("--fused", type=Path, help="log of the stage `fuse`")
+    add("--fused-score", type=Path, help="score of the submission after the fusion (JSON)")
     add("--sheet", type=Path, help="contact sheet of the submission")
     add("--doctor", type=Path, help="what the stage `doctor` found out about the machine (JSON)")
     add("--graph", type=Path, help="rule graph: SVG, or the dot or mermaid text of `snakemake --rulegraph`")
@@ -72,10 +74,14 @@ def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> N
 
     if path := _given(page, "classes", "class statistics", args.classes):
         page.classes = readers.read_classes(path, classes)
+    if args.score:
+        page.found = readers.read_found(args.score)
     if path := _given(page, "validation", "report of the validation", args.validation):
         page.validation = to_html(path.read_text(encoding="utf-8"))
     if path := _given(page, "fusion", "log of the fusion", args.fused):
         page.fusion = read_json(path)
+    if args.score and args.fused_score:
+        page.fused_values = readers.read_with_and_without(args.score, args.fused_score)
     if path := _given(page, "sheet", "contact sheet", args.sheet):
         page.sheet = read_photo(path)
     if path := _given(page, "machine", "diagnosis of the machine", args.doctor):

@@ -2,11 +2,13 @@
 
     python -m shanshui score PHOTOGRAPHS PICTURES [--metrics dct_frechet,swd]
     python -m shanshui score statistics.npz holdout=DIR test=DIR --settings S.json --out score.json
+    python -m shanshui score PHOTOGRAPHS PICTURES --metrics mask_accuracy,miou --segmenter F --labels LABEL_MAPS
 
 The first argument is a folder of photographs, an .npz of `python -m shanshui reference`, or one of
 pytorch-fid. Everything after it is a folder, or name=folder, or name=features.npz as written by
 --features-out. Metrics: fid, kid, precision, recall (these need `python -m shanshui weights fid_inception`),
-dct_frechet, dct_kid, dct_precision, dct_recall, swd, colour, sharpness.
+dct_frechet, dct_kid, dct_precision, dct_recall, swd, colour, sharpness; mask_accuracy, miou, seg_frechet (these
+need --segmenter, the first two also --labels).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from shanshui.metrics.picture_sets import PictureSet
     from shanshui.metrics.reference import Reference
     from shanshui.metrics.registry import Metric
+    from shanshui.segmenters import Segmenter
 
 WEIGHT_FREE = "dct_frechet,swd,sharpness"
 
@@ -37,9 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics", metavar="LIST", help=f"names with commas (default: {WEIGHT_FREE}, or the settings')"
     )
     parser.add_argument("--settings", metavar="JSON", help="metrics, size and seed as the pipeline passes them")
-    parser.add_argument("--labels", nargs="+", action="extend", default=[], metavar="NAME=CSV",
-                        help="list of names that the set must have, no more and no less")  # fmt: skip
+    parser.add_argument("--labels", nargs="+", action="extend", default=[], metavar="[NAME=]CSV",
+                        help="the set's label maps, as a list or folder: no more pictures and no less")  # fmt: skip
     parser.add_argument("--weights-file", type=Path, metavar="FILE", help="Inception weights other than the usual file")
+    parser.add_argument("--segmenter", type=Path, metavar="FILE", help="for mask_accuracy, miou and seg_frechet")
     parser.add_argument("--photographs", nargs="+", type=Path, default=[], metavar="PATH",
                         help="folder or manifests (CSV); statistics of others are refused")  # fmt: skip
     parser.add_argument("--aesthetic-command", metavar="COMMAND",
@@ -59,6 +63,7 @@ class Job:
     metrics: Sequence[Metric]
     sets: Mapping[str, PictureSet]
     protocol: Mapping[str, Any]
+    segmenter: Segmenter | None
     aesthetic_command: str | None
 
 
@@ -76,12 +81,14 @@ def named(texts: Sequence[str], what: str) -> dict[str, Path]:
 
 
 def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, Any]:
-    """Metrics, and what else is given, from settings and command line."""
+    """Metrics, and what else is given, from settings and command line; without settings 255 is no class."""
     from shanshui.settings import read_settings
 
     settings = read_settings(args.settings) if args.settings else {}
-    known = ("metrics", "size", "seed", "aesthetic_command")
+    known = ("metrics", "size", "seed", "classes", "aesthetic_command")
     request: dict[str, Any] = {key: settings[key] for key in known if key in settings}
+    if "label_offset" in settings:
+        request["label_rules"] = {key: settings[key] for key in ("label_offset", "ignore_label")}
     if args.metrics:
         request["metrics"] = [name.strip() for name in args.metrics.split(",")]
     if args.aesthetic_command:
@@ -93,8 +100,9 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, A
 def prepare(args: argparse.Namespace) -> Job:
     """Open everything, and refuse what does not go together, before a picture is looked at."""
     from shanshui.metrics import picture_sets
-    from shanshui.metrics.reference import Reference, make_protocol, make_reference
+    from shanshui.metrics.reference import Reference, make_reference
     from shanshui.metrics.registry import choose
+    from shanshui.segmenters import load_segmenter
 
     source = Path(args.reference)
     reference = None if source.is_dir() else Reference.load(source)
@@ -102,37 +110,65 @@ def prepare(args: argparse.Namespace) -> Job:
         reference.check_photographs(picture_sets.list_photographs(args.photographs))
     request = read_request(args, list(reference.arrays) if reference else [])
     metrics = choose(request["metrics"])
-    sets = picture_sets.open_sets(named(args.pictures, "folder"), named(args.labels, "list"))
+    sets = picture_sets.open_sets(named(args.pictures, "folder"), named(args.labels, "list"), metrics)
+    seeing = any(metric.needs_segmenter for metric in metrics)
+    segmenter = load_segmenter(args.segmenter, request.get("classes")) if seeing and args.segmenter else None
     made_with = reference.protocol if reference else {}
     size = tuple(request.get("size") or made_with.get("size") or picture_sets.common_size(sets, metrics))
     seed = request.get("seed", made_with.get("seed", 0))
     if reference is None:
         photographs = picture_sets.list_photographs([source])
-        reference = make_reference(photographs, metrics, size, seed, args.weights_file)
-    stored = [one.stored.protocol for one in sets.values() if one.stored]
-    if len(stored) == len(sets):  # the weights need not be here any more
-        protocol = {**stored[0], "size": list(size), "seed": seed}
-    else:
-        protocol = make_protocol(metrics, size, seed, args.weights_file)
+        reference = make_reference(photographs, metrics, size, seed, args.weights_file, segmenter)
+    request |= {"size": list(size), "seed": seed}
+    protocol = choose_protocol(sets, metrics, request, args.weights_file, segmenter)
     reference.check(metrics, protocol)
-    return Job(reference, metrics, sets, protocol, request.get("aesthetic_command"))
+    return Job(reference, metrics, sets, protocol, segmenter, request.get("aesthetic_command"))
+
+
+def choose_protocol(
+    sets: Mapping[str, PictureSet],
+    metrics: Sequence[Metric],
+    request: Mapping[str, Any],
+    weights: Path | None,
+    segmenter: Segmenter | None,
+) -> dict[str, Any]:
+    """What all sets are scored under; where features are kept of all of them, no network need be here any more."""
+    from shanshui.metrics.reference import make_protocol
+    from shanshui.metrics.segmenter_features import PLAIN_RULES
+    from shanshui.segmenters import check_classes
+
+    stored = [(one.source, one.stored.protocol) for one in sets.values() if one.stored]
+    if len(stored) < len(sets):
+        protocol = make_protocol(metrics, request["size"], request["seed"], weights, segmenter)
+        return protocol | ({"label_rules": request.get("label_rules", PLAIN_RULES)} if segmenter else {})
+    source, first = stored[0]
+    protocol = {**first, "size": request["size"], "seed": request["seed"]}
+    if any(metric.needs_segmenter for metric in metrics) and "segmenter" in protocol:
+        protocol |= {"label_rules": request.get("label_rules", first["label_rules"])}
+        protocol |= {"segmenter": segmenter.identity} if segmenter else {}
+        check_classes(first["segmenter_facts"]["classes"], request.get("classes"), str(source))
+    return protocol
 
 
 def compute(job: Job, features: Mapping[str, FeatureSet]) -> tuple[dict[str, Any], dict[str, str]]:
     """Entry of every set in the score file, and what every metric in them rests on."""
     from shanshui.metrics.aesthetic_command import measure
     from shanshui.metrics.reference import describe, is_published
+    from shanshui.metrics.segmentation import per_class
     from shanshui.scoring import BOARD_A, BOARD_A_FEATURES, estimate_all, score_entry
 
     scores, described = {}, describe(job.metrics, job.protocol)
     for name, one in job.sets.items():
-        estimates = estimate_all(features[name].features, job.metrics, job.reference, job.protocol["seed"])
+        seen = features[name].features
+        estimates = estimate_all(seen, job.metrics, job.reference, job.protocol["seed"])
         if job.aesthetic_command:
             if one.stored:
                 raise ShanshuiError(f"{one.source} holds features", "a folder of pictures, for the aesthetic command")
             estimates["aesthetic"] = measure(job.aesthetic_command, one.source, one.paths)
             described["aesthetic"] = f"mean of the scores from 0 to 10 that `{job.aesthetic_command}` gives"
-        scores[name] = score_entry(estimates, len(one.names), is_published(job.protocol))
+        masks = any(metric.needs_labels for metric in job.metrics)
+        by_class = per_class(seen["classes"], job.protocol["segmenter_facts"]["classes"]) if masks else None
+        scores[name] = score_entry(estimates, len(one.names), is_published(job.protocol), by_class)
         described |= {BOARD_A: BOARD_A_FEATURES} if BOARD_A in scores[name]["metrics"] else {}
     return scores, described
 
@@ -148,7 +184,7 @@ def run(args: argparse.Namespace) -> None:
     if args.out:
         args.out.unlink(missing_ok=True)
     job = prepare(args)
-    features = take_features(job.sets, job.metrics, job.protocol, args.weights_file)
+    features = take_features(job.sets, job.metrics, job.protocol, args.weights_file, job.segmenter)
     scores, described = compute(job, features)
     result = {
         "model": args.model,

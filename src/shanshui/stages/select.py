@@ -2,7 +2,7 @@
 
 python -m shanshui select --scores score/epoch_*.json --settings settings.json --top 3 --out checkpoints.json
 
-Settings: `rank_by` (the metric) and `on` (holdout or test). Checkpoints, averages and noise seeds are ranked
+Settings: `rank_by` (the metric) and `on` (holdout, test or train). Checkpoints, averages and noise seeds are ranked
 alike; the result lists models under `chosen` and their seeds under `chosen_seeds`, best first.
 """
 
@@ -27,12 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, rank, write."""
-    from shanshui.metrics.registry import choose
+    from shanshui.metrics.registry import METRICS
 
     settings = read_settings(args.settings)
     scores = [selection.parse_score(read_json(path), str(path)) for path in args.scores]
-    (metric,) = choose([settings["rank_by"]])
-    result = selection.rank(scores, metric.name, settings["on"], args.top, metric.lower_is_better is not False)
+    by, on = settings["rank_by"], settings["on"]
+    lower = by in METRICS and METRICS[by].lower_is_better is not False  # aesthetics and the contest's score: higher
+    result = selection.rank(scores, by, on, args.top, lower)
     write_json(args.out, result)
     best = [f"{e['model']} seed {e['seed']} ({e['value']:.4g})" for e in result["ranking"][: args.top]]
-    print(f"{args.out}: {metric.name} on {settings['on']}: {', '.join(best)}", file=sys.stderr)
+    print(f"{args.out}: {by} on {on}: {', '.join(best)}", file=sys.stderr)

@@ -93,6 +93,8 @@ def train_epoch(
     ):
         segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
         losses = train_step(nets, now, step, jt.array(batch.real), segmap, rng, patches)
+        if nets.average:
+            nets.average.update()
         values = {name: float(loss.item()) for name, loss in losses.items()}
         check_finite(values, plan.phase, epoch)
         sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}

@@ -21,6 +21,7 @@ from shanshui.networks import adopt, build_discriminator, build_generator
 from shanshui.perceptual import perceptual_loss
 from shanshui.runtime import load_jittor, seed_everything
 from shanshui.training.loop import Plan, train
+from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.resume import ResumeFolder, resume_folder
 from shanshui.training.samples import Samples, read_samples
@@ -64,6 +65,8 @@ class Session:
             adopt(G, start.part("G"), str(self.args.start), fresh=["seg_noise_var"], dropped=["inter_conv_img"])
             restore(E, start.part("E"), str(self.args.start))
             restore(D, start.part("D"), str(self.args.start))
+        if decay := self.numbers.get("ema"):
+            nets.average = MovingAverage({"G": G, "E": E}, decay)
         return nets
 
     def _restore(self, nets: Networks, state: Checkpoint) -> None:
@@ -71,6 +74,8 @@ class Session:
             restore(network, state.part(letter), f"training state ({letter})")
         restore_optimizer(nets.opt_g, state.part("opt_g"), "training state (opt_g)")
         restore_optimizer(nets.opt_d, state.part("opt_d"), "training state (opt_d)")
+        if nets.average:
+            nets.average.restore(state.part("average"), "training state (average)")
 
     # --- what is written ----------------------------------------------------------------------------------
 
@@ -98,7 +103,8 @@ class Session:
         optimizers = prefixed("opt_g", gather_optimizer(self.nets.opt_g)) | prefixed(
             "opt_d", gather_optimizer(self.nets.opt_d)
         )
-        return self.weights() | prefixed("D", gather(self.nets.D)) | optimizers
+        average = prefixed("average", self.nets.average.state()) if self.nets.average else {}
+        return self.weights() | prefixed("D", gather(self.nets.D)) | optimizers | average
 
     def draw_samples(self, epoch: int) -> None:
         """Sample grid after `epoch`."""

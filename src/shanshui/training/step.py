@@ -13,6 +13,7 @@ from shanshui.models.patch_spade import PatchPyramid
 from shanshui.runtime import load_jittor
 from shanshui.training.augment import augment, draw
 from shanshui.training.losses import discriminator_losses, generator_losses
+from shanshui.training.moving_average import MovingAverage
 from shanshui.training.schedule import Step
 
 jt = load_jittor()
@@ -20,13 +21,14 @@ jt = load_jittor()
 
 @dataclass
 class Networks:
-    """What is trained: generator, encoder, discriminators and their two optimisers."""
+    """What is trained: generator, encoder, discriminators and their two optimisers; the average of G and E, if any."""
 
     G: Any
     E: Any
     D: Any
     opt_g: Any
     opt_d: Any
+    average: MovingAverage | None = None
 
 
 @dataclass(frozen=True)

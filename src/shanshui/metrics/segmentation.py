@@ -1,0 +1,90 @@
+"""How well the given classes are found again in pictures: mask accuracy, mIoU, and both class by class.
+
+Everything is computed from counts of pixels (N, num_classes, 3), per picture and class: how many the label map
+has, how many of these were found, and how many were said to be of the class. Pixels without a class (255) count
+nowhere. Pictures are summed before shares are taken, so that a share is one of pixels, not a mean of shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shanshui.data.labels import NO_CLASS
+from shanshui.errors import ShanshuiError
+from shanshui.metrics.estimate import FEWEST, Estimate, jackknife_error
+
+GIVEN, FOUND, SAID = range(3)  # the last axis of counts
+
+
+def count_classes(said: np.ndarray, given: np.ndarray, num_classes: int) -> NDArray[np.int64]:
+    """Counts (N, num_classes, 3) of ids `said` (N, H, W) of pictures against the ids `given` (255 = no class)."""
+    counts = np.empty((len(given), num_classes, 3), np.int64)
+    for row, mine, theirs in zip(counts, said, given, strict=True):
+        known = theirs != NO_CLASS
+        mine, theirs = mine[known], theirs[known]
+        for place, ids in ((GIVEN, theirs), (FOUND, theirs[mine == theirs]), (SAID, mine)):
+            row[:, place] = np.bincount(ids, minlength=num_classes)
+    return counts
+
+
+def mask_accuracy(counts: np.ndarray) -> Estimate:
+    """Share of the labelled pixels whose class was found, 0 to 1; its error by leaving pictures out."""
+    per_picture = _checked(counts)[:, :, [GIVEN, FOUND]].sum(axis=1)  # (N, 2)
+    given, found = per_picture.sum(axis=0)
+    rest = per_picture.sum(axis=0) - per_picture
+    return Estimate(float(found / given), _error(_ratio(rest[:, 1], rest[:, 0])))
+
+
+def miou(counts: np.ndarray) -> Estimate:
+    """Mean of found / (given or said) over the classes the label maps have, 0 to 1; error by leaving out."""
+    counts = _checked(counts)
+    total = counts.sum(axis=0)
+    return Estimate(float(_mean_iou(total[None])[0]), _error(_mean_iou(total - counts)))
+
+
+def per_class(counts: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """By class name: `pixels`, its share of the label maps; `accuracy` and `iou`, None where it does not occur."""
+    total = _checked(counts).sum(axis=0)
+    shares = total[:, GIVEN] / total[:, GIVEN].sum()
+    accuracy, iou = _ratio(total[:, FOUND], total[:, GIVEN]), _iou(total)
+    return {
+        name: {
+            "pixels": float(shares[i]),
+            "accuracy": None if np.isnan(accuracy[i]) else float(accuracy[i]),
+            "iou": None if np.isnan(iou[i]) else float(iou[i]),
+        }
+        for i, name in enumerate(classes)
+    }
+
+
+def _checked(counts: np.ndarray) -> NDArray[np.float64]:
+    """Counts as float64, exact far beyond any set; ShanshuiError where no pixel has a class."""
+    exact = counts.astype(np.float64)
+    if not exact[:, :, GIVEN].any():
+        raise ShanshuiError("no pixel of the label maps has a class", "label maps with classes")
+    return exact
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> NDArray[np.float64]:
+    """part / whole, NaN where the whole is nothing."""
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _iou(counts: np.ndarray) -> NDArray[np.float64]:
+    """found / (given or said) of counts (..., 3); NaN for classes that are not given."""
+    given, found, said = np.moveaxis(counts, -1, 0)
+    return np.where(given > 0, _ratio(found, given + said - found), np.nan)
+
+
+def _mean_iou(counts: np.ndarray) -> NDArray[np.float64]:
+    """Mean over the given classes of counts (n, num_classes, 3) -> (n,); NaN where no class is given."""
+    iou = _iou(counts)
+    return _ratio(np.nansum(iou, axis=1), np.sum(~np.isnan(iou), axis=1))
+
+
+def _error(left_out: np.ndarray) -> float | None:
+    """Standard error from the values without one picture in turn; None where there are too few."""
+    return None if len(left_out) < FEWEST or np.isnan(left_out).any() else jackknife_error(left_out.tolist())

@@ -1,0 +1,142 @@
+"""Segmenters: files of networks that find the given classes in pictures, our own and imported ones.
+
+A module of an architecture has `build(meta)`, which gives a network with `see`: photographs float32 (N, 3, h, w)
+in [-1, 1] -> logits (N, num_classes, h', w') of any size, and features (N, d) averaged over the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui import checkpoint
+from shanshui.checkpoint import Arrays
+from shanshui.errors import ShanshuiError
+from shanshui.files import sha256
+from shanshui.images import to_float
+
+KIND = "segmenter"
+BATCH = 16
+
+
+def _unet(meta: Mapping[str, Any]) -> Any:
+    from shanshui.models.segmenter import build
+
+    return build(meta)
+
+
+def _segformer(meta: Mapping[str, Any]) -> Any:
+    from shanshui.models.segformer import build
+
+    return build(meta)
+
+
+BUILDERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {"unet": _unet, "segformer": _segformer}
+NAMES = {"unet": "our own U-Net", "segformer": "an imported SegFormer"}
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A segmenter's weights and what is known of them; the network is built when it is first needed.
+
+    Args:
+        arrays: weights.
+        meta: `architecture`, `classes` (names in id order), `width` and `height` of the pictures it takes, what
+            the architecture needs besides, and `real`: its `mask_accuracy` and `miou` on `n` real photographs
+            that it was not trained on, or None.
+        source: name of the file, for messages.
+        identity: digest of the weights.
+    """
+
+    arrays: Arrays
+    meta: dict[str, Any]
+    source: str
+    identity: str
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes in id order."""
+        return list(self.meta["classes"])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the pictures it takes."""
+        return int(self.meta["width"]), int(self.meta["height"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is to be kept beside scores: architecture, classes, and its own accuracy on real photographs."""
+        return {name: self.meta.get(name) for name in ("architecture", "classes", "real")}
+
+    @cached_property
+    def _net(self) -> Any:
+        from shanshui.modules import restore
+
+        net = BUILDERS[self.meta["architecture"]](self.meta)
+        restore(net, self.arrays, self.source)
+        net.eval()
+        return net
+
+    def see(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class ids uint8 (N, height, width) and features float32 (N, d) of photographs uint8 (N, height, width, 3)."""
+        width, height = self.size
+        if photos.shape[1:] != (height, width, 3):
+            raise ValueError(f"pictures of shape {photos.shape[1:]}, the segmenter takes {(height, width, 3)}")
+        parts = [self._see_batch(photos[start : start + BATCH]) for start in range(0, len(photos), BATCH)]
+        return np.concatenate([ids for ids, _ in parts]), np.concatenate([features for _, features in parts])
+
+    def _see_batch(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from shanshui.models.resize import bilinear
+        from shanshui.runtime import load_jittor
+
+        jt = load_jittor()
+        width, height = self.size
+        with jt.no_grad():
+            logits, features = self._net.see(jt.array(np.stack([to_float(photo) for photo in photos])))
+            ids = bilinear(logits, (height, width)).argmax(1)[0]
+            jt.sync([ids, features])
+        return ids.numpy().astype(np.uint8), features.numpy().reshape(len(photos), -1)
+
+
+def load_segmenter(path: str | Path, classes: Sequence[str] | None = None) -> Segmenter:
+    """Read a segmenter's file, for `classes` where they are given.
+
+    Raises ShanshuiError for a file of another kind or architecture, and for a segmenter of other classes.
+    """
+    do = "give a file of `python -m shanshui segmenter` or `python -m shanshui import segformer`"
+    loaded = checkpoint.load(path)
+    kind, architecture = loaded.meta.get("kind"), loaded.meta.get("architecture")
+    if kind != KIND:
+        raise ShanshuiError(f"{path} is a checkpoint of kind {kind!r}", f"a checkpoint of kind {KIND!r}", do)
+    if architecture not in BUILDERS:
+        raise ShanshuiError(f"{path} has architecture {architecture!r}", f"one of {', '.join(BUILDERS)}", do)
+    segmenter = Segmenter(loaded.arrays, loaded.meta, str(path), sha256(path))
+    check_classes(segmenter.classes, classes, str(path))
+    return segmenter
+
+
+def check_classes(found: Sequence[str], wanted: Sequence[str] | None, source: str) -> None:
+    """ShanshuiError where a segmenter's classes are not exactly the wanted ones, in this order; None wants none."""
+    if wanted is None or list(found) == list(wanted):
+        return
+    differing = [i for i, (one, other) in enumerate(zip(found, wanted, strict=False)) if one != other]
+    place = differing[0] if differing else min(len(found), len(wanted))
+    ours, theirs = (names[place] if place < len(names) else "nothing" for names in (found, wanted))
+    raise ShanshuiError(
+        f"{source} is a segmenter of other classes: {len(found)}, with {ours!r} as number {place}",
+        f"the {len(wanted)} of data.classes, with {theirs!r} as number {place}",
+        "use the segmenter that was trained on these classes, or train one",
+    )
+
+
+def in_words(identity: str, facts: Mapping[str, Any]) -> str:
+    """Whose segmenter it is and how good, in words."""
+    name, real = f"{NAMES[facts['architecture']]} {identity[:12]}", facts.get("real")
+    if not real:
+        return f"{name}, whose accuracy on real photographs was not measured"
+    return f"{name}, right in {real['mask_accuracy']:.1%} of the pixels of {real['n']} real photographs it never saw"

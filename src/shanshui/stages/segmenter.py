@@ -1,0 +1,113 @@
+"""Train the network that finds the given classes again in pictures, for mask accuracy, mIoU and seg_frechet.
+
+    python -m shanshui segmenter --settings S.json --photos photos.npy --label-maps label_maps.npy
+        --holdout holdout.csv --resume FOLDER --weights segmenter.safetensors
+
+It learns from the training pairs alone. Its accuracy on the real photographs of the held-out pairs is kept in
+the file: generated pictures can hardly get more. A killed call goes on from its last whole epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shanshui.checkpoint import Arrays
+    from shanshui.data.loader import TrainingPairs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.add_argument("--settings", required=True, type=Path, metavar="JSON", help="settings of this stage")
+    parser.add_argument("--photos", required=True, type=Path, metavar="NPY", help="photos.npy of `prepare`")
+    parser.add_argument("--label-maps", required=True, type=Path, metavar="NPY", help="label_maps.npy of `prepare`")
+    parser.add_argument("--holdout", required=True, type=Path, metavar="CSV",
+                        help="manifest of the pairs on which it is tested; may have no rows")  # fmt: skip
+    parser.add_argument("--resume", required=True, type=Path, metavar="FOLDER", help="states; survives a failed job")
+    parser.add_argument(
+        "--weights", required=True, type=Path, metavar="FILE", help="segmenter to write (*.safetensors)"
+    )
+
+
+def metadata(settings: dict[str, Any]) -> dict[str, Any]:
+    """What the file says of itself, but for its accuracy."""
+    numbers = settings["segmenter"]
+    return {
+        "kind": "segmenter",
+        "architecture": "unet",
+        "classes": settings["data"]["classes"],
+        **{name: numbers[name] for name in ("width", "height", "channels")},
+        "seed": settings["seed"],
+        "training": {**{name: numbers[name] for name in ("epochs", "batch", "lr")}, "flip": settings["data"]["flip"]},
+    }
+
+
+def trained(settings: dict[str, Any], pairs: TrainingPairs, args: argparse.Namespace) -> Arrays:
+    """Weights after the last epoch, from the newest state of an earlier call or from the start."""
+    from shanshui.files import digest, sha256
+    from shanshui.models.segmenter import build
+    from shanshui.modules import gather
+    from shanshui.runtime import seed_everything
+    from shanshui.training.resume import resume_folder
+    from shanshui.training.segmenting import Plan, Trainer, epoch_seed, train
+
+    numbers = settings["segmenter"]
+    plan = Plan(
+        (numbers["width"], numbers["height"]), numbers["epochs"], numbers["batch"], numbers["lr"],
+        settings["data"]["flip"], settings["seed"],
+    )  # fmt: skip
+    seed_everything(int(epoch_seed(plan.seed, 0).generate_state(1)[0]))
+    trainer = Trainer(build(metadata(settings)), plan.lr)
+    key = digest([settings, sha256(args.photos), sha256(args.label_maps)])
+    with resume_folder(args.resume, key) as states:
+        found = states.latest(upto=plan.epochs)
+        if found:
+            trainer.restore(found[1])
+        first = found[0] + 1 if found else 1
+        train(trainer, plan, pairs, first, lambda epoch: states.save(epoch, trainer.state(), {"epoch": epoch}))
+    return gather(trainer.net)
+
+
+def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace) -> dict[str, Any] | None:
+    """`mask_accuracy` and `miou` on the `n` real photographs of the held-out pairs; None where there are none."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from shanshui.files import read_csv
+    from shanshui.images import read_photo
+    from shanshui.metrics.segmentation import mask_accuracy, miou
+    from shanshui.metrics.segmenter_features import SegmenterFeatures
+    from shanshui.segmenters import Segmenter
+
+    rows = read_csv(args.holdout)
+    if not rows:
+        return None
+    segmenter = Segmenter(arrays, metadata(settings), str(args.weights), "")
+    look = SegmenterFeatures(segmenter, settings["data"])
+    counts = np.concatenate([
+        look(look.sized(read_photo(row["image"]))[None], look.label_map(row["label"])[None])["classes"]
+        for row in tqdm(rows, desc="held-out photographs", unit="img")
+    ])  # fmt: skip
+    return {"n": len(rows), "mask_accuracy": mask_accuracy(counts).value, "miou": miou(counts).value}
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, test, write, and say how good it is."""
+    from shanshui import checkpoint
+    from shanshui.data.loader import read_training_pairs
+    from shanshui.settings import read_settings
+
+    settings = read_settings(args.settings)
+    pairs = read_training_pairs(args.photos, args.label_maps)
+    arrays = trained(settings, pairs, args)
+    real = accuracy(arrays, settings, args)
+    checkpoint.save(args.weights, arrays, **metadata(settings), real=real)
+    if real:
+        print(
+            f"segmenter: mask accuracy {real['mask_accuracy']:.4f}, mIoU {real['miou']:.4f} on {real['n']} real "
+            "held-out photographs"
+        )
+    else:
+        print(f"segmenter: not tested, {args.holdout} has no pairs")

@@ -1,0 +1,71 @@
+"""An exponential moving average of weights: what a GAN's generator settles on while its steps still swing.
+
+Yazici et al. 2019, "The unusual effectiveness of averaging in GAN training".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from shanshui.checkpoint import Arrays, check_keys
+from shanshui.runtime import load_jittor
+from shanshui.singular_vectors import refresh_singular_vectors
+
+jt = load_jittor()
+
+STEPS = "steps"
+
+
+class MovingAverage:
+    """Average of parameters and running statistics of networks, updated after every step.
+
+    The decay grows with the steps, (1 + steps) / (10 + steps) up to `decay`, so that a short training does not
+    end where it began.
+
+    Args:
+        networks: by letter, as in a checkpoint.
+        decay: weight of the past in every step, 0 to 1.
+    """
+
+    def __init__(self, networks: Mapping[str, Any], decay: float) -> None:
+        self.networks, self.decay, self.steps = networks, decay, 0
+        self.mean = {name: jt.array(var.numpy()).stop_grad() for name, var in self._variables().items()}
+
+    def _variables(self) -> dict[str, Any]:
+        return {
+            f"{letter}.{name}": var
+            for letter, network in self.networks.items()
+            for name, var in network.state_dict().items()
+        }
+
+    def update(self) -> None:
+        """Take in the weights as they are now."""
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self.steps += 1
+        jt.sync_all()  # fused with what is still pending, the same numbers would be rounded otherwise
+        with jt.no_grad():
+            for name, var in self._variables().items():
+                self.mean[name].assign(self.mean[name] * decay + var * (1 - decay))
+        jt.sync_all()
+
+    def weights(self) -> Arrays:
+        """The averaged networks as a checkpoint has them; the vectors of spectral norm fit their averaged weights."""
+        return refresh_singular_vectors(self._arrays())
+
+    def state(self) -> Arrays:
+        """What `restore` needs."""
+        return self._arrays() | {STEPS: np.array([self.steps], np.int64)}
+
+    def restore(self, arrays: Arrays, source: str) -> None:
+        """The reverse of `state`; ShanshuiError where names or shapes differ."""
+        check_keys(arrays, {name: tuple(var.shape) for name, var in self.mean.items()} | {STEPS: (1,)}, source)
+        self.steps = int(arrays[STEPS][0])
+        for name, var in self.mean.items():
+            var.assign(jt.array(arrays[name]))
+        jt.sync_all()
+
+    def _arrays(self) -> Arrays:
+        return {name: np.array(var.numpy()) for name, var in self.mean.items()}

@@ -1,0 +1,155 @@
+"""Training of the segmenter: random windows of the pairs, cross entropy, a rate that falls along a cosine.
+
+An epoch is a function of the state before it and of (seed, epoch). Colours, scale and place are varied, so that
+the network also accepts pictures that are no photographs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from shanshui.checkpoint import Arrays, Checkpoint, prefixed
+from shanshui.data.labels import NO_CLASS
+from shanshui.data.loader import TrainingPairs, prefetched
+from shanshui.errors import ShanshuiError
+from shanshui.images import to_float
+from shanshui.logs import progress
+from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
+from shanshui.runtime import load_jittor
+from shanshui.training.optim import adam
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+
+STREAM = 3  # of the run's seed; pretraining and fine-tuning have 1 and 2
+BETAS = (0.9, 0.999)
+SMALLEST_WINDOW = 0.7  # of a picture's sides
+BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.25, 0.4  # largest changes, of pictures in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Size (width, height) the pairs are brought to, and how they are trained on."""
+
+    size: tuple[int, int]
+    epochs: int
+    batch: int
+    lr: float
+    flip: bool
+    seed: int
+
+
+class Trainer:
+    """A network with its optimiser: what training goes on from."""
+
+    def __init__(self, net: Any, lr: float) -> None:
+        self.net = net
+        self.optimizer = adam([net], lr, BETAS)
+
+    def state(self) -> Arrays:
+        """Weights and Adam's moments."""
+        return prefixed("net", gather(self.net)) | prefixed("adam", gather_optimizer(self.optimizer))
+
+    def restore(self, state: Checkpoint) -> None:
+        """The reverse of `state`."""
+        restore(self.net, state.part("net"), "training state (net)")
+        restore_optimizer(self.optimizer, state.part("adam"), "training state (adam)")
+
+    def step(self, photos: np.ndarray, label_maps: np.ndarray, lr: float) -> float:
+        """One step on float32 (N, 3, h, w) and ids (N, h, w); returns the loss before it."""
+        self.optimizer.lr = lr
+        logits, _ = self.net.see(jt.array(photos))
+        loss = cross_entropy(logits, jt.array(label_maps.astype(np.int32)))
+        self.optimizer.step(loss)
+        return float(loss.item())
+
+
+def epoch_seed(seed: int, epoch: int) -> np.random.SeedSequence:
+    """Randomness of one epoch from the run's seed; epoch 0 stands for the first values of the weights."""
+    return np.random.SeedSequence([seed, STREAM, epoch])
+
+
+def train(
+    trainer: Trainer, plan: Plan, pairs: TrainingPairs, first_epoch: int, after_epoch: Callable[[int], None]
+) -> None:
+    """Train epochs `first_epoch` to `plan.epochs`, counted from 1, calling `after_epoch` at the end of each.
+
+    Raises ShanshuiError where the loss stops being a number.
+    """
+    steps = -(-len(pairs) // plan.batch)
+    with progress(steps * (plan.epochs + 1 - first_epoch), "segmenter") as bar:
+        for epoch in range(first_epoch, plan.epochs + 1):
+            done = (epoch - 1) * steps
+            for i, (photos, label_maps) in enumerate(prefetched(batches(pairs, plan, epoch))):
+                loss = trainer.step(photos, label_maps, cosine(plan.lr, (done + i) / (steps * plan.epochs)))
+                if not np.isfinite(loss):
+                    raise ShanshuiError(
+                        f"training diverged: the segmenter's loss is {loss} in epoch {epoch}", "a finite loss",
+                        "lower segmenter.lr",
+                    )  # fmt: skip
+                bar.set_postfix_str(f"epoch {epoch} loss {loss:.2f}", refresh=False)
+                bar.update()
+            after_epoch(epoch)
+
+
+def cosine(lr: float, done: float) -> float:
+    """Learning rate when the share `done` of the training is over: from `lr` to 0."""
+    return lr * 0.5 * (1 + float(np.cos(np.pi * done)))
+
+
+def cross_entropy(logits: Var, label_maps: Var) -> Var:
+    """Mean cross entropy of logits (N, C, h, w) for int32 ids (N, h, w), over the pixels that have a class."""
+    n, _, h, w = logits.shape
+    logits = logits - logits.max(1, keepdims=True).stop_grad()
+    total = logits.exp().sum(1).log()  # (N, h, w)
+    # 255 lies beyond the classes, where reindex gives 0
+    own = logits.reindex([n, h, w], ["i0", "@e0(i0,i1,i2)", "i1", "i2"], extras=[label_maps])
+    known = (label_maps != NO_CLASS).float32()
+    lost = ((total - own) * known).sum(2).sum()  # rows first: one long float32 sum loses digits
+    return lost / known.sum(2).sum().maximum(1.0)
+
+
+# --- what chance does to the pairs ------------------------------------------------------------------------
+
+
+def batches(pairs: TrainingPairs, plan: Plan, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All pairs once, in batches of nearly equal size: float32 (n, 3, h, w) in [-1, 1] and uint8 ids (n, h, w)."""
+    chance = np.random.Generator(np.random.Philox(epoch_seed(plan.seed, epoch)))
+    order = chance.permutation(len(pairs))
+    for indices in np.array_split(order, -(-len(pairs) // plan.batch)):
+        cut = [vary(pairs.photos[i], pairs.label_maps[i], plan.size, plan.flip, chance) for i in indices]
+        yield np.stack([photo for photo, _ in cut]), np.stack([label_map for _, label_map in cut])
+
+
+def vary(
+    photo: np.ndarray, label_map: np.ndarray, size: tuple[int, int], flip: bool, chance: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A random window of a pair, at `size` (width, height), mirrored by half where `flip`, in other colours.
+
+    Photographs are antialiased, label maps take the nearest pixel. Everything is drawn whether used or not.
+    """
+    height, width = label_map.shape
+    scale = chance.uniform(SMALLEST_WINDOW, 1)
+    left, top = chance.random(2) * (1 - scale) * (width, height)
+    mirrored, changes = chance.random() < 0.5 and flip, chance.uniform(-1, 1, 3)
+    box = (left, top, left + scale * width, top + scale * height)
+    sized = Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, box)
+    ids = np.asarray(Image.fromarray(label_map).resize(size, Image.Resampling.NEAREST, box))
+    image = recolour(to_float(np.asarray(sized)), *changes)
+    return (image[:, :, ::-1], ids[:, ::-1]) if mirrored else (image, ids)
+
+
+def recolour(image: np.ndarray, brightness: float, contrast: float, saturation: float) -> np.ndarray:
+    """float32 (3, h, w) in [-1, 1] with changes of -1 to 1 times the largest; the result stays in [-1, 1]."""
+    grey = image.mean(axis=0, keepdims=True)
+    image = grey + (image - grey) * np.float32(1 + SATURATION * saturation)
+    middle = image.mean()
+    image = middle + (image - middle) * np.float32(1 + CONTRAST * contrast) + np.float32(BRIGHTNESS * brightness)
+    return np.clip(image, -1, 1, dtype=np.float32)

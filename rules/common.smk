@@ -30,9 +30,10 @@ wildcard_constraints:
     run=r"[\w.-]+",
     resolution=r"\d+x\d+",
     epoch=r"\d\d\d+",
-    model=r"epoch_\d\d\d+|\d\d\d+(\+\d\d\d+)+",
+    model=r"(epoch|ema)_\d\d\d+|\d\d\d+(\+\d\d\d+)+",
     subset=r"\d\d\d+(\+\d\d\d+)+",
     seed=r"\d+",
+    tried=r"\d+",
 
 
 def settings_text(wildcards):
@@ -45,19 +46,33 @@ def closing_words(run):
     return flow.closing_words(Path("results") / run)
 
 
-def chosen(choice, run, what="chosen"):
-    """What one of the three choices of rules/select.smk came out as, best first."""
+def chosen(choice, run, what="chosen", **wildcards):
+    """What one of the choices of rules/select.smk came out as, best first."""
     choosing = getattr(checkpoints, choice)
-    made = Path(choosing.get(run=run).output.choice)
+    made = Path(choosing.get(run=run, **wildcards).output.choice)
     if not made.exists():  # it is being made again just now, which Snakemake does not tell from being there
         raise IncompleteCheckpointException(choosing.rule, checkpoint_target(str(made)))
     return json.loads(made.read_text())[what]
 
 
-def candidates(wildcards):
-    """Scores of the chosen checkpoints and of the average of every subset of them."""
-    models = FLOW.candidates(chosen("select_checkpoints", wildcards.run))
+def soup(run, tried):
+    """The best of the soups of the best `tried` checkpoints, and what it is compared with: itself and one more."""
+    best = [entry["model"] for entry in chosen("select_checkpoints", run, "ranking")]
+    before = best[0] if tried == 2 else chosen("soup", run, tried=tried - 1)[0]
+    return [before, flow.average_name([before, best[tried - 1]])]
+
+
+def soup_scores(wildcards):
+    """Scores of the soup so far and of the soup with one checkpoint more."""
+    models = soup(wildcards.run, int(wildcards.tried))
     return [f"results/{wildcards.run}/score/{model}.json" for model in models]
+
+
+def candidates(wildcards):
+    """Scores of the chosen checkpoints, of the average of every subset of them, of soups and the moving average."""
+    best = chosen("select_checkpoints", wildcards.run)
+    trials = [model for tried in FLOW.soups() for model in soup(wildcards.run, tried)]
+    return [f"results/{wildcards.run}/score/{model}.json" for model in FLOW.candidates(best, trials)]
 
 
 def seed_scores(wildcards):
@@ -71,6 +86,11 @@ def chosen_images(wildcards):
     (model,) = chosen("select_model", wildcards.run)
     (seed,) = chosen("select_seed", wildcards.run, "chosen_seeds")
     return f"results/{wildcards.run}/infer/{model}/seed_{seed}"
+
+
+def chosen_score(wildcards):
+    """Score of those pictures."""
+    return chosen_images(wildcards).replace("/infer/", "/score/") + ".json"
 
 
 def all_scores(wildcards):

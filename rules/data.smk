@@ -115,6 +115,7 @@ rule reference:
         doctor=ancient("results/{run}/doctor.json"),
         pairs=["results/{run}/validate/train.csv", "results/{run}/validate/holdout.csv"],
         weights=FLOW.score_weights(),
+        segmenter=lambda wildcards: FLOW.segmenter(wildcards.run),
     output:
         statistics="results/{run}/reference/statistics.npz",
         pure="results/{run}/reference/pure.json",
@@ -128,7 +129,7 @@ rule reference:
     resources:
         gpu=1,
     params:
-        weights=lambda wildcards, input: (["--weights-file", *input.weights] if input.weights else []),
+        weights=lambda wildcards, input: FLOW.scorers(input),
     message:
         "reference: statistics of the training photographs"
     shell:

@@ -25,6 +25,38 @@ rule fuse:
         "--pure {input.pure:q} --out {output.images:q} --log {output.log:q} 2>&1 | tee -i {log:q}"
 
 
+rule score_fused:
+    """Score of the submission as it is handed in, to stand beside that of the purely generated pictures."""
+    input:
+        settings="results/{run}/settings/score.json",
+        doctor=ancient("results/{run}/doctor.json"),
+        statistics="results/{run}/reference/statistics.npz",
+        images="results/{run}/fuse",
+        test="results/{run}/validate/test.csv",
+        above=ancient("results/{run}/select/seed.json"),
+        weights=FLOW.score_weights(),
+        segmenter=lambda wildcards: FLOW.segmenter(wildcards.run),
+    output:
+        score="results/{run}/score/fused.json",
+    log:
+        "results/{run}/logs/score.fused.log",
+    benchmark:
+        "results/{run}/benchmarks/score.fused.tsv"
+    conda:
+        "../envs/jittor.yaml"
+    threads: FLOW.threads(GPU_JOBS)
+    resources:
+        gpu=1,
+    params:
+        weights=lambda wildcards, input: FLOW.scorers(input),
+    message:
+        "score: the submission, filled from photographs where it is"
+    shell:
+        "OMP_NUM_THREADS={threads} python -m shanshui score {input.statistics:q} test={input.images:q} "
+        "--labels test={input.test:q} --settings {input.settings:q} {params.weights:q} --model fused "
+        "--out {output.score:q} 2>&1 | tee -i {log:q}"
+
+
 rule package:
     """Check names, sizes and count, and zip the submission."""
     input:
@@ -103,12 +135,14 @@ rule report:
         classes="results/{run}/validate/classes.csv",
         validation="results/{run}/validate/report.md",
         table="results/{run}/fid_table.csv",
+        score=chosen_score,
         choices=[
             "results/{run}/select/checkpoints.json",
             "results/{run}/select/model.json",
             "results/{run}/select/seed.json",
         ],
         fused="results/{run}/fuse.json",
+        fused_score="results/{run}/score/fused.json",
         manifest="results/{run}/submission.json",
         sheet="results/{run}/contact_sheet.png",
         doctor="results/{run}/doctor.json",
@@ -131,7 +165,8 @@ rule report:
     shell:
         "python -m shanshui report --settings {input.settings:q} --run-folder {params.look:q} --images {input.images:q} "
         "--holdout {input.holdout:q} --test {input.test:q} --classes {input.classes:q} --validation {input.validation:q} "
-        "--table {input.table:q} --choices {input.choices:q} --fused {input.fused:q} "
+        "--table {input.table:q} --score {input.score:q} --choices {input.choices:q} --fused {input.fused:q} "
+        "--fused-score {input.fused_score:q} "
         "--manifest {input.manifest:q} --sheet {input.sheet:q} --doctor {input.doctor:q} --graph {input.graph:q} "
         "--out {output.html:q} --strip {output.strip:q} 2>&1 | tee -i {log:q}"
 

@@ -1,6 +1,35 @@
 # Scoring: generate pictures of one set of weights, score them, average checkpoints, try seeds.
 
 
+rule segmenter:
+    """Train the network that finds the given classes again in generated pictures."""
+    input:
+        settings="results/{run}/settings/segmenter.json",
+        doctor=ancient("results/{run}/doctor.json"),
+        photos="results/{run}/prepare/photos.npy",
+        label_maps="results/{run}/prepare/label_maps.npy",
+        holdout="results/{run}/validate/holdout.csv",
+    output:
+        "results/{run}/segmenter/segmenter.safetensors",
+    log:
+        "results/{run}/logs/segmenter.log",
+    benchmark:
+        "results/{run}/benchmarks/segmenter.tsv"
+    conda:
+        "../envs/jittor.yaml"
+    threads: FLOW.threads(GPU_JOBS)
+    resources:
+        gpu=1,
+    params:
+        resume=lambda wildcards: f"results/{wildcards.run}/.state/segmenter",
+    message:
+        "segmenter: learn to find the classes in photographs"
+    shell:
+        "OMP_NUM_THREADS={threads} python -m shanshui segmenter --settings {input.settings:q} --photos {input.photos:q} "
+        "--label-maps {input.label_maps:q} --holdout {input.holdout:q} --resume {params.resume:q} "
+        "--weights {output:q} 2>&1 | tee -i {log:q}"
+
+
 rule generate:
     """Pictures of one checkpoint or average, for all hold-out and test label maps."""
     input:
@@ -9,6 +38,7 @@ rule generate:
         weights=lambda wildcards: FLOW.weights_of(wildcards.run, wildcards.model),
         holdout="results/{run}/validate/holdout.csv",
         test="results/{run}/validate/test.csv",
+        train=FLOW.train_labels(),
     output:
         images=temp(directory("results/{run}/images/{model}")),
     log:
@@ -41,7 +71,9 @@ rule score:
         images="results/{run}/images/{model}",
         holdout="results/{run}/validate/holdout.csv",
         test="results/{run}/validate/test.csv",
+        train=FLOW.train_labels(),
         weights=FLOW.score_weights(),
+        segmenter=lambda wildcards: FLOW.segmenter(wildcards.run),
     output:
         score="results/{run}/score/{model}.json",
         features="results/{run}/features/{model}.npz",
@@ -58,7 +90,7 @@ rule score:
         seed=CONFIG.score.seed,
         images=FLOW.images,
         labels=FLOW.labels,
-        weights=lambda wildcards, input: (["--weights-file", *input.weights] if input.weights else []),
+        weights=lambda wildcards, input: FLOW.scorers(input),
     message:
         "score: {wildcards.model}"
     shell:
@@ -73,6 +105,7 @@ rule merge:
     input:
         settings="results/{run}/settings/merge.json",
         members=lambda wildcards: FLOW.members(wildcards.run, wildcards.subset),
+        label_maps=lambda wildcards: FLOW.estimated_on(wildcards.run),
     output:
         "results/{run}/merge/{subset}.safetensors",
     log:
@@ -81,10 +114,16 @@ rule merge:
         "results/{run}/benchmarks/merge.{subset}.tsv"
     conda:
         "../envs/jittor.yaml"
+    threads: FLOW.threads(GPU_JOBS)
+    params:
+        estimate=lambda wildcards, input: (
+            ["--estimate-on", input.label_maps, "--settings", input.settings] if input.label_maps else []
+        ),
     message:
         "merge: average of {wildcards.subset}"
     shell:
-        "python -m shanshui merge {input.members:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        "OMP_NUM_THREADS={threads} python -m shanshui merge {input.members:q} {params.estimate:q} --out {output:q} "
+        "2>&1 | tee -i {log:q}"
 
 
 use rule generate as infer with:
@@ -109,7 +148,9 @@ use rule score as score_seed with:
         images="results/{run}/infer/{model}/seed_{seed}",
         holdout="results/{run}/validate/holdout.csv",
         test="results/{run}/validate/test.csv",
+        train=FLOW.train_labels(),
         weights=FLOW.score_weights(),
+        segmenter=lambda wildcards: FLOW.segmenter(wildcards.run),
     output:
         score="results/{run}/score/{model}/seed_{seed}.json",
         features="results/{run}/features/{model}/seed_{seed}.npz",
@@ -121,6 +162,6 @@ use rule score as score_seed with:
         seed=lambda wildcards: wildcards.seed,
         images=FLOW.images,
         labels=FLOW.labels,
-        weights=lambda wildcards, input: (["--weights-file", *input.weights] if input.weights else []),
+        weights=lambda wildcards, input: FLOW.scorers(input),
     message:
         "score: {wildcards.model} with noise seed {wildcards.seed}"

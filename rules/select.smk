@@ -24,8 +24,28 @@ checkpoint select_checkpoints:
         "--out {output.choice:q} 2>&1 | tee -i {log:q}"
 
 
+checkpoint soup:
+    """Greedy soup: one more of the best checkpoints joins the average where that gets better."""
+    input:
+        settings="results/{run}/settings/select.json",
+        above=ancient("results/{run}/select/checkpoints.json"),
+        scores=soup_scores,
+    output:
+        choice="results/{run}/select/soup_{tried}.json",
+    log:
+        "results/{run}/logs/select.soup_{tried}.log",
+    localrule: True
+    conda:
+        "../envs/jittor.yaml"
+    message:
+        "soup: with or without checkpoint {wildcards.tried} of the ranking"
+    shell:
+        "python -m shanshui select --settings {input.settings:q} --scores {input.scores:q} --top 1 "
+        "--out {output.choice:q} 2>&1 | tee -i {log:q}"
+
+
 checkpoint select_model:
-    """The best of the chosen checkpoints and all their averages."""
+    """The best of the chosen checkpoints, their averages, the soup and the moving average."""
     input:
         settings="results/{run}/settings/select.json",
         above=ancient("results/{run}/select/checkpoints.json"),

@@ -51,6 +51,7 @@ rule finetune:
         after=lambda wildcards: FLOW.epoch_before(wildcards.run, int(wildcards.epoch)),
     output:
         weights="results/{run}/finetune/epoch_{epoch}.safetensors",
+        average=FLOW.moving_average(),
         after="results/{run}/finetune/after/{epoch}",
     log:
         "results/{run}/logs/finetune.{epoch}.log",
@@ -66,6 +67,7 @@ rule finetune:
     params:
         perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),
         resume=lambda wildcards: f"results/{wildcards.run}/.state/finetune",
+        average=lambda wildcards, output: (["--average", output.average] if output.average else []),
         look=lambda wildcards: f"results/{wildcards.run}",
     message:
         "finetune: epoch {wildcards.epoch}"
@@ -73,5 +75,6 @@ rule finetune:
         "OMP_NUM_THREADS={threads} python -m shanshui finetune --settings {input.settings:q} "
         "--epoch {wildcards.epoch} --photos {input.photos:q} --label-maps {input.label_maps:q} "
         "{params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
-        "--snapshot-minutes {resources.minutes} --look {params.look:q} --weights {output.weights:q} 2>&1 | tee -i {log:q} && "
+        "--snapshot-minutes {resources.minutes} --look {params.look:q} {params.average:q} --weights {output.weights:q} "
+        "2>&1 | tee -i {log:q} && "
         "printf '%s\\n' {input.after:q} > {output.after:q}"

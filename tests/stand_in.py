@@ -56,7 +56,7 @@ def value(model: str, seed: str) -> float:
 
 def score(options: Options, text: str) -> str:
     """A score file; `text` changes with the pictures, the score itself does not."""
-    model, seed = options["model"][0], options["seed"][0]
+    model, seed = options["model"][0], options.get("seed", ["0"])[0]
     metrics = json.loads(Path(options["settings"][0]).read_text())["metrics"]
     sets = {name: {"n": 4, "metrics": dict.fromkeys(metrics, value(model, seed))} for name in SETS}
     return json.dumps({"model": model, "seed": int(seed), "sets": sets, "reference": {}, "features": {}, "of": text})

@@ -49,7 +49,7 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ({"data": {"width": 500}}, "data.width 500 is not a multiple of 64"),
         ({"pretrain": {"epochs": 100}}, "pretrain.epochs 100 cannot be shared among"),
         ({"score": {"first": 180}}, "must lie in the epochs of fine-tuning, 181 to 310"),
-        ({"score": {"rank_by": "swd"}}, "score.rank_by swd is not among score.metrics"),
+        ({"score": {"rank_by": "swd"}}, "score.rank_by swd: swd is not among score.metrics"),
         ({"data": {"load_width": 400}}, "smaller than the crop"),
         ({"model": {"discriminator_channels": 4}}, "use a multiple of 8"),
         ({"infer": {"seeds": [1, 1]}}, "a seed is listed twice"),

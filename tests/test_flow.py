@@ -13,7 +13,7 @@ from shanshui.config import Config
 from shanshui.device import Device
 from shanshui.errors import ShanshuiError
 from shanshui.files import write_json, write_text
-from shanshui.flow import Flow, check_inputs, prepare_environment
+from shanshui.flow import Flow, average_name, check_inputs, prepare_environment
 from shanshui.settings import validate
 
 
@@ -91,13 +91,44 @@ def test_jobs_inherit_what_the_configuration_says_of_gpus(
 
 
 def test_candidates_are_all_subsets_named_without_rank() -> None:
-    names = Flow.candidates(["epoch_299", "epoch_271", "epoch_273"])
+    flow = Flow(validate({"finetune": {"ema": 0}}))
+    names = flow.candidates(["epoch_299", "epoch_271", "epoch_273"])
     assert names == [
         "epoch_271", "epoch_273", "epoch_299", "271+273", "271+299", "273+299", "271+273+299",
     ]  # fmt: skip
-    assert Flow.candidates(["epoch_273", "epoch_299", "epoch_271"]) == names
+    assert flow.candidates(["epoch_273", "epoch_299", "epoch_271"]) == names
     assert Flow.members("r", "271+299")[1] == "results/r/finetune/epoch_299.safetensors"
     assert Flow.weights_of("r", "271+299") == "results/r/merge/271+299.safetensors"
+
+
+def test_soups_and_the_moving_average_are_candidates_too() -> None:
+    flow = Flow(Config())
+    assert flow.soups() == range(2, 9)
+    soup = average_name(["271+273", "epoch_299"])
+    assert soup == average_name(["epoch_299", "epoch_273", "epoch_271"]) == "271+273+299"
+    assert flow.candidates(["epoch_273", "epoch_271"], ["epoch_271", soup]) == [
+        "epoch_271", "epoch_273", "271+273", soup, "ema_310",
+    ]  # fmt: skip
+    assert Flow.weights_of("r", "ema_310") == "results/r/finetune/ema_310.safetensors"
+
+
+def test_training_label_maps_are_a_set_where_they_decide() -> None:
+    assert (Flow(Config()).sets(), Flow(Config()).train_labels()) == (["holdout", "test"], [])
+    flow = Flow(validate({"select": {"on": "train"}, "data": {"holdout": 0}}))
+    assert flow.sets() == ["train", "test"]
+    assert flow.train_labels() == ["results/{run}/validate/train.csv"]
+
+
+def test_segmenter_where_a_metric_needs_it(tmp_path: Path) -> None:
+    plain = {"metrics": ["dct_frechet"], "rank_by": "dct_frechet"}
+    assert Flow(validate({"score": plain})).segmenter("r") == []
+    metrics = {"metrics": ["dct_frechet", "miou"], "rank_by": "miou"}
+    assert Flow(validate({"score": metrics})).segmenter("r") == ["results/r/segmenter/segmenter.safetensors"]
+    brought = validate({"score": metrics, "segmenter": {"weights": str(tmp_path / "s.safetensors")}, "landscapes":
+                        {"train": 9, "test": 2, "width": 64, "height": 64}})  # fmt: skip
+    assert Flow(brought).segmenter("r") == [str(tmp_path / "s.safetensors")]
+    with pytest.raises(ShanshuiError, match=r"segmenter\.weights"):
+        check_inputs(brought)
 
 
 def test_missing_data_is_said_in_three_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,14 +108,15 @@ def add_everything(folder: Path) -> list[str]:
     (folder / "report.md").write_text("# Data report\n\nThe data is **usable, 0 warnings**.\n")
     entry = {"file": "a.jpg", "name": "a", "class_name": "sky", "share": 0.99, "photo": "p7"}
     write_json(folder / "fused.json", {"enabled": True, "share": 0.98, "fused": [entry], "kept": []})
+    found = {"sky": {"pixels": 0.625, "accuracy": 0.9, "iou": None}, "sea": {"pixels": 0.0, "accuracy": 0, "iou": 0}}
+    for name, values in (("score", {METRIC: 1.5, "swd": 3}), ("fused_score", {METRIC: 1.25, "swd": 4})):
+        write_json(folder / f"{name}.json", {"sets": {"test": {"metrics": values, "per_class": found}}})
     Image.new("RGB", (40, 20)).save(folder / "sheet.png")
     write_json(folder / "doctor.json", {"device": "cpu", "gpus": [], "cores": 2})
     (folder / "graph.dot").write_text(
         'digraph d {\n 0[label = "all", color = "0 0 0"];\n 1[label = "train"];\n 1 -> 0\n}'
     )
-    names = {"classes": "classes.csv", "validation": "report.md", "fused": "fused.json", "sheet": "sheet.png",
-             "doctor": "doctor.json", "graph": "graph.dot"}  # fmt: skip
-    return [part for name, file in names.items() for part in (f"--{name}", str(folder / file))]
+    return add_everything_arguments(folder)
 
 
 def report(folder: Path, *more: str) -> int:
@@ -171,9 +172,12 @@ def test_whole_report(run_folder: Path) -> None:
         "ab" * 32, "run tiny", "average of 5 + 6", "1.400", "DCT-Fréchet (not FID)", "epoch 6 (2.000)",
         "top 2", "1 epoch of pretraining and 1 epoch of fine-tuning took 1 min 00 s", "32x16",
         "usable, 0 warnings", "1 min 16 s", "2.0 GiB", "p7", "&lt;rock&gt;",
-        "spectral_norm=on", ">train</text>", "G/adv",
+        "spectral_norm=on", ">train</text>", "G/adv", "python -m shanshui generate --weights results/tiny/",
+        '<tr><td>sky</td><td class="number">62.5</td><td class="number">90.0</td><td class="number">–</td></tr>',
+        '<td class="number">1.500</td><td class="number">1.250</td>',
     ):  # fmt: skip
         assert part in text, part
+    assert "<td>sea</td>" not in text, "of the classes those that occur"
     assert len(re.findall(r'alt="our picture of', text)) == 3
     first = text
     assert report(run_folder, *add_everything_arguments(run_folder)) == 0
@@ -182,7 +186,8 @@ def test_whole_report(run_folder: Path) -> None:
 
 def add_everything_arguments(folder: Path) -> list[str]:
     names = {"classes": "classes.csv", "validation": "report.md", "fused": "fused.json", "sheet": "sheet.png",
-             "doctor": "doctor.json", "graph": "graph.dot"}  # fmt: skip
+             "doctor": "doctor.json", "graph": "graph.dot", "score": "score.json",
+             "fused-score": "fused_score.json"}  # fmt: skip
     return [part for name, file in names.items() for part in (f"--{name}", str(folder / file))]
 
 

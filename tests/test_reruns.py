@@ -113,7 +113,7 @@ def jobs(*parts: dict[str, int], **more: int) -> dict[str, int]:
 
 MODULES = "src/shanshui"
 CHOICES = {"select_checkpoints": 1, "select_model": 1, "select_seed": 1}
-OUTPUTS = {"table": 1, "fuse": 1, "package": 1, "report": 1}
+OUTPUTS = {"table": 1, "fuse": 1, "score_fused": 1, "package": 1, "report": 1}
 SEEDS = {"infer": 2, "score_seed": 2}
 SCORED = jobs(CHOICES, OUTPUTS, generate=3, score=3, score_seed=2)  # pictures of checkpoints are temporary
 PICTURES = jobs(SCORED, infer=2)
@@ -153,6 +153,17 @@ ROWS = [
         jobs(SCORED, settings=3, reference=1),
     ),
     Row("`select.top` one lower", options(select={"top": 1}), jobs(SEEDS, CHOICES, OUTPUTS, settings=1)),
+    Row("`select.soup` one higher", options(select={"soup": 2}), jobs(settings=1, soup=1, report=1)),
+    Row(
+        "`finetune.ema`",
+        options(finetune={"ema": 0.9}),
+        jobs(FINETUNE, settings=2, generate=4, score=4),
+    ),
+    Row(
+        "`mask_accuracy` among `score.metrics`",
+        options(score={"metrics": ["dct_frechet", "mask_accuracy"]}),
+        jobs(SCORED, settings=4, reference=1, segmenter=1),
+    ),
     Row("`select.on`", options(select={"on": "test"}), jobs(CHOICES, settings=3, table=1, package=1, report=1)),
     Row(
         "a seed more in `infer.seeds`",
@@ -165,7 +176,7 @@ ROWS = [
         jobs(OUTPUTS, settings=1, select_seed=1),
     ),
     Row("`generate.quality`", options(generate={"quality": 90}), jobs(PICTURES, settings=4)),
-    Row("`fuse.share`", options(fuse={"share": 0.9}), jobs(settings=2, fuse=1, package=1, report=1)),
+    Row("`fuse.share`", options(fuse={"share": 0.9}), jobs(settings=2, fuse=1, score_fused=1, package=1, report=1)),
     Row("`report.samples`", options(report={"samples": 3}), jobs(settings=1, report=1)),
     Row("comments, docstrings, help texts, wording of errors in the code", reword, {}),
     Row("code that changes no result: `logs`, `device`, `files`, ...", machine, {}),

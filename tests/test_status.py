@@ -75,7 +75,7 @@ def table(folder: Path) -> dict[str, Row]:
 def test_nothing_done_yet(demo: Path) -> None:
     found = table(demo)
     assert {row.state for row in found.values()} == {"waiting"}
-    totals = {"pretrain": 3, "finetune": 4, "checkpoints": 4, "averages": 4, "seeds": 2}
+    totals = {"pretrain": 3, "finetune": 4, "checkpoints": 4, "averages": 5, "seeds": 2}
     assert {name: found[name].total for name in totals} == totals
 
 

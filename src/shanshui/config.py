@@ -18,8 +18,10 @@ CLASSES = (
 Metric = Literal[
     "fid", "kid", "precision", "recall",
     "dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour", "sharpness",
+    "mask_accuracy", "miou", "seg_frechet",
 ]  # fmt: skip
 NEEDS_INCEPTION: frozenset[str] = frozenset({"fid", "kid", "precision", "recall"})
+NEEDS_SEGMENTER: frozenset[str] = frozenset({"mask_accuracy", "miou", "seg_frechet"})
 Positive = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -180,6 +182,29 @@ class Finetune(Training):
         ["color", "crop", "translation"], description="DiffAugment operations, in this order"
     )
     seg_noise: bool = Field(True, description="noise whose strength depends on the class, in every SPADE layer")
+    ema: float = Field(
+        0.999, ge=0, lt=1, description="decay per step of an average of G and E kept beside them; 0: none"
+    )
+
+
+class Segmenter(Section):
+    """The network that finds the given classes again in pictures; trained where a metric needs it."""
+
+    weights: str | None = Field(None, description="a segmenter's file, as `import segformer` writes; null: train one")
+    width: Positive = Field(256, description="pictures are brought to this width for it, pixels")
+    height: Positive = Field(192, description="and to this height; both multiples of 16")
+    channels: Positive = Field(32, description="width of its first layers")
+    epochs: Positive = Field(12, description="epochs over the training pairs")
+    batch: Positive = Field(8, description="pairs per step")
+    lr: float = Field(4e-3, gt=0, description="learning rate, falling to zero along a cosine")
+
+    @field_validator("width", "height")
+    @classmethod
+    def sides_can_be_halved(cls, side: int) -> int:
+        """Four halvings."""
+        if side % 16:
+            raise ValueError(f"{side} is not a multiple of 16")
+        return side
 
 
 class Generate(Section):
@@ -197,8 +222,10 @@ class Score(Section):
     first: Positive = Field(271, description="first epoch that leaves a checkpoint to be scored")
     last: Positive = Field(310, description="last one")
     every: Positive = Field(1, description="epochs from one scored checkpoint to the next")
-    metrics: list[Metric] = Field(["fid", "kid", "sharpness"], min_length=1, description="columns of the table")
-    rank_by: Metric = Field("fid", description="the metric that chooses")
+    metrics: list[Metric] = Field(
+        ["fid", "kid", "mask_accuracy", "miou", "sharpness"], min_length=1, description="columns of the table"
+    )
+    rank_by: Metric | Literal["aesthetic", "board_a"] = Field("fid", description="the metric or score that chooses")
     seed: int = Field(0, ge=0, description="noise seed while checkpoints and averages are compared")
     aesthetic_command: str | None = Field(
         None, description="program that is called with a folder and prints CSV `name,score`, 0 to 10"
@@ -209,11 +236,21 @@ class Score(Section):
         return list(range(self.first, self.last + 1, self.every))
 
 
+class Merge(Section):
+    """Averages of checkpoints."""
+
+    batch_norm: Literal["averaged", "estimated"] = Field(
+        "averaged", description="running statistics: averaged like the weights, or estimated on training label maps"
+    )
+    label_maps: Positive = Field(200, description="so many label maps, in batches of finetune.batch")
+
+
 class Select(Section):
     """Choosing."""
 
-    on: Literal["holdout", "test"] = Field("holdout", description="label maps whose pictures decide")
+    on: Literal["holdout", "test", "train"] = Field("holdout", description="label maps whose pictures decide")
     top: int = Field(3, ge=1, le=6, description="best checkpoints of which every subset is averaged")
+    soup: int = Field(8, ge=0, description="so many of the best checkpoints are tried for a greedy soup; 0: none")
 
 
 class Infer(Section):
@@ -268,8 +305,10 @@ class Config(Section):
     parity: Parity = Parity()
     pretrain: Pretrain = Pretrain()
     finetune: Finetune = Finetune()
+    segmenter: Segmenter = Segmenter()
     generate: Generate = Generate()
     score: Score = Score()
+    merge: Merge = Merge()
     select: Select = Select()
     infer: Infer = Infer()
     fuse: Fuse = Fuse()
@@ -335,9 +374,15 @@ class Config(Section):
     @model_validator(mode="after")
     def choices_fit(self) -> Config:
         """Ranking and hold-out."""
-        if self.score.rank_by not in self.score.metrics:
-            raise ValueError(f"score.rank_by {self.score.rank_by} is not among score.metrics {self.score.metrics}")
-        if self.score.rank_by == "sharpness":
+        score = self.score
+        if score.rank_by in ("aesthetic", "board_a") and not score.aesthetic_command:
+            raise ValueError(f"score.rank_by {score.rank_by} needs score.aesthetic_command")
+        needed = {"aesthetic": [], "board_a": ["fid", "mask_accuracy"]}.get(score.rank_by, [score.rank_by])
+        if lacking := [metric for metric in needed if metric not in score.metrics]:
+            raise ValueError(
+                f"score.rank_by {score.rank_by}: {', '.join(lacking)} is not among score.metrics {score.metrics}"
+            )
+        if score.rank_by == "sharpness":
             raise ValueError("score.rank_by sharpness: sharpness has no better or worse end, rank by another metric")
         if self.select.on == "holdout" and self.data.holdout < 2:
             raise ValueError("select.on holdout needs data.holdout of 2 pairs or more; or use `select: {on: test}`")

@@ -10,13 +10,14 @@ import functools
 import itertools
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shanshui import lease
 from shanshui.changes import CODE, counted_digest, read_accepted, recorded_settings, remember
-from shanshui.config import NEEDS_INCEPTION, Config
+from shanshui.config import NEEDS_INCEPTION, NEEDS_SEGMENTER, Config
 from shanshui.device import cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
@@ -33,6 +34,11 @@ def weight_path(name: str) -> Path:
 def epoch_name(epoch: int) -> str:
     """Name of a checkpoint of fine-tuning."""
     return f"epoch_{epoch:03d}"
+
+
+def average_name(models: Iterable[str]) -> str:
+    """`271+299` for the average of the checkpoints epoch_271, epoch_299 and of averages of them, in any order."""
+    return "+".join(sorted({epoch for model in models for epoch in model.removeprefix("epoch_").split("+")}))
 
 
 def prepare_environment(source: Path, own_python: bool, config: Config) -> None:
@@ -65,6 +71,11 @@ def check_inputs(config: Config) -> None:
                 "photographs <name>.jpg and label maps <name>.png of class ids, in folders as named under `data:`",
                 "put or link them there; or try without data: snakemake --cores all --configfile config/demo.yaml",
             )
+    segmenter = config.segmenter.weights
+    if segmenter and NEEDS_SEGMENTER & set(config.score.metrics) and not Path(segmenter).is_file():
+        raise ShanshuiError(
+            f"segmenter.weights: {segmenter} not found", "a file of `python -m shanshui import segformer`"
+        )
     absent = [name for name in needed_weights(config) if not weight_path(name).exists()]
     if absent:
         raise ShanshuiError(
@@ -153,6 +164,18 @@ class Flow:
         net = (self.config.pretrain if phase == "pretrain" else self.config.finetune).perceptual.net
         return [] if net == "none" else [str(weight_path(net))]
 
+    def segmenter(self, run: str) -> list[str]:
+        """The segmenter's file where a metric needs it: the user's, or the one this run trains."""
+        if not NEEDS_SEGMENTER & set(self.config.score.metrics):
+            return []
+        return [self.config.segmenter.weights or f"results/{run}/segmenter/segmenter.safetensors"]
+
+    @staticmethod
+    def scorers(input: Any) -> list[str]:
+        """Networks of a scoring job, as arguments."""
+        weights = ["--weights-file", *input.weights] if input.weights else []
+        return weights + (["--segmenter", *input.segmenter] if input.segmenter else [])
+
     # --- training ---------------------------------------------------------------------------------------
 
     def resolutions(self) -> list[str]:
@@ -189,11 +212,20 @@ class Flow:
         run = self.config.run
         return recorded_settings(Path("results") / run, "finetune") == self.settings(run, "finetune")
 
+    def moving_average(self) -> list[str]:
+        """The second output of fine-tuning, where there is one."""
+        return ["results/{run}/finetune/ema_{epoch}.safetensors"] if self.config.finetune.ema else []
+
     # --- generating, scoring and choosing -----------------------------------------------------------------------------
 
     def sets(self) -> list[str]:
         """Names of the sets of label maps that pictures are generated for."""
-        return ["holdout", "test"] if self.config.data.holdout else ["test"]
+        train = ["train"] if self.config.select.on == "train" else []
+        return [*train, *(["holdout"] if self.config.data.holdout else []), "test"]
+
+    def train_labels(self) -> list[str]:
+        """The training pairs, where their label maps are to decide."""
+        return ["results/{run}/validate/train.csv"] if self.config.select.on == "train" else []
 
     def labels(self, wildcards: object, input: Any) -> list[str]:
         """Label maps of a generating or scoring job, as `set=manifest`."""
@@ -212,14 +244,26 @@ class Flow:
         """Checkpoints of an average named `271+299`."""
         return [f"results/{run}/finetune/epoch_{epoch}.safetensors" for epoch in subset.split("+")]
 
-    @staticmethod
-    def weights_of(run: str, model: str) -> str:
-        """Weights file of a checkpoint or an average."""
-        return f"results/{run}/{'finetune' if model.startswith('epoch_') else 'merge'}/{model}.safetensors"
+    def estimated_on(self, run: str) -> list[str]:
+        """Label maps on which an average's running statistics are estimated, where they are."""
+        wanted = self.config.merge.batch_norm == "estimated"
+        return [f"results/{run}/prepare/label_maps.npy"] if wanted else []
 
     @staticmethod
-    def candidates(chosen: list[str]) -> list[str]:
-        """The chosen checkpoints and the average of every subset of two or more; names do not depend on rank."""
-        epochs = sorted(model.removeprefix("epoch_") for model in chosen)
-        subsets = [s for size in range(2, len(epochs) + 1) for s in itertools.combinations(epochs, size)]
-        return [f"epoch_{epoch}" for epoch in epochs] + ["+".join(subset) for subset in subsets]
+    def weights_of(run: str, model: str) -> str:
+        """Weights file of a checkpoint, a moving average or an average."""
+        return f"results/{run}/{'merge' if '+' in model else 'finetune'}/{model}.safetensors"
+
+    def soups(self) -> range:
+        """How many of the best checkpoints each soup is chosen from: 2, 3, ..."""
+        return range(2, min(self.config.select.soup, len(self.config.score.epochs())) + 1)
+
+    def candidates(self, chosen: list[str], trials: Sequence[str] = ()) -> list[str]:
+        """The chosen checkpoints, the average of every subset of them, the soup's `trials`, the moving average.
+
+        Names do not depend on rank.
+        """
+        subsets = [s for size in range(2, len(chosen) + 1) for s in itertools.combinations(sorted(chosen), size)]
+        averages = [average_name(subset) for subset in subsets]
+        moving = [f"ema_{self.config.score.last:03d}"] if self.config.finetune.ema else []
+        return list(dict.fromkeys([*sorted(chosen), *averages, *trials, *moving]))

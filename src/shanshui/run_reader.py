@@ -15,6 +15,7 @@ from typing import Any
 from shanshui.config import Config
 from shanshui.errors import ShanshuiError
 from shanshui.files import read_json
+from shanshui.flow import Flow
 from shanshui.launch import STATE, somebody_runs
 from shanshui.report.readers import read_stats
 from shanshui.settings import validate
@@ -88,6 +89,11 @@ def read_progress(log: Path, now: float) -> Progress | None:
     return Progress(int(found[-1][0]), found[-1][1], now - log.stat().st_mtime) if found else None
 
 
+def choice_names(config: Config) -> list[str]:
+    """The choices of a run in their order."""
+    return ["checkpoints", *(f"soup_{tried}" for tried in Flow(config).soups()), "model", "seed"]
+
+
 def read_run(folder: Path) -> RunState:
     """Look at a run. ShanshuiError where it has no settings."""
     config = read_config(folder)
@@ -113,7 +119,7 @@ def read_run(folder: Path) -> RunState:
         somebody_runs(work / STATE),
         {file.parent.relative_to(folder).as_posix(): read_stats(file.parent) for file in stats},
         {name: progress for name, progress in logs.items() if progress},
-        {name: read_json(folder / "select" / f"{name}.json") for name in ("checkpoints", "model", "seed")
+        {name: read_json(folder / "select" / f"{name}.json") for name in choice_names(config)
          if f"select/{name}.json" in paths},
         size,
         shutil.disk_usage(folder).free,

@@ -14,7 +14,7 @@ from typing import Any
 
 from shanshui.errors import ShanshuiError
 
-SETS = ("holdout", "test")
+SETS = ("holdout", "test", "train")
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,11 @@ def _note(metric: str, on: str, lower: bool, scores: Sequence[Score]) -> str:
         return (
             f"Chosen by {metric} ({direction}) on the pictures of {count} held-out label maps; "
             "values on the test label maps are listed beside it and were not used."
+        )
+    if on == "train":
+        return (
+            f"Chosen by {metric} ({direction}) on the pictures of {count} training label maps, which the models have "
+            "seen: values on the others are listed beside it."
         )
     return (
         f"Chosen by {metric} ({direction}) on the pictures of the {count} test label maps themselves: the "

@@ -135,12 +135,19 @@ STAGES: dict[str, Callable[[Config], dict[str, Any]]] = {
         **c.data.model_dump(include=_LABELS | _SIZE | {"load_width"}),
         "load_height": c.data.load_height,
     },
+    "segmenter": lambda c: {
+        "seed": c.seed,
+        "segmenter": c.segmenter.model_dump(exclude={"weights"}),
+        "data": c.data.model_dump(include=_LABELS | {"flip"}),
+    },
     "reference": _metrics,
     "pretrain": lambda c: _training(c, "pretrain"),
     "finetune": lambda c: _training(c, "finetune"),
     "generate": lambda c: {**c.generate.model_dump(exclude={"batch"}), "rounding": c.parity.resolved()["rounding"]},
     "score": _score,
-    "merge": lambda c: {},
+    "merge": lambda c: (
+        {"seed": c.seed, "batch": c.finetune.batch, **c.merge.model_dump()} if c.merge.batch_norm == "estimated" else {}
+    ),
     "select": _choice,
     "table": _choice,
     "fuse": lambda c: {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 
 from shanshui.flow import Flow, epoch_name
 from shanshui.run_reader import Progress, RunState
@@ -75,6 +74,8 @@ def _data(state: RunState) -> list[Row]:
     }  # fmt: skip
     if state.config.landscapes is None:
         del outputs["landscapes"]
+    if Flow(state.config).segmenter(state.config.run) and not state.config.segmenter.weights:
+        outputs["segmenter"] = ["segmenter/segmenter.safetensors"]
     return [
         _row(state, stage, paths, 1, paths, f"at work{_last_words(state.progress.get(stage))}")
         for stage, paths in outputs.items()
@@ -106,14 +107,15 @@ def _scored(state: RunState, flow: Flow) -> list[Row]:
     config = state.config
     checkpoints = [epoch_name(epoch) for epoch in config.score.epochs()]
     best = state.choices.get("checkpoints", {}).get("chosen", [])
-    averages = [name for name in flow.candidates(best) if "+" in name]
+    trials = [e["model"] for name, choice in state.choices.items() if "soup" in name for e in choice["ranking"]]
+    averages = [name for name in flow.candidates(best, trials) if not name.startswith("epoch_")]
+    planned = 2**config.select.top - 1 - config.select.top + bool(config.finetune.ema)
     (model,) = state.choices.get("model", {}).get("chosen", [None])[:1] or [None]
     seeds = [f"{model}/seed_{seed}" for seed in config.infer.seeds] if model else []
     rows = []
     for stage, names, total, folder, log in (
         ("checkpoints", checkpoints, len(checkpoints), "images", "generate"),
-        ("averages", averages, sum(comb(config.select.top, n) for n in range(2, config.select.top + 1)), "images",
-         "generate"),
+        ("averages", averages, max(planned, len(averages)), "images", "generate"),
         ("seeds", seeds, len(config.infer.seeds), "infer", "infer"),
     ):  # fmt: skip
         pictures, scores = [f"{folder}/{name}" for name in names], [f"score/{name}.json" for name in names]

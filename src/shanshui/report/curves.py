@@ -49,12 +49,19 @@ def _epoch_axis(axes: Any, epochs: Sequence[int]) -> None:
     axes.set_xlabel("epoch", fontsize=9)
 
 
+def _stacked(model: str) -> str:
+    """Epochs of an average one below the other; a moving average is called so."""
+    if model.startswith("ema_"):
+        return f"EMA\n{int(model.removeprefix('ema_'))}"
+    return "\n".join(str(int(epoch)) for epoch in model.split("+"))
+
+
 def _averages(axes: Any, rows: Sequence[Row], metric: str, on: str, parts: Sequence[str]) -> None:
     """Points side by side; names are stacked epochs, and only the chosen are named where there are many."""
     for part in parts:
         _plot_set(axes, range(len(rows)), rows, part, metric, on, line=False)
     named = [index for index, row in enumerate(rows) if len(rows) <= 8 or row["chosen"]]
-    names = ["\n".join(str(int(epoch)) for epoch in rows[index]["model"].split("+")) for index in named]
+    names = [_stacked(rows[index]["model"]) for index in named]
     axes.set_xticks(named, names, fontsize=8)
     axes.set_xlim(-0.7, len(rows) - 0.3)
     axes.tick_params(labelleft=False, left=False)

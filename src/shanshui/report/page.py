@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from shanshui.config import Config
+from shanshui.flow import Flow
 from shanshui.report import wording
 from shanshui.report.tables import Row, features_lines, number_cells, value_columns
 from shanshui.report.timing import StageTime, duration
+from shanshui.selection import SETS
 
 TEMPLATE = "report.html.j2"
 
@@ -61,11 +63,13 @@ class Page:
     losses: str = ""
     training: str = ""
     classes: Sequence[Mapping[str, Any]] = ()
+    found: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
     validation: str = ""
     graph: str = ""
     graph_text: str = ""
     times: Sequence[StageTime] = ()
     fusion: Mapping[str, Any] | None = None
+    fused_values: Sequence[tuple[str, float, float]] = ()
     sheet: np.ndarray | None = None
     machine: Mapping[str, Any] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -98,7 +102,7 @@ def _facts(page: Page) -> list[tuple[str, str]]:
     name = wording.metric_label(page.rank_by)
     facts += [
         (f"{name}, {wording.SET_NAMES[part]}", wording.number(winner[part]))
-        for part in ("holdout", "test")
+        for part in SETS
         if winner.get(part) is not None
     ]
     return facts
@@ -166,6 +170,28 @@ def _class_bars(classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def _repeat(page: Page) -> str:
+    """The command that makes the submitted pictures again, but for those filled from photographs."""
+    model, seed = page.seed["chosen"][0], page.seed["chosen_seeds"][0]
+    run = f"results/{page.run}"
+    return (
+        f"python -m shanshui generate --weights {Flow.weights_of(page.run, model)} --seed {seed} "
+        f"--labels test={run}/validate/test.csv --settings {run}/settings/generate.json --out again"
+    )
+
+
+def _found(page: Page) -> list[tuple[str, list[str]]]:
+    """Per class that occurs anywhere, the cells of every set: share of the pixels, accuracy, IoU in percent."""
+    names = list(dict.fromkeys(name for classes in page.found.values() for name in classes))
+    rows = []
+    for name in names:
+        measured = [classes.get(name, {}) for classes in page.found.values()]
+        if any(one.get("pixels") for one in measured):
+            numbers = [one.get(key) for one in measured for key in ("pixels", "accuracy", "iou")]
+            rows.append((name, ["–" if n is None else f"{100 * n:.1f}" for n in numbers]))
+    return rows
+
+
 def render(page: Page) -> str:
     """The whole page as HTML."""
     import jinja2
@@ -188,6 +214,9 @@ def render(page: Page) -> str:
         sentences=_sentences(page),
         metric=wording.metric_title(page.rank_by),
         table=_table(page),
+        found=_found(page),
+        repeat=_repeat(page),
+        fused_values=[(wording.metric_name(m), *wording.column([a, b])) for m, a, b in page.fused_values],
         time=_bars(page.times),
         classes=_class_bars(page.classes),
         machine=_machine(page.machine),

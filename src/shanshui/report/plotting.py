@@ -14,7 +14,7 @@ PAPER = "#fbf8f1"
 TEAL = "#2f7d8c"
 OCHRE = "#b98a2e"
 CINNABAR = "#c8432b"
-SET_COLOURS = {"holdout": TEAL, "test": OCHRE}
+SET_COLOURS = {"holdout": TEAL, "test": OCHRE, "train": INK}
 
 
 def new_figure(width: float, height: float) -> Any:

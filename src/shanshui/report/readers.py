@@ -14,7 +14,7 @@ import numpy as np
 from shanshui.config import Data
 from shanshui.data.labels import apply_label_rules
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_csv
+from shanshui.files import read_csv, read_json
 from shanshui.images import IMAGE_SUFFIXES, colour_label_map, read_label_map, read_photo, resize_photo
 from shanshui.palette import class_palette
 from shanshui.report.graph import draw_graph
@@ -112,6 +112,18 @@ def read_classes(path: Path, names: list[str]) -> list[dict[str, Any]]:
         }
         for row in read_csv(path)
     ]  # fmt: skip
+
+
+def read_found(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Per set and class the share of the pixels, the accuracy and the IoU of a score file; empty without them."""
+    sets: dict[str, Any] = read_json(path)["sets"]
+    return {name: part["per_class"] for name, part in sets.items() if "per_class" in part}
+
+
+def read_with_and_without(score: Path, fused: Path) -> list[tuple[str, float, float]]:
+    """Per metric its value on the test label maps without and with pixels of photographs, of two score files."""
+    without, with_pixels = (read_json(path)["sets"]["test"]["metrics"] for path in (score, fused))
+    return [(metric, value, with_pixels[metric]) for metric, value in without.items() if metric in with_pixels]
 
 
 def read_graph(path: Path) -> tuple[str, str]:

@@ -19,9 +19,11 @@ Row = dict[str, Any]
 def _is_average(model: str, source: str) -> bool:
     if re.fullmatch(r"epoch_\d+", model):
         return False
-    if re.fullmatch(r"\d+(\+\d+)+", model):
+    if re.fullmatch(r"\d+(\+\d+)+|ema_\d+", model):
         return True
-    raise ShanshuiError(f"{source}: model {model!r} is neither a checkpoint nor an average", "epoch_NNN or NNN+NNN")
+    raise ShanshuiError(
+        f"{source}: model {model!r} is neither a checkpoint nor an average", "epoch_NNN, NNN+NNN or ema_NNN"
+    )
 
 
 def _pairs(ranking: Mapping[str, Any]) -> set[tuple[str, int]]:

@@ -23,11 +23,14 @@ NAMES = {
     "sharpness": "Sharpness",
     "aesthetic": "Aesthetics",
     "mask_accuracy": "Mask accuracy",
+    "miou": "mIoU",
+    "seg_frechet": "Segmenter Fréchet",
     "board_a": "Contest score",
 }
 WEIGHT_FREE = frozenset({"dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour"})
+OWN_FRECHET = "seg_frechet"
 TIES_NAMED = 4  # in a sentence; the table marks them all
-SET_NAMES = {"holdout": "held-out label maps", "test": "test label maps"}
+SET_NAMES = {"holdout": "held-out label maps", "test": "test label maps", "train": "training label maps"}
 Ranking = Mapping[str, Any]
 
 
@@ -38,18 +41,22 @@ def metric_name(metric: str) -> str:
 
 def metric_label(metric: str) -> str:
     """Name for a headline: as short as can be while saying what is not FID."""
-    return metric_name(metric) + (" (not FID)" if metric in WEIGHT_FREE else "")
+    return metric_name(metric) + (" (not FID)" if metric in {*WEIGHT_FREE, OWN_FRECHET} else "")
 
 
 def metric_title(metric: str) -> str:
-    """Name for an axis: a metric that needs no network weights says that it is not FID."""
+    """Name for an axis: a metric that might be taken for FID says that it is not."""
+    if metric == OWN_FRECHET:
+        return f"{metric_name(metric)} (the segmenter's features, not FID)"
     return metric_name(metric) + (" (weight-free proxy, not FID)" if metric in WEIGHT_FREE else "")
 
 
 def model_name(model: str) -> str:
-    """`epoch_007` as `epoch 7`, `003+005` as `average of 3 + 5`."""
+    """`epoch_007` as `epoch 7`, `003+005` as `average of 3 + 5`, `ema_007` as `moving average at epoch 7`."""
     if found := re.fullmatch(r"epoch_0*(\d+)", model):
         return f"epoch {found[1]}"
+    if found := re.fullmatch(r"ema_0*(\d+)", model):
+        return f"moving average at epoch {found[1]}"
     if re.fullmatch(r"\d+(\+\d+)+", model):
         return "average of " + " + ".join(str(int(part)) for part in model.split("+"))
     return model
@@ -111,8 +118,8 @@ def model_sentence(ranking: Ranking) -> str:
     """Which model won, and what averaging gained."""
     entries = ranking["ranking"]
     winner = entries[0]
-    averages = [entry for entry in entries if "+" in entry["model"]]
-    singles = [entry for entry in entries if "+" not in entry["model"]]
+    averages = [entry for entry in entries if not entry["model"].startswith("epoch_")]
+    singles = [entry for entry in entries if entry["model"].startswith("epoch_")]
     name = ("the " if winner in averages else "") + _listed([winner])
     text = f"The best of these models is {name}"
     if not averages:
@@ -143,12 +150,12 @@ def seed_sentence(ranking: Ranking) -> str:
 
 def selection_sentence(metric: str, on: str) -> str:
     """On what the choice rests; one sentence for headings."""
-    basis = (
-        "chosen on label maps held out of training"
-        if on == "holdout"
-        else "chosen on the test label maps themselves: the chosen values are the best of many tries on these"
-    )
-    return f"Ranked by {metric_title(metric)}, {basis}. This is selection, not an independent measurement."
+    basis = {
+        "holdout": "chosen on label maps held out of training",
+        "test": "chosen on the test label maps themselves: the chosen values are the best of many tries on these",
+        "train": "chosen on the training label maps, which the models have seen",
+    }
+    return f"Ranked by {metric_title(metric)}, {basis[on]}. This is selection, not an independent measurement."
 
 
 def training_sentence(stats: Sequence[Mapping[str, Any]]) -> str:

@@ -136,7 +136,8 @@ def _note(metric: str, on: str, lower: bool, scores: Sequence[Score]) -> str:
 def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = True) -> dict[str, Any]:
     """Order `scores` by `metric` on the set `on`, best first, and choose the first `top`.
 
-    Equal values are ordered by model name, then seed, so that the choice never depends on the order of files.
+    Of equal values the average of fewer comes first, then the order is by model name and seed: an average that gains
+    nothing is not chosen, and the choice never depends on the order of files.
     Those not chosen that cannot be told apart from the last one chosen are listed under `tied`.
     Raises ShanshuiError naming the file whose value is missing or not a number.
     """
@@ -156,7 +157,7 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
         values.append(value)
     order = sorted(
         zip(values, scores, strict=True),
-        key=lambda item: (item[0] if lower else -item[0], item[1].model, item[1].seed),
+        key=lambda item: (item[0] if lower else -item[0], item[1].model.count("+"), item[1].model, item[1].seed),
     )
     ranking = [
         {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from shanshui.weights.catalogue import fill_network
+from shanshui.errors import ShanshuiError
+from shanshui.weights.catalogue import entry, fill_network
 
 SIDE = 299
 
@@ -23,22 +25,35 @@ def resize_299(photo: np.ndarray) -> np.ndarray:
     """uint8 RGB (H, W, 3) -> float32 (3, 299, 299) in [-1, 1]: bilinear, no antialias, no rounding."""
     top, bottom, down = _taps(photo.shape[0])
     left, right, across = _taps(photo.shape[1])
-    upper, lower = photo[top].astype(np.float32), photo[bottom].astype(np.float32)
-    rows = upper + (lower - upper) * down[:, None, None]
-    image = rows[:, left] + (rows[:, right] - rows[:, left]) * across[None, :, None]
-    return np.ascontiguousarray(image.transpose(2, 0, 1)) / np.float32(127.5) - 1
+    rows = _between(photo[top].astype(np.float32), photo[bottom].astype(np.float32), down[:, None, None])
+    planes = np.ascontiguousarray(rows.transpose(2, 0, 1))
+    image = _between(planes.take(left, 2), planes.take(right, 2), across)
+    image /= np.float32(127.5)
+    image -= 1
+    return image
+
+
+def _between(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """first + (second - first) * weight, computed in the memory of `second`."""
+    second -= first
+    second *= weight
+    second += first
+    return second
 
 
 class InceptionFeatures:
     """The Inception network of FID with its weights, as a function from batches to features."""
 
     def __init__(self, weights: str | Path) -> None:
-        """Read the weight file; ShanshuiError where it does not fit the network."""
+        """Read the weight file; ShanshuiError where it does not fit the network or holds no numbers."""
+        from shanshui.models.folded_inception import FoldedInception, available
         from shanshui.models.inception import Inception
 
-        self._net = Inception("fid")
-        fill_network(self._net, "fid_inception", weights)
-        self._net.eval()
+        network = Inception("fid")
+        fill_network(network, "fid_inception", weights)
+        network.eval()
+        _check_finite(network, weights)
+        self._taps = FoldedInception(network) if available() else network
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """float32 (N, 3, 299, 299) in [-1, 1] -> float32 (N, 2048)."""
@@ -46,5 +61,16 @@ class InceptionFeatures:
 
         jt = load_jittor()
         with jt.no_grad():
-            mean = self._net(jt.array(images))[-1]
+            mean = self._taps(jt.array(images))[-1]
         return mean.numpy().reshape(len(images), -1)
+
+
+def _check_finite(network: Any, path: str | Path) -> None:
+    """Refuse weights that are NaN or infinite: ReLU makes zeros of some, and the features would look sound."""
+    bad = [key for key, value in network.state_dict().items() if not np.isfinite(value.numpy()).all()]
+    if bad:
+        raise ShanshuiError(
+            f"{path}: {len(bad)} of its arrays are not finite (NaN or infinite), the first is {bad[0]}",
+            "numbers",
+            f"fetch it again: {entry('fid_inception').command}",
+        )

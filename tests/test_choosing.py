@@ -11,6 +11,7 @@ import pytest
 from test_workflow import changed, planned, snakemake
 
 from shanshui import checkpoint, files
+from shanshui.flow import average_name
 
 METRICS = ["dct_frechet", "mask_accuracy", "miou"]
 
@@ -40,16 +41,14 @@ def _choice(folder: Path, name: str) -> dict[str, object]:
 
 def test_soup_takes_what_makes_it_better(chosen: Path) -> None:
     ranking = [entry["model"] for entry in _choice(chosen, "checkpoints")["ranking"]]  # type: ignore[attr-defined]
-    members = [ranking[0].removeprefix("epoch_")]
-    for tried in (2, 3):
-        entries = _choice(chosen, f"soup_{tried}")["ranking"]
-        values = {entry["model"]: entry["value"] for entry in entries}  # type: ignore[attr-defined]
-        before = "+".join(members) if len(members) > 1 else f"epoch_{members[0]}"
-        after = "+".join(sorted([*members, ranking[tried - 1].removeprefix("epoch_")]))
-        assert set(values) == {before, after}
-        if values[after] > values[before]:
-            members = after.split("+")
-        assert _choice(chosen, f"soup_{tried}")["chosen"] == ["+".join(members) if len(members) > 1 else before]
+    entries = _choice(chosen, "soup_2")["ranking"]
+    values = {entry["model"]: entry["value"] for entry in entries}  # type: ignore[attr-defined]
+    pair = average_name(ranking[:2])
+    assert set(values) == {ranking[0], pair}
+    soup = pair if values[pair] > values[ranking[0]] else ranking[0]
+    assert _choice(chosen, "soup_2")["chosen"] == [soup]
+    compared = {entry["model"] for entry in _choice(chosen, "model")["ranking"]}  # type: ignore[attr-defined]
+    assert compared == {ranking[0], pair, average_name([soup, ranking[2]]), "ema_005"}
 
 
 def test_soups_and_the_moving_average_are_in_the_table(chosen: Path) -> None:

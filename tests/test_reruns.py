@@ -153,7 +153,7 @@ ROWS = [
         jobs(SCORED, settings=3, reference=1),
     ),
     Row("`select.top` one lower", options(select={"top": 1}), jobs(SEEDS, CHOICES, OUTPUTS, settings=1)),
-    Row("`select.soup` one higher", options(select={"soup": 2}), jobs(settings=1, soup=1, report=1)),
+    Row("`select.soup` one higher", options(select={"soup": 2}), jobs(settings=1, report=1)),
     Row(
         "`finetune.ema`",
         options(finetune={"ema": 0.9}),
@@ -180,7 +180,7 @@ ROWS = [
     Row("`report.samples`", options(report={"samples": 3}), jobs(settings=1, report=1)),
     Row("comments, docstrings, help texts, wording of errors in the code", reword, {}),
     Row("code that changes no result: `logs`, `device`, `files`, ...", machine, {}),
-    Row("a network (`models/spade.py`)", code(f"{MODULES}/models/spade.py"), jobs(PRETRAIN, settings=3)),
+    Row("a network (`models/spade.py`)", code(f"{MODULES}/models/spade.py"), jobs(PRETRAIN, settings=4)),
     Row("the same, accepted as harmless", accepted, {}),
     Row("a loss (`training/losses.py`)", code(f"{MODULES}/training/losses.py"), jobs(PRETRAIN, settings=2)),
     Row("how pictures are generated (`generation.py`)", code(f"{MODULES}/generation.py"), jobs(PICTURES, settings=1)),
@@ -240,8 +240,9 @@ def test_row(row: Row, finished: dict[str, Run], workflow: CopiedWorkflow) -> No
 
 
 ORDER = (
-    "settings", "landscapes", "validate", "prepare", "reference", "pretrain", "finetune", "generate", "score", "merge",
-    "select_checkpoints", "select_model", "infer", "score_seed", "select_seed", "table", "fuse", "package", "report",
+    "settings", "landscapes", "validate", "prepare", "segmenter", "reference", "pretrain", "finetune", "generate",
+    "score", "merge", "select_checkpoints", "select_model", "infer", "score_seed", "select_seed", "table", "fuse",
+    "score_fused", "package", "report",
 )  # fmt: skip
 
 

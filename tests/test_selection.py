@@ -172,3 +172,9 @@ def test_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, *map(str, files)]) == 1
     assert f"{files[1]} has no number for fid" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_an_average_that_gains_nothing_is_not_chosen() -> None:
+    names = ["271+299", "271+273+299", "ema_299", "epoch_299"]
+    ranking = rank([score(model, 1.0) for model in names], "fid", "holdout", 1)["ranking"]
+    assert [entry["model"] for entry in ranking] == ["epoch_299", "ema_299", "271+299", "271+273+299"]

@@ -133,11 +133,16 @@ def _note(metric: str, on: str, lower: bool, scores: Sequence[Score]) -> str:
     )
 
 
+def _plainness(score: Score) -> tuple[bool, int, str, int]:
+    """Orders models of equal value."""
+    return not score.model.startswith("epoch_"), score.model.count("+"), score.model, score.seed
+
+
 def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = True) -> dict[str, Any]:
     """Order `scores` by `metric` on the set `on`, best first, and choose the first `top`.
 
-    Of equal values the average of fewer comes first, then the order is by model name and seed: an average that gains
-    nothing is not chosen, and the choice never depends on the order of files.
+    Of equal values a checkpoint comes before an average, and an average of fewer before one of more, then the order is
+    by model name and seed: an average that gains nothing is not chosen, and the order of files never matters.
     Those not chosen that cannot be told apart from the last one chosen are listed under `tied`.
     Raises ShanshuiError naming the file whose value is missing or not a number.
     """
@@ -155,10 +160,13 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
                 f"remove {score.source} and run again; if it stays, look at the pictures of {score.model}",
             )
         values.append(value)
-    order = sorted(
-        zip(values, scores, strict=True),
-        key=lambda item: (item[0] if lower else -item[0], item[1].model.count("+"), item[1].model, item[1].seed),
-    )
+    signed = [value if lower else -value for value in values]
+    order = [
+        (value, score)
+        for _, _, value, score in sorted(
+            zip(signed, map(_plainness, scores), values, scores, strict=True), key=lambda item: item[:2]
+        )
+    ]
     ranking = [
         {
             "model": s.model,

@@ -129,7 +129,7 @@ def score_curve(rows: Sequence[Row], rank_by: str, on: str) -> Any:
     parts = [part for part in SETS if any(row.get(f"{part}_{rank_by}", "") != "" for row in rows)]
     panels = {"checkpoints": 6.0}
     panels |= {"averages of weights": min(3.0, max(1.2, 0.34 * len(averages)))} if averages else {}
-    panels |= {"noise seeds (own scale)": 1.75} if len(seeds) > 1 else {}
+    panels |= {"seeds (own scale)": 1.75} if len(seeds) > 1 else {}
     figure = new_figure(9.6, 4.2)
     grid = figure.subplots(1, len(panels), width_ratios=list(panels.values()), squeeze=False)[0]
     for name, axis in zip(panels, grid, strict=True):

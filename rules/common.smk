@@ -81,16 +81,21 @@ def seed_scores(wildcards):
     return [f"results/{wildcards.run}/score/{model}/seed_{seed}.json" for seed in CONFIG.infer.seeds]
 
 
+def winner(run):
+    """The chosen model under the chosen seed, as folders are named."""
+    (model,) = chosen("select_model", run)
+    (seed,) = chosen("select_seed", run, "chosen_seeds")
+    return f"{model}/seed_{seed}"
+
+
 def chosen_images(wildcards):
     """Pictures of the chosen model under the chosen seed."""
-    (model,) = chosen("select_model", wildcards.run)
-    (seed,) = chosen("select_seed", wildcards.run, "chosen_seeds")
-    return f"results/{wildcards.run}/infer/{model}/seed_{seed}"
+    return f"results/{wildcards.run}/infer/{winner(wildcards.run)}"
 
 
 def chosen_score(wildcards):
     """Score of those pictures."""
-    return chosen_images(wildcards).replace("/infer/", "/score/") + ".json"
+    return f"results/{wildcards.run}/score/{winner(wildcards.run)}.json"
 
 
 def all_scores(wildcards):

@@ -29,6 +29,7 @@ checkpoint soup:
     input:
         settings="results/{run}/settings/select.json",
         above=ancient("results/{run}/select/checkpoints.json"),
+        before=lambda wildcards: ancient(FLOW.soup_before(wildcards.run, int(wildcards.tried))),
         scores=soup_scores,
     output:
         choice="results/{run}/select/soup_{tried}.json",
@@ -48,7 +49,7 @@ checkpoint select_model:
     """The best of the chosen checkpoints, their averages, the soup and the moving average."""
     input:
         settings="results/{run}/settings/select.json",
-        above=ancient("results/{run}/select/checkpoints.json"),
+        above=ancient(["results/{run}/select/checkpoints.json", *FLOW.soup_choices()]),
         scores=candidates,
     output:
         choice="results/{run}/select/model.json",

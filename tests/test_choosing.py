@@ -51,6 +51,11 @@ def test_soup_takes_what_makes_it_better(chosen: Path) -> None:
     assert compared == {ranking[0], pair, average_name([soup, ranking[2]]), "ema_005"}
 
 
+def test_soups_are_chosen_again_when_their_scores_change(root: Path, chosen: Path) -> None:
+    """They are read by input functions; without an edge in the graph they would go stale."""
+    assert 'label = "soup' in snakemake(root, chosen, "--rulegraph", config="choosing.yaml").stdout
+
+
 def test_soups_and_the_moving_average_are_in_the_table(chosen: Path) -> None:
     rows = files.read_csv(chosen / "results/tiny/fid_table.csv")
     averages = [row["model"] for row in rows if row["kind"] == "average"]

@@ -104,6 +104,7 @@ def test_candidates_are_all_subsets_named_without_rank() -> None:
 def test_soups_and_the_moving_average_are_candidates_too() -> None:
     flow = Flow(Config())
     assert flow.soups() == range(2, 9)
+    assert flow.soup_choices()[-1] == "results/{run}/select/soup_7.json"
     soup = average_name(["271+273", "epoch_299"])
     assert soup == average_name(["epoch_299", "epoch_273", "epoch_271"]) == "271+273+299"
     assert flow.candidates(["epoch_273", "epoch_271"], ["epoch_271", soup]) == [

@@ -258,6 +258,15 @@ class Flow:
         """How many of the best checkpoints each soup is chosen from: 2, 3, ..."""
         return range(2, min(self.config.select.soup, len(self.config.score.epochs())) + 1)
 
+    def soup_choices(self) -> list[str]:
+        """The soups that further ones are made of: all but the last, which is a candidate like others."""
+        return [f"results/{{run}}/select/soup_{tried}.json" for tried in self.soups()[:-1]]
+
+    @staticmethod
+    def soup_before(run: str, tried: int) -> list[str]:
+        """The soup that one more checkpoint may join: none for the first."""
+        return [f"results/{run}/select/soup_{tried - 1}.json"] if tried > 2 else []
+
     def candidates(self, chosen: list[str], trials: Sequence[str] = ()) -> list[str]:
         """The chosen checkpoints, the average of every subset of them, the soup's `trials`, the moving average.
 

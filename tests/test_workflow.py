@@ -84,6 +84,7 @@ def test_the_chosen_are_the_best_on_the_holdout(finished: Path) -> None:
     run = finished / "results" / "tiny"
     chosen = json.loads((run / "select" / "model.json").read_text())["chosen"][0]
     scores = {path.stem: json.loads(path.read_text()) for path in (run / "score").glob("*.json")}
+    assert scores.pop("fused")["model"] == "fused"
     assert chosen == min(scores, key=lambda name: scores[name]["sets"]["holdout"]["metrics"]["dct_frechet"])
 
 

@@ -120,7 +120,7 @@ def test_one_seed_more_runs_that_seed_only(root: Path, finished: Path) -> None:
 
 def test_packaging_number_reruns_packaging_only(root: Path, finished: Path) -> None:
     jobs = planned(root, finished, changed(finished, "fuse.yaml", fuse={"share": 0.9}))
-    assert set(jobs) == {"settings", "fuse", "package", "report"}
+    assert set(jobs) == {"settings", "fuse", "score_fused", "package", "report"}
 
 
 def test_one_epoch_more_trains_that_epoch_only(root: Path, finished: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from shanshui.errors import ShanshuiError
-from shanshui.training.resume import resume_folder
+from shanshui.training.resume import PAUSE, resume_folder
 
 ARRAYS = {"G.a": np.ones(3, np.float32)}
 
@@ -45,6 +48,15 @@ def test_half_written_state_is_passed_over(tmp_path: Path) -> None:
         assert states.epochs() == [1]
 
 
+def test_what_a_killed_save_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "key").mkdir()
+    half = tmp_path / "key" / ".epoch_003.123.safetensors"
+    half.touch()
+    with resume_folder(tmp_path, "key") as states:
+        assert states.epochs() == []
+        assert not half.exists()
+
+
 def test_other_settings_start_afresh(tmp_path: Path) -> None:
     with resume_folder(tmp_path, "old") as states:
         states.save(1, ARRAYS, {})
@@ -53,23 +65,140 @@ def test_other_settings_start_afresh(tmp_path: Path) -> None:
     assert not (tmp_path / "old").exists()
 
 
-def hold(folder: Path, started: multiprocessing.synchronize.Event, end: multiprocessing.synchronize.Event) -> None:
-    with resume_folder(folder, "key"):
-        started.set()
-        end.wait(30)
+# --- several trainers ---------------------------------------------------------------------------------
+
+SPAWN = multiprocessing.get_context("spawn")
 
 
-def test_two_trainers_never_share_a_state(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    started, end = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path, started, end))
-    other.start()
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def stage(folder: Path, name: str, stops: tuple[str, ...]) -> None:
+    """Train one epoch and write `name`; where it is, is said by files. At `stops` it waits to be told to go on."""
+
+    def reached(point: str) -> None:
+        (folder / f"{name} {point}").touch()
+        if point in stops:
+            wait_until((folder / f"{name} may go on").exists)
+
     try:
-        assert started.wait(30)
-        with pytest.raises(ShanshuiError, match="another process is training"), resume_folder(tmp_path, "key"):
-            pass
-    finally:
-        end.set()
-        other.join()
+        reached("started")
+        with resume_folder(folder / "states", "key") as states:
+            reached("training")
+            states.save(1, ARRAYS, {})
+        reached("trained")
+        (folder / name).touch()
+    except ShanshuiError as error:
+        (folder / f"{name} failed").write_text(str(error))
+
+
+def start_in(folder: Path) -> float:
+    """When the latest trainer was started."""
+    newest = folder / "states" / "newest"
+    return float(newest.read_text()) if newest.exists() else 0.0
+
+
+class Trainer:
+    """Such a stage in a process of its own."""
+
+    def __init__(self, folder: Path, name: str, *stops: str) -> None:
+        self.folder, self.name = folder, name
+        self.process = SPAWN.Process(target=stage, args=(folder, name, stops), daemon=True)
+        self.process.start()
+
+    def reaches(self, point: str) -> None:
+        """Wait until it is there."""
+        wait_until(lambda: self.is_at(point))
+
+    def is_at(self, point: str) -> bool:
+        """Whether it has been there."""
+        return (self.folder / f"{self.name} {point}").exists()
+
+    def waits(self) -> None:
+        """Wait until it waits for another."""
+        wait_until(lambda: start_in(self.folder) == psutil.Process(self.process.pid).create_time())
+        time.sleep(3 * PAUSE)
+        assert not self.is_at("training")
+
+    def ends(self) -> None:
+        """Let it go on, and wait for the end of its process."""
+        (self.folder / f"{self.name} may go on").touch()
+        self.process.join(60)
+        assert self.process.exitcode == 0
+
+    def has_written(self) -> bool:
+        """Whether its results are there."""
+        return (self.folder / self.name).exists()
+
+
+def test_orphan_in_training_is_waited_for_and_hands_over(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    orphan = Trainer(tmp_path, "orphan", "training")
+    orphan.reaches("training")
+    job = Trainer(tmp_path, "job", "training")
+    job.waits()
+    orphan.ends()
+    job.reaches("training")
+    assert (tmp_path / "states" / "key" / "epoch_001.safetensors").exists(), "what the orphan learned"
+    assert orphan.is_at("failed")
+    assert not orphan.has_written(), "results come from the living workflow alone"
+    job.ends()
+    assert job.has_written()
+    said = capfd.readouterr().err
+    assert said.count(f"waiting for process {orphan.process.pid} on ") == said.count(f"kill {orphan.process.pid}") == 1
+
+
+def test_orphan_past_its_training_has_written_before_the_next_begins(tmp_path: Path) -> None:
+    orphan = Trainer(tmp_path, "orphan", "trained")
+    orphan.reaches("trained")
+    job = Trainer(tmp_path, "job", "training")
+    job.waits()
+    orphan.ends()
+    job.reaches("training")
+    assert orphan.has_written()
+    job.ends()
+    assert job.has_written()
+
+
+def test_killed_trainer_holds_nobody_up(tmp_path: Path) -> None:
+    killed = Trainer(tmp_path, "killed", "training")
+    killed.reaches("training")
+    killed.process.kill()
+    Trainer(tmp_path, "job").ends()
+    assert (tmp_path / "job").exists()
+
+
+def test_of_two_that_wait_the_one_started_last_goes_on(tmp_path: Path) -> None:
+    first = Trainer(tmp_path, "first", "training")
+    first.reaches("training")
+    second = Trainer(tmp_path, "second", "training")
+    second.waits()
+    third = Trainer(tmp_path, "third", "training")
+    second.reaches("failed")
+    third.waits()
+    first.ends()
+    third.ends()
+    assert third.has_written()
+    assert not first.has_written()
+    assert not second.has_written()
+
+
+def test_orphan_that_comes_when_all_is_done_leaves_it_so(tmp_path: Path) -> None:
+    late = Trainer(tmp_path, "late", "started")
+    late.reaches("started")
+    job = Trainer(tmp_path, "job")
+    job.ends()
+    assert job.has_written()
+    late.ends()
+    assert "a process started later" in (tmp_path / "late failed").read_text()
+    assert not late.has_written()
+
+
+def test_clock_that_was_set_back_keeps_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / "newest").write_text(str(time.time() + 3600))
     with resume_folder(tmp_path, "key") as states:
-        assert states.epochs() == []
+        states.save(1, ARRAYS, {})
+        assert states.epochs() == [1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 from shanshui.errors import ShanshuiError
 
 Row = Mapping[str, object]
+IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # why a folder cannot take a name
 
 
 def _remove(path: Path) -> None:
@@ -22,6 +24,21 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _rename(staged: Path, target: Path) -> None:
+    """Put `staged` in place. A folder in its way goes aside first, as often as another process puts one there."""
+    aside = staged.with_name(f"{staged.name}.old")
+    while True:
+        try:
+            os.replace(staged, target)
+            return
+        except OSError as error:
+            if not staged.is_dir() or error.errno not in IN_THE_WAY:
+                raise
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(target, aside)
+            _remove(aside)
 
 
 @contextlib.contextmanager
@@ -35,9 +52,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     staged = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
         yield staged
-        if staged.is_dir() and target.exists():
-            _remove(target)
-        os.replace(staged, target)
+        _rename(staged, target)
     except BaseException:
         _remove(staged)
         raise

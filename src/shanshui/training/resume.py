@@ -4,18 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
+import platform
 import re
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import psutil
 
 from shanshui import checkpoint
 from shanshui.checkpoint import Arrays, Checkpoint
 from shanshui.errors import ShanshuiError
+from shanshui.files import write_text
 
 KEEP = 2
+PAUSE = 0.5  # seconds between two looks at a lock that another process holds
+
+
+@dataclass(frozen=True)
+class Place:
+    """Held lock of the folder `root`, by a process started at `started` (seconds since 1970).
+
+    Of all processes that come, the one started last belongs to the living workflow, others to killed ones, in
+    whatever order they arrive. The file `newest` says when it was started.
+    """
+
+    root: Path
+    handle: TextIO
+    started: float
+
+    def keep(self) -> None:
+        """Write `started` into `newest`; ShanshuiError where a process started later has been there before."""
+        newest = self.root / "newest"
+        other = float(newest.read_text(encoding="utf-8")) if newest.is_file() else 0.0
+        if self.started < other <= time.time():  # beyond now: the clock has been set back since
+            raise ShanshuiError(
+                f"a process started later trains with the states in {self.root}, or did",
+                "one trainer at a time; the latest goes on, from the states saved so far",
+                "nothing, where a workflow was killed and started again",
+            )
+        if other != self.started:
+            write_text(newest, str(self.started))
 
 
 @dataclass(frozen=True)
@@ -23,6 +57,7 @@ class ResumeFolder:
     """Saved states `epoch_NNN.safetensors` of one training run; the last two are kept."""
 
     folder: Path
+    place: Place
 
     def epochs(self) -> list[int]:
         """Epochs after which a state was saved, ascending."""
@@ -43,32 +78,77 @@ class ResumeFolder:
         return None
 
     def save(self, epoch: int, arrays: Arrays, meta: dict[str, Any]) -> None:
-        """Keep the state after `epoch` and the highest other ones, `KEEP` in all."""
+        """Keep the state after `epoch` and the highest other ones, `KEEP` in all.
+
+        Then raises ShanshuiError where a process started later waits to go on from here.
+        """
         checkpoint.save(self.path(epoch), arrays, **meta)
         others = [other for other in self.epochs() if other != epoch]
         for old in others[: 1 - KEEP]:
             self.path(old).unlink()
+        self.place.keep()
+
+
+# --- one trainer at a time ----------------------------------------------------------------------------
+
+_held: dict[Path, Place] = {}  # the places of this process
 
 
 @contextlib.contextmanager
 def resume_folder(root: str | Path, key: str) -> Iterator[ResumeFolder]:
-    """Hold the states under `root` for the run described by `key`; states of other keys are removed.
+    """The states under `root` for the run described by `key`; states of other keys are removed.
 
-    Raises ShanshuiError where another process (an orphan of a killed workflow, say) is still training here.
+    Waits while another process (an orphan of a killed workflow, say) trains here, and says so; the other one hands
+    over when it next saves a state. The folder stays with this process until it ends: what it writes after training
+    must come before what the next one writes under the same names.
+
+    Raises ShanshuiError where this process is itself the one left over: another was started later.
     """
-    root = Path(root)
+    root = Path(root).absolute()
     root.mkdir(parents=True, exist_ok=True)
-    with open(root / "lock", "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ShanshuiError(
-                f"another process is training with the states in {root}",
-                "one trainer at a time",
-                f"wait for it or stop it (`fuser {root / 'lock'}` names it), then run again",
-            ) from None
-        for other in root.iterdir():
-            if other.is_dir() and other.name != key:
-                shutil.rmtree(other)
-        (root / key).mkdir(exist_ok=True)
-        yield ResumeFolder(root / key)
+    if root not in _held:
+        _held[root] = _take_place(root)
+    for other in root.iterdir():
+        if other.is_dir() and other.name != key:
+            shutil.rmtree(other)
+    (root / key).mkdir(exist_ok=True)
+    for half in (root / key).glob(".*"):  # left by a process that was killed as it saved
+        half.unlink()
+    yield ResumeFolder(root / key, _held[root])
+
+
+def _take_place(root: Path) -> Place:
+    """Lock `root` as soon as it is free; the lock's file says who holds it."""
+    with contextlib.ExitStack() as undo:
+        handle = undo.enter_context(open(root / "lock", "a+", encoding="utf-8"))
+        place = Place(root, handle, psutil.Process().create_time())
+        place.keep()
+        waiting = False
+        while not _try(handle):
+            time.sleep(PAUSE)
+            place.keep()
+            if not waiting:
+                waiting = True
+                handle.seek(0)
+                pid, _, node = handle.read().partition(" ")
+                print(
+                    f"waiting for process {pid} on {node}, which trains with the states in {root} (left by a killed "
+                    "workflow?): it hands over when it next saves its state; to go on at once, from the last one "
+                    f"saved: kill {pid}",
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+        place.keep()
+        handle.truncate(0)
+        handle.write(f"{os.getpid()} {platform.node()}")
+        handle.flush()
+        undo.pop_all()  # held until the process ends
+    return place
+
+
+def _try(handle: TextIO) -> bool:
+    """Lock an open file unless another process has."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -10,10 +10,10 @@ export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo test lint format graph lock clean distclean
+.PHONY: help setup compile demo test test-slurm lint format graph lock clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv, or bring it up to date
 	@envs/setup.sh
@@ -26,6 +26,10 @@ demo: compile ## the whole pipeline on the embedded dataset: results/demo/
 
 test: compile lint ## everything that must hold: style, types, workflow, tests
 	@$(BIN)/python -m pytest $(PYTEST)
+
+test-slurm: compile ## the tiny run through a real Slurm; needs root and: apt-get install slurm-wlm munge
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r envs/slurm.txt
+	@$(BIN)/python -m pytest -n 0 -v tests/test_slurm.py
 
 lint: setup ## style and types only
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ except ShanshuiError as error:
     sys.exit(str(error))
 
 RUN = CONFIG.run
+GPU = int(CONFIG.gpus != 0)  # of one job; a cluster looks for a node that has it
 
 launch.prepare(workflow, GPU_JOBS)
 

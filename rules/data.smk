@@ -28,6 +28,8 @@ rule doctor:
     conda:
         "../envs/jittor.yaml"
     threads: 64
+    resources:
+        gpu=GPU,  # it is to see what the jobs after it will see
     message:
         "doctor: check the machine, compile Jittor's kernels"
     shell:
@@ -127,7 +129,7 @@ rule reference:
         "../envs/jittor.yaml"
     threads: FLOW.threads(GPU_JOBS)
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         weights=lambda wildcards, input: FLOW.scorers(input),
     message:

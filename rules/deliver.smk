@@ -46,7 +46,7 @@ rule score_fused:
         "../envs/jittor.yaml"
     threads: FLOW.threads(GPU_JOBS)
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         weights=lambda wildcards, input: FLOW.scorers(input),
     message:

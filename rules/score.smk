@@ -19,7 +19,7 @@ rule segmenter:
         "../envs/jittor.yaml"
     threads: FLOW.threads(GPU_JOBS)
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         resume=lambda wildcards: f"results/{wildcards.run}/.state/segmenter",
     message:
@@ -49,7 +49,7 @@ rule generate:
         "../envs/jittor.yaml"
     threads: FLOW.threads(GPU_JOBS)
     resources:
-        gpu=1,
+        gpu=GPU,
         batch=CONFIG.generate.batch,  # a resource, since these never cause a rerun
     params:
         seed=CONFIG.score.seed,
@@ -85,7 +85,7 @@ rule score:
         "../envs/jittor.yaml"
     threads: FLOW.threads(GPU_JOBS)
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         seed=CONFIG.score.seed,
         images=FLOW.images,

@@ -22,7 +22,7 @@ rule pretrain:
         "../envs/jittor.yaml"
     threads: FLOW.threads(GPU_JOBS)
     resources:
-        gpu=1,
+        gpu=GPU,
         minutes=CONFIG.pretrain.snapshot_minutes,  # a resource, since these never cause a rerun
     params:
         start=lambda wildcards, input: ["--start", input.start] if input.start else [],
@@ -62,7 +62,7 @@ rule finetune:
         "../envs/jittor.yaml"
     threads: FLOW.threads(GPU_JOBS)
     resources:
-        gpu=1,
+        gpu=GPU,
         minutes=CONFIG.finetune.snapshot_minutes,
     params:
         perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shanshui.metrics.frechet import Gaussian, frechet_distance, frechet_distances, frechet_influence, statistics
+from shanshui.metrics.frechet import Comparison, Gaussian, frechet_distance, statistics
 from shanshui.metrics.frechet_estimate import frechet_estimate
 
 SIZE = 24
@@ -28,7 +28,7 @@ def test_subsets_have_the_distances_of_their_rows(reference: Gaussian, count: in
     generator = np.random.default_rng(2)
     subsets = [generator.permutation(count)[:size] for size in (2, 5, 13, 20)]
     expected = [frechet_distance(reference, rows[subset]) for subset in subsets]
-    assert frechet_distances(reference, rows, subsets) == pytest.approx(expected, rel=1e-9)
+    assert Comparison(reference, rows).distances(subsets) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("count", [12, 24, 25, 90])
@@ -44,7 +44,7 @@ def test_influence_is_the_derivative_by_a_rows_weight(reference: Gaussian, count
         traces = np.trace(reference.covariance) + np.trace(covariance) - 2 * np.sqrt(np.clip(values, 0, None)).sum()
         return float(((mean - reference.mean) ** 2).sum() + traces)
 
-    distance, influence = frechet_influence(reference, rows)
+    distance, influence = Comparison(reference, rows).influence()
     even = np.full(count, 1 / count)
     assert weighted(even) == pytest.approx(distance, rel=1e-9)
     assert influence.sum() == pytest.approx(0, abs=1e-9)

@@ -119,53 +119,54 @@ def _gram(reference: Gaussian, rows: NDArray[np.float64]) -> NDArray[np.float64]
     return product
 
 
-def frechet_distances(
-    reference: Gaussian,
-    features: NDArray[Any],
-    subsets: Iterable[NDArray[np.intp]],
-    what: str = "the pictures",
-) -> list[float]:
-    """Squared Frechet distances between `reference` and Gaussians fitted to subsets of features (N, d).
+class Comparison:
+    """Features (N, d) beside a reference.
 
-    `subsets` are arrays of two or more row numbers. Where N - 1 < d the products with the covariance are taken
-    once for all subsets, which then cost an eigenvalue problem of their own size each.
+    Where N - 1 < d the products of all rows with the reference's covariance, which cost most, are taken once for
+    every question asked here.
     """
-    rows = _fitting(reference, features, what)
-    gram = _gram(reference, rows)
-    distances = []
-    for chosen in subsets:
-        problem = _pose(reference, rows[chosen], None if gram is None else gram[np.ix_(chosen, chosen)])
-        distances.append(problem.distance(np.linalg.eigvalsh(problem.product)[-problem.rank :]))
-    return distances
+
+    def __init__(self, reference: Gaussian, features: NDArray[Any], what: str = "the pictures") -> None:
+        """`what` names the features in ShanshuiErrors about them."""
+        self.reference = reference
+        self.rows = _fitting(reference, features, what)
+        self.gram = _gram(reference, self.rows)
+
+    def distances(self, subsets: Iterable[NDArray[np.intp]]) -> list[float]:
+        """Squared Frechet distances between the reference and Gaussians fitted to subsets of the features.
+
+        `subsets` are arrays of two or more row numbers.
+        """
+        distances = []
+        for chosen in subsets:
+            gram = None if self.gram is None else self.gram[np.ix_(chosen, chosen)]
+            problem = _pose(self.reference, self.rows[chosen], gram)
+            distances.append(problem.distance(np.linalg.eigvalsh(problem.product)[-problem.rank :]))
+        return distances
+
+    def influence(self) -> tuple[float, NDArray[np.float64]]:
+        """The distance, and the influence (N,) on it of each row, of mean zero.
+
+        The influence of row j is N times the derivative of the distance by the row's weight. With c = x_j - m2,
+
+            2 c . (m2 - m1) + |c|^2 - c^T T c + const,   T = A1 (A1 S2 A1)^(-1/2) A1,
+
+        and the last term follows from the eigenvectors of either form.
+        """
+        problem = _pose(self.reference, self.rows, self.gram)
+        values, vectors = np.linalg.eigh(problem.product)
+        values, vectors = np.clip(values[-problem.rank :], 0, None), vectors[:, -problem.rank :]
+        if self.gram is None:
+            inverse = np.where(values > values.max() * 1e-12, values, np.inf) ** -0.5
+            quadratic = ((problem.centred @ self.reference.root @ vectors) ** 2) @ inverse
+        else:
+            quadratic = (vectors**2) @ np.sqrt(values) * (len(self.rows) - 1)
+        linear = 2 * (problem.centred @ (problem.mean - self.reference.mean)) + (problem.centred**2).sum(axis=1)
+        influence = linear - quadratic
+        return problem.distance(values), influence - influence.mean()
 
 
 def frechet_distance(reference: Gaussian, features: NDArray[Any], what: str = "the pictures") -> float:
     """Squared Frechet distance between the Gaussian fitted to features (N, d) and `reference`."""
-    (distance,) = frechet_distances(reference, features, [np.arange(len(features))], what)
+    (distance,) = Comparison(reference, features, what).distances([np.arange(len(features))])
     return distance
-
-
-def frechet_influence(
-    reference: Gaussian, features: NDArray[Any], what: str = "the pictures"
-) -> tuple[float, NDArray[np.float64]]:
-    """The distance, and the influence (N,) on it of each row of features (N, d), of mean zero.
-
-    The influence of row j is N times the derivative of the distance by the row's weight. With c = x_j - m2,
-
-        2 c . (m2 - m1) + |c|^2 - c^T T c + const,   T = A1 (A1 S2 A1)^(-1/2) A1,
-
-    and the last term follows from the eigenvectors of either form.
-    """
-    rows = _fitting(reference, features, what)
-    gram = _gram(reference, rows)
-    problem = _pose(reference, rows, gram)
-    values, vectors = np.linalg.eigh(problem.product)
-    values, vectors = np.clip(values[-problem.rank :], 0, None), vectors[:, -problem.rank :]
-    if gram is None:
-        inverse = np.where(values > values.max() * 1e-12, values, np.inf) ** -0.5
-        quadratic = ((problem.centred @ reference.root @ vectors) ** 2) @ inverse
-    else:
-        quadratic = (vectors**2) @ np.sqrt(values) * (len(rows) - 1)
-    linear = 2 * (problem.centred @ (problem.mean - reference.mean)) + (problem.centred**2).sum(axis=1)
-    influence = linear - quadratic
-    return problem.distance(values), influence - influence.mean()

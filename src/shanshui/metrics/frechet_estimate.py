@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from shanshui.metrics.estimate import FEWEST, Estimate
-from shanshui.metrics.frechet import Gaussian, frechet_distances, frechet_influence
+from shanshui.metrics.frechet import Comparison, Gaussian
 
 SIZES = 6  # subsets of the line, from half of the pictures to all of them
 FEWEST_OF_LINE = 20
@@ -25,12 +25,13 @@ def frechet_estimate(reference: Gaussian, features: np.ndarray, seed: int) -> Es
     No error below 4 pictures, no line below 20.
     """
     count = len(features)
-    distance, influence = frechet_influence(reference, features)
+    compared = Comparison(reference, features)
+    distance, influence = compared.influence()
     error = float(influence.std(ddof=1) / np.sqrt(count)) if count >= FEWEST else None
     if count < FEWEST_OF_LINE:
         return Estimate(distance, error)
     order = np.random.default_rng(seed)
     sizes = [int(size) for size in np.linspace(count / 2, count, SIZES)[:-1]]
-    smaller = frechet_distances(reference, features, [order.permutation(count)[:size] for size in sizes])
+    smaller = compared.distances([order.permutation(count)[:size] for size in sizes])
     line = np.polynomial.Polynomial.fit(1 / np.array([*sizes, count]), [*smaller, distance], 1)
     return Estimate(distance, error, float(line(0.0)))

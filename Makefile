@@ -10,7 +10,7 @@ export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo test test-slurm lint format graph lock clean distclean
+.PHONY: help setup compile demo test drill test-slurm lint format graph lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ demo: compile ## the whole pipeline on the embedded dataset: results/demo/
 
 test: compile lint ## everything that must hold: style, types, workflow, tests
 	@$(BIN)/python -m pytest $(PYTEST)
+
+drill: compile ## kills the tiny run in every stage and compares what comes out (minutes)
+	@$(BIN)/python -m pytest -n 0 -v -m drill
 
 test-slurm: compile ## the tiny run through a real Slurm; needs root and: apt-get install slurm-wlm munge
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r envs/slurm.txt

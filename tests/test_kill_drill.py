@@ -209,7 +209,7 @@ def workflows(root: Path, tmp_path: Path) -> Iterator[tuple[Workflow, Workflow]]
                 process.kill()
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_killed_in_every_stage_it_ends_in_the_same_bytes(workflows: tuple[Workflow, Workflow]) -> None:
     whole, killed = workflows
     used = run_undisturbed(whole)

@@ -15,12 +15,13 @@ from PIL import Image
 from shanshui.__main__ import main
 from shanshui.files import write_csv, write_json
 from shanshui.images import grid
-from shanshui.report import tables
+from shanshui.report import plotting, tables
 from shanshui.report.graph import draw_graph, layers_of, parse_graph, reduce_edges
 from shanshui.report.markdown import to_html
 from shanshui.report.readers import read_stats
 from shanshui.report.sheet import contact_sheet, cut_grid, evenly_spaced, strip
-from shanshui.report.timing import duration, stage_times
+from shanshui.report.time_plot import by_kind, described, time_plot
+from shanshui.report.timing import StageTime, duration, stage_times
 from shanshui.selection import Score, parse_score, rank
 from shanshui.settings import validate
 
@@ -171,7 +172,8 @@ def test_whole_report(run_folder: Path) -> None:
     for part in (
         "ab" * 32, "run tiny", "average of 5 + 6", "1.400", "DCT-Fréchet (not FID)", "epoch 6 (2.000)",
         "top 2", "1 epoch of pretraining and 1 epoch of fine-tuning took 1 min 00 s", "32x16",
-        "usable, 0 warnings", "1 min 16 s", "2.0 GiB", "p7", "&lt;rock&gt;",
+        "usable, 0 warnings", "1 min 16 s", 'role="img" aria-label="1 min 16 s of work: ', "2.0 GiB", "p7",
+        "&lt;rock&gt;",
         "spectral_norm=on", ">train</text>", "G/adv", "python -m shanshui generate --weights results/tiny/",
         '<tr><td>sky</td><td class="number">62.5</td><td class="number">90.0</td><td class="number">–</td></tr>',
         '<td class="number">1.500</td><td class="number">1.250</td>',
@@ -279,6 +281,30 @@ def test_times_are_added_up_per_rule() -> None:
         ("validate", 1, 0.0, 0.0), ("score", 2, 5.5, 30.0), ("extra", 1, 1.0, 1.0), ("scorer", 1, 9.0, 1.0)
     ]  # fmt: skip
     assert [duration(s) for s in (0.25, 59.4, 185, 7620)] == ["0.2 s", "59 s", "3 min 05 s", "2 h 07 min"]
+
+
+def test_time_plot_shows_every_stage_by_kind() -> None:
+    times = [StageTime("validate", 1, 20.0), StageTime("pretrain", 3, 600.0), StageTime("generate", 9, 200.0),
+             StageTime("score", 9, 179.0), StageTime("segmenter", 1, 1.0)]  # fmt: skip
+    assert by_kind(times) == {"training": 601.0, "generating": 200.0, "scoring": 179.0, "other": 20.0}
+    assert described(times).startswith("16 min 40 s of work: training 60 %, generating 20 %, scoring 18 %, other 2")
+    figure = time_plot(times)
+    (axes,) = figure.axes
+    bars = [(round(bar.get_width()), bar.get_facecolor()[:3]) for bar in axes.patches]
+    assert [seconds for seconds, _ in bars] == [20, 600, 200, 179, 1]
+    assert bars[1][1] == bars[4][1] != bars[2][1] != bars[3][1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [t.name for t in times]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first stage is on top"
+    svg = plotting.to_svg(figure)
+    assert "10 min 00 s, 60 %" in svg
+    assert "1.0 s, &lt; 1 %" in svg
+    assert plotting.INK not in svg
+
+
+def test_no_time_at_all_can_be_drawn() -> None:
+    times = [StageTime("validate", 1, 0.0)]
+    assert described(times) == "0.0 s of work. The longest stages: validate 0.0 s."
+    assert "validate" in plotting.to_svg(time_plot(times))
 
 
 DOT = """digraph snakemake_dag {

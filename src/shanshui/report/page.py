@@ -68,6 +68,8 @@ class Page:
     graph: str = ""
     graph_text: str = ""
     times: Sequence[StageTime] = ()
+    times_plot: str = ""
+    times_text: str = ""
     fusion: Mapping[str, Any] | None = None
     fused_values: Sequence[tuple[str, float, float]] = ()
     sheet: np.ndarray | None = None
@@ -143,15 +145,14 @@ def _table(page: Page) -> dict[str, Any]:
     }
 
 
-def _bars(times: Sequence[StageTime]) -> dict[str, Any]:
-    longest = max((entry.seconds for entry in times), default=0.0) or 1.0
-    bars = [
-        {"name": t.name, "share": 100 * t.seconds / longest, "time": duration(t.seconds), "jobs": t.jobs,
+def _times(times: Sequence[StageTime]) -> dict[str, Any]:
+    stages = [
+        {"name": t.name, "time": duration(t.seconds), "jobs": t.jobs,
          "memory": f"{t.max_rss / 1024:.1f} GiB" if t.max_rss >= 1024 else f"{t.max_rss:.0f} MiB"}
         for t in times
     ]  # fmt: skip
     return {
-        "bars": bars,
+        "stages": stages,
         "total": duration(sum(entry.seconds for entry in times)),
         "jobs": sum(t.jobs for t in times),
     }
@@ -217,7 +218,7 @@ def render(page: Page) -> str:
         found=_found(page),
         repeat=_repeat(page),
         fused_values=[(wording.metric_name(m), *wording.column([a, b])) for m, a, b in page.fused_values],
-        time=_bars(page.times),
+        time=_times(page.times),
         classes=_class_bars(page.classes),
         machine=_machine(page.machine),
         parity=page.config.parity.resolved(),

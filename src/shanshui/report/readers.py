@@ -20,8 +20,7 @@ from shanshui.palette import class_palette
 from shanshui.report.graph import draw_graph
 from shanshui.report.page import Frame, Sample
 from shanshui.report.sheet import cut_grid, evenly_spaced
-from shanshui.report.timing import StageTime, stage_times
-from shanshui.settings import STAGES
+from shanshui.report.timing import KINDS, StageTime, stage_times
 
 Colour = tuple[int, int, int]
 NamedColour = tuple[str, Colour]
@@ -139,4 +138,4 @@ def read_benchmarks(folder: Path) -> Sequence[StageTime]:
     for path in sorted(folder.rglob("*.tsv")):
         with open(path, newline="", encoding="utf-8") as handle:
             files.append((path.relative_to(folder).as_posix(), list(csv.DictReader(handle, delimiter="\t"))))
-    return stage_times(files, [*STAGES, "merge", "infer"])
+    return stage_times(files, list(KINDS))

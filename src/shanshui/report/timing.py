@@ -6,6 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+OTHER = "other"
+KINDS = {  # of work, by rule, in the order of the data
+    "validate": OTHER, "prepare": OTHER, "segmenter": "training", "reference": "scoring", "pretrain": "training",
+    "finetune": "training", "generate": "generating", "score": "scoring", "merge": OTHER, "infer": "generating",
+    "fuse": OTHER, "package": OTHER,
+}  # fmt: skip
+
 
 @dataclass
 class StageTime:

@@ -94,6 +94,7 @@ def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> N
 def _add_training(page: Page, folder: Path, config: Config) -> None:
     """Film strip, losses, time per stage and a sentence."""
     from shanshui.report import curves, plotting, readers
+    from shanshui.report.time_plot import described, time_plot
     from shanshui.report.wording import training_sentence
 
     stats = readers.read_stats(folder)
@@ -104,6 +105,8 @@ def _add_training(page: Page, folder: Path, config: Config) -> None:
     if curves.loss_names(stats):
         page.losses = plotting.to_svg(curves.loss_curves(stats))
     page.times = readers.read_benchmarks(folder / "benchmarks")
+    if page.times:
+        page.times_plot, page.times_text = plotting.to_svg(time_plot(page.times)), described(page.times)
     page.missing["frames"] = f"no sample grid (samples/**/epoch_*.png) under {folder}"
     page.missing["losses"] = f"no losses (stats.jsonl) under {folder}"
     page.missing["times"] = f"no benchmark file (*.tsv) under {folder}/benchmarks"

@@ -7,9 +7,11 @@ import importlib
 import os
 import pkgutil
 import sys
+from pathlib import Path
 
 from shanshui import __version__, stages
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
+from shanshui.files import full_disk, is_full
 
 
 def stage_names() -> list[str]:
@@ -51,6 +53,11 @@ def main(argv: list[str] | None = None) -> int:
     except ShanshuiError as error:
         print(f"shanshui {args.stage}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if not is_full(error):
+            raise
+        print(f"shanshui {args.stage}: {full_disk(Path(error.filename or '.'))}", file=sys.stderr)
+        return ShanshuiError.exit_code
     except KeyboardInterrupt:
         print(f"shanshui {args.stage}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -16,6 +16,7 @@ from typing import Any
 from shanshui.errors import ShanshuiError
 
 Row = Mapping[str, object]
+FULL = (errno.ENOSPC, errno.EDQUOT)
 IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # why a folder cannot take a name
 
 
@@ -41,20 +42,37 @@ def _rename(staged: Path, target: Path) -> None:
             _remove(aside)
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether a write failed for lack of space; libraries that are not Python's say so in words only."""
+    return (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error)
+
+
+def full_disk(path: Path) -> ShanshuiError:
+    """What is said then."""
+    return ShanshuiError(
+        f"the disk is full: {path} could not be written",
+        "free space; `python -m shanshui doctor --config config.yaml` says how much a run takes",
+        "free some and start again: what was finished stays, and training goes on from its last saved state",
+    )
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` on success, remove it on any error.
 
     The temporary name keeps the suffix, so that writers which look at it work. Folders are replaced whole.
+    ShanshuiError where the disk is full.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     staged = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield staged
         _rename(staged, target)
-    except BaseException:
+    except BaseException as error:
         _remove(staged)
+        if is_full(error):
+            raise full_disk(target) from error
         raise
 
 

@@ -33,9 +33,11 @@ rule all:
         expand("results/{run}/fid_table.md", run=RUN),
         expand("results/{run}/fid_curve.png", run=RUN),
         expand("results/{run}/report.html", run=RUN),
+        expand("results/{run}/kept.json", run=RUN) if CONFIG.retention == "best" else [],
 
 
 onstart:
+    check_before_start()
     FLOW.remember_code()
 
 

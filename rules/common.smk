@@ -8,7 +8,7 @@ from snakemake.io import checkpoint_target
 SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
 
-from shanshui import flow, launch
+from shanshui import disk, flow, launch, retention
 from shanshui.errors import ShanshuiError
 from shanshui.settings import validate
 
@@ -45,6 +45,18 @@ def settings_text(wildcards):
 def closing_words(run):
     """The last line on the screen."""
     return flow.closing_words(Path("results") / run)
+
+
+def check_before_start():
+    """Stop where the run will not fit on the disk, or would train again what was removed on purpose."""
+    folder = Path("results") / RUN
+    jobs = [(job.rule.name, getattr(job.wildcards, "epoch", "")) for job in workflow.dag.needrun_jobs()]
+    try:
+        disk.check(CONFIG, folder, {rule for rule, _ in jobs})
+        if FLOW.finetuned:
+            retention.check_plan(folder, jobs, CONFIG.select.tried())
+    except ShanshuiError as error:
+        sys.exit(str(error))
 
 
 def chosen(choice, run, what="chosen", **wildcards):

@@ -171,6 +171,34 @@ rule report:
         "--out {output.html:q} --strip {output.strip:q} 2>&1 | tee -i {log:q}"
 
 
+rule tidy:
+    """Remove the weights, states and pictures that nothing needs any more (`retention: best`); list what stays."""
+    input:
+        settings="results/{run}/settings/tidy.json",
+        choices=[
+            "results/{run}/select/checkpoints.json",
+            "results/{run}/select/model.json",
+            "results/{run}/select/seed.json",
+        ],
+        scores=all_scores,  # they and the files below: everything that needs weights or pictures is done
+        submission="results/{run}/submission.zip",
+        report="results/{run}/report.html",
+    output:
+        "results/{run}/kept.json",
+    log:
+        "results/{run}/logs/tidy.log",
+    localrule: True
+    conda:
+        "../envs/jittor.yaml"
+    params:
+        folder=lambda wildcards: f"results/{wildcards.run}",
+    message:
+        "tidy: keep the best weights, remove the others"
+    shell:
+        "python -m shanshui tidy --settings {input.settings:q} --run-folder {params.folder:q} "
+        "--choices {input.choices:q} --out {output:q} 2>&1 | tee -i {log:q}"
+
+
 rule verify:
     """Check every final file against its manifest; `snakemake verify` asks for it."""
     input:

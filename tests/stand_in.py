@@ -6,6 +6,7 @@ Scores follow from model and seed alone, so that choices stay as they are.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -81,12 +82,24 @@ def files_of_folder(stage: str, folder: Path) -> list[Path]:
     return [folder / name for name in names.get(stage, ("b.jpg",))]
 
 
+def tidy(words: list[str]) -> None:
+    """The stage itself: what it removes is what is looked at."""
+    from shanshui.stages import tidy as stage
+
+    parser = argparse.ArgumentParser()
+    stage.add_arguments(parser)
+    stage.run(parser.parse_args(words))
+
+
 def main(stage: str, words: list[str]) -> None:
     """Whatever is named and not there is an output: Snakemake removes old ones before a job starts."""
     options = read_options(words)
     text = content(stage, words)
     if (slow := os.environ.get("STAND_IN_SLOW")) and any(slow in word for word in words):
         time.sleep(2)
+    if stage == "tidy":
+        tidy(words)
+        return
     special = {"score": score, "select": select}
     for name, values in options.items():
         if name in ("", "resume", "look", "run-folder"):

@@ -6,6 +6,7 @@ import base64
 import fcntl
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from shanshui.__main__ import main
 from shanshui.files import write_json
 from shanshui.launch import LOCK
+from shanshui.retention import REMOVED
 from shanshui.run_reader import begun_outputs, read_progress, read_run
 from shanshui.settings import load_config, stage_settings
 from shanshui.status import Row, rows, text
@@ -108,6 +110,12 @@ def test_first_epoch_and_pictures_show_the_logs_own_words(demo: Path) -> None:
     assert found["checkpoints"].now.startswith("epoch_010 25 %, 01:05:07 left, silent for 0:16:4")
 
 
+def test_removed_weights_count_as_done(demo: Path) -> None:
+    write_json(demo / REMOVED, {"finetune/epoch_009.safetensors": 1})
+    make(demo, "finetune/epoch_010.safetensors")
+    assert table(demo)["finetune"].done == 2
+
+
 def test_averages_and_seeds_count_once_they_are_named(demo: Path) -> None:
     make(demo, "score/009+010.json", "score/009+010/seed_1.json", "infer/009+010/seed_0/test/a.jpg")
     assert (table(demo)["averages"].done, table(demo)["seeds"].done) == (0, 0)
@@ -128,6 +136,7 @@ def test_screen_has_stages_choices_and_disk(demo: Path, capsys: pytest.CaptureFi
     assert "package         1 of 1    done" in lines
     assert "chosen seed: 009+010 seed 1 (0.5123) by dct_frechet on holdout" in lines
     assert lines[-1].startswith("disk: 0.00 GiB in this run, ")
+    assert re.search(r"GiB free; at most \d+\.\d GiB expected, \d+\.\d in the end$", lines[-1])
     assert len(lines) < 24, "one screen"
     assert text(read_run(demo)).splitlines()[:3] == lines[:3]
 

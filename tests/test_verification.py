@@ -31,6 +31,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = Path("results") / "demo"
     settings = {"format": "jpg", "quality": 95}
     write_json(folder / "settings" / "package.json", settings)
+    write_json(folder / "settings" / "report.json", {"config": {"retention": "best"}})
     write_csv(folder / "validate" / "test.csv", [{"name": name} for name in NAMES], ["name"])
     for epoch in (9, 10):
         arrays = {"G.weight": np.full((2, 2), epoch, np.float32)}
@@ -68,7 +69,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_whole_run_passes(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "demo"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert all(line.startswith("ok ") for line in lines)
 
 
@@ -136,6 +137,19 @@ def test_damage_is_named(
     said = capsys.readouterr()
     assert all(word in said.out for word in words), said.out
     assert "not what they should be" in said.err
+
+
+def test_lost_weights_are_told_from_removed_ones(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = finished / "finetune" / "epoch_009.safetensors"
+    write_json(finished / "kept.json", {"kept": {}, "removed": {"finetune/epoch_009.safetensors": 9}})
+    checksum = sha256(weights)
+    weights.unlink()
+    assert main(["verify", "demo"]) == 0
+    write_json(finished / "kept.json", {"kept": {"finetune/epoch_009.safetensors": checksum}, "removed": {}})
+    assert main(["verify", "demo"]) == 1
+    assert "epoch_009.safetensors is lost" in capsys.readouterr().out
+    write_json(finished / "settings" / "report.json", {"config": {"retention": "all"}})
+    assert main(["verify", "demo"]) == 0, "a list of earlier days"
 
 
 def test_scores_in_between_may_be_cleared_away(finished: Path) -> None:

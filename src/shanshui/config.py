@@ -252,6 +252,10 @@ class Select(Section):
     top: int = Field(3, ge=1, le=6, description="best checkpoints of which every subset is averaged")
     soup: int = Field(8, ge=0, description="so many of the best checkpoints are tried for a greedy soup; 0: none")
 
+    def tried(self) -> int:
+        """So many of the best checkpoints are averaged with others."""
+        return max(self.top, self.soup)
+
 
 class Infer(Section):
     """Inference with several noise seeds."""
@@ -299,6 +303,9 @@ class Config(Section):
     )
     jobs_per_gpu: Positive = Field(1, description="small jobs that may share one GPU")
     seed: int = Field(2022, ge=0, description="the seed everything random is derived from")
+    retention: Literal["all", "best"] = Field(
+        "all", description="weights, states and seeds' pictures that stay once the run is done (docs/disk.md)"
+    )
     landscapes: Landscapes | None = Field(None, description="draw the embedded dataset; null: your own pairs")
     data: Data = Data()
     model: Model = Model()

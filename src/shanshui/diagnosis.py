@@ -12,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from shanshui import disk
 from shanshui.compilation import environment_key, is_compiled
+from shanshui.config import Config
 from shanshui.device import cuda_devices, driver_version, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.runtime import LEAST_FREE, cache_home
@@ -135,8 +137,13 @@ def check_weights(needed: Sequence[str]) -> list[Finding]:
     return findings
 
 
-def examine(needed_weights: Sequence[str] = ()) -> list[Finding]:
-    """Everything, in the order in which it is needed."""
+def check_run_space(config: Config) -> Finding:
+    """Whether the run of this configuration will fit."""
+    return asked("disk: the run", lambda: disk.check(config, Path("results") / config.run))
+
+
+def examine(needed_weights: Sequence[str] = (), config: Config | None = None) -> list[Finding]:
+    """Everything, in the order in which it is needed; with a configuration, also whether its run will fit."""
     return [
         check_python(),
         asked("compiler", lambda: f"{find_compiler().version} at {find_compiler().path}"),
@@ -148,6 +155,7 @@ def examine(needed_weights: Sequence[str] = ()) -> list[Finding]:
         check_memory(),
         check_disk("disk: results", Path("results").absolute(), LEAST_DISK),
         check_disk("disk: cache", cache_home(), LEAST_FREE),
+        *([check_run_space(config)] if config else []),
         *check_weights(needed_weights),
     ]
 

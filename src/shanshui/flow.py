@@ -200,14 +200,14 @@ class Flow:
         where only `score.first` has moved.
         """
         note = Path(f"results/{run}/finetune/after/{epoch:03d}")
-        if self._finetuned and note.is_file():
+        if self.finetuned and note.is_file():
             return note.read_text(encoding="utf-8").split("\n")[:1] if note.stat().st_size > 1 else []
         return (
             [f"results/{run}/finetune/{epoch_name(epoch - 1)}.safetensors"] if epoch > self.config.score.first else []
         )
 
     @functools.cached_property
-    def _finetuned(self) -> bool:
+    def finetuned(self) -> bool:
         """Whether the epochs that are there were trained under today's settings. Asked once: jobs rewrite them."""
         run = self.config.run
         return recorded_settings(Path("results") / run, "finetune") == self.settings(run, "finetune")

@@ -18,6 +18,7 @@ from shanshui.files import read_json
 from shanshui.flow import Flow
 from shanshui.launch import STATE, somebody_runs
 from shanshui.report.readers import read_stats
+from shanshui.retention import read_removed
 from shanshui.settings import validate
 
 TAIL = 4096  # bytes at the end of a log in which the last progress is looked for
@@ -38,7 +39,7 @@ class RunState:
     """What was found. Paths are relative to the run's folder, with `/`.
 
     Attributes:
-        paths: files and folders that are there.
+        paths: files and folders that are there, or were removed once they were no longer needed.
         busy: outputs that a job has begun and not finished.
         alive: a Snakemake is executing in the working folder.
         stats: lines of each `stats.jsonl`, by its folder.
@@ -107,6 +108,7 @@ def read_run(folder: Path) -> RunState:
                 size += os.lstat(os.path.join(place, name)).st_size
             except FileNotFoundError:
                 continue  # temporary, and gone by now
+    paths |= read_removed(folder).keys()
     prefix = f"{folder.absolute().relative_to(work).as_posix()}/"
     begun = begun_outputs(work / STATE)
     stats = [folder / path for path in paths if path.endswith("stats.jsonl")]

@@ -159,6 +159,11 @@ STAGES: dict[str, Callable[[Config], dict[str, Any]]] = {
         **c.generate.model_dump(exclude={"batch"}),
         **c.data.model_dump(include=_LABELS | _SIZE),
     },
+    "tidy": lambda c: {
+        "tried": c.select.tried(),
+        "last": c.score.last,
+        "full": f"{c.data.width:03d}x{c.data.height:03d}",
+    },
     "report": lambda c: {**c.report.model_dump(), **_choice(c), "run": c.run, "config": _shown(c)},
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shanshui.flow import Flow, epoch_name
+from shanshui.footprint import count_pictures, estimate
 from shanshui.run_reader import Progress, RunState
 from shanshui.training.schedule import Schedule
 
@@ -147,6 +148,16 @@ def chosen(state: RunState) -> list[str]:
     return lines
 
 
+def _expected(state: RunState) -> str:
+    """What the run takes in all, where that can be told."""
+    pictures = count_pictures(state.config)
+    if not pictures.train:  # asked from a folder that the data are not seen from
+        return ""
+    parts = estimate(state.config, pictures)
+    most, final = sum(part.most for part in parts), sum(part.final for part in parts)
+    return f"; at most {most / GIB:.1f} GiB expected, {final / GIB:.1f} in the end"
+
+
 def text(state: RunState) -> str:
     """The screen."""
     table = rows(state)
@@ -156,5 +167,5 @@ def text(state: RunState) -> str:
     for row in table:
         lines.append(f"{row.stage:<{wide}}  {row.done:>4} of {row.total:<4} {row.state:<12}{row.now}".rstrip())
     lines += ["", *chosen(state)]
-    lines.append(f"disk: {state.size / GIB:.2f} GiB in this run, {state.free / GIB:.1f} GiB free")
+    lines.append(f"disk: {state.size / GIB:.2f} GiB in this run, {state.free / GIB:.1f} GiB free{_expected(state)}")
     return "\n".join(lines)

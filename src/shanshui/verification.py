@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from shanshui import checkpoint, packaging
+from shanshui import checkpoint, packaging, retention
 from shanshui.errors import ShanshuiError
 from shanshui.files import read_csv, read_json, sha256
 
@@ -105,6 +105,12 @@ def check_weights(folder: Path) -> Problems:
             yield from _broken_weights(path, f"{part}/{path.name}")
 
 
+def check_kept(folder: Path) -> Problems:
+    """Of a run that removes what it needs no more: what was to stay is there and unchanged."""
+    if read_json(folder / "settings" / "report.json")["config"].get("retention") == "best":
+        yield from retention.losses(folder)
+
+
 def check_papers(folder: Path) -> Problems:
     """Table, plots and report are whole."""
     if not list(csv.DictReader(io.StringIO((folder / "fid_table.csv").read_text(encoding="utf-8")))):
@@ -124,6 +130,7 @@ CHECKS: dict[str, Callable[[Path], Problems]] = {
     "sources": check_sources,
     "choices": check_choices,
     "weights": check_weights,
+    "kept": check_kept,
     "papers": check_papers,
 }
 

@@ -14,23 +14,29 @@ from shanshui.errors import ShanshuiError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Paths and switches."""
     parser.add_argument("--compile", action="store_true", help="compile Jittor and its kernels, once per machine")
-    parser.add_argument("--config", nargs="+", metavar="YAML", help="also ask for the weight files this run needs")
+    parser.add_argument(
+        "--config", nargs="+", metavar="YAML", help="also ask for the weight files and the disk space this run needs"
+    )
     parser.add_argument("--out", metavar="JSON", help="write what was found here")
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the diagnosis; raise ShanshuiError where there are gaps."""
-    from shanshui import provenance
+    from shanshui import disk, provenance
     from shanshui.diagnosis import examine, summary
     from shanshui.files import write_json
+    from shanshui.footprint import count_pictures, estimate
     from shanshui.settings import load_config, needed_weights
     from shanshui.warmup import ensure_compiled
 
-    needed = needed_weights(load_config(args.config)) if args.config else []
-    findings = examine(needed)
+    config = load_config(args.config) if args.config else None
+    needed = needed_weights(config) if config else []
+    findings = examine(needed, config)
     if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled():
-        findings = examine(needed)
+        findings = examine(needed, config)
     print("\n".join(finding.line() for finding in findings), flush=True)
+    if config:
+        print("\n" + disk.table(estimate(config, count_pictures(config))), flush=True)
     gaps = [finding.name for finding in findings if finding.state == "gap"]
     if gaps:
         raise ShanshuiError(f"not usable: {', '.join(gaps)}", do="see the lines that begin with `gap`")

@@ -1,0 +1,39 @@
+"""Remove what a finished run needs no more, and list what stays with its checksum (`retention: best`).
+
+python -m shanshui tidy --settings settings.json --run-folder results/demo --choices select/checkpoints.json
+    select/model.json select/seed.json --out kept.json
+
+What goes is listed before it is removed, so a killed call is simply repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    add = parser.add_argument
+    add("--settings", required=True, type=Path, help="settings of this stage (JSON)")
+    add("--run-folder", required=True, type=Path, help="the run")
+    add("--choices", required=True, nargs=3, type=Path, help="rankings of checkpoints, of models, of seeds")
+    add("--out", required=True, type=Path, help="the list (JSON): kept files with sha256, removed ones with bytes")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Look, list, remove, list again."""
+    from shanshui import retention
+    from shanshui.disk import gigabytes
+    from shanshui.files import read_json
+    from shanshui.settings import read_settings
+
+    checkpoints, model, seed = (read_json(path) for path in args.choices)
+    names = retention.kept_names(read_settings(args.settings), checkpoints, model["chosen"][0], seed["chosen_seeds"][0])
+    plan = retention.plan(args.run_folder, names)
+    before = sum(retention.read_removed(args.run_folder).values())
+    removed = retention.remove(args.run_folder, plan.gone)
+    retention.write_kept(args.out, args.run_folder, plan.kept, removed)
+    freed = sum(removed.values()) - before
+    print(f"tidy: {len(plan.gone)} removed ({gigabytes(freed)}), {len(plan.kept)} kept", file=sys.stderr)

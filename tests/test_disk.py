@@ -1,0 +1,172 @@
+"""What a run is expected to take: against the real networks and files, and what is said where it will not fit."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shanshui import checkpoint, disk, weight_counts
+from shanshui.__main__ import main
+from shanshui.config import Config
+from shanshui.errors import ShanshuiError
+from shanshui.files import write_json
+from shanshui.footprint import Part, Pictures, averages, count_pictures, estimate
+from shanshui.retention import REMOVED
+from shanshui.settings import validate
+
+SMALL = {
+    "run": "demo",
+    "landscapes": {"train": 20, "test": 4, "width": 160, "height": 120},
+    "data": {"width": 128, "height": 96, "load_width": 144, "holdout": 4},
+    "model": {"base_channels": 8, "halvings": 5, "spade_hidden": 12, "discriminators": 3, "discriminator_channels": 16},
+    "pretrain": {"epochs": 8, "perceptual": {"net": "none"}},
+    "finetune": {"epochs": 4, "perceptual": {"net": "none"}},
+    "score": {"first": 9, "last": 12, "metrics": ["dct_frechet"], "rank_by": "dct_frechet"},
+    "infer": {"seeds": [0, 1]},
+}
+WIDE = {"base_channels": 10, "halvings": 6, "spade_hidden": 20, "discriminators": 5, "discriminator_channels": 64}
+
+
+def configured(**sections: Any) -> Config:
+    merged = {name: {**SMALL.get(name, {}), **o} if isinstance(o, dict) else o for name, o in sections.items()}
+    return validate({**SMALL, **merged})
+
+
+def shapes(network: Any) -> dict[str, tuple[int, ...]]:
+    """What a checkpoint of it holds; nothing is computed."""
+    return {name: tuple(var.shape) for name, var in network.state_dict().items()}
+
+
+def count(network: Any) -> int:
+    return sum(math.prod(shape) for shape in shapes(network).values())
+
+
+def generator(config: Config, heads: int, seg_noise: bool) -> tuple[Any, Any]:
+    from shanshui.models.encoder import MaskEncoder
+    from shanshui.models.generator import Generator
+
+    classes, model, norm = len(config.data.classes), config.model, config.parity.resolved()["spectral_norm"] == "on"
+    G = Generator(
+        classes, model.base_channels, model.halvings, heads=heads, seg_noise=seg_noise, spectral_norm=norm,
+        spade_hidden=model.spade_hidden,
+    )  # fmt: skip
+    return G, MaskEncoder(classes, model.base_channels, model.halvings, norm)
+
+
+@pytest.mark.parametrize("config", [
+    configured(),
+    configured(model=WIDE, parity={"spectral_norm": "off"}, data={"height": 64, "classes": ["a", "b", "c"]}),
+])  # fmt: skip
+@pytest.mark.parametrize("seg_noise", [False, True])
+def test_counts_are_those_of_the_networks(config: Config, seg_noise: bool) -> None:
+    from shanshui.models.discriminator import Discriminator
+
+    classes, model, norm = len(config.data.classes), config.model, config.parity.resolved()["spectral_norm"] == "on"
+    heads = 0 if seg_noise else model.discriminators - 1
+    G, E = generator(config, heads, seg_noise)
+    D = Discriminator(classes, model.discriminator_channels, model.discriminators, spectral_norm=norm)
+    assert weight_counts.generator(config, heads, seg_noise) == count(G)
+    assert weight_counts.encoder(config) == count(E)
+    assert weight_counts.discriminators(config) == count(D)
+
+
+def test_segmenter_is_counted() -> None:
+    from shanshui.models.segmenter import UNet
+
+    config = configured(segmenter={"channels": 6}, data={"classes": ["a", "b", "c"]})
+    assert weight_counts.segmenter(config) == count(UNet(3, 6))
+
+
+FEW = Pictures(16, 4, 4)
+
+
+def sizes(config: Config, pictures: Pictures = FEW) -> dict[str, Part]:
+    return {part.name: part for part in estimate(config, pictures)}
+
+
+def test_weights_and_pairs_are_as_large_as_their_files(tmp_path: Path) -> None:
+    config = configured()
+    part = sizes(config)
+    G, E = generator(config, 0, True)
+    names = {f"{letter}.{name}": shape for letter, net in (("G", G), ("E", E)) for name, shape in shapes(net).items()}
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in names.items()}
+    checkpoint.save(tmp_path / "a.safetensors", arrays, kind="generator")
+    assert (tmp_path / "a.safetensors").stat().st_size == pytest.approx(part["fine-tuned weights"].each, rel=0.02)
+    assert part["prepared pairs"].most == np.zeros((16, 108, 144, 4), np.uint8).nbytes
+
+
+@pytest.mark.parametrize(("top", "soup", "wanted"), [(1, 0, 0), (3, 0, 4), (3, 2, 4), (2, 4, 1 + 2)])
+def test_averages_at_most(top: int, soup: int, wanted: int) -> None:
+    assert averages(configured(select={"top": top, "soup": soup})) == wanted
+
+
+def test_pictures_are_counted_in_the_data_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert count_pictures(configured()) == Pictures(16, 4, 4)
+    for part, number in (("train/labels", 9), ("test/labels", 3)):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        for i in range(number):
+            (tmp_path / "data" / part / f"{i}.png").touch()
+    assert count_pictures(configured(landscapes=None)) == Pictures(5, 4, 3)
+
+
+def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> None:
+    parts = estimate(configured(), FEW)
+    whole = disk.still_to_come(tmp_path, parts)
+    (tmp_path / "finetune").mkdir()
+    (tmp_path / "finetune" / "epoch_009.safetensors").write_bytes(bytes(1000))
+    (tmp_path / "infer" / "a" / "seed_0").mkdir(parents=True)
+    (tmp_path / "infer" / "a" / "seed_0" / "b.jpg").write_bytes(bytes(100))
+    write_json(tmp_path / REMOVED, {"finetune/epoch_010.safetensors": 10, "infer/a/seed_1": 7})
+    there = disk.there_already(tmp_path, parts)
+    assert (there["fine-tuned weights"], there["pictures of noise seeds"]) == (1010, 107)
+    assert there["their moving averages"] == there["resume states of fine-tuning"] == 0
+    assert disk.still_to_come(tmp_path, parts) == pytest.approx(whole - 1117)
+
+
+def test_jobs_that_write_nothing_large_need_no_room(tmp_path: Path) -> None:
+    parts = estimate(configured(), FEW)
+    part = {part.name: part.most for part in parts}
+    assert disk.still_to_come(tmp_path, parts, {"verify", "all"}) == 0
+    assert disk.still_to_come(tmp_path, parts, {"report"}) == part["report, tables, logs"]
+    assert disk.still_to_come(tmp_path, parts, {"prepare"}) == part["prepared pairs"]
+    later = sum(p.most for p in parts if p.rule in disk.AFTER_CHOICES)
+    assert disk.still_to_come(tmp_path, parts, {"prepare", "select_seed"}) == part["prepared pairs"] + later
+    rules = {p.rule for p in parts}
+    assert disk.still_to_come(tmp_path, parts, rules) == disk.still_to_come(tmp_path, parts)
+
+
+def nearly_full(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10**12, 10**12 - free, free))
+
+
+def test_run_that_will_not_fit_is_refused_with_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = round(disk.still_to_come(tmp_path, estimate(configured(), FEW)))
+    nearly_full(monkeypatch, needed + 1)
+    assert "demo takes about" in disk.check(configured(), tmp_path / "not" / "yet")
+    nearly_full(monkeypatch, needed - 1)
+    with pytest.raises(ShanshuiError, match="will not fit") as refused:
+        disk.check(configured(), tmp_path)
+    assert "finetune.ema: 0 saves" in str(refused.value)
+    assert "each epoch less between score.first and score.last saves" in str(refused.value)
+
+
+def test_doctor_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "my.yaml", SMALL)
+    assert main(["doctor", "--config", "my.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "ok   disk: the run demo takes about" in said
+    assert "fine-tuned weights" in said
+    nearly_full(monkeypatch, 10**6)
+    assert main(["doctor", "--config", "my.yaml"]) == 1
+    found = capsys.readouterr()
+    assert "gap  disk: the run" in found.out
+    assert "disk: the run" in found.err

@@ -40,6 +40,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # zipfile's second attempt
 @pytest.mark.parametrize("name", WRITERS)
 def test_writer_on_a_full_disk(name: str, small_disk: Path) -> None:
     (small_disk / name).write_text("old")

@@ -112,7 +112,9 @@ def test_stages_see_only_what_they_depend_on() -> None:
 
     assert changed(infer={"seeds": [1]}) == report
     assert changed(select={"top": 2}) == report
-    assert changed(score={"last": 300}) == report
+    assert changed(score={"last": 300}) == {"tidy"} | report
+    assert changed(select={"soup": 9}) == {"tidy"} | report
+    assert changed(retention="best") == report
     assert changed(finetune={"epochs": 140}) == report
     assert changed(pretrain={"snapshot_minutes": 3}) == set()
     assert changed(generate={"batch": 1}) == set()

@@ -19,6 +19,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.files import write_json
 from shanshui.runtime import cache_home, load_jittor
 
+SMALL = {"base_channels": 8, "discriminator_channels": 8}  # a run that fits everywhere
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 
@@ -64,7 +65,7 @@ def test_gaps_make_the_exit_code_and_say_what_to_do(tmp_path: Path) -> None:
 
 
 def test_weights_a_configuration_needs_are_gaps(tmp_path: Path) -> None:
-    write_json(tmp_path / "fid.yaml", {"pretrain": {"perceptual": {"net": "none"}}})
+    write_json(tmp_path / "fid.yaml", {"pretrain": {"perceptual": {"net": "none"}}, "model": SMALL})
     done = doctor(tmp_path, "--config", "fid.yaml")
     assert done.returncode == 1
     assert "not usable: fid_inception, inception_v3" in done.stderr

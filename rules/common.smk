@@ -24,7 +24,7 @@ except ShanshuiError as error:
 RUN = CONFIG.run
 GPU = int(CONFIG.gpus != 0)  # of one job; a cluster looks for a node that has it
 
-launch.prepare(workflow, GPU_JOBS)
+launch.prepare(workflow, max(GPU_JOBS, FLOW.largest_job()))
 
 
 wildcard_constraints:

@@ -20,9 +20,9 @@ rule pretrain:
         "results/{run}/benchmarks/pretrain.{resolution}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS)
+    threads: FLOW.threads(GPU_JOBS, CONFIG.pretrain.processes)
     resources:
-        gpu=GPU,
+        gpu=GPU * CONFIG.pretrain.processes,
         minutes=CONFIG.pretrain.snapshot_minutes,  # a resource, since these never cause a rerun
     params:
         start=lambda wildcards, input: ["--start", input.start] if input.start else [],
@@ -60,9 +60,9 @@ rule finetune:
     priority: 10
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS)
+    threads: FLOW.threads(GPU_JOBS, CONFIG.finetune.processes)
     resources:
-        gpu=GPU,
+        gpu=GPU * CONFIG.finetune.processes,
         minutes=CONFIG.finetune.snapshot_minutes,
     params:
         perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),

@@ -139,7 +139,7 @@ def test_configuration_chooses_among_the_visible() -> None:
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A process that holds nothing yet, on a machine with a lease folder of its own."""
-    monkeypatch.setattr(lease, "_held", None)
+    monkeypatch.setattr(lease, "_held", [])
     monkeypatch.setenv(lease.FOLDER, str(tmp_path))
     for name in (lease.GPUS, lease.JOBS_PER_GPU, "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
@@ -152,7 +152,7 @@ def test_process_sees_the_leased_device_only_and_keeps_it(fresh: pytest.MonkeyPa
     assert os.environ[lease.VISIBLE] == "4"
     fresh.setenv(lease.VISIBLE, "4,5")
     assert hold_gpu(["a", "b"]) == "4", "one lease for a process"
-    fresh.setattr(lease, "_held", None)
+    fresh.setattr(lease, "_held", [])
 
 
 def test_no_device_no_lease(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pkgutil
 import sys
 from pathlib import Path
 
-from shanshui import __version__, stages
+from shanshui import __version__, mpi, stages
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
 from shanshui.files import full_disk, is_full
 
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     names = stage_names()
     wanted = [argv[0]] if argv and argv[0] in names else names
-    args = build_parser(wanted).parse_args(argv)
+    args = build_parser(wanted).parse_args(argv, argparse.Namespace(arguments=argv))
     try:
         args.run(args)
     except ShanshuiError as error:
@@ -69,6 +69,8 @@ def leave(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if "jittor" in sys.modules:
+        if code == 0:
+            mpi.finish()
         os._exit(code)
     sys.exit(code)
 

@@ -34,6 +34,8 @@ LEFT_OUT = {
     "shanshui.cuda_probe": _MACHINE,
     "shanshui.compilation": _MACHINE,
     "shanshui.toolchain": _MACHINE,
+    "shanshui.mpi": _MACHINE,
+    "shanshui.parallel": _MACHINE,
     "shanshui.training.resume": "what a killed job continues from; its result equals an undisturbed one's",
 }
 

@@ -60,8 +60,8 @@ class Progress:
         self.stream.flush()
 
 
-def environment_key() -> str:
-    """Digest of all that decides whether a compiled Jittor still fits: package, Python, compiler, machine."""
+def environment_key(mpi: str = "") -> str:
+    """Digest of all that decides whether a compiled Jittor still fits: package, Python, compiler, machine, MPI."""
     compiler = find_compiler()
     package = util.find_spec("jittor")
     return digest(
@@ -73,6 +73,7 @@ def environment_key() -> str:
             "cpu": cpu_model(),
             "system": [platform.platform(), platform.node()],
             "nvcc": find_device().nvcc,
+            **({"mpi": mpi} if mpi else {}),
         }
     )
 
@@ -156,10 +157,11 @@ def compile_core(home: Path, environment: Mapping[str, str], key: str, command: 
 
 
 @contextlib.contextmanager
-def import_lock(home: Path, patience: float = 10.0) -> Iterator[None]:
+def import_lock(home: Path, patience: float = 10.0, shared: bool = False) -> Iterator[None]:
     """Let one process at a time import Jittor: the first compiles, the others find its result.
 
-    Says on stderr what it waits for after `patience` seconds. ShanshuiError where `home` is not writable.
+    With `shared` several that ask so may import at a time, while nobody compiles. Says on stderr what it waits for
+    after `patience` seconds. ShanshuiError where `home` is not writable.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -170,15 +172,16 @@ def import_lock(home: Path, patience: float = 10.0) -> Iterator[None]:
             "a folder with 1 GB of free space for compiled code",
             "put it elsewhere: export SHANSHUI_CACHE=/some/folder",
         ) from None
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             words = "waiting for another process that imports or compiles Jittor ..."
             reminder = threading.Timer(patience, print, [words], {"file": sys.stderr, "flush": True})
             reminder.daemon = True
             reminder.start()
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, mode)
             reminder.cancel()
         try:
             yield

@@ -155,6 +155,18 @@ class Training(Section):
     reconstruction: Weight = Field(0.0, description="weight of a plain L1 loss, for runs without perceptual weights")
     perceptual: Perceptual = Field(Perceptual(), description="perceptual loss")
     snapshot_minutes: int = Field(10, ge=0, description="least time between two saved resume states")
+    processes: Positive = Field(1, description="processes that share every batch, by MPI; each has a GPU of its own")
+
+    @model_validator(mode="after")
+    def batch_can_be_shared(self) -> Training:
+        """Every process takes as many pairs of a batch as the others."""
+        if self.batch % self.processes:
+            more = -(-self.batch // self.processes) * self.processes
+            raise ValueError(
+                f"batch {self.batch} cannot be shared equally among {self.processes} processes: use {more}, or other "
+                "processes"
+            )
+        return self
 
     @model_validator(mode="after")
     def decay_fits(self) -> Training:

@@ -110,9 +110,13 @@ class Flow:
         return len(lease.allowed(lease.visible_gpus(cuda_identities()), wanted)) * self.config.jobs_per_gpu
 
     @staticmethod
-    def threads(jobs: int) -> int:
-        """Threads of each of `jobs` at a time; Snakemake lowers the number to the cores there are."""
-        return 64 if jobs == 1 else max(1, len(os.sched_getaffinity(0)) // jobs)
+    def threads(jobs: int, processes: int = 1) -> int:
+        """Threads of each of `jobs` at a time, of several processes; Snakemake lowers it to the cores there are."""
+        return 64 if jobs == 1 else processes * max(1, len(os.sched_getaffinity(0)) // jobs)
+
+    def largest_job(self) -> int:
+        """GPUs of the job that has most of them, where there are GPUs: one for each of its processes."""
+        return max(self.config.pretrain.processes, self.config.finetune.processes)
 
     # --- data -----------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from shanshui.errors import ShanshuiError, UsageError
 
 GPUS, JOBS_PER_GPU, FOLDER = "SHANSHUI_GPUS", "SHANSHUI_JOBS_PER_GPU", "SHANSHUI_LEASES"
+HELD = "SHANSHUI_LEASED"  # set for processes whose parent holds the leases of all devices they see
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 AUTO = "auto"
 _dice = random.Random()  # of its own: the seeds of a run are nobody else's to draw from
@@ -100,11 +101,32 @@ def try_lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path) -> Lease | N
     return None
 
 
+def try_leases(gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path) -> list[Lease]:
+    """`count` devices, or none at all: whoever kept some and waited for more could wait for another who does."""
+    held: list[Lease] = []
+    while len(held) < count:
+        taken = {got.gpu.identity for got in held}
+        more = try_lease([gpu for gpu in gpus if gpu.identity not in taken], jobs_per_gpu, folder)
+        if more is None:
+            for got in held:
+                got.give_back()
+            return []
+        held.append(more)
+    return held
+
+
 def lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5) -> Lease:
     """A device, as soon as one is free. Says on stderr what it waits for after `patience` seconds."""
+    return leases(gpus, 1, jobs_per_gpu, folder, patience, pause)[0]
+
+
+def leases(
+    gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5
+) -> list[Lease]:
+    """`count` devices, as soon as so many are free at a time."""
     start, told = time.monotonic(), False
     while True:
-        if held := try_lease(gpus, jobs_per_gpu, folder):
+        if held := try_leases(gpus, count, jobs_per_gpu, folder):
             return held
         if not told and time.monotonic() - start > patience:
             told = True
@@ -135,7 +157,7 @@ def allowed(gpus: Sequence[Gpu], wanted: str) -> list[Gpu]:
     return chosen
 
 
-_held: Lease | None = None
+_held: list[Lease] = []
 
 
 def hold_gpu(identities: Sequence[str]) -> str:
@@ -147,12 +169,28 @@ def hold_gpu(identities: Sequence[str]) -> str:
     Args:
         identities: identity of every device the driver shows, in its order.
     """
-    global _held
+    if HELD in os.environ:
+        return os.environ[VISIBLE]
     gpus = visible_gpus(identities)
     if not gpus or (len(gpus) == 1 and "SLURM_JOB_ID" in os.environ):
         return ""
-    if _held is None:
-        chosen = allowed(gpus, os.environ.get(GPUS, AUTO))
-        _held = lease(chosen, int(os.environ.get(JOBS_PER_GPU, "1")), lease_folder())
-        os.environ[VISIBLE] = _held.gpu.token
-    return _held.gpu.token
+    if not _held:
+        os.environ[VISIBLE] = hold_gpus(identities, 1)[0]
+    return _held[0].gpu.token
+
+
+def hold_gpus(identities: Sequence[str], count: int) -> list[str]:
+    """Lease `count` of the visible devices until this process ends, unless Slurm has given the job just these.
+
+    Returns their names. UsageError where there are fewer.
+    """
+    gpus = visible_gpus(identities)
+    if len(gpus) == count and "SLURM_JOB_ID" in os.environ:
+        return [gpu.token for gpu in gpus]
+    chosen = allowed(gpus, os.environ.get(GPUS, AUTO))
+    if len(chosen) < count:
+        raise UsageError(
+            f"{len(chosen)} GPU(s) for {count} processes", "a GPU for each", f"`processes: {len(chosen)}`, or more GPUs"
+        )
+    _held.extend(leases(chosen, count, int(os.environ.get(JOBS_PER_GPU, "1")), lease_folder()))
+    return [held.gpu.token for held in _held]

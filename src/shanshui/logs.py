@@ -13,12 +13,13 @@ from tqdm import tqdm
 from shanshui.files import write_text
 
 
-def progress(total: int, description: str, unit: str = "step") -> Any:
+def progress(total: int, description: str, unit: str = "step", shown: bool = True) -> Any:
     """A bar on stderr; where stderr is no terminal, a line every ten seconds at most."""
     quiet = not sys.stderr.isatty()
     return tqdm(
         total=total, desc=description, unit=unit, mininterval=10 if quiet else 0.2, dynamic_ncols=not quiet,
         ascii=quiet, file=sys.stderr, leave=True,
+        disable=not shown,
     )  # fmt: skip
 
 

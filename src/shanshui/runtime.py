@@ -25,6 +25,7 @@ from shanshui.device import Device, cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
 from shanshui.lease import hold_gpu
+from shanshui.mpi import find_mpi, inside_mpi
 from shanshui.toolchain import (
     CACHE_NAME,
     find_compiler,
@@ -34,7 +35,7 @@ from shanshui.toolchain import (
     write_python_config,
 )
 
-__all__ = ["Device", "cache_home", "find_device", "load_jittor", "seed_everything"]
+__all__ = ["Device", "cache_home", "compile_for_ranks", "find_device", "load_jittor", "seed_everything"]
 
 ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the folder Jittor 1.3.11 looks for before it downloads
 LEAST_FREE = 500 * 1024**2  # bytes; compiled kernels of a whole run take about 450 MB
@@ -72,11 +73,11 @@ def alias(folder: Path, home: Path) -> Path:
     return link
 
 
-def jittor_environment(home: Path, device: Device) -> dict[str, str]:
+def jittor_environment(home: Path, device: Device, mpi: bool = False) -> dict[str, str]:
     """Variables under which Jittor keeps to `home`, to the chosen device and to itself.
 
     HOME and JITTOR_HOME both point to `home`: Jittor then neither reads nor writes the sticky
-    `~/.cache/jittor/config.json` of the user. Ready for MPI only under mpirun: it would otherwise
+    `~/.cache/jittor/config.json` of the user. Ready for MPI only where `mpi` asks for it: it would otherwise
     compile more wherever an mpicc is installed.
     """
     ours = {
@@ -89,8 +90,7 @@ def jittor_environment(home: Path, device: Device) -> dict[str, str]:
         "log_silent": os.environ.get("log_silent", "1"),
         "FIX_TORCH_ERROR": "0",  # do not import torch, were it installed
     }
-    if "OMPI_COMM_WORLD_SIZE" not in os.environ:
-        ours["mpicc_path"] = ""
+    ours |= find_mpi().variables if mpi else {"mpicc_path": ""}
     if not jittor_finds_python_config():
         ours["python_config_path"] = str(write_python_config(home))
     return ours
@@ -131,23 +131,38 @@ def check_space(home: Path) -> None:
         )
 
 
+def compile_for_ranks() -> None:
+    """Compile Jittor with its MPI operators, in a process without MPI.
+
+    Ranks only import what is ready: the import waits until all ranks have come to it, so that none may keep
+    the others from it as it compiles.
+    """
+    home, device, key = cache_home() / "jittor", find_device(), environment_key(find_mpi().version)
+    with import_lock(home):
+        check_space(home)
+        link_onednn(home)
+        if not is_compiled(home, key):
+            compile_core(home, jittor_environment(home, device, mpi=True), key)
+
+
 def _import_jittor(parallel_compile: bool) -> ModuleType:
     device = find_device()
     if device.kind == "cuda":
         hold_gpu(cuda_identities())  # before anything here initialises CUDA
     home = cache_home() / "jittor"
     key = environment_key()
-    with import_lock(home):
+    rank = inside_mpi()
+    with import_lock(home, shared=rank):
         check_space(home)
         link_onednn(home)
-        variables = jittor_environment(home, device)
-        if not is_compiled(home, key):
+        variables = jittor_environment(home, device, mpi=rank)
+        if not rank and not is_compiled(home, key):
             compile_core(home, variables, key)
         try:
             with applied({**variables, "DISABLE_MULTIPROCESSING": "1"}):  # else it forks idle workers
                 import jittor
         except (Exception, SystemExit) as error:
-            forget(home, key)
+            forget(home, environment_key(find_mpi().version) if rank else key)
             raise ShanshuiError(
                 f"Jittor cannot be imported: {str(error).strip() or type(error).__name__}",
                 "the compiled Jittor in " + str(home),
@@ -178,5 +193,5 @@ def load_jittor(parallel_compile: bool = False) -> ModuleType:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Jittor (which seeds `random` and numpy too) with `seed`."""
-    load_jittor().set_global_seed(seed % (2**31))
+    """Seed Jittor (which seeds `random` and numpy too) with `seed`, on all MPI ranks alike."""
+    load_jittor().set_global_seed(seed % (2**31), different_seed_for_mpi=False)

@@ -161,8 +161,11 @@ def batches(
     crop: Literal["full", "top"] = "full",
     flip: bool = True,
     sizes: Sequence[tuple[int, int]] = (),
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """One epoch of full batches, cropped to width x height; the rest of the pairs is dropped.
+
+    Of several processes that share every batch, `part` = (which one, of how many) gets equally many rows of it.
 
     Order, crops and flips depend on (seed, epoch) only. `crop` "top" starts every crop at the first row, as
     the winner ran. At `sizes` (h, w) the label maps' distinct patches are found. ShanshuiError at once if there
@@ -175,5 +178,7 @@ def batches(
         found = f"the prepared pairs are {held}, the crop is {width}x{height}"
         raise ShanshuiError(found, do="raise data.load_width and run `prepare` again")
     plan = plan_epoch(len(pairs), seed, epoch, (columns, rows), crop, flip)
-    starts = range(0, steps * batch, batch)
-    return prefetched(cut(pairs, plan, range(start, start + batch), width, height, sizes) for start in starts)
+    rank, processes = part
+    own = batch // processes
+    starts = range(rank * own, steps * batch, batch)
+    return prefetched(cut(pairs, plan, range(start, start + own), width, height, sizes) for start in starts)

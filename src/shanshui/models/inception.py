@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shanshui.models.norms import over_ranks
 from shanshui.runtime import load_jittor
 
 jt = load_jittor()
@@ -49,8 +50,8 @@ class FrozenNorm(nn.Module):
     def execute(self, x: Any) -> Any:
         """(N, C, H, W) -> same."""
         if self.batch_statistics:
-            mean = x.mean((0, 2, 3))
-            variance = ((x - mean.reshape(1, -1, 1, 1)) ** 2).mean((0, 2, 3))
+            mean = over_ranks(x.mean((0, 2, 3)))
+            variance = over_ranks(((x - mean.reshape(1, -1, 1, 1)) ** 2).mean((0, 2, 3)))
         else:
             mean, variance = self.running_mean, self.running_var
         scale = self.weight / jt.sqrt(variance + EPS)

@@ -47,9 +47,9 @@ class BatchNorm(nn.Module):
         if not self.is_training():
             scale = 1 / (self.running_var + EPS).sqrt()
             return x * scale.reshape(1, -1, 1, 1) - (self.running_mean * scale).reshape(1, -1, 1, 1)
-        centre = _over_ranks(mean(x, [0, 2]))  # (1, C, 1, 1)
+        centre = over_ranks(mean(x, [0, 2]))  # (1, C, 1, 1)
         centred = x - centre  # (N, C, h, w)
-        variance = _over_ranks(mean(centred * centred, [0, 2]))  # (1, C, 1, 1)
+        variance = over_ranks(mean(centred * centred, [0, 2]))  # (1, C, 1, 1)
         self.follow(centre, variance)
         return centred / (variance + EPS).sqrt()
 
@@ -59,5 +59,6 @@ class BatchNorm(nn.Module):
             running.update(running + (batch.reshape(-1) - running) * self.momentum)
 
 
-def _over_ranks(statistic: Var) -> Var:
+def over_ranks(statistic: Var) -> Var:
+    """Mean of a batch's statistic over all MPI ranks, whose parts of the batch are equal; differentiable."""
     return statistic.mpi_all_reduce("mean") if jt.in_mpi else statistic

@@ -8,6 +8,7 @@ from pathlib import Path
 from shanshui import checkpoint
 from shanshui.errors import UsageError
 from shanshui.files import sha256
+from shanshui.parallel import spread
 from shanshui.settings import read_settings
 from shanshui.training.arguments import add_training_arguments
 
@@ -22,9 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train and write G and E after the wanted epoch, and their moving average."""
+    settings = read_settings(args.settings)
+    if spread(settings["finetune"]["processes"], args.arguments):
+        return
     from shanshui.training.session import Session
 
-    settings = read_settings(args.settings)
     if bool(args.average) != bool(settings["finetune"]["ema"]):
         raise UsageError(f"ema is {settings['finetune']['ema']}", "--average FILE where it is not 0, and only there")
     start = checkpoint.load(args.start)
@@ -32,6 +35,8 @@ def run(args: argparse.Namespace) -> None:
     first = settings["pretrain_epochs"] + 1
     end = first - 1 + settings["finetune"].get("epochs", 0)
     session.run(first, args.epoch, end, sha256(args.start), args.look / "finetune")
+    if not session.writes:
+        return
     if session.nets.average:
         checkpoint.save(
             args.average, session.nets.average.weights(), kind="generator", **session.meta(args.epoch),

@@ -8,6 +8,7 @@ from pathlib import Path
 from shanshui import checkpoint
 from shanshui.errors import UsageError
 from shanshui.files import sha256
+from shanshui.parallel import spread
 from shanshui.settings import read_settings
 from shanshui.training.arguments import add_training_arguments
 
@@ -22,9 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train the epochs of one resolution and write weights and state."""
+    settings = read_settings(args.settings)
+    if spread(settings["pretrain"]["processes"], args.arguments):
+        return
     from shanshui.training.session import Session
 
-    settings = read_settings(args.settings)
     start = checkpoint.load(args.start) if args.start else None
     session = Session("pretrain", settings, args, start)
     width, height = settings["data"]["width"], settings["data"]["height"]
@@ -40,6 +43,8 @@ def run(args: argparse.Namespace) -> None:
     origin = sha256(args.start) if args.start else "fresh"
     folder = args.look / "pretrain" / args.resolution
     session.run(stage.first_epoch, stage.last_epoch, settings["pretrain_epochs"], origin, folder)
+    if not session.writes:
+        return
     meta = session.meta(stage.last_epoch)
     checkpoint.save(args.state, session.state(), kind="state", **meta)
     checkpoint.save(args.weights, session.weights(), kind="generator", **meta)

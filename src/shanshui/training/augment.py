@@ -7,7 +7,7 @@ a step can be repeated from its random state; applying them is differentiable wi
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +34,10 @@ class Colour:
     saturation: np.ndarray  # factor of the distance from grey
     contrast: np.ndarray  # factor of the distance from the image's mean
 
+    def rows(self, part: slice) -> Colour:
+        """Those of some images."""
+        return Colour(self.brightness[part], self.saturation[part], self.contrast[part])
+
 
 @dataclass(frozen=True)
 class Window:
@@ -51,6 +55,15 @@ class Draws:
     fake: Colour | None = None
     window: Window | None = None
     shift: np.ndarray | None = None  # (N, 2) int: rows up and columns to the left
+
+    def rows(self, part: slice) -> Draws:
+        """What happens to some of the images."""
+        return Draws(
+            self.real and self.real.rows(part),
+            self.fake and self.fake.rows(part),
+            self.window and replace(self.window, chosen=self.window.chosen[part]),
+            None if self.shift is None else self.shift[part],
+        )
 
 
 def draw(rng: np.random.Generator, operations: Collection[str], n: int, size: tuple[int, int]) -> Draws:

@@ -14,6 +14,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
 from shanshui.models import patch_spade
 from shanshui.runtime import load_jittor, seed_everything
+from shanshui.training import ranks
 from shanshui.training.schedule import Schedule
 from shanshui.training.step import Networks, Recipe, one_hot, train_step
 
@@ -49,22 +50,24 @@ def rate_factor(epoch: int, end: int, decay_epochs: int) -> float:
 
 
 def train(
-    nets: Networks, recipe: Recipe, plan: Plan, pairs: TrainingPairs, log: StatsLog,
+    nets: Networks, recipe: Recipe, plan: Plan, pairs: TrainingPairs, log: StatsLog | None,
     after_epoch: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Train epochs `first_epoch` to `last_epoch`, calling `after_epoch` at the end of each.
 
+    MPI ranks take their rows of every batch; the first one alone writes and shows anything, and has a `log`.
     Raises ShanshuiError where a loss stops being a number; what was saved before stays.
     """
     steps = steps_per_epoch(len(pairs), plan.numbers["batch"])
     total = steps * (plan.last_epoch - plan.first_epoch + 1)
-    with progress(total, plan.phase) as bar:
+    with progress(total, plan.phase, shown=log is not None) as bar:
         for epoch in range(plan.first_epoch, plan.last_epoch + 1):
             started = time.perf_counter()
             means = train_epoch(nets, recipe, plan, pairs, epoch, bar)
             seconds = time.perf_counter() - started
             speed = {"img_per_s": steps * plan.numbers["batch"] / seconds, "seconds": seconds}
-            log.write(epoch, epoch * steps, means | speed, phase=plan.phase)
+            if log:
+                log.write(epoch, epoch * steps, means | speed, phase=plan.phase)
             after_epoch(epoch)
 
 
@@ -89,14 +92,16 @@ def train_epoch(
     num_classes = len(data["classes"])
     sizes = nets.G.patch_sizes(data["height"], data["width"], step.level, step.alpha)
     for batch in batches(
-        pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"], sizes
-    ):
+        pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"], sizes,
+        part=(ranks.own(), ranks.count()),
+    ):  # fmt: skip
         segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
         losses = train_step(nets, now, step, jt.array(batch.real), segmap, rng, patches)
         if nets.average:
             nets.average.update()
-        values = {name: float(loss.item()) for name, loss in losses.items()}
-        check_finite(values, plan.phase, epoch)
+        values = ranks.mean({name: float(loss.item()) for name, loss in losses.items()})
+        if ranks.own() == 0:  # which ends the others with itself, and says why once
+            check_finite(values, plan.phase, epoch)
         sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
         count += 1
         bar.set_postfix_str(f"epoch {epoch} " + " ".join(f"{n} {v:.2f}" for n, v in values.items()), refresh=False)

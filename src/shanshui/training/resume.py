@@ -52,6 +52,11 @@ class Place:
             write_text(newest, str(self.started))
 
 
+def state_file(folder: Path, epoch: int) -> Path:
+    """File of the state after `epoch`."""
+    return folder / f"epoch_{epoch:03d}.safetensors"
+
+
 @dataclass(frozen=True)
 class ResumeFolder:
     """Saved states `epoch_NNN.safetensors` of one training run; the last two are kept."""
@@ -66,7 +71,7 @@ class ResumeFolder:
 
     def path(self, epoch: int) -> Path:
         """File of the state after `epoch`."""
-        return self.folder / f"epoch_{epoch:03d}.safetensors"
+        return state_file(self.folder, epoch)
 
     def latest(self, upto: int) -> tuple[int, Checkpoint] | None:
         """The newest readable state not beyond epoch `upto`; unreadable ones are removed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shanshui import images
+from shanshui import checkpoint, images
 from shanshui.checkpoint import Arrays, Checkpoint, prefixed
 from shanshui.data.loader import TrainingPairs
 from shanshui.files import digest, sha256
@@ -20,10 +21,11 @@ from shanshui.modules import gather, gather_optimizer, restore, restore_optimize
 from shanshui.networks import adopt, build_discriminator, build_generator
 from shanshui.perceptual import perceptual_loss
 from shanshui.runtime import load_jittor, seed_everything
+from shanshui.training import ranks
 from shanshui.training.loop import Plan, train
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
-from shanshui.training.resume import ResumeFolder, resume_folder
+from shanshui.training.resume import ResumeFolder, resume_folder, state_file
 from shanshui.training.samples import Samples, read_samples
 from shanshui.training.schedule import Schedule
 from shanshui.training.step import Networks, Recipe
@@ -76,6 +78,11 @@ class Session:
         restore_optimizer(nets.opt_d, state.part("opt_d"), "training state (opt_d)")
         if nets.average:
             nets.average.restore(state.part("average"), "training state (average)")
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the results: of MPI ranks, which all have them, the first."""
+        return ranks.own() == 0
 
     # --- what is written ----------------------------------------------------------------------------------
 
@@ -139,32 +146,32 @@ class Session:
         )
         recipe = self._recipe()
         key = digest([self.settings, origin, sha256(self.args.label_maps), sha256(self.args.photos)])
-        with resume_folder(self.args.resume, key) as states:
+        with contextlib.ExitStack() as held:
+            states = held.enter_context(resume_folder(self.args.resume, key)) if self.writes else None
+            found = states.latest(upto=last_epoch) if states else None
             begin = first_epoch
-            if found := states.latest(upto=last_epoch):
-                begin = found[0] + 1
-                self._restore(self.nets, found[1])
+            if saved := ranks.told_by_first(found[0] if found else 0):
+                begin = saved + 1
+                file = state_file(Path(self.args.resume) / key, saved)
+                self._restore(self.nets, found[1] if found else checkpoint.load(file))
             plan = Plan(
                 self.phase, begin, last_epoch, end, self.settings["seed"], self.numbers, self.settings["data"],
                 self.settings["parity"]["crop"], self.schedule,
             )  # fmt: skip
-            log = StatsLog(folder, begin)
-            train(
-                self.nets,
-                recipe,
-                plan,
-                TrainingPairs(photos, label_maps),
-                log,
-                self._keeper(states, last_epoch),
-            )
-            log.close()
+            log = StatsLog(folder, begin) if states else None
+            pairs = TrainingPairs(photos, label_maps)
+            train(self.nets, recipe, plan, pairs, log, self._keeper(states, last_epoch))
+            if log:
+                log.close()
 
-    def _keeper(self, states: ResumeFolder, last_epoch: int) -> Callable[[int], None]:
-        """What happens after every epoch: a sample grid, and a state when the last is old enough."""
+    def _keeper(self, states: ResumeFolder | None, last_epoch: int) -> Callable[[int], None]:
+        """What happens after every epoch: a sample grid, and a state when the last is old enough; without, nothing."""
         saved_at = time.monotonic()
 
         def after_epoch(epoch: int) -> None:
             nonlocal saved_at
+            if states is None:
+                return
             self.draw_samples(epoch)
             due = time.monotonic() - saved_at >= 60 * self.args.snapshot_minutes
             if due or epoch == last_epoch:

@@ -11,6 +11,7 @@ import numpy as np
 from shanshui.models import resize
 from shanshui.models.patch_spade import PatchPyramid
 from shanshui.runtime import load_jittor
+from shanshui.training import ranks
 from shanshui.training.augment import augment, draw
 from shanshui.training.losses import discriminator_losses, generator_losses
 from shanshui.training.moving_average import MovingAverage
@@ -64,15 +65,16 @@ def one_hot(label_map: np.ndarray, num_classes: int) -> Any:
 
 
 def random_noise(layer: int, n: int, height: int, width: int) -> Any:
-    """Fresh noise (n, 1, height, width) for a SPADE layer while training."""
-    return jt.randn(n, 1, height, width)
+    """Fresh noise (n, 1, height, width) for a SPADE layer while training; MPI ranks draw for all and keep their own."""
+    noise = jt.randn(n * ranks.count(), 1, height, width)
+    return noise[ranks.own_rows(n)] if ranks.count() > 1 else noise
 
 
 def train_step(
     nets: Networks, recipe: Recipe, step: Step, real: Any, segmap: Any, rng: np.random.Generator,
     patches: PatchPyramid | None = None,
 ) -> Any:  # fmt: skip
-    """Update G and E, then D, on one batch.
+    """Update G and E, then D, on one batch, or on this MPI rank's part of it: the gradients are the whole batch's.
 
     Args:
         real: photographs (N, 3, H, W) in [-1, 1] at full size.
@@ -81,7 +83,7 @@ def train_step(
         patches: distinct patches of the label maps, for G's SPADE layers.
 
     Returns:
-        Loss terms by name ("G/adv", "G/feat", "D/real", ...), scalars still on the device.
+        Loss terms by name ("G/adv", "G/feat", "D/real", ...), scalars still on the device; of this rank's part.
     """
 
     def generate() -> Any:
@@ -92,7 +94,8 @@ def train_step(
         """Photographs, fakes and label maps as the discriminators see them."""
         if recipe.grow_always:
             nets.D.grow(step.level)
-        draws = draw(rng, recipe.operations, len(photo), tuple(photo.shape[2:]))
+        n = len(photo)
+        draws = draw(rng, recipe.operations, n * ranks.count(), tuple(photo.shape[2:])).rows(ranks.own_rows(n))
         return augment(photo, fake, labels, draws)
 
     fake = generate()

@@ -1,0 +1,223 @@
+"""Training by several MPI ranks: refused, started, ended and equal to training by one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from shanshui import checkpoint, lease, mpi, parallel
+from shanshui.config import Config
+from shanshui.data.loader import TrainingPairs, batches
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.files import write_csv, write_json
+from shanshui.flow import Flow
+from shanshui.settings import stage_settings, validate
+
+PAIRS, EPOCHS = 8, 10  # 2 steps of 4 pairs in an epoch
+needs_mpi = pytest.mark.skipif(
+    not (shutil.which("mpirun") and shutil.which("mpicc")), reason="no Open MPI (mpirun, mpicc) on this machine"
+)
+
+# --- options and resources ----------------------------------------------------------------------------
+
+
+def config(processes: int = 1, **more: object) -> Config:
+    numbers = {
+        "epochs": EPOCHS, "batch": 4, "reconstruction": 10.0, "perceptual": {"net": "none"}, "processes": processes
+    }  # fmt: skip
+    return validate({
+        "data": {
+            "width": 64, "height": 32, "load_width": 72, "holdout": 2, "classes": ["sky", "water", "tree"],
+        },
+        "model": {
+            "base_channels": 4, "halvings": 5, "spade_hidden": 8, "discriminators": 2, "discriminator_channels": 8,
+        },
+        "pretrain": numbers, "finetune": {**numbers, "ema": 0.9},
+        "score": {"first": 2 * EPOCHS, "last": 2 * EPOCHS, "metrics": ["dct_frechet"], "rank_by": "dct_frechet"},
+        "select": {"top": 1}, **more,
+    })  # fmt: skip
+
+
+def test_a_batch_is_shared_equally_or_refused() -> None:
+    with pytest.raises(UsageError, match=r"pretrain: batch 10 cannot be shared equally among 4 processes: use 12"):
+        validate({"pretrain": {"processes": 4}})
+
+
+def test_a_job_asks_for_a_gpu_for_each_process() -> None:
+    flow = Flow(config(processes=2))
+    assert flow.largest_job() == 2
+    assert Flow(config()).largest_job() == 1
+    assert flow.threads(1, 2) == flow.threads(1) == 64
+    assert flow.threads(2, 2) == 2 * flow.threads(2)
+
+
+def test_the_number_of_processes_is_a_setting_of_training_alone() -> None:
+    one, two = config(), config(processes=2)
+    assert stage_settings(two, "pretrain")["pretrain"]["processes"] == 2
+    assert stage_settings(one, "generate") == stage_settings(two, "generate")
+
+
+# --- starting ranks -----------------------------------------------------------------------------------
+
+
+def test_the_command_line_of_mpirun() -> None:
+    command = parallel.rank_command("mpirun", 4, ["pretrain", "--look", "a b"], root=False)
+    assert command[:3] == ["mpirun", "-np", "4"]
+    assert command[-5:] == [sys.executable, "-m", "shanshui", "pretrain", "--look", "a b"][-5:]
+    assert "--allow-run-as-root" not in command
+    assert "--allow-run-as-root" in parallel.rank_command("mpirun", 4, [], root=True)
+
+
+def test_ranks_share_threads_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(parallel.THREADS, "7")
+    assert parallel.rank_environment(2, [])[parallel.THREADS] == "3"
+    assert lease.VISIBLE not in parallel.rank_environment(2, [])
+    assert parallel.rank_environment(8, ["0", "3"])[parallel.THREADS] == "1"
+    assert parallel.rank_environment(2, ["0", "3"])[lease.VISIBLE] == "0,3"
+
+
+def test_one_process_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMPI_COMM_WORLD_SIZE", raising=False)
+    monkeypatch.setattr(parallel, "run_ranks", lambda *_: pytest.fail("started"))
+    assert not parallel.spread(1, ["pretrain"])
+
+
+def test_without_mpi_people_are_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mpi.shutil, "which", lambda name: None)
+    mpi.find_mpi.cache_clear()
+    with pytest.raises(ShanshuiError, match="mpirun and mpicc not found"):
+        parallel.spread(2, ["pretrain"])
+
+
+def test_another_number_of_ranks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "3")
+    with pytest.raises(UsageError, match="3 MPI ranks"):
+        parallel.spread(2, ["pretrain"])
+
+
+def test_devices_are_leased_all_or_none(tmp_path: Path) -> None:
+    gpus = [lease.Gpu(name, name) for name in "abc"]
+    first = lease.try_leases(gpus, 2, 1, tmp_path)
+    assert [held.gpu.token for held in first] == ["a", "b"]
+    assert lease.try_leases(gpus, 2, 1, tmp_path) == []
+    assert (third := lease.try_lease(gpus, 1, tmp_path)) is not None  # what the attempt had taken is free again
+    assert third.gpu.token == "c"
+    for held in [*first, third]:
+        held.give_back()
+
+
+# --- equality ------------------------------------------------------------------------------------------
+
+
+def test_ranks_take_their_rows_of_the_same_batches() -> None:
+    rng = np.random.default_rng(0)
+    pairs = TrainingPairs(
+        rng.integers(0, 255, (9, 36, 72, 3), dtype=np.uint8), rng.integers(0, 3, (9, 36, 72), dtype=np.uint8)
+    )
+    whole = list(batches(pairs, 4, 1, 2, 64, 32))
+    parts = [list(batches(pairs, 4, 1, 2, 64, 32, part=(rank, 2))) for rank in range(2)]
+    for step, batch in enumerate(whole):
+        assert np.array_equal(batch.real, np.concatenate([part[step].real for part in parts]))
+        assert np.array_equal(batch.label_map, np.concatenate([part[step].label_map for part in parts]))
+
+
+def test_draws_of_an_augmentation_are_divided_among_ranks() -> None:
+    from shanshui.training.augment import OPERATIONS, draw
+
+    draws = draw(np.random.default_rng(0), OPERATIONS, 4, (32, 64))
+    half = draws.rows(slice(2, 4))
+    assert draws.real and draws.window and half.real and half.window
+    assert np.array_equal(half.real.contrast, draws.real.contrast[2:])
+    assert np.array_equal(half.window.chosen, draws.window.chosen[2:])
+    assert half.window.offset == draws.window.offset
+    assert np.array_equal(half.shift, draws.shift[2:])
+    assert draw(np.random.default_rng(0), (), 4, (32, 64)).rows(slice(2)) == draw(
+        np.random.default_rng(0), (), 4, (32, 64)
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `prepare` leaves: 8 pairs of striped landscapes, two of them to be looked at."""
+    folder = tmp_path_factory.mktemp("ranks")
+    rng = np.random.default_rng(5)
+    label_maps = rng.integers(0, 3, (PAIRS, 9, 18), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
+    photos = (label_maps[..., None] * 90 + rng.integers(0, 60, (PAIRS, 36, 72, 3))).astype(np.uint8)
+    np.save(folder / "photos.npy", photos)
+    np.save(folder / "label_maps.npy", label_maps)
+    Image.fromarray(photos[0]).save(folder / "photo.png")
+    Image.fromarray(label_maps[0]).save(folder / "label.png")
+    row = {"name": "a", "image": str(folder / "photo.png"), "label": str(folder / "label.png")}
+    write_csv(folder / "holdout.csv", [row], list(row))
+    return folder
+
+
+def command(folder: Path, out: Path, phase: str, processes: int, *more: object) -> list[str]:
+    write_json(out / f"{phase}.json", stage_settings(config(processes), phase))
+    paths = {
+        "settings": out / f"{phase}.json", "photos": folder / "photos.npy", "label-maps": folder / "label_maps.npy",
+        "samples": folder / "holdout.csv", "resume": out / "resume" / phase, "look": out,
+    }  # fmt: skip
+    options = [str(part) for name, path in paths.items() for part in (f"--{name}", path)]
+    return [sys.executable, "-m", "shanshui", phase, *options, *map(str, more)]
+
+
+def train(folder: Path, processes: int) -> Path:
+    """Pretrain at the smaller size, then at full size, then fine-tune: 20 steps each phase."""
+    out = folder / f"by_{processes}"
+    out.mkdir()
+    state = None
+    for resolution in ("032x016", "064x032"):
+        last, state = state, out / f"{resolution}.state.safetensors"
+        more = ["--resolution", resolution, "--state", state, "--weights", out / f"{resolution}.safetensors"]
+        subprocess.run(
+            command(folder, out, "pretrain", processes, *more, *(["--start", last] if last else [])), check=True
+        )
+    more = ["--epoch", 2 * EPOCHS, "--start", state, "--weights", out / "finetuned.safetensors"]
+    subprocess.run(command(folder, out, "finetune", processes, *more, "--average", out / "ema.safetensors"), check=True)
+    return out
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> tuple[Path, Path]:
+    """Folders of the same training by one process and by two."""
+    return train(folder, 1), train(folder, 2)
+
+
+def losses(out: Path, phase: str) -> np.ndarray:
+    lines = [line for file in sorted((out / phase).rglob("stats.jsonl")) for line in file.read_text().splitlines()]
+    return np.array([[value for name, value in json.loads(line).items() if "/" in name] for line in lines])
+
+
+@needs_mpi
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["pretrain", "finetune"])
+def test_losses_of_two_ranks_are_those_of_one_process(trained: tuple[Path, Path], phase: str) -> None:
+    one, two = (losses(out, phase) for out in trained)
+    assert one.shape == two.shape
+    print(phase, "losses", np.abs(one - two).max(), "of", np.abs(one).max())
+    assert np.abs(one - two).max() < 1e-3 * np.abs(one).max()
+
+
+@needs_mpi
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["032x016.state", "064x032.state", "finetuned", "ema"])
+def test_weights_of_two_ranks_are_those_of_one_process(trained: tuple[Path, Path], name: str) -> None:
+    one, two = (checkpoint.load(out / f"{name}.safetensors").arrays for out in trained)
+    assert one.keys() == two.keys()
+    far = {key: float(np.abs(one[key] - two[key]).max() / (np.abs(one[key]).max() + 1e-30)) for key in one}
+    worst = sorted(far.items(), key=lambda x: -x[1])[:12]
+    print(name, worst)
+    assert worst[0][1] < 1e-3

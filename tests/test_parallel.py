@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -107,13 +106,74 @@ def test_another_number_of_ranks_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         parallel.spread(2, ["pretrain"])
 
 
+RANK = """
+import os, sys, time
+from shanshui import mpi, parallel
+parallel.become_rank()
+open(os.path.join(sys.argv[1], f"{mpi.rank()}.of.{mpi.size()}"), "w").write(str(os.getpid()))
+time.sleep(600 if sys.argv[2] == "wait" or mpi.rank() == 0 else 0)
+sys.exit(3)
+"""
+LAUNCHER = """
+import os, sys
+from shanshui import mpi, parallel
+command = parallel.rank_command(mpi.find_mpi().mpirun, 2, [], os.geteuid() == 0)
+command = command[: command.index("-m")] + ["-c", sys.argv[1], *sys.argv[2:]]
+sys.exit(parallel.run_ranks(command, {**os.environ, **parallel.rank_environment(2, [])}))
+"""
+
+
+@needs_mpi
+def test_one_rank_that_fails_ends_the_others_with_its_exit_code(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, RANK, str(tmp_path), "fail"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 3
+    pids = [int(file.read_text()) for file in tmp_path.iterdir()]
+    assert psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=30)[1] == []
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[tuple[psutil.Process, list[psutil.Process]]]:
+    """A launcher, and its two ranks, which would wait for minutes."""
+    launcher = psutil.Popen([sys.executable, "-c", LAUNCHER, RANK, str(tmp_path), "wait"])
+    files = [tmp_path / f"{rank}.of.2" for rank in range(2)]
+    until = time.monotonic() + 60
+    while not all(file.is_file() and file.read_text() for file in files):
+        assert time.monotonic() < until, "no ranks"
+        time.sleep(0.1)
+    ranks = [psutil.Process(int(file.read_text())) for file in files]
+    yield launcher, ranks
+    for process in (launcher, *ranks):
+        if process.is_running():
+            process.kill()
+
+
+@needs_mpi
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_no_rank_outlives_the_job(waiting: tuple[psutil.Process, list[psutil.Process]], number: signal.Signals) -> None:
+    launcher, ranks = waiting
+    launcher.send_signal(number)
+    launcher.wait(30)
+    assert psutil.wait_procs(ranks, timeout=30)[1] == []
+
+
+@needs_mpi
+def test_no_rank_outlives_mpirun(waiting: tuple[psutil.Process, list[psutil.Process]]) -> None:
+    launcher, ranks = waiting
+    launcher.children()[0].kill()
+    assert psutil.wait_procs(ranks, timeout=30)[1] == []
+    assert launcher.wait(30) == 256 - 9  # as `run_ranks` has it: killed by signal 9
+
+
 def test_devices_are_leased_all_or_none(tmp_path: Path) -> None:
     gpus = [lease.Gpu(name, name) for name in "abc"]
     first = lease.try_leases(gpus, 2, 1, tmp_path)
     assert [held.gpu.token for held in first] == ["a", "b"]
     assert lease.try_leases(gpus, 2, 1, tmp_path) == []
-    assert (third := lease.try_lease(gpus, 1, tmp_path)) is not None  # what the attempt had taken is free again
-    assert third.gpu.token == "c"
+    third = lease.try_lease(gpus, 1, tmp_path)
+    assert third is not None
+    assert third.gpu.token == "c"  # what the attempt had taken is free again
     for held in [*first, third]:
         held.give_back()
 
@@ -138,7 +198,10 @@ def test_draws_of_an_augmentation_are_divided_among_ranks() -> None:
 
     draws = draw(np.random.default_rng(0), OPERATIONS, 4, (32, 64))
     half = draws.rows(slice(2, 4))
-    assert draws.real and draws.window and half.real and half.window
+    assert draws.real
+    assert draws.window
+    assert half.real
+    assert half.window
     assert np.array_equal(half.real.contrast, draws.real.contrast[2:])
     assert np.array_equal(half.window.chosen, draws.window.chosen[2:])
     assert half.window.offset == draws.window.offset

@@ -158,19 +158,12 @@ class Training(Section):
     processes: Positive = Field(1, description="processes that share every batch, by MPI; each has a GPU of its own")
 
     @model_validator(mode="after")
-    def batch_can_be_shared(self) -> Training:
-        """Every process takes as many pairs of a batch as the others."""
-        if self.batch % self.processes:
-            more = -(-self.batch // self.processes) * self.processes
-            raise ValueError(
-                f"batch {self.batch} cannot be shared equally among {self.processes} processes: use {more}, or other "
-                "processes"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def decay_fits(self) -> Training:
-        """The rate cannot fall for longer than the phase lasts."""
+    def numbers_fit(self) -> Training:
+        """Processes share a batch equally, and the rate cannot fall for longer than the phase lasts."""
+        batch, processes = self.batch, self.processes
+        if batch % processes:
+            fits = -(-batch // processes) * processes
+            raise ValueError(f"batch {batch} cannot be shared equally among {processes} processes: use {fits}")
         if self.lr_decay_epochs > self.epochs:
             raise ValueError(f"lr_decay_epochs {self.lr_decay_epochs} is more than epochs {self.epochs}")
         return self

@@ -30,7 +30,7 @@ def spread(processes: int, arguments: Sequence[str]) -> bool:
     if mpi.size() != processes and mpi.inside_mpi():
         raise UsageError(f"{mpi.size()} MPI ranks", f"{processes}, as the option `processes` says")
     if mpi.inside_mpi():
-        _become_rank()
+        become_rank()
     if processes == 1 or mpi.inside_mpi():
         return False
     command = rank_command(mpi.find_mpi().mpirun, processes, arguments, os.geteuid() == 0)
@@ -84,7 +84,7 @@ def end_with(parent: int, number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
 
 
-def _become_rank() -> None:
+def become_rank() -> None:
     """End with mpirun; look at one device, unless NCCL is there, which wants to choose among all."""
     end_with(os.getppid(), signal.SIGKILL)
     devices = os.environ.get(lease.VISIBLE, "").split(",")

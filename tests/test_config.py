@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from shanshui.config import CLASSES, PARITY, Config, Parity
+from shanshui.config import Config
 from shanshui.errors import UsageError
+from shanshui.sections import CLASSES, PARITY, Parity
 from shanshui.settings import STAGES, load_config, merge, needed_weights, stage_settings, validate
 
 

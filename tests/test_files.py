@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from shanshui import files
+from shanshui import checkpoint, files
 from shanshui.errors import ShanshuiError
 
 
@@ -48,3 +49,9 @@ def test_csv_round_trip_keeps_commas_and_chinese(tmp_path: Path) -> None:
     rows = [{"name": "山, 水", "n": 1}]
     files.write_csv(tmp_path / "a.csv", rows, ["name", "n"])
     assert files.read_csv(tmp_path / "a.csv") == [{"name": "山, 水", "n": "1"}]
+
+
+def test_weights_can_be_read_by_whoever_can_read_other_new_files(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "a.safetensors", {"w": np.zeros(1, np.float32)})
+    (tmp_path / "b.txt").touch()
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "b.txt").stat().st_mode

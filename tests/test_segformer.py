@@ -11,8 +11,8 @@ import pytest
 
 from shanshui import checkpoint
 from shanshui.__main__ import main
-from shanshui.config import CLASSES
 from shanshui.data.ade20k import ADE20K, grouping
+from shanshui.sections import CLASSES
 from shanshui.segmenters import load_segmenter
 from shanshui.weights.segformer import SIZES, source_name, structure
 

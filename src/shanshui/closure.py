@@ -23,6 +23,7 @@ _MACHINE = "where a job runs; another machine is no reason to run again either"
 LEFT_OUT = {
     "shanshui": "the version number",
     "shanshui.config": _VALUES,
+    "shanshui.sections": _VALUES,
     "shanshui.settings": _VALUES,
     "shanshui.errors": "how mistakes are worded",
     "shanshui.files": "how files get to the disk, not what is in them",

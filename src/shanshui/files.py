@@ -42,6 +42,13 @@ def _rename(staged: Path, target: Path) -> None:
             _remove(aside)
 
 
+def _open_up(path: Path) -> None:
+    """Give a file the mode of new files here: safetensors makes its own for their owner alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 def is_full(error: BaseException) -> bool:
     """Whether a write failed for lack of space; libraries that are not Python's say so in words only."""
     return (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error)
@@ -68,6 +75,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield staged
+        if staged.is_file():
+            _open_up(staged)
         _rename(staged, target)
     except BaseException as error:
         _remove(staged)

@@ -17,10 +17,11 @@ from typing import Any
 
 from shanshui import lease
 from shanshui.changes import CODE, counted_digest, read_accepted, recorded_settings, remember
-from shanshui.config import NEEDS_INCEPTION, NEEDS_SEGMENTER, Config
+from shanshui.config import Config
 from shanshui.device import cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
+from shanshui.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER
 from shanshui.settings import STAGES, needed_weights, stage_settings
 from shanshui.training.schedule import Schedule
 from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES

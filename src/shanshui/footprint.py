@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shanshui import weight_counts
-from shanshui.config import NEEDS_INCEPTION, NEEDS_SEGMENTER, Config
+from shanshui.config import Config
 from shanshui.flow import Flow
 from shanshui.retention import STATES
+from shanshui.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER
 
 MB = 10**6
 NUMBER = 4  # bytes of a float32

@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from shanshui.config import NEEDS_INCEPTION, Config
+from shanshui.config import Config
 from shanshui.errors import UsageError
 from shanshui.files import read_json
+from shanshui.sections import NEEDS_INCEPTION
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

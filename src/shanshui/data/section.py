@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shanshui.config import Data
+from shanshui.sections import Data
 from shanshui.errors import UsageError
 
 NEEDED = ("classes", "label_offset", "ignore_label", "width", "height", "load_width")

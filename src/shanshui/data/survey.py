@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shanshui.config import Data
+from shanshui.sections import Data
 from shanshui.data import checks, set_checks
 from shanshui.data.findings import Finding
 from shanshui.data.pairs import Exclusion, Pair, Pairing, ambiguous_files, holdout_names

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.config import Data
 from shanshui.data.labels import apply_label_rules
 from shanshui.errors import ShanshuiError
 from shanshui.files import read_csv, read_json
@@ -21,6 +20,7 @@ from shanshui.report.graph import draw_graph
 from shanshui.report.page import Frame, Sample
 from shanshui.report.sheet import cut_grid, evenly_spaced
 from shanshui.report.timing import KINDS, StageTime, stage_times
+from shanshui.sections import Data
 
 Colour = tuple[int, int, int]
 NamedColour = tuple[str, Colour]

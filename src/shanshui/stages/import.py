@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from shanshui import checkpoint
-from shanshui.config import CLASSES, Parity
 from shanshui.data.ade20k import ADE20K, grouping
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import sha256
+from shanshui.sections import CLASSES, Parity
 
 SIDE_STEP = 32  # by how much SegFormer reduces a picture
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.config import CLASSES
 from shanshui.errors import UsageError
 from shanshui.files import atomic, write_json
 from shanshui.images import write_image
 from shanshui.provenance import stamp
+from shanshui.sections import CLASSES
 from shanshui.settings import read_settings
 
 DEFAULTS: dict[str, Any] = {"train": 300, "test": 60, "width": 256, "height": 192, "seed": 2022, "pure": 0.03}

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from shanshui.config import Data
 from shanshui.data.labels import apply_label_rules
 from shanshui.data.pairs import Pair, read_manifest
 from shanshui.data.section import data_section
@@ -17,6 +16,7 @@ from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
 from shanshui.files import atomic, write_json
 from shanshui.images import read_label_map, read_photo, resize_label_map, resize_photo
+from shanshui.sections import Data
 from shanshui.settings import read_settings
 
 

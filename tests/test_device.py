@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from shanshui import cuda_probe, device
-from shanshui.device import find_device
+from shanshui.cuda_toolkit import Toolkit
+from shanshui.device import Device, find_device
 
 
 @pytest.fixture(autouse=True)
@@ -24,54 +25,48 @@ def forgetful() -> Iterator[None]:
     find_device.cache_clear()
 
 
-def toolkit(folder: Path, *files: str) -> Path:
-    """A CUDA toolkit of empty files; returns its `bin`."""
-    for name in ("bin/nvcc", *files):
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("#!/bin/sh\n")
-        file.chmod(0o755)
-    return folder / "bin"
+TOOLKIT = Toolkit("/opt/cuda/bin/nvcc", (12, 2), 8, (), ())
 
 
-RUNTIME = ("include/cuda_runtime.h", "lib64/libcudart.so")
-CUDNN = ("include/cudnn.h", "lib64/libcudnn_ops_infer.so")
+def driver_shows(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> None:
+    """Let the driver show devices of these compute capabilities."""
+    shown = {"version": "12.2", "devices": [{"capability": list(capability)} for capability in capabilities]}
+    monkeypatch.setattr(device, "ask_driver", lambda: shown)
+    monkeypatch.delenv("SHANSHUI_DEVICE", raising=False)
+
+
+def test_complete_toolkit_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver_shows(monkeypatch, (9, 0), (8, 6))
+    asked: list[object] = []
+    monkeypatch.setattr(device, "find_toolkit", lambda *question: asked.extend(question) or TOOLKIT)
+    found = find_device()
+    assert asked == [(12, 2), (8, 6)], "the driver's version, and the least capability"
+    assert (found.kind, found.toolkit, found.capability) == ("cuda", TOOLKIT, (9, 0))
+    assert found.why == "CUDA: 2 device(s), nvcc 12.2 at /opt/cuda/bin/nvcc, cuDNN 8"
+
+
+def test_gap_of_the_toolkit_is_the_reason_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver_shows(monkeypatch, (9, 0))
+    monkeypatch.setattr(device, "find_toolkit", lambda *_: "no nvcc: get one")
+    assert find_device() == Device("cpu", "CPU: a CUDA device, but no nvcc: get one")
 
 
 @pytest.mark.parametrize(
-    ("devices", "files", "kind", "why"),
-    [
-        (0, (*RUNTIME, *CUDNN), "cpu", "no driver with a device"),
-        (1, (), "cpu", "without the CUDA runtime"),
-        (1, RUNTIME, "cpu", "no cuDNN 8"),
-        (2, (*RUNTIME, *CUDNN), "cuda", "2 device"),
-    ],
+    ("nvcc", "why"), [((), "CPU: no CUDA device"), (("/a/nvcc",), "(nvcc at /a/nvcc alone is not")]
 )
-def test_cuda_only_where_all_of_it_is_there(
-    devices: int, files: tuple[str, ...], kind: str, why: str,
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    if why == "no cuDNN 8" and Path("/usr/include/cudnn.h").exists():
-        pytest.skip("this machine has cuDNN where every toolkit finds it")
-    monkeypatch.setenv("PATH", str(toolkit(tmp_path, *files)))
-    monkeypatch.delenv("SHANSHUI_DEVICE", raising=False)
-    monkeypatch.setattr(device, "cuda_device_count", lambda: devices)
-    found = find_device()
-    assert (found.kind, "\n" in found.why) == (kind, False)
-    assert why in found.why
-    assert found.nvcc == (str(tmp_path / "bin" / "nvcc") if kind == "cuda" else "")
+def test_without_a_device_nobody_looks_for_a_toolkit(
+    nvcc: tuple[str, ...], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver_shows(monkeypatch)
+    monkeypatch.setattr(device, "compilers", lambda folders: [*folders, *nvcc])
+    monkeypatch.setattr(device, "find_toolkit", lambda *_: pytest.fail("looked for a toolkit"))
+    assert (find_device().kind, find_device().toolkit) == ("cpu", None)
+    assert why in find_device().why
 
 
-def test_device_without_nvcc_is_a_cpu_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "cuda_device_count", lambda: 1)
-    monkeypatch.setattr(device, "find_nvcc", lambda: "")
-    monkeypatch.delenv("SHANSHUI_DEVICE", raising=False)
-    assert "install the CUDA toolkit" in find_device().why
-
-
-def test_cpu_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(toolkit(tmp_path, *RUNTIME, *CUDNN)))
-    monkeypatch.setattr(device, "cuda_device_count", lambda: 1)
+def test_cpu_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver_shows(monkeypatch, (9, 0))
+    monkeypatch.setattr(device, "find_toolkit", lambda *_: pytest.fail("looked for a toolkit"))
     monkeypatch.setenv("SHANSHUI_DEVICE", "cpu")
     assert find_device().kind == "cpu"
 
@@ -87,6 +82,7 @@ int cuDeviceGetCount(int *count) { *count = getenv("CUDA_VISIBLE_DEVICES") ? 1 :
 int cuDeviceGet(int *device, int index) { *device = index; return 0; }
 int cuDeviceGetName(char *name, int length, int id) { strncpy(name, id ? "Card B" : "Card A", length); return 0; }
 int cuDeviceTotalMem_v2(size_t *bytes, int device) { *bytes = (size_t)8 << 30; return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) { *value = attribute == 75 ? 9 : device; return 0; }
 int cuDeviceGetUuid(unsigned char *uuid, int device) { memset(uuid, 16 + device, 16); return 0; }
 """
 
@@ -120,8 +116,8 @@ def test_probe_tells_every_visible_device_apart(driver: Path) -> None:
     answer = probe(driver)
     assert answer["version"] == "12.2"
     assert answer["devices"] == [
-        {"name": "Card A", "memory_mib": 8192, "uuid": "10" * 16},
-        {"name": "Card B", "memory_mib": 8192, "uuid": "11" * 16},
+        {"name": "Card A", "memory_mib": 8192, "uuid": "10" * 16, "capability": [9, 0]},
+        {"name": "Card B", "memory_mib": 8192, "uuid": "11" * 16, "capability": [9, 1]},
     ]
     assert len(probe(driver, CUDA_VISIBLE_DEVICES="1")["devices"]) == 1  # type: ignore[arg-type]
 

@@ -105,9 +105,11 @@ def test_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "find_device", lambda: Device("cpu", "CPU: no CUDA device"))
-    assert diagnosis.check_device().state == "note"
-    monkeypatch.setattr(diagnosis, "find_device", lambda: Device("cuda", "CUDA: 1 device(s)", "/usr/bin/nvcc"))
+    monkeypatch.setattr(diagnosis, "cuda_devices", list)
+    assert (diagnosis.check_device().state, diagnosis.check_device().do[:8]) == ("note", "nothing,")
     monkeypatch.setattr(diagnosis, "cuda_devices", lambda: [{"name": "Card", "memory_mib": 8000}])
+    assert "docs/gpu.md" in diagnosis.check_device().do
+    monkeypatch.setattr(diagnosis, "find_device", lambda: Device("cuda", "CUDA: 1 device(s)"))
     monkeypatch.setattr(diagnosis, "driver_version", lambda: "12.2")
     assert diagnosis.check_device().text == "CUDA: 1 device(s); driver for CUDA 12.2; Card (8000 MiB)"
 

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from shanshui import runtime
+from shanshui.cuda_toolkit import Toolkit
+from shanshui.device import Device
 from shanshui.errors import ShanshuiError
 from shanshui.runtime import cache_home, check_space, link_onednn, load_jittor, seed_everything
 from shanshui.toolchain import find_compiler
@@ -129,3 +131,13 @@ def test_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(runtime.shutil, "disk_usage", lambda folder: usage._replace(free=3 * 1024**2))
     with pytest.raises(ShanshuiError, match="only 3 MB are free"):
         check_space(tmp_path)
+
+
+def test_environment_for_cuda_downloads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "assemble", lambda toolkit, home: home / "nvcc")
+    toolkit = Toolkit("/opt/cuda/bin/nvcc", (12, 2), 8, (), ())
+    hopper = runtime.cuda_environment(tmp_path, Device("cuda", "", toolkit, (9, 0)))
+    assert hopper == {"nvcc_path": f"{tmp_path}/nvcc", "use_cutt": "0", "use_cutlass": "0"}
+    newer = runtime.cuda_environment(tmp_path, Device("cuda", "", toolkit, (12, 0)))
+    assert newer == {**hopper, "nvcc_flags": "-code=compute_90"}
+    assert runtime.cuda_environment(tmp_path, Device("cpu", "CPU")) == {"nvcc_path": ""}

@@ -72,7 +72,7 @@ def environment_key(mpi: str = "") -> str:
             "compiler": [compiler.path, compiler.version],
             "cpu": cpu_model(),
             "system": [platform.platform(), platform.node()],
-            "nvcc": find_device().nvcc,
+            "nvcc": toolkit.key if (toolkit := find_device().toolkit) else "",
             **({"mpi": mpi} if mpi else {}),
         }
     )

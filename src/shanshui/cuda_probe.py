@@ -8,11 +8,12 @@ from __future__ import annotations
 import ctypes
 import json
 
+CAPABILITY = (75, 76)  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
 NOTHING: dict[str, object] = {"version": "", "devices": []}
 
 
 def ask() -> dict[str, object]:
-    """Newest CUDA version the driver serves ("12.2"), and name, memory (MiB) and identity of every visible device."""
+    """Newest CUDA version the driver serves ("12.2"), and name, memory (MiB), identity, capability of every device."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -26,15 +27,19 @@ def ask() -> dict[str, object]:
     for index in range(count.value):
         name, memory, handle = ctypes.create_string_buffer(100), ctypes.c_size_t(0), ctypes.c_int(0)
         identity = (ctypes.c_ubyte * 16)()
+        capability = (ctypes.c_int * 2)()
         driver.cuDeviceGet(ctypes.byref(handle), index)
         driver.cuDeviceGetName(name, len(name), handle)
         driver.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
         identify(ctypes.byref(identity), handle)
+        for place, attribute in enumerate(CAPABILITY):
+            driver.cuDeviceGetAttribute(ctypes.byref(capability, 4 * place), attribute, handle)
         devices.append(
             {
                 "name": name.value.decode(errors="replace"),
                 "memory_mib": memory.value // 1024**2,
                 "uuid": bytes(identity).hex(),
+                "capability": list(capability),
             }
         )
     return {"version": f"{version.value // 1000}.{version.value % 1000 // 10}", "devices": devices}

@@ -6,17 +6,13 @@ import ctypes
 import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from shanshui import cuda_probe
-
-NVCC_PLACES = ("/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc")
+from shanshui.cuda_toolkit import Toolkit, compilers, find_toolkit
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,8 @@ class Device:
 
     kind: str
     why: str
-    nvcc: str = ""
+    toolkit: Toolkit | None = None
+    capability: tuple[int, int] = (0, 0)  # the greatest of the devices
 
 
 @functools.cache
@@ -60,32 +57,9 @@ def driver_version() -> str:
     return str(ask_driver()["version"])
 
 
-def find_nvcc() -> str:
-    """Path of the CUDA compiler, "" without one."""
-    return shutil.which("nvcc") or next((place for place in NVCC_PLACES if Path(place).is_file()), "")
-
-
-def _holds(folders: Iterable[Path], name: str) -> bool:
-    return any((folder / name).is_file() for folder in folders)
-
-
-def toolkit_gap(nvcc: str) -> str:
-    """What Jittor 1.3.11 would miss beside `nvcc`, "" where nothing: the runtime, its headers, cuDNN 8."""
-    root = Path(nvcc).resolve().parent.parent
-    target = root / "targets" / "x86_64-linux"
-    includes = [root / "include", target / "include", Path("/usr/include")]
-    libraries = [
-        root / "bin",
-        root / "lib64",
-        target / "lib",
-        Path("/usr/lib/x86_64-linux-gnu"),
-        Path("/usr/lib"),
-    ]
-    if not _holds(includes, "cuda_runtime.h") or not _holds(libraries, "libcudart.so"):
-        return f"nvcc at {nvcc} comes without the CUDA runtime and its headers; install the full toolkit"
-    if not _holds(includes, "cudnn.h") or not _holds(libraries, "libcudnn_ops_infer.so"):
-        return f"no cuDNN 8 with headers beside {nvcc}, which Jittor needs (9 does not serve)"
-    return ""
+def driver_capabilities() -> list[tuple[int, int]]:
+    """Compute capability of every device the driver shows, e.g. (9, 0)."""
+    return [(int(d["capability"][0]), int(d["capability"][1])) for d in ask_driver()["devices"]]
 
 
 @functools.cache
@@ -94,15 +68,16 @@ def find_device() -> Device:
 
     SHANSHUI_DEVICE=cpu in the environment asks for the CPU.
     """
-    nvcc = find_nvcc()
     if os.environ.get("SHANSHUI_DEVICE", "").lower() == "cpu":
         return Device("cpu", "CPU, because SHANSHUI_DEVICE=cpu")
-    devices = cuda_device_count()
-    if devices == 0:
+    capabilities = driver_capabilities()
+    if not capabilities:
+        nvcc = next(iter(compilers(())), "")
         also = f" (nvcc at {nvcc} alone is not enough: no driver with a device)" if nvcc else ""
         return Device("cpu", f"CPU: no CUDA device{also}")
-    if not nvcc:
-        return Device("cpu", "CPU: a CUDA device but no nvcc, with which Jittor compiles; install the CUDA toolkit")
-    if gap := toolkit_gap(nvcc):
-        return Device("cpu", f"CPU: a CUDA device, but {gap}")
-    return Device("cuda", f"CUDA: {devices} device(s), nvcc at {nvcc}", nvcc)
+    major, minor = (int(part) for part in driver_version().split("."))
+    toolkit = find_toolkit((major, minor), min(capabilities))
+    if isinstance(toolkit, str):
+        return Device("cpu", f"CPU: a CUDA device, but {toolkit}")
+    why = f"CUDA: {len(capabilities)} device(s), {toolkit.describe()}"
+    return Device("cuda", why, toolkit, max(capabilities))

@@ -79,7 +79,9 @@ def check_device() -> Finding:
     """CUDA or CPU, and why."""
     device = find_device()
     if device.kind == "cpu":
-        return Finding("device", "note", device.why, "nothing, for demos and tests; real training wants a GPU")
+        waiting = bool(cuda_devices()) and "=cpu" not in device.why
+        do = "what this line says; docs/gpu.md has more" if waiting else "nothing, for demos and tests"
+        return Finding("device", "note", device.why, do + "; real training wants a GPU")
     names = ", ".join(f"{d['name']} ({d['memory_mib']} MiB)" for d in cuda_devices())
     return Finding("device", "ok", f"{device.why}; driver for CUDA {driver_version()}; {names}")
 

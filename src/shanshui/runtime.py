@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 from shanshui.compilation import compile_core, environment_key, forget, import_lock, is_compiled
+from shanshui.cuda_bridge import assemble
 from shanshui.device import Device, cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
@@ -38,6 +39,7 @@ from shanshui.toolchain import (
 __all__ = ["Device", "cache_home", "compile_for_ranks", "find_device", "load_jittor", "seed_everything"]
 
 ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the folder Jittor 1.3.11 looks for before it downloads
+NEWEST_CAPABILITY = (9, 0)  # of CUDA devices that Jittor 1.3.11 makes machine code for
 LEAST_FREE = 500 * 1024**2  # bytes; compiled kernels of a whole run take about 450 MB
 _loaded: ModuleType | None = None
 
@@ -73,6 +75,16 @@ def alias(folder: Path, home: Path) -> Path:
     return link
 
 
+def cuda_environment(home: Path, device: Device) -> dict[str, str]:
+    """Variables for CUDA: the assembled toolkit, no downloads, and code for devices newer than Jittor."""
+    if device.toolkit is None:
+        return {"nvcc_path": ""}
+    ours = {"nvcc_path": str(assemble(device.toolkit, home)), "use_cutt": "0", "use_cutlass": "0"}
+    if device.capability > NEWEST_CAPABILITY:  # an intermediate form beside machine code, for the driver to translate
+        ours["nvcc_flags"] = "-code=compute_{}{}".format(*NEWEST_CAPABILITY)
+    return ours
+
+
 def jittor_environment(home: Path, device: Device, mpi: bool = False) -> dict[str, str]:
     """Variables under which Jittor keeps to `home`, to the chosen device and to itself.
 
@@ -85,7 +97,7 @@ def jittor_environment(home: Path, device: Device, mpi: bool = False) -> dict[st
         "JITTOR_HOME": str(home),
         "cache_name": CACHE_NAME,
         "cc_path": find_compiler().path,
-        "nvcc_path": device.nvcc,
+        **cuda_environment(home, device),
         "use_parallel_op_compiler": "0",
         "log_silent": os.environ.get("log_silent", "1"),
         "FIX_TORCH_ERROR": "0",  # do not import torch, were it installed

@@ -1,0 +1,145 @@
+"""One folder with all parts of CUDA under the names Jittor 1.3.11 looks for, made of links and three short files.
+
+Two things are newer than Jittor. cuDNN 9 has other library names, and lost the functions of RNN layers of old,
+which Jittor compiles although nothing here has such layers: they are declared again, and refuse to run. CUDA 13
+lost two fields of `cudaDeviceProp` that an unused function of Jittor's reads, and its headers want C++17.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from shanshui.cuda_toolkit import DEVICE_RUNTIME, Toolkit, first_with
+from shanshui.files import write_text
+from shanshui.toolchain import write_script
+
+SYSTEM_INCLUDE = "/usr/include"  # compilers look there anyway
+LIBRARIES = ("cudart", "cublas", "cublasLt", "cudnn", "curand", "cufft", "cusparse", "nvJitLink", "nvrtc")
+CUDNN_9_NAMES = {
+    "cudnn_ops_infer": "cudnn_ops",
+    "cudnn_ops_train": "cudnn_ops",
+    "cudnn_cnn_infer": "cudnn_cnn",
+    "cudnn_cnn_train": "cudnn_cnn",
+}
+GONE_FROM_CUDNN_9 = (
+    "cudnnSetRNNDescriptor_v6",
+    "cudnnGetRNNParamsSize",
+    "cudnnGetRNNWorkspaceSize",
+    "cudnnGetRNNTrainingReserveSize",
+    "cudnnGetRNNLinLayerMatrixParams",
+    "cudnnGetRNNLinLayerBiasParams",
+    "cudnnRNNForwardInference",
+    "cudnnRNNForwardTraining",
+    "cudnnRNNBackwardData",
+    "cudnnRNNBackwardWeights",
+)
+HELPER_CUDA = """// Jittor's helper_cuda.h reads two fields that CUDA 13 no longer has.
+#pragma once
+#include <cuda_runtime.h>
+struct device_properties_with_gone_fields : cudaDeviceProp {
+    int computeMode = 0, clockRate = 0;
+};
+#define cudaDeviceProp device_properties_with_gone_fields
+#include_next <helper_cuda.h>
+#undef cudaDeviceProp
+"""
+
+
+def cudnn_header(real: Path) -> str:
+    """Text of a `cudnn.h` of version 9 that declares what Jittor compiles and never calls here."""
+    gone = "\n".join(
+        f"template <class... T> inline cudnnStatus_t {name}(T...) {{ return CUDNN_STATUS_NOT_SUPPORTED; }}"
+        for name in GONE_FROM_CUDNN_9
+    )
+    return f'// cuDNN 9, and of 8 the functions of RNN layers.\n#pragma once\n#include "{real}"\n{gone}\n'
+
+
+def own_headers(toolkit: Toolkit) -> dict[str, str]:
+    """Names and texts of the headers that stand in for others."""
+    texts = {}
+    if toolkit.cudnn == 9 and (real := first_with(toolkit.includes, "cudnn.h")):
+        texts["cudnn.h"] = cudnn_header(real / "cudnn.h")
+    if toolkit.version[0] >= 13:
+        texts["helper_cuda.h"] = HELPER_CUDA
+    return texts
+
+
+def nvcc_script(toolkit: Toolkit) -> str:
+    """Text of a script that calls the real compiler, asking for C++17 where its headers need that."""
+    standard = "17" if toolkit.version[0] >= 13 else "14"
+    return f"""#!/bin/sh
+for argument do
+    shift
+    case "$argument" in
+    -std=c++14) set -- "$@" -std=c++{standard} ;;
+    *) set -- "$@" "$argument" ;;
+    esac
+done
+exec {shlex.quote(toolkit.nvcc)} "$@"
+"""
+
+
+def link(target: Path, name: Path) -> None:
+    """Make `name` a link to `target`, whatever it was linked to."""
+    name.parent.mkdir(parents=True, exist_ok=True)
+    if not (name.is_symlink() and os.readlink(name) == str(target)):
+        staged = name.with_name(f".{name.name}.{os.getpid()}")
+        staged.symlink_to(target)
+        os.replace(staged, name)
+
+
+def link_headers(includes: Iterable[Path], into: Path, without: Collection[str] = ()) -> None:
+    """Link every header but some; of two of a name the first counts, and folders of a name are merged."""
+    into.mkdir(parents=True, exist_ok=True)
+    entries: dict[str, list[Path]] = {}
+    for include in includes:
+        for entry in sorted(include.iterdir()):
+            entries.setdefault(entry.name, []).append(entry)
+    for name, places in entries.items():
+        if name in without:
+            continue
+        if len(places) > 1 and all(place.is_dir() for place in places):
+            link_headers(places, into / name)
+        else:
+            link(places[0], into / name)
+
+
+def link_libraries(toolkit: Toolkit, into: Path) -> None:
+    """Link every library under its own name, without version number, and under cuDNN 8's names."""
+    into.mkdir(parents=True, exist_ok=True)
+    files: dict[str, Path] = {}
+    for folder in toolkit.libraries:
+        for name in LIBRARIES:
+            for file in sorted(folder.glob(f"lib{name}*.so*"), key=lambda path: len(path.name)):
+                files.setdefault(file.name, file)
+                files.setdefault(file.name.partition(".so")[0] + ".so", file)
+    if archive := first_with(toolkit.libraries, DEVICE_RUNTIME):
+        files[DEVICE_RUNTIME] = archive / DEVICE_RUNTIME
+    if toolkit.cudnn == 9:
+        files.update({f"lib{old}.so": files[f"lib{new}.so"] for old, new in CUDNN_9_NAMES.items()})
+    for name, file in files.items():
+        link(file, into / name)
+
+
+def assemble(toolkit: Toolkit, home: Path) -> Path:
+    """Make the folder under `home`, or bring it up to date; return the path of its nvcc.
+
+    The folder lies among links to pip's packages, as these lie among each other: some libraries look for others
+    in `../../cublas/lib`.
+    """
+    root = home / "cuda" / toolkit.key
+    for package in toolkit.packages:
+        link(package, root / package.name)
+    folder = root / "toolkit"
+    headers = own_headers(toolkit)
+    link_headers((path for path in toolkit.includes if str(path) != SYSTEM_INCLUDE), folder / "include", headers)
+    for name, text in headers.items():
+        header = folder / "include" / name
+        if not header.is_file() or header.read_text(encoding="utf-8") != text:  # else nothing is compiled again
+            write_text(header, text)
+    link_libraries(toolkit, folder / "lib64")
+    (folder / "bin").mkdir(exist_ok=True)
+    return write_script(folder / "bin" / "nvcc", nvcc_script(toolkit))

@@ -38,7 +38,12 @@ def driver_shows(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]
 def test_complete_toolkit_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     driver_shows(monkeypatch, (9, 0), (8, 6))
     asked: list[object] = []
-    monkeypatch.setattr(device, "find_toolkit", lambda *question: asked.extend(question) or TOOLKIT)
+
+    def answer(*question: object) -> Toolkit:
+        asked.extend(question)
+        return TOOLKIT
+
+    monkeypatch.setattr(device, "find_toolkit", answer)
     found = find_device()
     assert asked == [(12, 2), (8, 6)], "the driver's version, and the least capability"
     assert (found.kind, found.toolkit, found.capability) == ("cuda", TOOLKIT, (9, 0))

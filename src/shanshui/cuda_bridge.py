@@ -36,15 +36,19 @@ GONE_FROM_CUDNN_9 = (
     "cudnnRNNBackwardData",
     "cudnnRNNBackwardWeights",
 )
-HELPER_CUDA = """// Jittor's helper_cuda.h reads two fields that CUDA 13 no longer has.
+
+
+def runtime_header(real: Path) -> str:
+    """Text of a `cuda_runtime.h` of version 13 that gives `cudaDeviceProp` the fields back that Jittor reads."""
+    return f"""// CUDA 13, and of 12 two fields of cudaDeviceProp.
 #pragma once
-#include <cuda_runtime.h>
-struct device_properties_with_gone_fields : cudaDeviceProp {
+#include "{real}"
+#ifdef __cplusplus
+struct device_properties_with_gone_fields : cudaDeviceProp {{
     int computeMode = 0, clockRate = 0;
-};
+}};
 #define cudaDeviceProp device_properties_with_gone_fields
-#include_next <helper_cuda.h>
-#undef cudaDeviceProp
+#endif
 """
 
 
@@ -58,13 +62,13 @@ def cudnn_header(real: Path) -> str:
 
 
 def own_headers(toolkit: Toolkit) -> dict[str, str]:
-    """Names and texts of the headers that stand in for others."""
-    texts = {}
-    if toolkit.cudnn == 9 and (real := first_with(toolkit.includes, "cudnn.h")):
-        texts["cudnn.h"] = cudnn_header(real / "cudnn.h")
+    """Names and texts of the headers that stand in for others of these names."""
+    stand_ins = {"cudnn.h": cudnn_header} if toolkit.cudnn == 9 else {}
     if toolkit.version[0] >= 13:
-        texts["helper_cuda.h"] = HELPER_CUDA
-    return texts
+        stand_ins["cuda_runtime.h"] = runtime_header
+    return {
+        name: write(place / name) for name, write in stand_ins.items() if (place := first_with(toolkit.includes, name))
+    }
 
 
 def nvcc_script(toolkit: Toolkit) -> str:

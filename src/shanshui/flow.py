@@ -18,6 +18,7 @@ from typing import Any
 from shanshui import lease
 from shanshui.changes import CODE, counted_digest, read_accepted, recorded_settings, remember
 from shanshui.config import Config
+from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.device import cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
@@ -125,37 +126,48 @@ class Flow:
         """Inputs of `validate` that Snakemake has to make or watch itself."""
         data = self.config.data
         inputs: dict[str, object] = {"exclude": data.exclude} if data.exclude else {}
+        inputs |= {"scenes": scenes} if (scenes := self._scenes()) else {}
         return inputs | ({"landscapes": "results/{run}/landscapes"} if self.config.landscapes else {})
 
     def folders(self) -> dict[str, str]:
-        """Folders of photographs and label maps."""
-        if self.config.landscapes:
-            root = f"results/{self.config.run}/landscapes"
-            return {
-                "train-images": f"{root}/train/imgs",
-                "train-labels": f"{root}/train/labels",
-                "test-labels": f"{root}/test/labels",
-            }
+        """Folders of photographs, label maps and, where there are any, instance maps."""
         data = self.config.data
-        return {
-            "train-images": data.train_images,
-            "train-labels": data.train_labels,
-            "test-labels": data.test_labels,
-        }
+        if self.config.landscapes:
+            drawn = LAYOUTS["competition"].usual(f"results/{self.config.run}/landscapes")
+            return {option: str(drawn[option]) for option in FOLDERS}
+        return {option: str(getattr(data, option)) for option in FOLDERS} | self._instances()
+
+    def _instances(self) -> dict[str, str]:
+        """Folders of instance maps: those that are named, else the layout's if it holds any."""
+        data, found = self.config.data, {}
+        layout = LAYOUTS[data.layout]
+        for option in INSTANCES:
+            usual = Path(data.root, layout.folders[option]) if option in layout.folders else None
+            if named := getattr(data, option):
+                found[option] = str(named)
+            elif usual and layout.find(usual, option):
+                found[option] = str(usual)
+        return found
+
+    def _scenes(self) -> str:
+        """The file that tells which pictures the layout takes, if it does and is there."""
+        file = Path(self.config.data.root, LAYOUTS[self.config.data.layout].scenes)
+        return str(file) if file.is_file() else ""
 
     def validate_arguments(self) -> list[str]:
         """Paths on the command line of `validate`."""
-        arguments = [part for name, path in self.folders().items() for part in (f"--{name}", path)]
-        return arguments + (["--exclude", self.config.data.exclude] if self.config.data.exclude else [])
+        paths = self.folders() | {"exclude": self.config.data.exclude, "scenes": self._scenes()}
+        named = ((f"--{option.replace('_', '-')}", path) for option, path in paths.items() if path)
+        return [part for pair in named for part in pair]
 
     def fingerprint(self) -> str:
         """Digest of names and sizes of all files of the data folders (of drawn data: of how it is drawn)."""
         if self.config.landscapes:
             return "drawn"
-        files = []
-        for name, path in self.folders().items():
-            with os.scandir(path) as entries:
-                files.append([name, sorted((entry.name, entry.stat().st_size) for entry in entries)])
+        layout, files = LAYOUTS[self.config.data.layout], []
+        for option, path in self.folders().items():
+            found = ((os.path.relpath(file, path), file.stat().st_size) for file in layout.files(Path(path)))
+            files.append([option, sorted(found)])
         return digest(files)
 
     # --- weights of others ------------------------------------------------------------------------------

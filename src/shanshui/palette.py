@@ -1,10 +1,12 @@
-"""A colour for every class: familiar ones for the competition's names, well-spread ones for all others."""
+"""A colour for every class: a dataset's own, familiar ones for the competition's names, well-spread ones for others."""
 
 from __future__ import annotations
 
 import colorsys
 
 import numpy as np
+
+from shanshui.data.class_tables import colours_of
 
 FAMILIAR = {
     "mountain": (112, 110, 138), "sky": (126, 190, 236), "water": (56, 120, 190), "sea": (24, 84, 160),
@@ -22,6 +24,8 @@ FAMILIAR = {
 
 def class_palette(names: list[str]) -> np.ndarray:
     """Colours uint8 (len(names), 3), the same for the same list of names."""
+    if own := colours_of(tuple(names)):
+        return np.array(own, np.uint8)
     colours = []
     for index, name in enumerate(names):
         hue, light = (index * 0.6180339887) % 1.0, 0.45 + 0.2 * (index % 3) / 2

@@ -54,9 +54,15 @@ class Section(BaseModel):
 class Data(Section):
     """Where the pairs lie and what the numbers in the label maps mean."""
 
+    layout: Literal["competition", "folders", "ade20k", "ade20k-outdoor", "coco-stuff", "cityscapes", "facades"] = (
+        Field("competition", description="how the files lie and what they mean; gives the options below their defaults")
+    )
+    root: str = Field("data", description="folder of the dataset, in which its layout's folders lie")
     train_images: str = Field("data/train/imgs", description="folder of training photographs")
     train_labels: str = Field("data/train/labels", description="folder of their label maps, same file stems")
+    train_instances: str | None = Field(None, description="folder of their instance maps; null: the layout's, if any")
     test_labels: str = Field("data/test/labels", description="folder of label maps to be turned into photographs")
+    test_instances: str | None = Field(None, description="folder of their instance maps, likewise")
     exclude: str | None = Field(None, description="text file, one file stem per line: pairs left out of training")
     classes: list[str] = Field(list(CLASSES), min_length=2, max_length=255, description="class names in id order")
     label_offset: int = Field(0, description="added to every label pixel first (-1 where files count from 1)")

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from shanshui.config import Config
+from shanshui.data.layouts import completed
 from shanshui.errors import UsageError
 from shanshui.files import read_json
 from shanshui.sections import NEEDS_INCEPTION
@@ -51,13 +52,22 @@ def _explain(error: Mapping[str, Any]) -> str:
 
 def validate(raw: Mapping[str, Any], source: str = "the configuration") -> Config:
     """Turn raw YAML values into a `Config`; UsageError lists every mistake by option name."""
+    data = raw.get("data")
+    whole = {**raw, "data": completed(data)} if isinstance(data, Mapping) else dict(raw)
     try:
-        return Config.model_validate(dict(raw))
+        config = Config.model_validate(whole)
     except ValidationError as error:
         mistakes = [_explain(dict(item)) for item in error.errors(include_url=False)]
         raise UsageError(
             f"{source} has {len(mistakes)} mistake(s):\n" + "\n".join(f"  {m}" for m in mistakes)
         ) from None
+    if config.landscapes and config.data.layout != "competition":
+        raise UsageError(
+            f"{source} draws landscapes, and data.layout is {config.data.layout}",
+            "data.layout competition, in which they are drawn",
+            "set landscapes to null",
+        )
+    return config
 
 
 def load_config(paths: Sequence[str | Path]) -> Config:
@@ -130,7 +140,7 @@ STAGES: dict[str, Callable[[Config], dict[str, Any]]] = {
     "validate": lambda c: {
         "seed": c.seed,
         "batch": max(c.pretrain.batch, c.finetune.batch),
-        **c.data.model_dump(include=_LABELS | _SIZE | {"load_width", "holdout"}),
+        **c.data.model_dump(include=_LABELS | _SIZE | {"layout", "load_width", "holdout"}),
     },
     "prepare": lambda c: {
         **c.data.model_dump(include=_LABELS | _SIZE | {"load_width"}),

@@ -17,7 +17,8 @@ Facts = PhotoFacts | LabelFacts
 Size = tuple[int, int]
 
 
-def _times(size: Size) -> str:
+def times(size: Size) -> str:
+    """`480x360`."""
     return f"{size[0]}x{size[1]}"
 
 
@@ -59,7 +60,7 @@ def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Findi
     for photo, label in pairs:
         if photo.problem or label.problem or photo.size == label.size:
             continue
-        line = f"{photo.path}: {_times(photo.size)}, {label.path}: {_times(label.size)}"
+        line = f"{photo.path}: {times(photo.size)}, {label.path}: {times(label.size)}"
         (shapes if _aspect_error(photo.size, label.size) > PAIR_ASPECT_TOLERANCE else scales).append(line)
     expected = "two files of the same width and height"
     found = []
@@ -77,15 +78,15 @@ def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Findi
 def fitting_sizes(facts: Iterable[Facts], thing: str, size: Size, least: Size) -> list[Finding]:
     """Sizes against the configured output `size` (aspect) and the size pictures are reduced to (`least`)."""
     good = [f for f in facts if not f.problem]
-    small = [f"{f.path}: {_times(f.size)}" for f in good if f.size[0] < least[0] or f.size[1] < least[1]]
-    askew = [f"{f.path}: {_times(f.size)}" for f in good if _aspect_error(f.size, size) > ASPECT_TOLERANCE]
+    small = [f"{f.path}: {times(f.size)}" for f in good if f.size[0] < least[0] or f.size[1] < least[1]]
+    askew = [f"{f.path}: {times(f.size)}" for f in good if _aspect_error(f.size, size) > ASPECT_TOLERANCE]
     found = []
     if small:
-        what = f"smaller than {_times(least)}: {number(len(small), thing)}"
+        what = f"smaller than {times(least)}: {number(len(small), thing)}"
         do = "use larger files or smaller data.width, data.height and data.load_width; else they are enlarged"
-        found.append(warning(what, f"at least {_times(least)} pixels", do, small))
+        found.append(warning(what, f"at least {times(least)} pixels", do, small))
     if askew:
-        what = f"not of the shape {_times(size)}: {number(len(askew), thing)}"
+        what = f"not of the shape {times(size)}: {number(len(askew), thing)}"
         do = "crop the files, or leave it: they are squeezed to the configured shape"
         expected = f"width / height within {ASPECT_TOLERANCE:.0%} of {size[0] / size[1]:.3f}"
         found.append(warning(what, expected, do, askew))
@@ -146,9 +147,7 @@ def distinct_photos(photos: Iterable[PhotoFacts]) -> list[Finding]:
     if not groups:
         return []
     what = f"the same photograph under several names: {number(len(groups), 'group')}"
-    do = (
-        "keep one of each, exclude the others; twins count twice and can leak from training into the hold-out"
-    )
+    do = "keep one of each, exclude the others; twins count twice and can leak from training into the hold-out"
     return [warning(what, "every photograph once", do, groups)]
 
 

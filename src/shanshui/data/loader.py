@@ -11,9 +11,9 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from shanshui.patches import Patches, patch_pyramid
 from shanshui.errors import ShanshuiError
 from shanshui.images import to_float
+from shanshui.patches import Patches, patch_pyramid
 
 AHEAD = 3
 
@@ -86,9 +86,7 @@ def steps_per_epoch(n: int, batch: int) -> int:
     return n // batch
 
 
-def plan_epoch(
-    n: int, seed: int, epoch: int, room: tuple[int, int], crop: Literal["full", "top"], flip: bool
-) -> Plan:
+def plan_epoch(n: int, seed: int, epoch: int, room: tuple[int, int], crop: Literal["full", "top"], flip: bool) -> Plan:
     """The chances of `epoch`, from (seed, epoch) alone. `room` = (columns, rows) the crop can move by.
 
     Everything is drawn whether used or not: switching the flip off leaves order and crops as they are.

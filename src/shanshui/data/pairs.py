@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,19 +13,22 @@ from shanshui.files import read_csv
 from shanshui.images import IMAGE_SUFFIXES
 
 MANIFEST_COLUMNS = ("name", "image", "label")
+INSTANCE_COLUMN = "instance"  # one column more, where a dataset has instance maps
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One manifest row: `name` is the file stem; a test label map has no image."""
+    """One manifest row: `name` is unique in it; a test label map has no image, few label maps an instance map."""
 
     name: str
     image: Path | None
     label: Path
+    instance: Path | None = None
 
     def row(self) -> dict[str, str]:
-        """The row as written to a manifest."""
-        return {"name": self.name, "image": str(self.image) if self.image else "", "label": str(self.label)}
+        """The row as written to a manifest, the last of its columns only where there is an instance map."""
+        row = {"name": self.name, "image": str(self.image) if self.image else "", "label": str(self.label)}
+        return row | ({INSTANCE_COLUMN: str(self.instance)} if self.instance else {})
 
 
 @dataclass(frozen=True)
@@ -84,23 +87,30 @@ def read_exclusion(path: str | Path | None) -> Exclusion:
         ) from None
 
 
-def ambiguous_files(files: Iterable[Path]) -> list[Path]:
-    """Files that share their stem with another one of the list."""
-    by_stem: dict[str, list[Path]] = {}
+def stem(file: Path) -> str:
+    """The name of the pair a file belongs to, where no layout says otherwise."""
+    return file.stem
+
+
+def ambiguous_files(files: Iterable[Path], name: Callable[[Path], str] = stem) -> list[Path]:
+    """Files that share their `name` with another one of the list."""
+    by_name: dict[str, list[Path]] = {}
     for path in files:
-        by_stem.setdefault(path.stem, []).append(path)
-    return [path for same in by_stem.values() if len(same) > 1 for path in same]
+        by_name.setdefault(name(path), []).append(path)
+    return [path for same in by_name.values() if len(same) > 1 for path in same]
 
 
-def pair_files(photos: Sequence[Path], labels: Sequence[Path], exclude: Sequence[str] = ()) -> Pairing:
-    """Match photos and label maps by stem. Excluded stems count neither as pairs nor as lonely."""
-    photo_of, label_of = {p.stem: p for p in photos}, {p.stem: p for p in labels}
+def pair_files(
+    photos: Sequence[Path], labels: Sequence[Path], exclude: Sequence[str] = (), name: Callable[[Path], str] = stem
+) -> Pairing:
+    """Match photos and label maps by `name`. Excluded names count neither as pairs nor as lonely."""
+    photo_of, label_of = {name(p): p for p in photos}, {name(p): p for p in labels}
     there, out = photo_of.keys() | label_of.keys(), set(exclude)
     return Pairing(
         pairs=[Pair(s, photo_of[s], p) for s, p in label_of.items() if s in photo_of and s not in out],
         lonely_photos=[p for s, p in photo_of.items() if s not in label_of and s not in out],
         lonely_labels=[p for s, p in label_of.items() if s not in photo_of and s not in out],
-        ambiguous=[*ambiguous_files(photos), *ambiguous_files(labels)],
+        ambiguous=[*ambiguous_files(photos, name), *ambiguous_files(labels, name)],
         excluded=[s for s in exclude if s in there],
         not_found=[s for s in exclude if s not in there],
     )
@@ -109,6 +119,10 @@ def pair_files(photos: Sequence[Path], labels: Sequence[Path], exclude: Sequence
 def holdout_names(names: Collection[str], count: int, seed: int) -> set[str]:
     """The `count` names with the smallest SHA-256 of (seed, name): one pair more moves at most one other."""
     return set(sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())[:count])
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def read_manifest(path: str | Path) -> list[Pair]:
@@ -120,5 +134,5 @@ def read_manifest(path: str | Path) -> list[Pair]:
             "a manifest written by `python -m shanshui validate`",
         )
     return [
-        Pair(row["name"], Path(row["image"]) if row["image"] else None, Path(row["label"])) for row in rows
+        Pair(row["name"], _path(row["image"]), Path(row["label"]), _path(row.get(INSTANCE_COLUMN, ""))) for row in rows
     ]

@@ -33,13 +33,17 @@ class PhotoFacts:
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """A label map: (width, height), digest of its pixels, pixels per value in the file."""
+    """A label map: (width, height), digest of its pixels, pixels per value in the file.
+
+    `palette` is the colour that a palette file gives each of these values; empty for other files.
+    """
 
     path: Path
     problem: str = ""
     size: tuple[int, int] = (0, 0)
     content: str = ""
     counts: dict[int, int] = field(default_factory=dict, repr=False)
+    palette: dict[int, tuple[int, int, int]] = field(default_factory=dict, repr=False)
 
 
 def content_digest(pixels: np.ndarray) -> str:
@@ -64,8 +68,8 @@ def channel_sums(photo: np.ndarray) -> np.ndarray:
     return np.stack([histograms @ values, histograms @ values**2])
 
 
-def _problem(path: Path, error: ShanshuiError) -> str:
-    """The first line of the message, less the file's name."""
+def first_line(path: Path, error: ShanshuiError) -> str:
+    """The first line of the message about a file, less the file's name."""
     return str(error).splitlines()[0].removeprefix(f"{path} ")
 
 
@@ -74,9 +78,16 @@ def scan_photo(path: Path) -> PhotoFacts:
     try:
         photo = read_photo(path)
     except ShanshuiError as error:
-        return PhotoFacts(path, _problem(path, error))
+        return PhotoFacts(path, first_line(path, error))
     height, width = photo.shape[:2]
     return PhotoFacts(path, "", (width, height), is_grey(photo), content_digest(photo), channel_sums(photo))
+
+
+def _palette(path: Path) -> list[tuple[int, int, int]]:
+    """Red, green, blue of a palette file's values, in their order; empty for a file without palette."""
+    with Image.open(path) as image:
+        flat = image.getpalette() or [] if image.mode == "P" else []
+    return [(flat[at], flat[at + 1], flat[at + 2]) for at in range(0, len(flat) - 2, 3)]
 
 
 def scan_label(path: Path) -> LabelFacts:
@@ -84,5 +95,7 @@ def scan_label(path: Path) -> LabelFacts:
     try:
         raw = read_label_map(path)
     except ShanshuiError as error:
-        return LabelFacts(path, _problem(path, error))
-    return LabelFacts(path, "", (raw.shape[1], raw.shape[0]), content_digest(raw), value_counts(raw))
+        return LabelFacts(path, first_line(path, error))
+    counts, palette = value_counts(raw), _palette(path)
+    shown = {value: palette[value] for value in counts if value < len(palette)}
+    return LabelFacts(path, "", (raw.shape[1], raw.shape[0]), content_digest(raw), counts, shown)

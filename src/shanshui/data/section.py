@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shanshui.sections import Data
 from shanshui.errors import UsageError
+from shanshui.sections import Data
 
 NEEDED = ("classes", "label_offset", "ignore_label", "width", "height", "load_width")
 
@@ -16,9 +16,7 @@ NEEDED = ("classes", "label_offset", "ignore_label", "width", "height", "load_wi
 def data_section(settings: Mapping[str, Any]) -> Data:
     """The section `data` in a stage's settings; UsageError if one of NEEDED is missing or a value wrong."""
     if missing := [name for name in NEEDED if name not in settings]:
-        raise UsageError(
-            f"the settings lack {', '.join(missing)}", "a settings file as written for this stage"
-        )
+        raise UsageError(f"the settings lack {', '.join(missing)}", "a settings file as written for this stage")
     try:
         return Data(**{name: settings[name] for name in Data.model_fields if name in settings})
     except ValidationError as error:

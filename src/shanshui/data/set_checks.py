@@ -6,23 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shanshui.data.findings import Finding, error, number, warning
+from shanshui.data.folders import Folder
 from shanshui.data.pairs import Pairing
 from shanshui.data.statistics import ClassStatistics
 from shanshui.images import IMAGE_SUFFIXES
 
 
-def folder_there(folder: Path, files: Sequence[Path] | None, option: str, holds: str) -> list[Finding]:
-    """A folder that is missing (`files` None) or holds no image."""
-    if files:
+def folder_there(folder: Folder, names: str, deep: bool) -> list[Finding]:
+    """A folder that is missing or holds no image named like `names`; `deep` folders are searched to the bottom."""
+    if folder.files:
         return []
     state = "does not exist"
-    expected = f"a folder with the {holds}"
-    if files is not None:
-        state = "holds no images (sub-folders are not searched)"
-        expected += f", files ending in {', '.join(IMAGE_SUFFIXES)}"
-    return [
-        error(f"{folder} {state}", expected, f"put the {holds} there, or set data.{option} to where they are")
-    ]
+    expected = f"a folder with the {folder.holds}"
+    if folder.files is not None:
+        state = "holds no images" + ("" if deep else " (sub-folders are not searched)")
+        state = f"holds {folder.indoor} images, none of an outdoor scene" if folder.indoor else state
+        expected += f", files ending in {', '.join(IMAGE_SUFFIXES)}" if names == "*" else f", files named {names}"
+    do = f"put the {folder.holds} there, or set data.{folder.option} to where they are"
+    return [error(f"{folder.path} {state}", expected, do)]
 
 
 def partners(pairing: Pairing) -> list[Finding]:
@@ -68,13 +69,9 @@ def enough_pairs(pairing: Pairing, holdout: int, batch: int) -> list[Finding]:
         return [error(what, "photographs and label maps of the same names", do)]
     if batch > pairs:
         what = f"a batch of {batch} is more than {number(pairs, 'training pair')}"
-        return [
-            error(what, "at least one full batch", "add pairs, or lower pretrain.batch and finetune.batch")
-        ]
+        return [error(what, "at least one full batch", "add pairs, or lower pretrain.batch and finetune.batch")]
     if pairs - holdout < batch:
-        what = (
-            f"data.holdout {holdout} leaves {number(max(pairs - holdout, 0), 'pair')} of {pairs} to train on"
-        )
+        what = f"data.holdout {holdout} leaves {number(max(pairs - holdout, 0), 'pair')} of {pairs} to train on"
         do = f"set data.holdout to {pairs - batch} or less, or add pairs"
         return [error(what, f"at least one full batch of {batch}", do)]
     return []

@@ -33,9 +33,7 @@ class ClassStatistics:
     no_class: float
 
 
-def class_counts(
-    facts: LabelFacts, num_classes: int, label_offset: int, ignore_label: int | None
-) -> np.ndarray:
+def class_counts(facts: LabelFacts, num_classes: int, label_offset: int, ignore_label: int | None) -> np.ndarray:
     """Pixels per class id, int64 (num_classes + 1,); the last counts pixels without a class."""
     counts = np.zeros(num_classes + 1, np.int64)
     for value, pixels in facts.counts.items():
@@ -67,9 +65,7 @@ def pixel_statistics(photos: Sequence[PhotoFacts]) -> tuple[np.ndarray, np.ndarr
     return sums[0], np.sqrt(np.maximum(sums[1] - sums[0] ** 2, 0))
 
 
-def class_rows(
-    names: Sequence[str], train: ClassStatistics, test: ClassStatistics
-) -> list[dict[str, object]]:
+def class_rows(names: Sequence[str], train: ClassStatistics, test: ClassStatistics) -> list[dict[str, object]]:
     """The rows of classes.csv, in id order; shares have six decimals."""
     rows: list[dict[str, object]] = []
     for i, name in enumerate(names):
@@ -118,7 +114,5 @@ def plot_classes(path: Path, names: Sequence[str], train: ClassStatistics, test:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
     left.set_yticks(places, [f"{names[i]}  {i}" for i in order])
     left.set_ylim(-0.6, len(order) - 0.4)
-    figure.suptitle(
-        f"Classes in {train.images} training pairs (bars) and {test.images} test label maps (diamonds)"
-    )
+    figure.suptitle(f"Classes in {train.images} training pairs (bars) and {test.images} test label maps (diamonds)")
     figure.savefig(path)

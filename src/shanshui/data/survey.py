@@ -6,27 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shanshui.sections import Data
-from shanshui.data import checks, set_checks
+from shanshui.data import annotation_checks, checks, set_checks
 from shanshui.data.findings import Finding
+from shanshui.data.folders import Folder
+from shanshui.data.instances import InstanceFacts
+from shanshui.data.layouts import LAYOUTS, Layout
 from shanshui.data.pairs import Exclusion, Pair, Pairing, ambiguous_files, holdout_names
 from shanshui.data.scan import LabelFacts, PhotoFacts
 from shanshui.data.statistics import ClassStatistics, class_counts, class_statistics
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder of the data: the option that names it, what it holds, its images (None: no such folder)."""
-
-    path: Path
-    option: str
-    holds: str
-    files: list[Path] | None
+from shanshui.sections import Data
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The data as found. `photos[i]`, `labels[i]` belong to `pairing.pairs[i]`; none if a folder is bare."""
+    """The data as found. `photos[i]`, `labels[i]` belong to `pairing.pairs[i]`; none if a folder is bare.
+
+    `asked[i]` is the pair, without photograph, of the test label map `tests[i]`. `scenes` is the list of scenes, if
+    there is one, and `unlisted` are names that do not stand there.
+    """
 
     data: Data
     batch: int
@@ -34,9 +31,18 @@ class Survey:
     folders: Sequence[Folder]
     exclusion: Exclusion
     pairing: Pairing
+    asked: Sequence[Pair] = ()
+    scenes: Path | None = None
+    unlisted: Sequence[str] = ()
     photos: list[PhotoFacts] = field(default_factory=list)
     labels: list[LabelFacts] = field(default_factory=list)
     tests: list[LabelFacts] = field(default_factory=list)
+    instances: dict[Path, InstanceFacts] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> Layout:
+        """How the files lie."""
+        return LAYOUTS[self.data.layout]
 
     def complete(self) -> bool:
         """Whether every folder holds images."""
@@ -66,16 +72,39 @@ class Survey:
         return summary([label for label in self.labels if label.path in mine]), summary(self.tests)
 
 
+def _annotations(survey: Survey) -> list[Finding]:
+    """Findings about what only some datasets have."""
+    data, pairs = survey.data, survey.pairing.pairs
+    label, test = "training label map", "test label map"
+    meant = (data.classes, data.label_offset)
+    found = [
+        *annotation_checks.palette_means_ids(survey.labels, label, *meant),
+        *annotation_checks.palette_means_ids(survey.tests, test, *meant),
+    ]
+    there = {folder.option for folder in survey.folders}
+    for option, facts, of, thing in (
+        ("train_instances", survey.labels, pairs, label),
+        ("test_instances", survey.tests, survey.asked, test),
+    ):
+        if option in there and survey.complete():
+            maps = [survey.instances[pair.instance] if pair.instance else None for pair in of]
+            found += annotation_checks.sound_instances(facts, maps, thing)
+    return found + annotation_checks.scenes_known(survey.layout.scenes, survey.scenes, survey.unlisted)
+
+
 def examine(survey: Survey) -> list[Finding]:
     """All findings, errors first."""
     data, pairs = survey.data, list(zip(survey.photos, survey.labels, strict=True))
     size, load = (data.width, data.height), (data.load_width, data.load_height)
     rules = (len(data.classes), data.label_offset, data.ignore_label)
     photo, label, test = "training photograph", "training label map", "test label map"
+    layout, folders = survey.layout, survey.folders
+    names = {folder.option: layout.patterns.get(folder.option, "*") for folder in folders}
+    test_files = next((folder.files for folder in folders if folder.option == "test_labels"), None) or []
     found = [
-        *(f for s in survey.folders for f in set_checks.folder_there(s.path, s.files, s.option, s.holds)),
+        *(f for s in folders for f in set_checks.folder_there(s, names[s.option], layout.deep)),
         *set_checks.partners(survey.pairing),
-        *set_checks.unique_names(survey.pairing.ambiguous + ambiguous_files(survey.folders[-1].files or [])),
+        *set_checks.unique_names(survey.pairing.ambiguous + ambiguous_files(test_files, layout.name)),
         *set_checks.exclusions_found(survey.pairing),
         *(set_checks.enough_pairs(survey.pairing, data.holdout, survey.batch) if survey.complete() else []),
         *checks.readable(survey.photos, photo),
@@ -92,5 +121,6 @@ def examine(survey: Survey) -> list[Finding]:
         *checks.distinct_photos(survey.photos),
         *checks.unseen_tests(survey.labels, survey.tests),
         *set_checks.classes_occur(data.classes, *survey.class_statistics()),
+        *_annotations(survey),
     ]
     return sorted(found, key=lambda finding: finding.level)

@@ -32,6 +32,7 @@ def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -
     rows: list[tuple[str, object]] = []
     for folder in survey.folders:
         rows.append((f"{folder.holds} found in `{folder.path}`", len(folder.files or [])))
+        rows += [("... besides, left out as not outdoor", folder.indoor)] if folder.indoor else []
     twice = f", {len(exclusion.repeated)} of them listed more than once" if exclusion.repeated else ""
     rows += [
         ("names on the exclusion list", f"{len(exclusion.names)}{twice}"),
@@ -45,11 +46,11 @@ def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -
         ("trained at", f"{data.load_width}x{data.load_height}, cropped to {data.width}x{data.height}"),
         ("pixels without class, train / test", f"{train.no_class:.2%} / {test.no_class:.2%}"),
     ]
+    if edges := [found.edges for found in survey.instances.values() if not found.problem]:
+        rows.append(("pixels on an edge between objects, on average", f"{sum(edges) / len(edges):.2%}"))
     means, deviations = pixel_statistics(survey.trained_photos())
     for title, values in (("mean", means), ("standard deviation", deviations)):
-        rows.append(
-            (f"{title} of red, green, blue (0 to 255)", ", ".join(f"{value:.1f}" for value in values))
-        )
+        rows.append((f"{title} of red, green, blue (0 to 255)", ", ".join(f"{value:.1f}" for value in values)))
     return rows
 
 

@@ -17,8 +17,6 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item], title:
     """Results of `function` in the order of `items`; the first error stops the rest and is raised here."""
     pool = ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 2)))
     try:
-        return list(
-            tqdm(pool.map(function, items), total=len(items), desc=title, unit="file", mininterval=0.5)
-        )
+        return list(tqdm(pool.map(function, items), total=len(items), desc=title, unit="file", mininterval=0.5))
     finally:
         pool.shutdown(cancel_futures=True)

@@ -13,11 +13,22 @@ import sys
 from pathlib import Path
 
 from shanshui.data.findings import as_error
-from shanshui.data.pairs import MANIFEST_COLUMNS, Pair, find_images, natural_key, pair_files, read_exclusion
+from shanshui.data.folders import Folder, look, only
+from shanshui.data.instances import scan_instances
+from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS, Layout
+from shanshui.data.pairs import (
+    INSTANCE_COLUMN,
+    MANIFEST_COLUMNS,
+    Pair,
+    natural_key,
+    pair_files,
+    read_exclusion,
+)
 from shanshui.data.scan import scan_label, scan_photo
+from shanshui.data.scenes import is_outdoor, read_scenes
 from shanshui.data.section import data_section
 from shanshui.data.statistics import CLASS_COLUMNS, class_rows, plot_classes
-from shanshui.data.survey import Folder, Survey, examine
+from shanshui.data.survey import Survey, examine
 from shanshui.data.validation_report import render, verdict
 from shanshui.data.workers import in_threads
 from shanshui.files import atomic, write_csv, write_text
@@ -35,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="label maps to be turned into photographs",
     )
+    parser.add_argument("--train-instances", type=Path, metavar="DIR", help="instance maps of the training label maps")
+    parser.add_argument("--test-instances", type=Path, metavar="DIR", help="instance maps of the test label maps")
+    parser.add_argument("--scenes", type=Path, metavar="FILE", help="lines `name scene`, where a layout chooses")
     parser.add_argument(
         "--exclude", type=Path, metavar="FILE", help="file stems to leave out of training, one per line"
     )
@@ -45,33 +59,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _look(path: Path, option: str, holds: str) -> Folder:
-    return Folder(path, option, holds, find_images(path) if path.is_dir() else None)
-
-
 def _survey(args: argparse.Namespace) -> Survey:
     """Find all files and, unless a folder is empty, decode each once."""
     settings = read_settings(args.settings)
-    photos = _look(args.train_images, "train_images", "training photographs")
-    labels = _look(args.train_labels, "train_labels", "training label maps")
-    tests = _look(args.test_labels, "test_labels", "test label maps")
+    data = data_section(settings)
+    name = LAYOUTS[data.layout].name
+    folders, unlisted = _folders(args, LAYOUTS[data.layout])
+    files = {folder.option: folder.files or [] for folder in folders}
+    train_maps, test_maps = ({name(path): path for path in files.get(option, [])} for option in INSTANCES)
     exclusion = read_exclusion(args.exclude)
-    pairing = pair_files(photos.files or [], labels.files or [], exclusion.names)
+    pairing = pair_files(files["train_images"], files["train_labels"], exclusion.names, name)
+    pairs = [dataclasses.replace(pair, instance=train_maps.get(pair.name)) for pair in pairing.pairs]
     found = Survey(
-        data_section(settings),
+        data,
         settings["batch"],
         settings["seed"],
-        (photos, labels, tests),
+        folders,
         exclusion,
-        pairing,
+        dataclasses.replace(pairing, pairs=pairs),
+        [Pair(name(path), None, path, test_maps.get(name(path))) for path in files["test_labels"]],
+        args.scenes,
+        unlisted,
     )
-    if not found.complete():
-        return found
+    return _decoded(found) if found.complete() else found
+
+
+def _folders(args: argparse.Namespace, layout: Layout) -> tuple[list[Folder], list[str]]:
+    """The folders with the files the layout takes, and the names that its list of scenes lacks."""
+    paths = {option: getattr(args, option) for option in (*FOLDERS, *INSTANCES)}
+    folders = [look(layout, path, option) for option, path in paths.items() if path]
+    if not (layout.scenes and args.scenes):
+        return folders, []
+    scenes = read_scenes(args.scenes)
+    names = {layout.name(file) for folder in folders for file in folder.files or []}
+    outdoor = {name for name, scene in scenes.items() if is_outdoor(scene)}
+    return [only(folder, outdoor, layout) for folder in folders], sorted(names - scenes.keys())
+
+
+def _decoded(found: Survey) -> Survey:
+    """The survey with what is to be known of every file."""
+    pairs = found.pairing.pairs
+    maps = [pair.instance for pair in (*pairs, *found.asked) if pair.instance]
     return dataclasses.replace(
         found,
-        photos=in_threads(scan_photo, [pair.image for pair in pairing.pairs if pair.image], "photographs"),
-        labels=in_threads(scan_label, [pair.label for pair in pairing.pairs], "label maps"),
-        tests=in_threads(scan_label, tests.files or [], "test label maps"),
+        photos=in_threads(scan_photo, [pair.image for pair in pairs if pair.image], "photographs"),
+        labels=in_threads(scan_label, [pair.label for pair in pairs], "label maps"),
+        tests=in_threads(scan_label, [pair.label for pair in found.asked], "test label maps"),
+        instances=dict(zip(maps, in_threads(scan_instances, maps, "instance maps") if maps else [], strict=True)),
     )
 
 
@@ -89,10 +123,10 @@ def run(args: argparse.Namespace) -> None:
     for finding in findings:
         print(f"warning: {finding.what}", file=sys.stderr)
     train, held = survey.split()
-    tests = sorted(survey.folders[-1].files or [], key=lambda path: natural_key(path.stem))
-    asked = [Pair(path.stem, None, path) for path in tests]
+    asked = sorted(survey.asked, key=lambda pair: natural_key(pair.name))
     for name, pairs in (("train", train), ("holdout", held), ("test", asked)):
-        write_csv(args.out / f"{name}.csv", [pair.row() for pair in pairs], MANIFEST_COLUMNS)
+        columns = (*MANIFEST_COLUMNS, INSTANCE_COLUMN) if any(pair.instance for pair in pairs) else MANIFEST_COLUMNS
+        write_csv(args.out / f"{name}.csv", [pair.row() for pair in pairs], columns)
     statistics = survey.class_statistics()
     write_csv(args.out / "classes.csv", class_rows(survey.data.classes, *statistics), CLASS_COLUMNS)
     with atomic(plot) as staged:

@@ -1,0 +1,75 @@
+"""Checks of what some datasets have besides: colours of palette files, instance maps, lists of scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from shanshui.data.checks import times
+from shanshui.data.class_tables import colours_of
+from shanshui.data.findings import Finding, error, number, warning
+from shanshui.data.instances import InstanceFacts
+from shanshui.data.scan import LabelFacts
+
+SURE = 2  # so many values in the colours of other classes are no accident
+VALUES_SHOWN = 3
+
+
+def palette_means_ids(facts: Iterable[LabelFacts], thing: str, classes: Sequence[str], offset: int) -> list[Finding]:
+    """Palette files coloured as the dataset's classes are, in which the numbers are those of other classes."""
+    own = colours_of(tuple(classes)) or ()
+    of_colour: dict[tuple[int, int, int], set[int]] = {}
+    for number_of, colour in enumerate(own):
+        of_colour.setdefault(colour, set()).add(number_of)
+    lines = []
+    for label in facts:
+        wrong = {v: of_colour[c] for v, c in label.palette.items() if v + offset not in of_colour.get(c, {v + offset})}
+        if len(wrong) >= SURE:
+            shown = list(wrong.items())[:VALUES_SHOWN]
+            said = (f"value {value} is painted as {classes[min(meant)]} ({min(meant)})" for value, meant in shown)
+            lines.append(f"{label.path}: {', '.join(said)}")
+    if not lines:
+        return []
+    what = f"palette files whose numbers are not those of the classes they show: {number(len(lines), thing)}"
+    do = "use the dataset's own files of ids; colours made into a palette are numbered by chance"
+    return [error(what, "pixel values that are class ids", do, lines)]
+
+
+def sound_instances(labels: Sequence[LabelFacts], instances: Sequence[InstanceFacts | None], of: str) -> list[Finding]:
+    """Instance maps (None: there is none) against their label maps."""
+    both = [(label, found) for label, found in zip(labels, instances, strict=True) if found and not label.problem]
+    broken = [f"{i.path}: {i.problem}" for i in instances if i and i.problem]
+    sizes = [
+        f"{i.path}: {times(i.size)}, {x.path}: {times(x.size)}" for x, i in both if not i.problem and x.size != i.size
+    ]
+    empty = [i.path for x, i in both if not i.problem and not i.edges and len(x.counts) > 1]
+    lacking = [label.path for label, i in zip(labels, instances, strict=True) if i is None]
+    found = []
+    if broken:
+        what, do = f"unreadable: {number(len(broken), 'instance map')} of {of}s", "replace the files"
+        found.append(error(what, "one channel whose pixel values number the objects (8 or 16 bits)", do, broken))
+    if sizes:
+        what = f"instance map and label map differ in size: {number(len(sizes), of)}"
+        found.append(error(what, "two files of the same width and height", "make both anew from one source", sizes))
+    if lacking:
+        what = f"without instance map: {number(len(lacking), of)}"
+        do = "add the missing files; where there is none, edges are those between classes"
+        found.append(warning(what, "an instance map for every label map, or none at all", do, lacking))
+    if empty:
+        what = f"a single number all over, though there are several classes: {number(len(empty), 'instance map')}"
+        found.append(warning(what, "a number of its own for every object", "make the files anew", empty))
+    return found
+
+
+def scenes_known(wanted: str, given: Path | None, unlisted: Sequence[str]) -> list[Finding]:
+    """A layout that takes outdoor scenes only wants the list of scenes (`given`), and every picture on it."""
+    if not wanted:
+        return []
+    if given is None:
+        what = f"there is no {wanted}: every picture is taken, whatever it shows"
+        do = "nothing, if they are outdoor pictures already; else put the dataset's list into data.root"
+        return [warning(what, f"{wanted}, a line `name scene` per picture", do)]
+    if not unlisted:
+        return []
+    what = f"not in {given}: {number(len(unlisted), 'name')}"
+    return [warning(what, "a line `name scene` per picture", "complete the list; these are left out", unlisted)]

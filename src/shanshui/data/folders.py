@@ -1,0 +1,43 @@
+"""The folders a dataset is made of, as they were found."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from shanshui.data.layouts import Layout
+
+HOLDS = {
+    "train_images": "training photographs",
+    "train_labels": "training label maps",
+    "train_instances": "training instance maps",
+    "test_labels": "test label maps",
+    "test_instances": "test instance maps",
+}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of the data: the option that names it, what it holds, its images (None: no such folder).
+
+    `indoor` images more are not among `files`, since the layout takes outdoor scenes only.
+    """
+
+    path: Path
+    option: str
+    holds: str
+    files: list[Path] | None
+    indoor: int = 0
+
+
+def look(layout: Layout, path: Path, option: str) -> Folder:
+    """Find the files of a folder; nothing is opened."""
+    return Folder(path, option, HOLDS[option], layout.find(path, option) if path.is_dir() else None)
+
+
+def only(folder: Folder, names: Collection[str], layout: Layout) -> Folder:
+    """The folder with the files of these pairs alone."""
+    files = [file for file in folder.files or [] if layout.name(file) in names]
+    return dataclasses.replace(folder, files=files, indoor=len(folder.files) - len(files)) if folder.files else folder

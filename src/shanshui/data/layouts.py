@@ -1,0 +1,162 @@
+"""Layouts: how a dataset's files lie, how they are paired, and what the numbers in its label maps mean.
+
+One entry of LAYOUTS per dataset. `config.yaml` names one, `shanshui.settings` fills in what the configuration leaves
+out, and everything after the manifests of `validate` knows class names, offset and ignored value alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from shanshui.data.class_tables import class_names
+from shanshui.data.pairs import natural_key
+from shanshui.errors import UsageError
+from shanshui.images import IMAGE_SUFFIXES
+from shanshui.sections import CLASSES
+
+FOLDERS = ("train_images", "train_labels", "test_labels")  # every layout has these, and perhaps:
+INSTANCES = ("train_instances", "test_instances")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One dataset.
+
+    Args:
+        folders: options of `data` that name a folder -> where that lies below `data.root`.
+        patterns: the same options -> which names their files bear; all images where it is not said.
+        endings: what is cut off the end of a file's stem to get the name of its pair.
+        deep: whether sub-folders are searched as well.
+        twin: a folder whose name ends in this besides belongs to the one without it.
+        classes: class names in id order; none: the configuration has to name them.
+        label_offset: added to every value of a label map.
+        ignore_label: value in the files that means no class.
+        size: width and height of the pictures and the width they are loaded at, as usually trained.
+        scenes: file below `data.root` with a line `name scene` per picture; only those of outdoor scenes are taken.
+    """
+
+    folders: Mapping[str, str] = field(default_factory=dict)
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    endings: tuple[str, ...] = ()
+    deep: bool = False
+    twin: str = ""
+    classes: tuple[str, ...] = ()
+    label_offset: int = 0
+    ignore_label: int | None = None
+    size: tuple[int, int, int] = (512, 384, 572)
+    scenes: str = ""
+
+    def name(self, file: Path) -> str:
+        """Name of the pair that `file` belongs to."""
+        for ending in self.endings:
+            if file.stem.endswith(ending):
+                return file.stem.removesuffix(ending)
+        return file.stem
+
+    def find(self, folder: Path, option: str) -> list[Path]:
+        """The images of `folder` that are what `option` asks for, in natural order; hidden ones are left out."""
+        pattern = self.patterns.get(option, "*")
+        found = (path for path in self.files(folder) if fnmatch(path.name, pattern) and not path.name.startswith("."))
+        images = (path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+        return sorted(images, key=lambda path: (natural_key(path.name), str(path)))
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Everything in `folder`, in its twin and, where they are searched, in sub-folders, links to such followed."""
+        for place in self.places(folder):
+            for parent, folders, names in os.walk(place, followlinks=True):
+                yield from (Path(parent, name) for name in names)
+                if not self.deep:
+                    folders.clear()
+
+    def places(self, folder: Path) -> list[Path]:
+        """`folder`, and its twin if there is one."""
+        twin = folder.with_name(folder.name + self.twin)
+        return [folder, twin] if self.twin and twin.is_dir() else [folder]
+
+    def usual(self, root: str) -> dict[str, Any]:
+        """Options of `data` as this layout has them, for a dataset at `root`."""
+        options: dict[str, Any] = {
+            name: str(Path(root, self.folders[name])) for name in FOLDERS if name in self.folders
+        }
+        options |= {"classes": list(self.classes)} if self.classes else {}
+        options |= dict(zip(("width", "height", "load_width"), self.size, strict=True))
+        return options | {"label_offset": self.label_offset, "ignore_label": self.ignore_label}
+
+
+_ADE20K: dict[str, Any] = {
+    "folders": dict.fromkeys(FOLDERS, ""),
+    "patterns": {"train_images": "*_train_*.jpg", "train_labels": "*_train_*.png", "test_labels": "*_val_*.png"},
+    "deep": True,
+    "classes": class_names("ade20k"),
+    "label_offset": -1,
+    "ignore_label": 0,
+    "size": (256, 256, 286),
+}
+_BY_PHASE = {"train_images": "train_img", "train_labels": "train_label", "test_labels": "val_label"}
+
+LAYOUTS: dict[str, Layout] = {
+    "competition": Layout(
+        folders={"train_images": "train/imgs", "train_labels": "train/labels", "test_labels": "test/labels"},
+        classes=CLASSES,
+    ),
+    "folders": Layout(),
+    "ade20k": Layout(**_ADE20K),
+    "ade20k-outdoor": Layout(**_ADE20K, scenes="sceneCategories.txt"),
+    "coco-stuff": Layout(
+        folders=_BY_PHASE | {"train_instances": "train_inst", "test_instances": "val_inst"},
+        twin="_portrait",
+        classes=class_names("coco-stuff"),
+        ignore_label=255,
+        size=(256, 256, 286),
+    ),
+    "cityscapes": Layout(
+        folders={
+            "train_images": "leftImg8bit/train",
+            "train_labels": "gtFine/train",
+            "train_instances": "gtFine/train",
+            "test_labels": "gtFine/val",
+            "test_instances": "gtFine/val",
+        },
+        patterns={
+            "train_images": "*_leftImg8bit.*",
+            "train_labels": "*_labelIds.png",
+            "train_instances": "*_instanceIds.png",
+            "test_labels": "*_labelIds.png",
+            "test_instances": "*_instanceIds.png",
+        },
+        endings=(
+            "_leftImg8bit",
+            "_gtFine_labelIds",
+            "_gtFine_instanceIds",
+            "_gtCoarse_labelIds",
+            "_gtCoarse_instanceIds",
+        ),
+        deep=True,
+        classes=class_names("cityscapes"),
+        size=(512, 256, 512),
+    ),
+    "facades": Layout(folders=_BY_PHASE, classes=class_names("facades"), size=(256, 256, 286)),
+}
+
+
+def completed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Section `data` of a configuration with what it leaves out, or has as null, taken from its layout.
+
+    An unknown layout is left to the configuration's own check. UsageError where the layout knows too little.
+    """
+    layout = data.get("layout") or "competition"
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        return dict(data)
+    given = {name: value for name, value in data.items() if value is not None}
+    options = LAYOUTS[layout].usual(str(given.get("root", "data"))) | given
+    if lacking := [name for name in (*FOLDERS, "classes") if name not in options]:
+        raise UsageError(
+            f"data.layout {layout} lacks " + ", ".join(f"data.{name}" for name in lacking),
+            "folders and class names of your own, all of them named",
+        )
+    return options

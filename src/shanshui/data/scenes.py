@@ -1,0 +1,37 @@
+"""Which pictures show the outdoors, by the scene a dataset names for each."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+from shanshui.errors import ShanshuiError
+
+# The outdoor half of Places365's scenes (Zhou et al. 2018), from which ADE20K's scenes take their names. Whatever
+# ends in "outdoor" or "exterior" is not listed.
+OUTDOOR = Path(__file__).resolve().with_name("outdoor_scenes.txt")
+_SAID = ("_outdoor", "_exterior")
+
+
+@functools.cache
+def _outdoor() -> frozenset[str]:
+    return frozenset(OUTDOOR.read_text(encoding="utf-8").split())
+
+
+def is_outdoor(scene: str) -> bool:
+    """Whether a scene, written as in `forest_path` or `bazaar/outdoor`, is an outdoor one."""
+    plain = re.sub(r"[\W_]+", "_", scene.lower()).strip("_")
+    return f"_{plain}".endswith(_SAID) or plain in _outdoor()
+
+
+def read_scenes(path: Path) -> dict[str, str]:
+    """Name of a picture -> its scene, from lines `name scene`; ShanshuiError where the file is none of that kind."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise ShanshuiError(f"{path} cannot be read: {error.strerror}", "a list of scenes") from None
+    rows = [line.split(maxsplit=1) for line in lines if line.strip()]
+    if not rows or any(len(row) < 2 for row in rows):
+        raise ShanshuiError(f"{path} is no list of scenes", "a line `name scene` per picture")
+    return {name: scene.strip() for name, scene in rows}

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+import yaml
 from layout_trees import PAIRS, SIZE, TESTS, TREES, Tree, file, ids, plant, save
 from PIL import Image
 
 from shanshui.__main__ import main
 from shanshui.config import Config
-from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
+from shanshui.data.annotation_checks import palette_means_ids
+from shanshui.data.layouts import LAYOUTS, completed
 from shanshui.data.pairs import read_manifest
+from shanshui.data.scan import LabelFacts
 from shanshui.data.scenes import is_outdoor, read_scenes
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import write_json
-from shanshui.flow import Flow
+from shanshui.flow import Flow, check_inputs
 from shanshui.palette import class_palette
 from shanshui.sections import Data
-from shanshui.settings import stage_settings, validate
+from shanshui.settings import merge, stage_settings, validate
 
 SMALL = {"width": 64, "height": 64, "load_width": 64, "holdout": 1}
 OWN = {"classes": ["sky", "sea", "sand"], "train_images": "x_a", "train_labels": "x_b", "test_labels": "y_b",
@@ -129,6 +133,16 @@ def test_datasets_have_their_own_colours() -> None:
     assert len({tuple(colour) for colour in class_palette(list(LAYOUTS["coco-stuff"].classes)).tolist()}) > 150
 
 
+def test_excerpts_of_the_documentation_are_valid_over_the_leaderboard_recipe(root: Path) -> None:
+    text = (root / "docs" / "datasets.md").read_text(encoding="utf-8")
+    base = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    found = [validate(merge(base, yaml.safe_load(part))).data for part in re.findall(r"```yaml\n(.*?)```", text, re.S)]
+    named = {data.layout: data for data in found}
+    assert named.keys() == LAYOUTS.keys() - {"ade20k-outdoor"}
+    assert named["competition"] == Data()
+    assert (named["cityscapes"].width, len(named["cityscapes"].classes)) == (512, 35)
+
+
 # --- every layout, from files to prepared pairs -------------------------------------------------------
 
 
@@ -157,7 +171,12 @@ def test_a_manifest_without_instance_maps_is_as_ever(tmp_path: Path) -> None:
     plant("facades", tmp_path / "root")
     assert check(config("facades", tmp_path / "root"), tmp_path) == 0
     assert (tmp_path / "train.csv").read_text().splitlines()[0] == "name,image,label"
-    assert not Flow(config("facades", tmp_path / "root")).folders().keys() & set(INSTANCES)
+    assert list(Flow(config("facades", tmp_path / "root")).folders()) == ["train-images", "train-labels", "test-labels"]
+
+
+def test_a_dataset_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ShanshuiError, match=rf"gtFine.val/\) not found\n.*cityscapes in data\.root, {tmp_path}"):
+        check_inputs(config("cityscapes", tmp_path))
 
 
 def test_folders_whose_names_end_in_portrait_are_read_too(tmp_path: Path) -> None:
@@ -180,11 +199,10 @@ def test_folders_whose_names_end_in_portrait_are_read_too(tmp_path: Path) -> Non
 
 def test_links_to_folders_are_followed(tmp_path: Path) -> None:
     plant("cityscapes", tmp_path / "disk")
-    (tmp_path / "root").mkdir()
-    for name in ("leftImg8bit", "gtFine"):
-        (tmp_path / "root" / name).mkdir()
-        for phase in ("train", "val"):
-            (tmp_path / "root" / name / phase).symlink_to(tmp_path / "disk" / name / phase)
+    for city in (tmp_path / "disk").glob("*/*/*"):
+        link = tmp_path / "root" / city.relative_to(tmp_path / "disk")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(city)
     assert check(config("cityscapes", tmp_path / "root"), tmp_path) == 0
     assert len(read_manifest(tmp_path / "train.csv")) == PAIRS - 1
 
@@ -309,6 +327,18 @@ def test_a_palette_file_of_true_ids_passes(tmp_path: Path) -> None:
     for i in range(1, PAIRS + 1):
         repaint(file(tree, "label", tmp_path / "root", "train", i), list(range(35)), colours)
     assert check(config("cityscapes", tmp_path / "root"), tmp_path) == 0
+
+
+def test_colours_of_a_palette_are_compared_after_the_offset() -> None:
+    classes = LAYOUTS["ade20k"].classes
+    wall, building, sky = (tuple(colour) for colour in class_palette(list(classes))[:3].tolist())
+    right = LabelFacts(Path("x.png"), palette={0: (0, 0, 0), 1: wall, 2: building, 3: sky, 4: (1, 2, 3)})
+    assert palette_means_ids([right], "label map", classes, -1) == []
+    (found,) = palette_means_ids([right], "label map", classes, 0)
+    assert found.files == (
+        "x.png: value 1 is painted as wall (0), value 2 is painted as building (1), value 3 is painted as sky (2)",
+    )
+    assert palette_means_ids([right], "label map", ["no", "such", "dataset"], 0) == []
 
 
 # --- real samples -------------------------------------------------------------------------------------

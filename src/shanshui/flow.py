@@ -68,9 +68,10 @@ def check_inputs(config: Config) -> None:
                   "test label maps": data.test_labels}  # fmt: skip
         missing = [f"{what} ({path}/)" for what, path in places.items() if not Path(path).is_dir()]
         if missing:
+            own = "photographs <name>.jpg and label maps <name>.png of class ids, in folders as named under `data:`"
             raise ShanshuiError(
                 "no data: " + ", ".join(missing) + " not found",
-                "photographs <name>.jpg and label maps <name>.png of class ids, in folders as named under `data:`",
+                own if data.layout in ("competition", "folders") else f"{data.layout} in data.root, {data.root}",
                 "put or link them there; or try without data: snakemake --cores all --configfile config/demo.yaml",
             )
     segmenter = config.segmenter.weights
@@ -130,12 +131,14 @@ class Flow:
         return inputs | ({"landscapes": "results/{run}/landscapes"} if self.config.landscapes else {})
 
     def folders(self) -> dict[str, str]:
-        """Folders of photographs, label maps and, where there are any, instance maps."""
+        """Folders of photographs, label maps and, where there are any, instance maps, as `validate` calls them."""
         data = self.config.data
         if self.config.landscapes:
-            drawn = LAYOUTS["competition"].usual(f"results/{self.config.run}/landscapes")
-            return {option: str(drawn[option]) for option in FOLDERS}
-        return {option: str(getattr(data, option)) for option in FOLDERS} | self._instances()
+            options = LAYOUTS["competition"].usual(f"results/{self.config.run}/landscapes")
+            found = {option: str(options[option]) for option in FOLDERS}
+        else:
+            found = {option: str(getattr(data, option)) for option in FOLDERS} | self._instances()
+        return {option.replace("_", "-"): path for option, path in found.items()}
 
     def _instances(self) -> dict[str, str]:
         """Folders of instance maps: those that are named, else the layout's if it holds any."""
@@ -157,17 +160,16 @@ class Flow:
     def validate_arguments(self) -> list[str]:
         """Paths on the command line of `validate`."""
         paths = self.folders() | {"exclude": self.config.data.exclude, "scenes": self._scenes()}
-        named = ((f"--{option.replace('_', '-')}", path) for option, path in paths.items() if path)
-        return [part for pair in named for part in pair]
+        return [part for name, path in paths.items() if path for part in (f"--{name}", path)]
 
     def fingerprint(self) -> str:
         """Digest of names and sizes of all files of the data folders (of drawn data: of how it is drawn)."""
         if self.config.landscapes:
             return "drawn"
         layout, files = LAYOUTS[self.config.data.layout], []
-        for option, path in self.folders().items():
+        for name, path in self.folders().items():
             found = ((os.path.relpath(file, path), file.stat().st_size) for file in layout.files(Path(path)))
-            files.append([option, sorted(found)])
+            files.append([name, sorted(found)])
         return digest(files)
 
     # --- weights of others ------------------------------------------------------------------------------

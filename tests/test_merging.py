@@ -44,9 +44,15 @@ def test_singular_vectors_are_recomputed_not_averaged() -> None:
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((6, 4, 3, 3)).astype(np.float32)
     u = rng.standard_normal(6).astype(np.float32)
-    arrays = refresh_singular_vectors({"G.c.weight": weight, "G.c.weight_u": u}, iterations=300)
-    left = np.linalg.svd(weight.reshape(6, -1))[0]
+    kept = {"G.c.weight": weight, "G.c.weight_u": u}
+    left, largest, _ = np.linalg.svd(weight.reshape(6, -1))
+    arrays = refresh_singular_vectors(kept, iterations=300)
+    assert set(arrays) == set(kept)
     assert abs(abs(arrays["G.c.weight_u"] @ left[:, 0]) - 1) < 1e-4
+    arrays = refresh_singular_vectors(kept | {"G.c.weight_v": np.ones(36, np.float32)}, iterations=300)
+    sigma = arrays["G.c.weight_u"] @ weight.reshape(6, -1) @ arrays["G.c.weight_v"]
+    assert sigma == pytest.approx(largest[0], rel=1e-5)
+    assert average([arrays, arrays], "ab")["G.c.weight_v"] is arrays["G.c.weight_v"]
 
 
 def test_stage_records_what_was_averaged(tmp_path: Path) -> None:

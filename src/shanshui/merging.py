@@ -12,7 +12,7 @@ from shanshui.checkpoint import Arrays, check_keys
 def average(parts: Sequence[Arrays], sources: Sequence[str]) -> Arrays:
     """Arithmetic mean, name by name, of checkpoints with exactly the same names and shapes.
 
-    The singular vectors of spectral norm (`*.weight_u`) are not averaged: a mean of unit vectors is none.
+    The singular vectors of spectral norm (`*.weight_u`, `*.weight_v`) are not averaged: a mean of unit vectors is none.
     The first checkpoint's are kept and the caller refreshes them by power iteration.
 
     Raises ShanshuiError naming the checkpoint that does not fit the first one.
@@ -22,7 +22,7 @@ def average(parts: Sequence[Arrays], sources: Sequence[str]) -> Arrays:
         check_keys(part, shapes, source)
     mean: Arrays = {}
     for name, first in parts[0].items():
-        if name.endswith("weight_u"):
+        if name.endswith(("weight_u", "weight_v")):
             mean[name] = first
             continue
         total = first.astype(np.float64)

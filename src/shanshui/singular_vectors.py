@@ -1,4 +1,4 @@
-"""The left singular vectors that spectral norm keeps (`<layer>.weight_u`), made to fit weights put together anew."""
+"""The singular vectors that spectral norm keeps (`weight_u`, some layers `weight_v` too), fitted to new weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from shanshui.checkpoint import Arrays
 
 
 def refresh_singular_vectors(arrays: Arrays, iterations: int = 50) -> Arrays:
-    """Recompute every `<layer>.weight_u` from `<layer>.weight` by power iteration (float64).
+    """Recompute every `<layer>.weight_u` from `<layer>.weight` by power iteration (float64), and `weight_v` where kept.
 
-    u is the leading left singular vector of the weight seen as (out, in * k * k).
+    u and v are the leading singular vectors, left and right, of the weight seen as (out, in * k * k).
     """
     fresh = dict(arrays)
     for name, u in arrays.items():
@@ -21,6 +21,9 @@ def refresh_singular_vectors(arrays: Arrays, iterations: int = 50) -> Arrays:
         for _ in range(iterations):
             vector = unit(matrix @ unit(matrix.T @ vector))
         fresh[name] = vector.reshape(u.shape).astype(np.float32)
+        right = name.removesuffix("_u") + "_v"
+        if right in arrays:
+            fresh[right] = unit(matrix.T @ vector).astype(np.float32)
     return fresh
 
 

@@ -57,6 +57,36 @@ class SpectralConv(nn.Conv):
         return (u * image).sum()
 
 
+class PairedSpectralConv(nn.Conv):
+    """Spectrally normalised convolution that keeps both singular vectors, as PyTorch's hook does.
+
+    sigma = u^T W v with the buffers `weight_u` (out,) and `weight_v` (in * k * k,). A training forward first
+    renews both by one power iteration; evaluation uses them as they are, so that weights saved by PyTorch
+    give PyTorch's pictures, however far the iteration had come.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
+        self.weight_v = unit(jt.randn(self.weight.numel() // self.out_channels)).stop_grad()
+
+    def execute(self, x: Var) -> Var:
+        weight = self.weight / self.sigma()  # (out, in, k, k)
+        return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def sigma(self) -> Var:
+        """Largest singular value (1,), as far as the power iteration has come."""
+        matrix = self.weight.reshape(self.out_channels, -1)  # (out, in * k * k)
+        u, v = self.weight_u.reshape(-1, 1), self.weight_v.reshape(-1, 1)
+        if self.is_training():
+            with jt.no_grad():
+                v = unit(jt.matmul(matrix.transpose(), u))
+                u = unit(jt.matmul(matrix, v))
+                self.weight_u.update(u.reshape(-1))
+                self.weight_v.update(v.reshape(-1))
+        return (u * jt.matmul(matrix, v)).sum()
+
+
 def unit(vector: Var) -> Var:
     """The vector divided by its Euclidean length."""
     return vector / (vector * vector).sum().sqrt().maximum(1e-12)

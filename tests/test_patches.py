@@ -81,9 +81,9 @@ def test_patches_are_used_where_they_save_time() -> None:
     )
 
 
-def layer_and_inputs(n: int, label_maps: np.ndarray, channels: int = 6) -> tuple[Any, Any, Any, Any]:
-    rng = np.random.default_rng(1)
-    layer = SPADE(channels, CLASSES, 5, seg_noise=True)
+def layer_and_inputs(n: int, label_maps: np.ndarray, norm: Any) -> tuple[Any, Any, Any, Any]:
+    rng, channels = np.random.default_rng(1), 6
+    layer = SPADE(channels, CLASSES, 5, seg_noise=True, norm=norm)
     for parameter in layer.parameters():
         parameter.assign(jt.array(rng.normal(scale=0.5, size=parameter.shape).astype(np.float32)))
     x = jt.array(rng.normal(3, 2, (n, channels, *label_maps.shape[1:])).astype(np.float32))
@@ -93,14 +93,14 @@ def layer_and_inputs(n: int, label_maps: np.ndarray, channels: int = 6) -> tuple
 
 
 @pytest.mark.parametrize("slope", [1.0, SLOPE])
-@pytest.mark.parametrize("training", [True, False])
-def test_layer_and_gradients_equal_the_dense_ones(training: bool, slope: float) -> None:
+@pytest.mark.parametrize(("training", "norm"), [(True, "batch"), (False, "batch"), (True, "instance")])
+def test_layer_and_gradients_equal_the_dense_ones(training: bool, norm: str, slope: float) -> None:
     label_maps = blocks(2, 24, 32, 5)
     assert available()
     patches = to_device({(24, 32): find_patches(label_maps)}, CLASSES)[24, 32]
     found = []
     for given in (None, patches):
-        layer, x, noise, segmap = layer_and_inputs(2, label_maps)
+        layer, x, noise, segmap = layer_and_inputs(2, label_maps, norm)
         if not training:
             layer(x, segmap, noise).sync()
             layer.eval()

@@ -7,7 +7,7 @@ variance from the centred values, which is also the faster form on a CPU.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from shanshui.runtime import load_jittor
 
@@ -18,6 +18,8 @@ jt = load_jittor()
 nn: Any = jt.nn
 
 EPS = 1e-5
+
+NormKind = Literal["batch", "instance"]
 
 
 def instance_norm(x: Var) -> Var:
@@ -62,3 +64,15 @@ class BatchNorm(nn.Module):
 def over_ranks(statistic: Var) -> Var:
     """Mean of a batch's statistic over all MPI ranks, whose parts of the batch are equal; differentiable."""
     return statistic.mpi_all_reduce("mean") if jt.in_mpi else statistic
+
+
+class InstanceNorm(nn.Module):
+    """`instance_norm` as a layer: (N, C, h, w) -> (N, C, h, w), no parameters, no running statistics."""
+
+    def execute(self, x: Var) -> Var:
+        return instance_norm(x)
+
+
+def parameter_free(kind: NormKind, channels: int) -> Any:
+    """The layer that standardises `channels` channels, over the batch or image by image."""
+    return BatchNorm(channels) if kind == "batch" else InstanceNorm()

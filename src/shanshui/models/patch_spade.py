@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shanshui.models.norms import EPS, BatchNorm
+from shanshui.models.norms import EPS, BatchNorm, InstanceNorm
 from shanshui.patches import Patches
 from shanshui.runtime import load_jittor
 
@@ -85,8 +85,8 @@ def _rows(weight: Var) -> Var:
     return weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
 
 
-def normalise(norm: BatchNorm, x: Var, table: Var, index: Var, slope: float) -> Var:
-    """Batch norm, scale and shift by patch, leaky ReLU: (N, C, h, w) -> (N, C, h, w).
+def normalise(norm: BatchNorm | InstanceNorm, x: Var, table: Var, index: Var, slope: float) -> Var:
+    """Batch or instance norm, scale and shift by patch, leaky ReLU: (N, C, h, w) -> (N, C, h, w).
 
     Args:
         norm: whose statistics to use, or to update while training.
@@ -94,12 +94,21 @@ def normalise(norm: BatchNorm, x: Var, table: Var, index: Var, slope: float) -> 
         index: (N, h, w) numbers of patches.
         slope: of the leaky ReLU; 1 for none.
     """
+    if isinstance(norm, InstanceNorm):
+        images = [(x[i : i + 1], index[i : i + 1]) for i in range(x.shape[0])]
+        parts = [Modulate.apply(one, table, ids, *_standard(*moments(one)), slope, True) for one, ids in images]
+        return jt.concat(parts, 0) if len(parts) > 1 else parts[0]
     if not norm.is_training():
         deviation = (norm.running_var + EPS).sqrt()
         return Modulate.apply(x, table, index, norm.running_mean, deviation, slope, False)
     mean, variance = moments(x)
     norm.follow(mean, variance)
-    return Modulate.apply(x, table, index, mean, (variance + EPS).sqrt(), slope, True)
+    return Modulate.apply(x, table, index, *_standard(mean, variance), slope, True)
+
+
+def _standard(mean: Var, variance: Var) -> tuple[Var, Var]:
+    """Mean and standard deviation."""
+    return mean, (variance + EPS).sqrt()
 
 
 def moments(x: Var) -> tuple[Var, Var]:

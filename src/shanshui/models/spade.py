@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shanshui.models.norms import BatchNorm
+from shanshui.models.norms import NormKind, parameter_free
 from shanshui.models.patch_spade import DevicePatches, gamma_beta, normalise
 from shanshui.models.spectral_norm import conv
 from shanshui.runtime import load_jittor
@@ -26,21 +26,26 @@ SLOPE = 0.2  # of every leaky ReLU in G, E and D
 class SPADE(nn.Module):
     """norm(x + noise * amplitude(segmap)) * (1 + gamma(segmap)) + beta(segmap)."""
 
-    def __init__(self, channels: int, num_classes: int, hidden: int, seg_noise: bool) -> None:
+    def __init__(
+        self, channels: int, num_classes: int, hidden: int, seg_noise: bool = False, *,
+        norm: NormKind = "batch", kernel: int = 3,
+    ) -> None:  # fmt: skip
         """
         Args:
             channels: C of the features.
             num_classes: channels of the one-hot label map.
             hidden: channels between the label map and gamma, beta.
             seg_noise: give the layer noise amplitudes (a 1x1 convolution of the label map).
+            norm: how features are standardised.
+            kernel: side of the convolutions, odd.
         """
         self.seg_noise = seg_noise
-        self.param_free_norm = BatchNorm(channels)
+        self.param_free_norm = parameter_free(norm, channels)
         if seg_noise:
             self.seg_noise_var = nn.Conv(num_classes, channels, 1)
-        self.mlp_shared = nn.Conv(num_classes, hidden, 3, padding=1)
-        self.mlp_gamma = nn.Conv(hidden, channels, 3, padding=1)
-        self.mlp_beta = nn.Conv(hidden, channels, 3, padding=1)
+        self.mlp_shared = nn.Conv(num_classes, hidden, kernel, padding=kernel // 2)
+        self.mlp_gamma = nn.Conv(hidden, channels, kernel, padding=kernel // 2)
+        self.mlp_beta = nn.Conv(hidden, channels, kernel, padding=kernel // 2)
 
     def execute(
         self, x: Var, segmap: Var, noise: Var | None = None, patches: DevicePatches | None = None, slope: float = 1.0
@@ -50,7 +55,7 @@ class SPADE(nn.Module):
         Args:
             segmap: (N, num_classes, h, w).
             noise: (N, 1, h, w), or None.
-            patches: the segmap's distinct patches, to compute the same faster; or None.
+            patches: the segmap's distinct patches, to compute the same faster; or None. Only with kernel 3.
         """
         if noise is not None:
             x = x + noise * self.seg_noise_var(segmap)

@@ -13,6 +13,7 @@ from shanshui.training.losses import (
     VGG_WEIGHTS,
     discriminator_losses,
     generator_losses,
+    kl_divergence,
     mean,
     perceptual,
 )
@@ -37,6 +38,32 @@ def test_hinge_and_feature_matching() -> None:
     assert values(discriminator_losses(FAKE, REAL)) == {"D/real": 0.375, "D/fake": 2.25}
     losses = generator_losses(constant(1), constant(3), FAKE, REAL, {"feat": 10.0, "rec": 0.5})
     assert values(losses) == {"G/adv": -1.25, "G/feat": 20.0, "G/rec": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("gan", "expected"),
+    [
+        ("ls", (0.5 * (2.25 + 4), 0.5 * (0.5625 + 1), 0.5 * (0.25 + 9))),
+        ("w", (-1.25, -1.125, 1.25)),
+        ("bce", tuple(np.log1p(np.exp(np.array(x))).mean() for x in ((0.5, -3), (-0.25, -2), (-0.5, 3)))),
+    ],
+)
+def test_other_adversarial_losses(gan: Any, expected: tuple[float, ...]) -> None:
+    losses = generator_losses(constant(1), constant(3), FAKE, REAL, {}, gan=gan)
+    losses |= discriminator_losses(FAKE, REAL, gan)
+    assert [losses[name].item() for name in ("G/adv", "D/real", "D/fake")] == pytest.approx(expected, abs=1e-5)
+
+
+def test_binary_cross_entropy_does_not_overflow() -> None:
+    far = [[constant(-200.0)]]
+    assert generator_losses(constant(1), constant(3), far, far, {}, gan="bce")["G/adv"].item() == pytest.approx(200)
+
+
+def test_kl_divergence() -> None:
+    mean, log_variance = jt.array(np.float32([[1, 0], [0, 2]])), jt.array(np.log(np.float32([[1, 1], [4, 1]])))
+    total = 0.5 + (4 - 1 - np.log(4)) / 2 + 2
+    assert kl_divergence(mean, log_variance).item() == pytest.approx(total, rel=1e-6)
+    assert kl_divergence(mean, log_variance, "mean").item() == pytest.approx(total / 2, rel=1e-6)
 
 
 def test_terms_of_weight_zero_are_left_out() -> None:

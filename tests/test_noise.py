@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from shanshui.noise import batch_noise, image_noise
+from shanshui.noise import batch_noise, image_noise, image_style
 
 
 def test_noise_depends_on_seed_name_and_layer_only() -> None:
     first = image_noise(1, "a", 0, 4, 6)
     assert np.array_equal(first, image_noise(1, "a", 0, 4, 6))
     for other in (image_noise(2, "a", 0, 4, 6), image_noise(1, "b", 0, 4, 6), image_noise(1, "a", 1, 4, 6)):
+        assert not np.array_equal(first, other)
+
+
+def test_styles_depend_on_seed_name_and_sample_only() -> None:
+    first = image_style(1, "a", 1000)
+    assert np.array_equal(first, image_style(1, "a", 1000))
+    assert abs(first.std() - 1) < 0.1
+    for other in (image_style(2, "a", 1000), image_style(1, "b", 1000), image_style(1, "a", 1000, sample=1)):
         assert not np.array_equal(first, other)
 
 

@@ -11,9 +11,7 @@ import numpy as np
 
 def image_noise(seed: int, name: str, layer: int, height: int, width: int) -> np.ndarray:
     """Standard normal float32 (1, height, width) for one SPADE layer of one image."""
-    key = hashlib.sha256(f"{seed}\0{name}\0{layer}".encode()).digest()
-    stream = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))
-    return stream.standard_normal((1, height, width), dtype=np.float32)
+    return _stream(seed, name, str(layer)).standard_normal((1, height, width), dtype=np.float32)
 
 
 def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], Any]) -> Callable[..., Any]:
@@ -25,3 +23,13 @@ def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], 
         return to_var(np.stack([image_noise(seed, name, layer, height, width) for name in names]))
 
     return draw
+
+
+def image_style(seed: int, name: str, z_dim: int, sample: int = 0) -> np.ndarray:
+    """Standard normal style vector float32 (z_dim,) of one image; `sample` numbers several of the same image."""
+    return _stream(seed, name, f"z{sample}").standard_normal(z_dim, dtype=np.float32)
+
+
+def _stream(seed: int, name: str, use: str) -> np.random.Generator:
+    key = hashlib.sha256(f"{seed}\0{name}\0{use}".encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))

@@ -6,7 +6,7 @@ Every term comes weighted, so that a step minimises their sum.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shanshui.runtime import load_jittor
 
@@ -20,10 +20,18 @@ jt = load_jittor()
 VGG_WEIGHTS: Sequence[float] = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # of relu1_1 .. relu5_1
 INCEPTION_WEIGHTS: Sequence[float] = (1 / 16, 1 / 8, 1 / 4, 1.0)  # of two max pools, Mixed_6e, the global average
 
+GanLoss = Literal["hinge", "ls", "bce", "w"]
+JUDGEMENTS: dict[str, tuple[Callable[[Var], Var], Callable[[Var], Var], Callable[[Var], Var]]] = {
+    "hinge": (lambda p: -p, lambda p: (1 - p).maximum(0), lambda p: (1 + p).maximum(0)),  # Lim and Ye 2017
+    "ls": (lambda p: (p - 1).sqr(), lambda p: (p - 1).sqr(), lambda p: p.sqr()),  # Mao et al. 2017
+    "bce": (lambda p: softplus(-p), lambda p: softplus(-p), lambda p: softplus(p)),  # Goodfellow et al. 2014
+    "w": (lambda p: -p, lambda p: -p, lambda p: p),  # Arjovsky et al. 2017
+}  # of a prediction: for the generator, for the discriminator on photos, and on fakes
+
 
 def generator_losses(
     fake: Var, real: Var, fake_features: Features, real_features: Features,
-    weights: Mapping[str, float], perceptual: Callable[[Var, Var], Var] | None = None,
+    weights: Mapping[str, float], perceptual: Callable[[Var, Var], Var] | None = None, gan: GanLoss = "hinge",
 ) -> dict[str, Var]:  # fmt: skip
     """Terms of G and E, each (1,).
 
@@ -34,8 +42,9 @@ def generator_losses(
         real_features: what they say of the photos; held constant.
         weights: factors "feat", "perceptual", "rec"; a term with factor 0 is left out.
         perceptual: (fake, real) -> perceptual loss, or None.
+        gan: kind of the adversarial term.
     """
-    terms = {"G/adv": hinge_generator(fake_features)}
+    terms = {"G/adv": average(mean(JUDGEMENTS[gan][0](maps[-1])) for maps in fake_features)}
     if weights.get("feat"):
         terms["G/feat"] = weights["feat"] * feature_matching(fake_features, real_features)
     if perceptual is not None and weights.get("perceptual"):
@@ -45,17 +54,13 @@ def generator_losses(
     return terms
 
 
-def discriminator_losses(fake_features: Features, real_features: Features) -> dict[str, Var]:
-    """Terms of D, each (1,): hinge losses averaged over the discriminators, without a factor 1/2."""
+def discriminator_losses(fake_features: Features, real_features: Features, gan: GanLoss = "hinge") -> dict[str, Var]:
+    """Terms of D, each (1,), averaged over the discriminators, without a factor 1/2; `gan` is their kind."""
+    _, of_real, of_fake = JUDGEMENTS[gan]
     return {
-        "D/real": average(mean((1 - maps[-1]).maximum(0)) for maps in real_features),
-        "D/fake": average(mean((1 + maps[-1]).maximum(0)) for maps in fake_features),
+        "D/real": average(mean(of_real(maps[-1])) for maps in real_features),
+        "D/fake": average(mean(of_fake(maps[-1])) for maps in fake_features),
     }
-
-
-def hinge_generator(fake_features: Features) -> Var:
-    """-mean(D(fake)), averaged over the discriminators."""
-    return average(-mean(maps[-1]) for maps in fake_features)
 
 
 def feature_matching(fake_features: Features, real_features: Features) -> Var:
@@ -97,3 +102,20 @@ def average(terms: Iterable[Var]) -> Var:
     """Mean of some scalars."""
     terms = list(terms)
     return sum(terms) / len(terms)
+
+
+def kl_divergence(mean: Var, log_variance: Var, reduction: Literal["sum", "mean"] = "sum") -> Var:
+    """KL divergence (1,) of normal distributions from the standard normal one (Kingma and Welling 2014, appendix B).
+
+    Args:
+        mean, log_variance: (N, z_dim).
+        reduction: "sum" over the images too, as GauGAN does, so that the term grows with the batch; or their "mean".
+    """
+    terms = 1 + log_variance - mean.sqr() - log_variance.exp()
+    total = -0.5 * terms.float64().sum().float32()
+    return total if reduction == "sum" else total / mean.shape[0]
+
+
+def softplus(x: Var) -> Var:
+    """log(1 + exp(x)), elementwise, without overflow."""
+    return x.maximum(0) + (1 + (-x.abs()).exp()).log()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from golden_rule import load_rule
+from golden_networks import IMAGE, Golden, close, close_map
 
 from shanshui.errors import ShanshuiError
 from shanshui.models.discriminator import Discriminator
 from shanshui.models.encoder import MaskEncoder
 from shanshui.models.generator import Generator
-from shanshui.models.keys import discriminator_key, encoder_key, generator_key, translate
+from shanshui.models.keys import discriminator_key, encoder_key, generator_key
 from shanshui.models.patch_spade import PatchPyramid, to_device
 from shanshui.models.resize import bicubic, bilinear, nearest
-from shanshui.modules import restore
 from shanshui.nearest import nearest_index
 from shanshui.patches import find_patches
 from shanshui.runtime import load_jittor
@@ -30,37 +28,11 @@ jt = load_jittor()
 
 SCHEDULE = Schedule(epochs=180, discriminators=4)
 CLASSES = 29
-IMAGE, HIDDEN = 1e-4, 1e-3
-
-
-class Golden:
-    """The reference's files: settings (json), arrays (npz) and the rule that fills weights."""
-
-    def __init__(self, shared: Path) -> None:
-        self.folder = shared / "golden"
-        self.rule = load_rule(shared)
-        self.opened: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]] = {}
-
-    def __call__(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        if name not in self.opened:
-            with np.load(self.folder / f"{name}.npz") as arrays:
-                self.opened[name] = json.loads((self.folder / f"{name}.json").read_text()), dict(arrays)
-        return self.opened[name]
-
-    def fill(self, network: Any, keys: list[Any], key_rule: Callable[[str], str | None]) -> Any:
-        """Give a network the rule's values of the reference's keys; strict in both directions."""
-        values = self.rule.fill({key: tuple(shape) for key, shape in keys}, power=0)
-        restore(network, translate(values, key_rule), "golden weights")
-        jt.sync_all()  # an array of one number, still pending, makes Jittor's fused kernels uncompilable
-        return network
-
-    def segmap(self, label_map: np.ndarray) -> Any:
-        return jt.array(self.rule.onehot(label_map, CLASSES))
 
 
 @pytest.fixture(scope="module")
 def golden(shared: Path) -> Golden:
-    return Golden(shared)
+    return Golden(shared, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +66,6 @@ def pyramid(request: pytest.FixtureRequest) -> Callable[[np.ndarray], PatchPyram
         return to_device(found, CLASSES)
 
     return find
-
-
-def close(found: Any, wanted: np.ndarray, tolerance: float) -> None:
-    assert tuple(found.shape) == wanted.shape
-    np.testing.assert_allclose(found.numpy(), wanted, atol=tolerance, rtol=0)
-
-
-def close_map(found: Any, wanted: np.ndarray) -> None:
-    """A hidden map, relative to its largest value."""
-    close(found, wanted, HIDDEN * float(np.abs(wanted).max()))
 
 
 # --- encoder and generator --------------------------------------------------------------------------------

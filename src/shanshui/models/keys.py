@@ -1,4 +1,4 @@
-"""From the names in APF-GAN's checkpoints to ours.
+"""From the names in the checkpoints of APF-GAN and of the SPADE family to ours.
 
 Ours differ only where theirs show how the modules were wrapped: spectral norm's `weight_orig` (and its
 vectors, which that code never uses), containers of one layer, and layers that no forward pass reaches.
@@ -37,6 +37,17 @@ def discriminator_key(key: str) -> str | None:
     key = key.replace("multiscale_discriminator_", "discriminators.")
     key = re.sub(r"toRGB_extra(\d)\.0\.", r"from_rgb_\1.", key)
     return _spectral(re.sub(r"(extra|model)(\d)(?:\.0)+\.", r"\1_\2.", key))
+
+
+def spade_key(key: str) -> str | None:
+    """Our name of an entry of `net_G`, `net_E` or `net_D` of SPADE or CLADE; None for torch's batch counters.
+
+    The vectors of spectral norm stay: evaluation there divides by what the kept ones give.
+    """
+    if key.endswith(".num_batches_tracked"):
+        return None
+    key = re.sub(r"\b(mlp_shared|layer\d|model\d)(?:\.0)+\.", r"\1.", key)
+    return re.sub(r"\.weight_orig$", ".weight", key)
 
 
 def translate(entries: Mapping[str, Entry], rule: Rule) -> dict[str, Entry]:

@@ -1,0 +1,52 @@
+"""Where a pixel lies within its region: the positional encoding of CLADE-ICPE.
+
+Tan et al. 2021, "Efficient Semantic Image Synthesis via Class-Adaptive Normalization", section 3.4. Here class
+0 is a class like any other, and mirroring a picture mirrors its encoding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from shanshui.data.labels import NO_CLASS
+
+EPS = 1e-5
+
+
+def positions(label_map: np.ndarray) -> np.ndarray:
+    """Offsets from the centre of each pixel's region, over the largest there: (H, W) -> float32 (2, H, W).
+
+    A region is an 8-connected piece of one class, its centre the mean position of its pixels. First the offsets
+    along the rows (down positive), then along the columns (right positive), each in (-1, 1); 0 where the
+    label is 255, no class.
+    """
+    regions = number_regions(label_map).ravel()
+    counts = np.bincount(regions)
+    offsets = np.zeros((2, regions.size))
+    for axis, at in enumerate(np.indices(label_map.shape).reshape(2, -1)):
+        centres = np.bincount(regions, at) / np.maximum(counts, 1)
+        distance = at - centres[regions]
+        farthest = np.zeros(len(counts))
+        np.maximum.at(farthest, regions, np.abs(distance))
+        offsets[axis] = distance / (farthest[regions] + EPS)
+    offsets[:, regions == 0] = 0
+    return offsets.reshape(2, *label_map.shape).astype(np.float32)
+
+
+def number_regions(label_map: np.ndarray) -> np.ndarray:
+    """The 8-connected pieces of single classes, numbered from 1; 0 where the label is 255."""
+    regions = np.zeros(label_map.shape, np.int64)
+    count = 0
+    for label in np.unique(label_map[label_map != NO_CLASS]):
+        pieces, found = ndimage.label(label_map == label, np.ones((3, 3), int))
+        regions += np.where(pieces > 0, pieces + count, 0)
+        count += found
+    return regions
+
+
+def mirror(encoding: np.ndarray) -> np.ndarray:
+    """The encoding of the label map flipped left to right: (..., 2, H, W) -> (..., 2, H, W)."""
+    flipped = encoding[..., ::-1].copy()
+    flipped[..., 1, :, :] *= -1
+    return flipped

@@ -23,7 +23,7 @@ def init_weights(network: Any, gain: float = 0.02, seg_noise: Literal["zero", "x
             meant to; "xavier" draws them like any other weight, which is what their code does.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv | nn.Linear):
+        if isinstance(module, nn.Conv | nn.Linear | nn.ConvTranspose):
             xavier(module, gain)
     if seg_noise == "zero":
         for module in network.modules():

@@ -11,6 +11,7 @@ from shanshui.models.encoder import MaskEncoder
 from shanshui.models.generator import Generator
 from shanshui.models.init import init_weights
 from shanshui.modules import gather, restore
+from shanshui.spade_networks import build_spade
 
 Settings = dict[str, Any]
 
@@ -55,9 +56,17 @@ def adopt(network: Any, arrays: Arrays, source: str, fresh: Sequence[str] = (), 
 
 
 def load_generator(arrays: Arrays, meta: Settings, source: str) -> tuple[Any, Any]:
-    """Generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata."""
-    G, E = build_generator(meta, seg_noise=meta["seg_noise"], heads=meta["heads"])
+    """Generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata.
+
+    APF-GAN's where model.kind is not said; in the SPADE family the encoder is that of styles, None without one.
+    """
+    if meta["model"].get("kind") == "spade":
+        G, E = build_spade(meta)
+    else:
+        G, E = build_generator(meta, seg_noise=meta["seg_noise"], heads=meta["heads"])
     for letter, network in (("G", G), ("E", E)):
+        if network is None:
+            continue
         start = f"{letter}."
         restore(network, {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}, source)
         network.eval()

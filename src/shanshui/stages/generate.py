@@ -2,13 +2,14 @@
 
 python -m shanshui generate --weights W.safetensors --labels DIR --out DIR [--seed N] [--noise off]
 python -m shanshui generate --weights W.safetensors --labels holdout=a.csv test=b.csv --out DIR --settings S.json
+python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR --style PHOTO
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from shanshui.data.pairs import find_images
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, read_csv
 from shanshui.settings import read_settings
+
+Painter = Callable[[Sequence[str], np.ndarray], np.ndarray]  # names and label maps (N, H, W) -> (N, 3, H, W)
 
 DEFAULTS: dict[str, Any] = {"format": "png", "quality": 95, "subsampling": "4:4:4", "rounding": "round"}
 
@@ -48,6 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="noise seed (default 0)")
     parser.add_argument("--noise", choices=("on", "off"), default="on", help="off: the mean picture, without noise")
+    style = parser.add_mutually_exclusive_group()
+    style.add_argument(
+        "--style", type=Path, metavar="IMAGE",
+        help="photo whose style all pictures take (or NPY of a picture), for weights with a style encoder",
+    )  # fmt: skip
+    style.add_argument("--z", type=Path, metavar="NPY", help="style vector of all pictures, for weights that take one")
+    parser.add_argument(
+        "--instances", type=Path, metavar="DIR",
+        help="instance maps named as the label maps, for weights that see edges; without, edges of classes",
+    )  # fmt: skip
     parser.add_argument(
         "--format", choices=("npy", "png", "jpg"), help="npy: float32 (3, H, W) in [-1, 1]; default png"
     )
@@ -92,6 +105,75 @@ def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[s
     images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
 
 
+def painter(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: tuple[int, int] | None) -> Painter:
+    """The networks of the weights, and how they are used."""
+    from shanshui.networks import load_generator
+
+    meta = weights.meta
+    G, E = load_generator(weights.arrays, meta, str(args.weights))
+    if meta["model"].get("kind") == "spade":
+        return spade_painter(args, meta, G, E, target)
+    if args.style or args.z or args.instances:
+        raise UsageError("--style, --z or --instances", "weights of a generator that takes a style, or sees edges")
+
+    from shanshui.generation import generate_batch
+
+    classes = len(meta["data"]["classes"])
+    seed = args.seed if args.noise == "on" and meta["seg_noise"] else None
+    return lambda names, label_maps: generate_batch(
+        G, E, label_maps, classes, names, seed, meta["level"], meta["alpha"]
+    )
+
+
+def spade_painter(
+    args: argparse.Namespace, meta: dict[str, Any], G: Any, E: Any, target: tuple[int, int] | None
+) -> Painter:
+    """Of the SPADE family: styles by seed and name, of a photo, or from a file; edges of instances or classes."""
+    from shanshui.painting import need_encoder, one_style, paint, random_styles, style_of
+
+    model = meta["model"]
+    if (args.style or args.z) and model["z_dim"] is None:
+        raise UsageError("--style or --z", "weights of a generator that starts from a style, not from the label map")
+    if args.instances and not model["edges"]:
+        raise UsageError("--instances", "weights of a generator that sees edges")
+    styles = random_styles(model["z_dim"], args.seed if args.noise == "on" else None)
+    if args.style:
+        style = style_of(need_encoder(E, args.weights), read_style(args.style, target))
+        styles = one_style(style, model["z_dim"], args.style)
+    elif args.z:
+        styles = one_style(read_array(args.z), model["z_dim"], args.z)
+    found = {path.stem: path for path in find_images(args.instances)} if args.instances else None
+
+    def instances(names: Sequence[str]) -> np.ndarray | None:
+        if found is None:
+            return None
+        if absent := [name for name in names if name not in found]:
+            raise ShanshuiError(f"{args.instances} has no instance map of {absent[0]}", "one for every label map")
+        maps = [images.read_label_map(found[name]) for name in names]
+        return np.stack([images.resize_label_map(ids, target) if target else ids for ids in maps])
+
+    return lambda names, label_maps: paint(G, model, label_maps, styles(names), instances(names))
+
+
+def read_style(path: Path, target: tuple[int, int] | None) -> np.ndarray:
+    """Photo float32 (3, H, W) in [-1, 1], at the pictures' size as in training; an NPY of a picture as it is."""
+    if path.suffix == ".npy":
+        photo = read_array(path)
+        if photo.ndim != 3 or photo.shape[0] != 3:
+            raise UsageError(f"{path} has shape {photo.shape}", "a picture, float32 (3, H, W) in [-1, 1]")
+        return photo.astype(np.float32)
+    photo = images.read_photo(path)
+    return images.to_float(images.resize_photo(photo, target) if target else photo)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array of an NPY file."""
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise ShanshuiError(f"{path} cannot be read: {error}", "an array saved by numpy.save") from None
+
+
 def chunks(items: list[tuple[str, Path]], length: int) -> Iterator[list[tuple[str, Path]]]:
     """Consecutive parts of at most `length`."""
     for start in range(0, len(items), length):
@@ -117,12 +199,9 @@ def run(args: argparse.Namespace) -> None:
     named = [part.partition("=")[::2] if "=" in part else ("", part) for part in args.labels]
     sets = {name: label_files(Path(path)) for name, path in named}
 
-    from shanshui.generation import generate_batch
     from shanshui.logs import progress
-    from shanshui.networks import load_generator
 
-    G, E = load_generator(weights.arrays, meta, str(args.weights))
-    seed = args.seed if args.noise == "on" and meta["seg_noise"] else None
+    paint = painter(args, weights, target)
     if args.out.is_dir():
         shutil.rmtree(args.out)  # should this call fail, nobody takes the pictures of another model for this one's
     with atomic(args.out) as staged, progress(sum(map(len, sets.values())), "generate", "picture") as bar:
@@ -132,9 +211,6 @@ def run(args: argparse.Namespace) -> None:
             for chunk in chunks(files, batch):
                 label_maps = np.stack([read_labels(path, meta, target) for _, path in chunk])
                 names = [name for name, _ in chunk]
-                pictures = generate_batch(
-                    G, E, label_maps, len(meta["data"]["classes"]), names, seed, meta["level"], meta["alpha"]
-                )
-                for name, picture in zip(names, pictures, strict=True):
+                for name, picture in zip(names, paint(names, label_maps), strict=True):
                     write_picture(folder, name, picture, settings)
                 bar.update(len(chunk))

@@ -1,6 +1,7 @@
 """Bring weights of other implementations in: generators for `generate`, segmenters for the mask accuracy.
 
 python -m shanshui import apf --generator 300_net_G.pkl --encoder 300_net_E.pkl --out W.safetensors
+python -m shanshui import spade --generator latest_net_G.pth --encoder latest_net_E.pth --out W.safetensors
 python -m shanshui import segformer --weights pytorch_model.bin --out segmenter.safetensors
 """
 
@@ -30,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     apf.add_argument("--encoder", required=True, type=Path, help="weights of the mask encoder")
     apf.add_argument("--out", required=True, type=Path, help="checkpoint (*.safetensors)")
     apf.set_defaults(bring_in=import_apf)
+    for family, what in (("spade", "SPADE (GauGAN)"), ("clade", "CLADE and CLADE-ICPE")):
+        parser_of = sources.add_parser(family, help=f"{what} in PyTorch: latest_net_G.pth, _E.pth, _D.pth")
+        add_spade_arguments(parser_of)
+        if family == "spade":
+            parser_of.add_argument("--edges", action="store_true", help="trained with instance maps (no --no_instance)")
     segformer = sources.add_parser(
         "segformer", help="SegFormer B0 to B5, trained on ADE20K or on your classes, of Hugging Face's transformers"
     )
@@ -44,6 +50,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     segformer.add_argument("--out", required=True, type=Path, help="the segmenter's file (*.safetensors)")
     segformer.set_defaults(bring_in=import_segformer)
+
+
+def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `import spade` and `import clade`."""
+    parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
+    parser.add_argument("--encoder", type=Path, help="weights of the style encoder, where the generator takes a style")
+    parser.add_argument("--discriminator", type=Path, help="weights of the discriminator, kept to train on")
+    parser.add_argument("--out", required=True, type=Path, help="checkpoint (*.safetensors)")
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH",
+        help="of the pictures, where the generator takes a style (default: the first of 1:1, 4:3, 2:1 that fits)",
+    )  # fmt: skip
+    parser.add_argument("--upsampling", choices=("normal", "more", "most"), help="as it was trained (default normal)")
+    parser.add_argument(
+        "--classes",
+        type=_names,
+        metavar="NAME,NAME,...",
+        help="class names in id order (default: the contest's, or numbers)",
+    )
+    parser.add_argument(
+        "--unknown-class",
+        action="store_true",
+        help="the last class is that of unlabelled pixels (contain_dontcare_label)",
+    )
+    parser.add_argument(
+        "--spectral-norm", choices=("on", "off"), default="on",
+        help="off: of a Jittor port, where it is written down but changes nothing",
+    )  # fmt: skip
+    parser.set_defaults(bring_in=import_spade, edges=False)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -94,6 +129,75 @@ def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: s
         "level": None,
         "alpha": 0.0,
     }
+
+
+def import_spade(args: argparse.Namespace) -> None:
+    """A generator of the SPADE family, with its style encoder and discriminator where given."""
+    from shanshui.models.keys import spade_key, translate
+    from shanshui.modules import restore
+    from shanshui.networks import load_generator
+    from shanshui.spade_networks import build_spade_discriminator
+    from shanshui.weights.catalogue import load_state
+    from shanshui.weights.spade import drop_spectral_norm
+
+    files = {"G": args.generator, "E": args.encoder, "D": args.discriminator}
+    states = {letter: load_state(path) for letter, path in files.items() if path is not None}
+    if args.spectral_norm == "off":
+        states = {letter: drop_spectral_norm(state) for letter, state in states.items()}
+    for letter, state in states.items():
+        if broken := [name for name, array in state.items() if not np.isfinite(array).all()]:
+            raise ShanshuiError(f"{files[letter]}: {broken[0]} holds numbers that are not finite", do="check the file")
+    meta = spade_meta(args, states)
+    parts = {letter: translate(state, spade_key) for letter, state in states.items()}
+    arrays = {
+        name: array for letter, part in parts.items() for name, array in checkpoint.prefixed(letter, part).items()
+    }
+    load_generator(arrays, meta, " with ".join(str(files[letter]) for letter in parts if letter != "D"))
+    if "D" in parts:
+        restore(build_spade_discriminator(meta), parts["D"], str(args.discriminator))
+    origin = {files[letter].name: sha256(files[letter]) for letter in parts}
+    checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
+
+
+def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -> dict[str, Any]:
+    """Metadata of a checkpoint from the arrays of its networks and what they do not tell.
+
+    Raises ShanshuiError where they do not belong together.
+    """
+    from shanshui.weights import spade
+
+    source = str(args.generator)
+    model, size = spade.generator_structure(
+        states["G"], source, edges=args.edges, upsampling=args.upsampling, size=args.size
+    )
+    if (model["modulation"] == "spade") != (args.source == "spade"):
+        raise UsageError(f"{source} is a generator of {model['modulation']}", "import spade for SPADE, clade for CLADE")
+    model |= {"unknown_class": args.unknown_class, "halvings": spade.HALVINGS[model["upsampling"]]}
+    seen = model["num_classes"] + model["edges"]
+    classes = model["num_classes"] - args.unknown_class
+    names = args.classes or (list(CLASSES) if classes == len(CLASSES) else [f"class {i}" for i in range(classes)])
+    if len(names) != classes:
+        raise UsageError(f"{len(names)} names in --classes", f"{classes}, as {source} tells apart")
+    if size and not args.size:
+        print(f"pictures of {size[0]}x{size[1]} assumed; --size or --upsampling say otherwise", file=sys.stderr)
+    width, height = size or (None, None)
+    ignored = 255 if args.unknown_class else None
+    data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
+    meta = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
+    if "E" in states:
+        meta["encoder"] = spade.encoder_structure(states["E"], str(args.encoder))
+        if meta["encoder"]["z_dim"] != model["z_dim"]:
+            raise UsageError(
+                f"{args.encoder} makes styles of {meta['encoder']['z_dim']} numbers",
+                f"as {source} takes: {model['z_dim'] or 'none, it starts from the label map'}",
+            )
+    if "D" in states:
+        meta["discriminator"] = spade.discriminator_structure(states["D"], str(args.discriminator))
+        if meta["discriminator"]["channels"] != seen:
+            raise UsageError(
+                f"{args.discriminator} sees {meta['discriminator']['channels']} channels", f"{seen} as {source}"
+            )
+    return meta
 
 
 def import_segformer(args: argparse.Namespace) -> None:

@@ -1,0 +1,137 @@
+"""Weights of the SPADE family as PyTorch saved them: what the networks are, told from names and shapes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError, UsageError
+
+State = Mapping[str, np.ndarray]
+
+HALVINGS = {"normal": 5, "more": 6, "most": 7}
+RATIOS = ((1, 1), (4, 3), (2, 1))  # width to height of the pictures, where nothing is said of them
+VECTORS = re.compile(r"\.weight_[uv]$")
+
+
+def drop_spectral_norm(state: State) -> dict[str, np.ndarray]:
+    """The weights without spectral norm: in Jittor's ports of SPADE it is written down but changes nothing."""
+    plain = {key: array for key, array in state.items() if not VECTORS.search(key)}
+    return {re.sub(r"\.weight_orig$", ".weight", key): array for key, array in plain.items()}
+
+
+def generator_structure(
+    state: State, source: str, *, edges: bool, upsampling: str | None, size: tuple[int, int] | None
+) -> tuple[dict[str, Any], tuple[int, int] | None]:
+    """Sizes and options of a generator, and what one must know of its pictures.
+
+    Args:
+        state: `net_G` of SPADE or CLADE.
+        source: for messages.
+        edges: SPADE was trained with an edge channel (CLADE's own arrays tell).
+        upsampling: "normal" or "more", which have the same arrays ("normal" if None); "most" is seen.
+        size: (width, height) of the pictures of a generator that starts from z; None takes the first of
+            1:1, 4:3 and 2:1 that its start can have.
+
+    Returns:
+        The structure, and (width, height) where the start from z fixes it.
+    """
+    base_channels, spectral_norm = first_layer(state, "head_0.conv_0", source)
+    layer = "head_0.norm_0"
+    structure: dict[str, Any] = {
+        "kind": "spade",
+        "base_channels": base_channels // 16,
+        "spectral_norm": spectral_norm,
+        "norm": "batch" if f"{layer}.param_free_norm.running_mean" in state else "instance",
+        "upsampling": _upsampling(state, source, upsampling),
+        "activation": "leaky_relu",
+        "attention": "none",
+    } | modulation(state, layer, source, edges)
+    fc = need(state, "fc.weight", source)
+    if fc.ndim != 2:
+        if size is not None:
+            raise UsageError("--size", "nothing: this generator starts from the label map and takes any size")
+        return structure | {"z_dim": None}, None
+    positions = fc.shape[0] // base_channels
+    size = size or likely_size(positions, structure["upsampling"], source)
+    step = 2 ** HALVINGS[structure["upsampling"]]
+    if size[0] % step or size[1] % step or size[0] * size[1] != positions * step * step:
+        raise UsageError(
+            f"{source} starts from {positions} positions, which are not those of {size[0]}x{size[1]} pictures",
+            f"WxH with W * H = {positions * step * step} and both multiples of {step}",
+            "give --size as it was trained, or another --upsampling",
+        )
+    return structure | {"z_dim": fc.shape[1]}, size
+
+
+def modulation(state: State, layer: str, source: str, edges: bool) -> dict[str, Any]:
+    """What a normalising layer is made of, by its arrays; `edges` is for SPADE, where they do not show."""
+    table = f"{layer}.class_specified_affine"
+    if f"{table}.weight" in state:
+        kind = "clade_icpe" if f"{table}.dist_conv_w.weight" in state else "clade"
+        classes = need(state, f"{table}.weight", source).shape[0]
+        found = {"modulation": kind, "num_classes": classes, "edges": f"{layer}.inst_conv.weight" in state}
+        return found | {"kernel": 3, "hidden": 0}
+    hidden, channels, kernel = need(state, f"{layer}.mlp_shared.0.weight", source).shape[:3]
+    return {
+        "modulation": "spade", "num_classes": channels - edges, "edges": edges, "kernel": kernel, "hidden": hidden,
+    }  # fmt: skip
+
+
+def likely_size(positions: int, upsampling: str, source: str) -> tuple[int, int]:
+    """(width, height) whose start has so many positions, if it has one of the usual ratios."""
+    step = 2 ** HALVINGS[upsampling]
+    for across, down in RATIOS:
+        unit = math.isqrt(positions // (across * down))
+        if unit * unit * across * down == positions:
+            return unit * across * step, unit * down * step
+    raise UsageError(f"{source} starts from {positions} positions", "the pictures' size", "give --size WxH")
+
+
+def encoder_structure(state: State, source: str) -> dict[str, Any]:
+    """Sizes of `net_E`."""
+    base_channels, spectral_norm = first_layer(state, "layer1.0", source)
+    z_dim = need(state, "fc_mu.weight", source).shape[0]
+    return {"base_channels": base_channels, "z_dim": z_dim, "spectral_norm": spectral_norm}
+
+
+def discriminator_structure(state: State, source: str) -> dict[str, Any]:
+    """Sizes of `net_D`."""
+    start = "discriminator_0.model"
+    first = need(state, f"{start}0.0.weight", source)
+    layers = {int(key.removeprefix(start).split(".")[0]) for key in state if re.match(rf"{start}\d+\.", key)}
+    return {
+        "channels": first.shape[1] - 3,
+        "base_channels": first.shape[0],
+        "count": len({key.split(".")[0] for key in state}),
+        "layers": max(layers),
+        "spectral_norm": f"{start}1.0.0.weight_orig" in state,
+    }
+
+
+def first_layer(state: State, layer: str, source: str) -> tuple[int, bool]:
+    """Width of a convolution, and whether it is spectrally normalised."""
+    if f"{layer}.weight" in state:
+        return need(state, f"{layer}.weight", source).shape[0], False
+    return need(state, f"{layer}.weight_orig", source).shape[0], True
+
+
+def need(state: State, key: str, source: str) -> np.ndarray:
+    """An array of rank 2 to 4; ShanshuiError where there is none of this name."""
+    array = state.get(key)
+    if array is None or not 2 <= array.ndim <= 4:
+        raise ShanshuiError(
+            f"{source} has no {key}", "the state dict of SPADE's or CLADE's net_G, net_E or net_D", "check the file"
+        )
+    return array
+
+
+def _upsampling(state: State, source: str, wanted: str | None) -> str:
+    found = "most" if any(key.startswith("up_4.") for key in state) else "normal"
+    if wanted is not None and (found == "most") != (wanted == "most"):
+        raise UsageError(f'{source} is a generator of upsampling "{found}"', "--upsampling normal or more without up_4")
+    return wanted or found

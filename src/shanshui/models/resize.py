@@ -74,6 +74,12 @@ def halve(x: Var, count_padding: bool = False) -> Var:
     return separable(x, rows, columns)
 
 
+def mean_pool(x: Var, side: int) -> Var:
+    """Mean over squares: (N, C, h, w) -> (N, C, h / side, w / side), where `side` divides h and w."""
+    n, c, h, w = x.shape
+    return x.reshape(n, c, h // side, side, w // side, side).mean([3, 5])
+
+
 def separable(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:
     """Resize (N, C, h, w) to (N, C, H, W) by constant matrices rows (H, h) and columns (W, w)."""
     x = jt.matmul(x, jt.array(columns.T))  # (N, C, h, W)

@@ -1,0 +1,110 @@
+"""CC-FPSE as its authors store it (`latest_net_G.pth`, `_D`, `_E`): names of arrays, sizes told from shapes.
+
+Our networks carry the authors' names, but for the weights of spectral norm (theirs `weight_orig`, ours `weight`)
+and containers of one layer in SPADE and the encoder. Left out is what no forward pass reaches: in every block a batch
+norm `norm_0` and one inside each depthwise convolution, which has no weights either; and the counters of batch norms.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from shanshui.checkpoint import Arrays, check_keys
+from shanshui.errors import ShanshuiError, UsageError
+
+UNUSED = re.compile(r"\.num_batches_tracked$|^\w+\.norm_0\.|^\w+\.conv_[02]\.norm_layer\.")
+WRAPPER = "module."  # in front of every name where a parallel wrapper was saved
+TRUNK = 16  # channels of the start / base channels
+HALVINGS = {"normal": 5, "more": 6}
+ENCODER_WIDTHS, ENCODER_CELLS = (1, 2, 4, 8, 8, 8), 16  # channels / base channels; pixels of the last features
+
+
+def our_key(key: str) -> str | None:
+    """Our name of an entry of `net_G`, `net_D` or `net_E`; None where it is not needed."""
+    if UNUSED.search(key):
+        return None
+    key = re.sub(r"(\.mlp_shared|^layer\d)\.0\.", r"\1.", key)
+    return re.sub(r"\.weight_orig$", ".weight", key)
+
+
+def our_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
+    """The entries of a state dict that are needed, under our names."""
+    start = WRAPPER if all(key.startswith(WRAPPER) for key in state) else ""
+    return {ours: array for key, array in state.items() if (ours := our_key(key.removeprefix(start))) is not None}
+
+
+def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | None) -> dict[str, Any]:
+    """Arguments of `ConditionalGenerator`, but for `size`, told from the shapes of its arrays.
+
+    Args:
+        arrays: by our names.
+        source: name of the file, for messages.
+        size: (width, height) of the pictures, for a generator that starts from z; else None.
+
+    Raises ShanshuiError where the arrays are no such generator's, or `size` does not fit them.
+    """
+    kind = "generator (net_G)"
+    labels, out = (_shape(arrays, name, (4,), kind, source) for name in ("labelenc1.0.0.weight", "conv_img.weight"))
+    start = _shape(arrays, "fc.weight", (2, 4), kind, source)
+    upsampling = "more" if "labelenc7.0.0.weight" in arrays else "normal"
+    from_z = len(start) == 2
+    if from_z:
+        _check_size(start[0] // (TRUNK * out[1]), 2 ** HALVINGS[upsampling], source, size)
+    elif size is not None:
+        raise UsageError("--size", "nothing: this generator starts from the label map and takes any size")
+    return {
+        "num_classes": labels[1], "base_channels": out[1], "upsampling": upsampling,
+        "z_dim": start[1] if from_z else None, "spectral_norm": "labelenc1.0.0.weight_u" in arrays,
+    }  # fmt: skip
+
+
+def _check_size(cells: int, step: int, source: str, size: tuple[int, int] | None) -> None:
+    """Refuse pictures (width, height) whose first features, 1 / step of the size, are not `cells` pixels."""
+    expected = f"--size WxH with sides that are multiples of {step} and W * H = {cells * step * step}"
+    if size is None:
+        raise UsageError(f"{source} starts from z: it makes pictures of one size, which it does not tell", expected)
+    width, height = size
+    if width % step or height % step or (width // step) * (height // step) != cells:
+        raise UsageError(f"{source} does not make pictures of {width}x{height}", expected)
+
+
+def discriminator_structure(arrays: Arrays, source: str) -> dict[str, Any]:
+    """Arguments of `FPSEDiscriminator`; ShanshuiError where the arrays are no such discriminator's."""
+    kind = "FPSE discriminator (net_D)"
+    enc, embedding = (_shape(arrays, name, (4,), kind, source) for name in ("enc1.0.0.weight", "embedding.weight"))
+    spectral_norm = "enc1.0.0.weight_u" in arrays
+    return {"num_classes": embedding[1], "base_channels": enc[0], "spectral_norm": spectral_norm}
+
+
+def encoder_structure(arrays: Arrays, source: str) -> dict[str, Any]:
+    """Sizes of the style encoder, which is SPADE's: six convolutions, then two linear layers.
+
+    Raises ShanshuiError where names or shapes are not exactly those.
+    """
+    kind = "style encoder (net_E)"
+    base_channels = _shape(arrays, "layer1.weight", (4,), kind, source)[0]
+    z_dim = _shape(arrays, "fc_mu.weight", (2,), kind, source)[0]
+    structure = {"base_channels": base_channels, "z_dim": z_dim, "spectral_norm": "layer1.weight_u" in arrays}
+    channels = [3, *(base_channels * width for width in ENCODER_WIDTHS)]
+    wanted: dict[str, tuple[int, ...]] = {}
+    for i, (fin, fout) in enumerate(itertools.pairwise(channels), 1):
+        wanted[f"layer{i}.weight"] = (fout, fin, 3, 3)
+        if structure["spectral_norm"]:
+            wanted |= {f"layer{i}.weight_u": (fout,), f"layer{i}.weight_v": (9 * fin,)}
+    for layer in ("fc_mu", "fc_var"):
+        wanted |= {f"{layer}.weight": (z_dim, ENCODER_CELLS * channels[-1]), f"{layer}.bias": (z_dim,)}
+    check_keys(arrays, wanted, source)
+    return structure
+
+
+def _shape(arrays: Arrays, name: str, ranks: tuple[int, ...], kind: str, source: str) -> tuple[int, ...]:
+    """Shape of an array that tells sizes, of one of `ranks`."""
+    if name not in arrays or arrays[name].ndim not in ranks:
+        found = f"has {name} of shape {arrays[name].shape}" if name in arrays else f"has no {name}"
+        raise ShanshuiError(f"{source} {found}", f"the state dict of a CC-FPSE {kind}", "check the file")
+    return tuple(arrays[name].shape)

@@ -121,5 +121,10 @@ def test_mirrored_map_has_the_mirrored_encoding() -> None:
 
 
 def test_edges_mark_both_pixels() -> None:
-    ids = np.array([[[7, 7, 300], [7, 7, 300], [7, 7, 7]]], np.int32)
-    np.testing.assert_array_equal(edges(ids), [[[[0, 1, 1], [0, 1, 1], [0, 0, 1]]]])
+    ids = np.full((1, 5, 6), 7, np.int32)
+    ids[0, 1, 4], ids[0, 3, 1] = 300, -1
+    wanted = np.zeros((5, 6), np.float32)
+    for y, x in ((1, 4), (3, 1)):
+        wanted[y, x - 1 : x + 2] = wanted[y - 1 : y + 2, x] = 1
+    np.testing.assert_array_equal(edges(ids), wanted[None, None])
+    assert not edges(np.zeros((2, 3, 4), np.uint8)).any()

@@ -13,9 +13,11 @@ from PIL import Image
 
 from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.models.spade_generator import HALVINGS
 from shanshui.modules import restore
 from shanshui.runtime import load_jittor
 from shanshui.spade_networks import build_spade_discriminator
+from shanshui.weights import spade
 
 jt = load_jittor()
 
@@ -87,6 +89,10 @@ def test_a_photo_file_is_a_style(weights: Path, expected: dict[str, np.ndarray],
     exact = saved((pixels / 127.5 - 1).transpose(2, 0, 1).astype(np.float32), tmp_path / "photo.npy")
     found = [generate(weights, tmp_path, expected["label"][0], "--style", f) for f in (tmp_path / "photo.png", exact)]
     np.testing.assert_allclose(*found, atol=1e-5)
+
+
+def test_halvings_are_told_as_they_are_built() -> None:
+    assert spade.HALVINGS == HALVINGS
 
 
 def test_the_discriminator_comes_along(weights: Path, expected: dict[str, np.ndarray]) -> None:

@@ -183,7 +183,7 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
     width, height = size or (None, None)
     ignored = 255 if args.unknown_class else None
     data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
-    meta = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
+    meta: dict[str, Any] = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
     if "E" in states:
         meta["encoder"] = spade.encoder_structure(states["E"], str(args.encoder))
         if meta["encoder"]["z_dim"] != model["z_dim"]:

@@ -1,0 +1,111 @@
+"""Training steps for tests/test_parallel.py: `record FILE` by one process, then `repeat FILE OUT` by MPI ranks.
+
+Repeating restores the recorded state before every step. Free to run, the two would part in any case: a step turns
+differences of rounding into others a thousand times as large within a few steps (docs/parallel.md).
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.__main__ import leave
+from shanshui.files import write_json
+from shanshui.models import patch_spade
+from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
+from shanshui.networks import build_discriminator, build_generator
+from shanshui.patches import patch_pyramid
+from shanshui.runtime import load_jittor, seed_everything
+from shanshui.training import ranks
+from shanshui.training.augment import OPERATIONS
+from shanshui.training.optim import adam
+from shanshui.training.rehearsal import CLASSES, HEIGHT, SETTINGS, WIDTH
+from shanshui.training.schedule import Schedule
+from shanshui.training.step import Networks, Recipe, one_hot, train_step
+
+jt = load_jittor()
+
+BATCH = 4
+STEPS = {"pretrain": 10, "finetune": 10}
+EPOCH = {"pretrain": 2, "finetune": 7}  # of a schedule of 6: fading, and full
+Recorded = list[tuple[dict[str, Any], dict[str, float], dict[str, Any]]]  # state, losses and gradients of each step
+
+
+def networks(phase: str) -> Networks:
+    finetuning = phase == "finetune"
+    seed_everything(1)
+    G, E = build_generator(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
+    D = build_discriminator(SETTINGS)
+    return Networks(G, E, D, adam([G, E], 1e-4), adam([D], 4e-4))
+
+
+def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """One step on this rank's part of the batch: its losses, and the gradients of both optimisers."""
+    rng = np.random.default_rng(number)
+    label_maps = rng.integers(0, CLASSES, (BATCH, HEIGHT // 16, WIDTH // 16)).repeat(16, 1).repeat(16, 2)
+    real = (label_maps[:, None] * 0.6 - 0.6 + rng.uniform(-0.2, 0.2, (BATCH, 3, HEIGHT, WIDTH))).astype(np.float32)
+    own = ranks.own_rows(BATCH // ranks.count())
+    label_maps, real = label_maps[own].astype(np.uint8), real[own]
+    at = Schedule(6, 3).at(EPOCH[phase])
+    finetuning = phase == "finetune"
+    recipe = Recipe(
+        {"feat": 10.0, "rec": 10.0}, None, OPERATIONS if finetuning else (), finetuning, soft_labels=False,
+        grow_always=False,
+    )  # fmt: skip
+    pyramid = patch_pyramid(label_maps, nets.G.patch_sizes(HEIGHT, WIDTH, at.level, at.alpha))
+    patches = patch_spade.to_device(pyramid, CLASSES)
+    seed_everything(number)
+    terms = train_step(nets, recipe, at, jt.array(real), one_hot(label_maps, CLASSES), rng, patches)
+    losses = ranks.mean({name: float(term.item()) for name, term in terms.items()})
+    found = {name: gather_optimizer(optimizer) for name, optimizer in (("G", nets.opt_g), ("D", nets.opt_d))}
+    gradients = {  # Adam's first moment where beta1 is 0
+        name: np.concatenate([moment.ravel() for key, moment in arrays.items() if key.startswith("m.")])
+        for name, arrays in found.items()
+    }
+    return losses, gradients
+
+
+def state(nets: Networks) -> dict[str, Any]:
+    modules = {name: gather(getattr(nets, name)) for name in "GED"}
+    return modules | {name: gather_optimizer(getattr(nets, name)) for name in ("opt_g", "opt_d")}
+
+
+def record(phase: str) -> Recorded:
+    nets = networks(phase)
+    return [(state(nets), *step(nets, phase, number)) for number in range(STEPS[phase])]
+
+
+def repeat(phase: str, recorded: Recorded) -> list[dict[str, float]]:
+    """For every step the largest difference of a loss, against the loss, and of the gradients, against their norm."""
+    nets = networks(phase)
+    apart = []
+    for number, (before, losses, gradients) in enumerate(recorded):
+        for name in "GED":
+            restore(getattr(nets, name), before[name], "recorded")
+        for name in ("opt_g", "opt_d"):
+            restore_optimizer(getattr(nets, name), before[name], "recorded")
+        again, found = step(nets, phase, number)
+        far = {
+            f"gradient of {n}": float(np.linalg.norm(found[n] - g) / np.linalg.norm(g)) for n, g in gradients.items()
+        }
+        apart.append(far | {name: abs(again[name] - loss) / max(1.0, abs(loss)) for name, loss in losses.items()})
+    return apart
+
+
+def main(action: str, file: Path, out: Path | None = None) -> None:
+    if action == "record":
+        file.write_bytes(pickle.dumps({phase: record(phase) for phase in STEPS}))
+        return
+    recorded = pickle.loads(file.read_bytes())
+    apart = {phase: repeat(phase, recorded[phase]) for phase in STEPS}
+    if ranks.own() == 0 and out:
+        write_json(out, apart)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(Path, sys.argv[2:]))
+    leave(0)

@@ -2,6 +2,7 @@
 
 python -m shanshui import apf --generator 300_net_G.pkl --encoder 300_net_E.pkl --out W.safetensors
 python -m shanshui import spade --generator latest_net_G.pth --encoder latest_net_E.pth --out W.safetensors
+python -m shanshui import ccfpse --generator latest_net_G.pth --out W.safetensors
 python -m shanshui import segformer --weights pytorch_model.bin --out segmenter.safetensors
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shanshui import checkpoint
+from shanshui import ccfpse_networks, checkpoint
 from shanshui.data.ade20k import ADE20K, grouping
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import sha256
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_spade_arguments(parser_of)
         if family == "spade":
             parser_of.add_argument("--edges", action="store_true", help="trained with instance maps (no --no_instance)")
+    ccfpse_networks.add_parser(sources, _size)
     segformer = sources.add_parser(
         "segformer", help="SegFormer B0 to B5, trained on ADE20K or on your classes, of Hugging Face's transformers"
     )

@@ -117,16 +117,33 @@ def test_a_start_from_z_with_its_encoder(generator: Path, tmp_path: Path) -> Non
 
 
 def test_weights_without_spectral_norm(generator: Path, tmp_path: Path) -> None:
-    state = load_state(generator)
+    """Where it is not there, and where it is written down in vain: the same."""
+    state, weights = load_state(generator), [tmp_path / "W1.safetensors", tmp_path / "W2.safetensors"]
     plain = {name.replace("weight_orig", "weight"): a for name, a in state.items() if not name.endswith(("_u", "_v"))}
     save_file({name: np.ascontiguousarray(a) for name, a in plain.items()}, tmp_path / "G.safetensors")
-    assert bring_in(tmp_path / "W.safetensors", generator=tmp_path / "G.safetensors") == 0
-    assert checkpoint.load(tmp_path / "W.safetensors").meta["model"]["spectral_norm"] is False
+    assert bring_in(weights[0], generator=tmp_path / "G.safetensors") == 0
+    assert bring_in(weights[1], "--spectral-norm", "off", generator=generator) == 0
+    first, second = map(checkpoint.load, weights)
+    assert first.meta["model"] == second.meta["model"]
+    assert first.meta["model"]["spectral_norm"] is False
+    assert first.arrays.keys() == second.arrays.keys()
+
+
+def test_what_the_weights_do_not_tell(generator: Path, tmp_path: Path) -> None:
+    """Four channels: two classes, one for unlabelled pixels, edges."""
+    weights = tmp_path / "W.safetensors"
+    assert bring_in(weights, "--edges", "--unknown-class", "--classes", "sky,sea", generator=generator) == 0
+    meta = checkpoint.load(weights).meta
+    assert (meta["data"]["classes"], meta["data"]["ignore_label"]) == (["sky", "sea"], 255)
+    assert {name: meta["model"][name] for name in ("num_classes", "edges", "unknown_class")} == {
+        "num_classes": 3, "edges": True, "unknown_class": True,
+    }  # fmt: skip
+    assert bring_in(weights, "--classes", "sky,sea", generator=generator) == 2
 
 
 @pytest.mark.parametrize("case", [
     "foreign", "missing", "unexpected", "shape", "no size", "wrong size", "useless size", "encoder's z",
-    "encoder's shape", "discriminator's classes",
+    "encoder's shape", "discriminator's classes", "not finite",
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(
     case: str, folder: Path, generator: Path, discriminator: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -146,13 +163,16 @@ def test_what_does_not_fit_is_refused(
     elif case == "useless size":
         code, told = bring_in(weights, "--size", "64x64", generator=generator), "any size"
     elif case == "encoder's z":
-        code, told = bring_in(weights, generator=generator, encoder=encoder_file(file)), f"{Z} z numbers"
+        code, told = bring_in(weights, generator=generator, encoder=encoder_file(file)), f"{Z} numbers"
     elif case == "encoder's shape":
         encoder = encoder_file(file, bias=7)
         code, told = bring_in(weights, generator=generator, encoder=encoder), "fc_mu.bias"
+    elif case == "not finite":
+        broken = changed(generator, file, {"conv_img.bias": np.array([0, np.nan, 0], np.float32)})
+        code, told = bring_in(weights, generator=broken), "conv_img.bias holds numbers that are not finite"
     else:
         other = changed(discriminator, file, {"embedding.weight": normal(8, 5, 1, 1)})
-        code, told = bring_in(weights, generator=generator, discriminator=other), "5 classes"
+        code, told = bring_in(weights, generator=generator, discriminator=other), "5 channels"
     assert code in (1, 2)
     assert told in capsys.readouterr().err
     assert not weights.exists()

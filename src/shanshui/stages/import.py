@@ -2,8 +2,8 @@
 
 python -m shanshui import apf --generator 300_net_G.pkl --encoder 300_net_E.pkl --out W.safetensors
 python -m shanshui import spade --generator latest_net_G.pth --encoder latest_net_E.pth --out W.safetensors
-python -m shanshui import ccfpse --generator latest_net_G.pth --out W.safetensors
 python -m shanshui import segformer --weights pytorch_model.bin --out segmenter.safetensors
+python -m shanshui import ccfpse --generator latest_net_G.pth --out W.safetensors
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_spade_arguments(parser_of)
         if family == "spade":
             parser_of.add_argument("--edges", action="store_true", help="trained with instance maps (no --no_instance)")
-    ccfpse_networks.add_parser(sources, _size)
     segformer = sources.add_parser(
         "segformer", help="SegFormer B0 to B5, trained on ADE20K or on your classes, of Hugging Face's transformers"
     )
@@ -52,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     segformer.add_argument("--out", required=True, type=Path, help="the segmenter's file (*.safetensors)")
     segformer.set_defaults(bring_in=import_segformer)
+    ccfpse_networks.add_parser(sources, _size, _names)
 
 
 def add_spade_arguments(parser: argparse.ArgumentParser) -> None:

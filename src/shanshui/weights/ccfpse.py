@@ -32,14 +32,19 @@ def our_key(key: str) -> str | None:
     return re.sub(r"\.weight_orig$", ".weight", key)
 
 
-def our_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
-    """The entries of a state dict that are needed, under our names."""
+def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> Arrays:
+    """The entries of a state dict that are needed, under our names; `spectral_norm` False leaves its vectors out."""
     start = WRAPPER if all(key.startswith(WRAPPER) for key in state) else ""
-    return {ours: array for key, array in state.items() if (ours := our_key(key.removeprefix(start))) is not None}
+    named = {our_key(key.removeprefix(start)): array for key, array in state.items()}
+    return {
+        name: array
+        for name, array in named.items()
+        if name is not None and (spectral_norm or not name.endswith(("weight_u", "weight_v")))
+    }
 
 
 def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | None) -> dict[str, Any]:
-    """Arguments of `ConditionalGenerator`, but for `size`, told from the shapes of its arrays.
+    """Sizes of a `ConditionalGenerator`, told from the shapes of its arrays; `channels` are those of the segmap.
 
     Args:
         arrays: by our names.
@@ -58,7 +63,7 @@ def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | Non
     elif size is not None:
         raise UsageError("--size", "nothing: this generator starts from the label map and takes any size")
     return {
-        "num_classes": labels[1], "base_channels": out[1], "upsampling": upsampling,
+        "channels": labels[1], "base_channels": out[1], "upsampling": upsampling, "halvings": HALVINGS[upsampling],
         "z_dim": start[1] if from_z else None, "spectral_norm": "labelenc1.0.0.weight_u" in arrays,
     }  # fmt: skip
 
@@ -74,11 +79,11 @@ def _check_size(cells: int, step: int, source: str, size: tuple[int, int] | None
 
 
 def discriminator_structure(arrays: Arrays, source: str) -> dict[str, Any]:
-    """Arguments of `FPSEDiscriminator`; ShanshuiError where the arrays are no such discriminator's."""
+    """Sizes of an `FPSEDiscriminator`; ShanshuiError where the arrays are no such discriminator's."""
     kind = "FPSE discriminator (net_D)"
     enc, embedding = (_shape(arrays, name, (4,), kind, source) for name in ("enc1.0.0.weight", "embedding.weight"))
     spectral_norm = "enc1.0.0.weight_u" in arrays
-    return {"num_classes": embedding[1], "base_channels": enc[0], "spectral_norm": spectral_norm}
+    return {"channels": embedding[1], "base_channels": enc[0], "spectral_norm": spectral_norm}
 
 
 def encoder_structure(arrays: Arrays, source: str) -> dict[str, Any]:

@@ -73,6 +73,74 @@ def test_noise_is_the_same_everywhere_or_painted() -> None:
     assert changed[1].max() < 1e-5
 
 
+def convolve(layer: Any, x: np.ndarray) -> np.ndarray:
+    """A plain convolution of numpy arrays, 3x3 or 1x1, which keeps the size."""
+    weight = layer.weight.numpy()
+    bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.numpy()
+    side = weight.shape[2] // 2
+    padded = np.pad(x, ((0, 0), (0, 0), (side, side), (side, side)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], (2, 3))  # (N, C, h, w, k, k)
+    return np.einsum("nchwij,ocij->nohw", windows, weight) + bias.reshape(1, -1, 1, 1)
+
+
+def leaky(x: np.ndarray) -> np.ndarray:
+    return np.where(x > 0, x, 0.2 * x)
+
+
+def doubled(x: np.ndarray) -> np.ndarray:
+    return x.repeat(2, 2).repeat(2, 3)
+
+
+def halved(x: np.ndarray) -> np.ndarray:
+    return (x[:, :, ::2, ::2] + x[:, :, 1::2, ::2] + x[:, :, ::2, 1::2] + x[:, :, 1::2, 1::2]) / 4
+
+
+def test_discriminator_against_numpy() -> None:
+    """In the paper's order: but for the first, shortcuts change their width before pooling, and after doubling."""
+    D = OasisDiscriminator(3, 1, spectral_norm=False)
+    init_weights(D, gain=1.0)
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 64, 64)).astype(np.float32)
+    x, passed = image, []
+    for i, block in enumerate(D.body_down):
+        y = halved(convolve(block.conv2, leaky(convolve(block.conv1, leaky(x) if i else x))))
+        if i == 0:
+            shortcut = convolve(block.conv_s, halved(x))
+        else:
+            shortcut = halved(convolve(block.conv_s, x) if x.shape[1] != y.shape[1] else x)
+        x = shortcut + y
+        passed.append(x)
+    for i, block in enumerate(D.body_up):
+        x = np.concatenate([passed[5 - i], x], 1) if i else x
+        y = convolve(block.conv2, leaky(convolve(block.conv1, doubled(leaky(x)))))
+        x = y + (convolve(block.conv_s, doubled(x)) if x.shape[1] != y.shape[1] else doubled(x))
+    wanted = convolve(D.layer_up_last, x)
+    np.testing.assert_allclose(D(jt.array(image)).numpy(), wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_generator_against_numpy() -> None:
+    """In evaluation mode with fresh running statistics, under which batch norm changes next to nothing."""
+    G = OasisGenerator(3, 1, noise_channels=2, spade_hidden=4, spectral_norm=False)
+    init_weights(G, gain=1.0)
+    G.eval()
+    rng = np.random.default_rng(0)
+    labels = (rng.integers(0, 3, (1, 1, 32, 64)) == np.arange(3).reshape(1, 3, 1, 1)).astype(np.float32)
+    noise = rng.normal(size=(1, 2)).astype(np.float32)
+    whole = np.concatenate([np.broadcast_to(noise[:, :, None, None], (1, 2, 32, 64)), labels], 1)
+
+    def spade(layer: Any, x: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        hidden = np.maximum(convolve(layer.mlp_shared, seen), 0)
+        return x / np.sqrt(1 + 1e-5) * (1 + convolve(layer.mlp_gamma, hidden)) + convolve(layer.mlp_beta, hidden)
+
+    x = convolve(G.fc, whole[:, :, ::32, ::32])
+    for i, block in enumerate(G.body):
+        x, seen = doubled(x) if i else x, whole[:, :, :: 32 >> i, :: 32 >> i]
+        y = convolve(block.conv_0, leaky(spade(block.norm_0, x, seen)))
+        y = convolve(block.conv_1, leaky(spade(block.norm_1, y, seen)))
+        x = y + (convolve(block.conv_s, spade(block.norm_s, x, seen)) if x.shape[1] != y.shape[1] else x)
+    wanted = np.tanh(convolve(G.conv_img, leaky(x)))
+    np.testing.assert_allclose(G(jt.array(labels), jt.array(noise)).numpy(), wanted, atol=1e-4)
+
+
 @pytest.mark.parametrize("size", [(64, 128), (128, 64)])
 def test_sizes_of_logits(size: tuple[int, int]) -> None:
     D = OasisDiscriminator(5, 1)

@@ -36,16 +36,6 @@ def build_fpse(meta: Meta) -> Any:
     return FPSEDiscriminator(sizes["channels"], sizes["base_channels"], spectral_norm=sizes["spectral_norm"])
 
 
-def load_ccfpse(arrays: checkpoint.Arrays, meta: Meta, source: str) -> Any:
-    """Generator in evaluation mode from a checkpoint's arrays ("G.") and metadata."""
-    from shanshui.modules import restore
-
-    G = build_ccfpse(meta)
-    restore(G, checkpoint.Checkpoint(arrays, meta).part("G"), source)
-    G.eval()
-    return G
-
-
 def add_parser(sources: Any, size: Callable[[str], tuple[int, int]], names: Callable[[str], list[str]]) -> None:
     """Arguments of `import ccfpse`; `size` reads WxH, `names` a list."""
     parser = sources.add_parser("ccfpse", help="CC-FPSE in PyTorch: latest_net_G.pth, _E.pth, _D.pth")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from shanshui.ccfpse_networks import build_ccfpse
 from shanshui.checkpoint import Arrays
 from shanshui.models.discriminator import Discriminator
 from shanshui.models.encoder import MaskEncoder
 from shanshui.models.generator import Generator
 from shanshui.models.init import init_weights
 from shanshui.modules import gather, restore
-from shanshui.spade_networks import build_spade
+from shanshui.spade_networks import build_spade, build_style_encoder
 
 Settings = dict[str, Any]
 
@@ -58,10 +59,13 @@ def adopt(network: Any, arrays: Arrays, source: str, fresh: Sequence[str] = (), 
 def load_generator(arrays: Arrays, meta: Settings, source: str) -> tuple[Any, Any]:
     """Generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata.
 
-    APF-GAN's where model.kind is not said; in the SPADE family the encoder is that of styles, None without one.
+    APF-GAN's where model.kind is not said; of SPADE's relatives the encoder is that of styles, None without one.
     """
-    if meta["model"].get("kind") == "spade":
+    kind = meta["model"].get("kind")
+    if kind == "spade":
         G, E = build_spade(meta)
+    elif kind == "ccfpse":
+        G, E = build_ccfpse(meta), build_style_encoder(meta)
     else:
         G, E = build_generator(meta, seg_noise=meta["seg_noise"], heads=meta["heads"])
     for letter, network in (("G", G), ("E", E)):

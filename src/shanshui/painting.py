@@ -1,4 +1,4 @@
-"""Pictures of label maps by generators of the SPADE family: in a random style, a photo's, or a given one."""
+"""Pictures of label maps by SPADE's generator and its relatives: in a random style, a photo's, or a given one."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def paint(
     """Pictures float32 (N, 3, H, W) in [-1, 1] of label maps uint8 (N, H, W).
 
     Args:
-        G: a SPADEGenerator.
+        G: a SPADEGenerator, or CC-FPSE's ConditionalGenerator.
         model: section of its metadata.
         label_maps: 255 is no class, which the last channel stands for where model.unknown_class is set.
         z: (N, z_dim), or None for a generator that starts from the label map.
@@ -79,6 +79,11 @@ def _paint(
 ) -> np.ndarray:
     segmap = one_hot(label_maps, model["num_classes"])
     segmap = np.concatenate([segmap, edges(around)], 1) if model["edges"] else segmap
+    if model["kind"] == "ccfpse":
+        with jt.no_grad():
+            pictures = np.array(G(jt.array(segmap), None if z is None else jt.array(z)).numpy())
+        jt.sync_all()
+        return pictures
     place = np.stack([positions(one) for one in label_maps]) if model["modulation"] == "clade_icpe" else None
     pyramid = patch_pyramid(label_maps, G.patch_sizes(*label_maps.shape[1:]))
     with jt.no_grad():

@@ -15,11 +15,17 @@ KINDS = ("modulation", "norm", "kernel", "hidden", "edges", "activation", "atten
 
 def build_spade(meta: Settings) -> tuple[Any, Any]:
     """Generator and style encoder (None without one) as in the sections model, encoder and data, freshly made."""
-    model, data, encoder = meta["model"], meta["data"], meta.get("encoder")
+    model, data = meta["model"], meta["data"]
     kind = BlockKind(model["num_classes"], **{name: model[name] for name in KINDS})
     size = None if model["z_dim"] is None else (data["height"], data["width"])
     G = SPADEGenerator(kind, model["base_channels"], model["upsampling"], z_dim=model["z_dim"], size=size)
-    return G, None if encoder is None else StyleEncoder(**encoder)
+    return G, build_style_encoder(meta)
+
+
+def build_style_encoder(meta: Settings) -> Any:
+    """Style encoder as in the section encoder, freshly made; None without one."""
+    encoder = meta.get("encoder")
+    return None if encoder is None else StyleEncoder(**encoder)
 
 
 def build_spade_discriminator(meta: Settings) -> Any:

@@ -111,7 +111,7 @@ def painter(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: tu
 
     meta = weights.meta
     G, E = load_generator(weights.arrays, meta, str(args.weights))
-    if meta["model"].get("kind") == "spade":
+    if meta["model"].get("kind") in ("spade", "ccfpse"):
         return spade_painter(args, meta, G, E, target)
     if args.style or args.z or args.instances:
         raise UsageError("--style, --z or --instances", "weights of a generator that takes a style, or sees edges")
@@ -128,7 +128,7 @@ def painter(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: tu
 def spade_painter(
     args: argparse.Namespace, meta: dict[str, Any], G: Any, E: Any, target: tuple[int, int] | None
 ) -> Painter:
-    """Of the SPADE family: styles by seed and name, of a photo, or from a file; edges of instances or classes."""
+    """Of SPADE's relatives: styles by seed and name, of a photo, or from a file; edges of instances or classes."""
     from shanshui.painting import need_encoder, one_style, paint, random_styles, style_of
 
     model = meta["model"]

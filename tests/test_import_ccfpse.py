@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from painted import generate
 from safetensors.numpy import save_file
 
 from shanshui import checkpoint
@@ -44,15 +44,6 @@ def discriminator(folder: Path) -> Path:
 def bring_in(out: Path, *arguments: str, **parts: Path) -> int:
     files = [text for name, path in parts.items() for text in (f"--{name}", str(path))]
     return main(["import", "ccfpse", *files, "--out", str(out), *arguments])
-
-
-def generate(weights: Path, folder: Path, label_map: np.ndarray, *arguments: object) -> np.ndarray:
-    """The picture that the command line makes of one label map."""
-    (folder / "labels").mkdir(exist_ok=True)
-    Image.fromarray(label_map).save(folder / "labels" / "x.png")
-    common = ["--weights", weights, "--labels", folder / "labels", "--out", folder / "out", "--format", "npy"]
-    assert main(["generate", *map(str, [*common, *arguments])]) == 0
-    return np.asarray(np.load(folder / "out" / "x.npy"))
 
 
 def normal(*shape: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from golden_networks import IMAGE, Golden
+from painted import generate
 from PIL import Image
 
 from shanshui import checkpoint
@@ -47,15 +48,6 @@ def weights(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     given = ["--generator", files["G"], "--encoder", files["E"], "--discriminator", files["D"]]
     assert main(["import", "spade", *map(str, given), "--out", str(out)]) == 0
     return out
-
-
-def generate(weights: Path, folder: Path, label_map: np.ndarray, *arguments: object) -> np.ndarray:
-    """The picture of one label map, float32 (3, H, W)."""
-    (folder / "labels").mkdir(exist_ok=True)
-    Image.fromarray(label_map).save(folder / "labels" / "x.png")
-    common = ["--weights", weights, "--labels", folder / "labels", "--out", folder / "out", "--format", "npy"]
-    assert main(["generate", *map(str, [*common, *arguments])]) == 0
-    return np.asarray(np.load(folder / "out" / "x.npy"))
 
 
 def saved(array: np.ndarray, path: Path) -> Path:

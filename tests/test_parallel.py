@@ -138,7 +138,9 @@ def test_one_rank_that_fails_ends_the_others_with_its_exit_code(tmp_path: Path) 
 @pytest.fixture
 def waiting(tmp_path: Path) -> Iterator[tuple[psutil.Process, list[psutil.Process]]]:
     """A launcher, and its two ranks, which would wait for minutes."""
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     launcher = psutil.Popen([sys.executable, "-c", LAUNCHER, RANK, str(tmp_path), "wait"])
+    signal.signal(signal.SIGINT, ours)
     files = [tmp_path / f"{rank}.of.2" for rank in range(2)]
     until = time.monotonic() + 60
     while not all(file.is_file() and file.read_text() for file in files):

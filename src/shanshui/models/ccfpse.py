@@ -15,6 +15,7 @@ from shanshui.models.ccfpse_shape import BLOCKS, HALVINGS, LEVELS, WIDTHS, Upsam
 from shanshui.models.conditional_conv import ConditionalBlock
 from shanshui.models.resize import nearest, upsample2
 from shanshui.models.spade import SLOPE, leaky_relu
+from shanshui.models.spade_generator import start_size
 from shanshui.models.spectral_norm import PairedSpectralConv
 from shanshui.runtime import load_jittor
 
@@ -124,19 +125,6 @@ class ConditionalGenerator(nn.Module):
             )
         if (z is None) != (self.z_dim is None):
             raise ValueError(f"z is {'missing' if z is None else 'given'} with z_dim {self.z_dim}")
-
-
-def start_size(height: int, width: int, upsampling: str) -> tuple[int, int]:
-    """Size (h, w) of the first features of a picture; ShanshuiError where a side cannot be halved that often."""
-    step = 2 ** HALVINGS[upsampling]
-    if height % step or width % step or min(height, width) < step:
-        raise ShanshuiError(
-            f"a label map {width} wide and {height} high",
-            f'sides that are multiples of {step}: CC-FPSE with upsampling "{upsampling}" halves them '
-            f"{HALVINGS[upsampling]} times and doubles them again, and both ways have to meet at every size",
-            "resize the label maps, or take another upsampling",
-        )
-    return height // step, width // step
 
 
 def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> Any:

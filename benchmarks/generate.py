@@ -15,20 +15,17 @@ from subjects import CLASSES, Subject, answer, main, our_networks, torch_network
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our form; finding the patches is part of it."""
-    from shanshui.data.labels import one_hot
-    from shanshui.models.patch_spade import to_device
-    from shanshui.patches import patch_pyramid
+    from shanshui.chances import by_seed
     from shanshui.runtime import load_jittor
 
     jt = load_jittor()
-    nets, label_maps = our_networks(subject, folder), subject.label_maps()
-    nets.G.eval(), nets.E.eval()
+    painter, label_maps = our_networks(subject, folder).painter, subject.label_maps()
+    painter.G.eval(), painter.E.eval()
 
     def picture() -> list[float]:
-        pyramid = patch_pyramid(label_maps, nets.G.patch_sizes(*label_maps.shape[1:]) if with_patches else [])
+        sizes = painter.patch_sizes(*label_maps.shape[1:]) if with_patches else []
         with jt.no_grad():
-            segmap = jt.array(one_hot(label_maps, CLASSES))
-            fake = nets.G(nets.E(segmap), segmap, patches=to_device(pyramid, CLASSES)).numpy()
+            fake = painter.paint(painter.show(label_maps, sizes), by_seed(None)([])).numpy()
         return [float(x) for x in fake[0, :, ::7, ::7].ravel()]
 
     answer(picture, picture(), steps, subject.shares())

@@ -152,21 +152,22 @@ def our_networks(subject: Subject, folder: Path) -> Any:
     """Networks of ours, with the weights the first form leaves in `folder`: large, so that pictures differ."""
     from shanshui.models.init import init_weights
     from shanshui.modules import gather, restore
-    from shanshui.networks import build_discriminator, build_generator
+    from shanshui.networks import build_discriminator, build_painter
     from shanshui.runtime import seed_everything
+    from shanshui.training.judging import BankJudge
     from shanshui.training.optim import adam
     from shanshui.training.step import Networks
 
     seed_everything(0)
-    G, E = build_generator(subject.settings(), seg_noise=False, heads=0)
-    D = build_discriminator(subject.settings())
-    for name, network in (("G", G), ("E", E), ("D", D)):
+    painter, D = build_painter(subject.settings()), build_discriminator(subject.settings())
+    nets = Networks(painter, BankJudge(D), adam(painter.networks().values(), 1e-4), adam([D], 4e-4))
+    for name, network in nets.parts().items():
         file = folder / f"{name}.npz"
         if not file.exists():
             init_weights(network, gain=1.0)
             np.savez(file, **gather(network))
         restore(network, dict(np.load(file)), str(file))
-    return Networks(G, E, D, adam([G, E], 1e-4), adam([D], 4e-4))
+    return nets
 
 
 def torch_networks(subject: Subject, folder: Path) -> Any:

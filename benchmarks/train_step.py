@@ -15,22 +15,20 @@ from subjects import CLASSES, Subject, answer, main, our_networks, torch_network
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our step; finding the patches is part of it, as it is of training."""
-    from shanshui.models.patch_spade import to_device
-    from shanshui.patches import patch_pyramid
+    from shanshui.painters import FULL
     from shanshui.runtime import load_jittor
-    from shanshui.training.schedule import Schedule
-    from shanshui.training.step import Recipe, one_hot, train_step
+    from shanshui.training.judging import Goal
+    from shanshui.training.step import Recipe, train_step
 
     jt = load_jittor()
     nets = our_networks(subject, folder)
-    recipe = Recipe({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None, (), False, False, False)
+    recipe = Recipe(Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None))
     label_maps, rng = subject.label_maps(), np.random.default_rng(0)
-    real, segmap = jt.array(subject.photos()), one_hot(label_maps, CLASSES)
-    full = Schedule(6, 4).at(6)
+    real = jt.array(subject.photos())
 
     def step() -> dict[str, float]:
-        pyramid = patch_pyramid(label_maps, nets.G.patch_sizes(*label_maps.shape[1:]) if with_patches else [])
-        losses = train_step(nets, recipe, full, real, segmap, rng, to_device(pyramid, CLASSES))
+        sizes = nets.painter.patch_sizes(*label_maps.shape[1:]) if with_patches else []
+        losses = train_step(nets, recipe, FULL, real, nets.painter.show(label_maps, sizes), rng)
         return {name: float(loss.item()) for name, loss in losses.items()}
 
     answer(step, list(step().values()), steps, subject.shares())

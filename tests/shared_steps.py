@@ -15,17 +15,16 @@ import numpy as np
 
 from shanshui.__main__ import leave
 from shanshui.files import write_json
-from shanshui.models import patch_spade
 from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.networks import build_discriminator, build_generator
-from shanshui.patches import patch_pyramid
+from shanshui.networks import build_discriminator, build_painter
 from shanshui.runtime import load_jittor, seed_everything
 from shanshui.training import ranks
 from shanshui.training.augment import OPERATIONS
+from shanshui.training.judging import BankJudge, Goal
 from shanshui.training.optim import adam
 from shanshui.training.rehearsal import CLASSES, HEIGHT, SETTINGS, WIDTH
 from shanshui.training.schedule import Schedule
-from shanshui.training.step import Networks, Recipe, one_hot, train_step
+from shanshui.training.step import Networks, Recipe, train_step
 
 jt = load_jittor()
 
@@ -38,9 +37,9 @@ Recorded = list[tuple[dict[str, Any], dict[str, float], dict[str, Any]]]  # stat
 def networks(phase: str) -> Networks:
     finetuning = phase == "finetune"
     seed_everything(1)
-    G, E = build_generator(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
+    painter = build_painter(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
     D = build_discriminator(SETTINGS)
-    return Networks(G, E, D, adam([G, E], 1e-4), adam([D], 4e-4))
+    return Networks(painter, BankJudge(D), adam(painter.networks().values(), 1e-4), adam([D], 4e-4))
 
 
 def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dict[str, Any]]:
@@ -51,15 +50,11 @@ def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dic
     own = ranks.own_rows(BATCH // ranks.count())
     label_maps, real = label_maps[own].astype(np.uint8), real[own]
     at = Schedule(6, 3).at(EPOCH[phase])
-    finetuning = phase == "finetune"
-    recipe = Recipe(
-        {"feat": 10.0, "rec": 10.0}, None, OPERATIONS if finetuning else (), finetuning, soft_labels=False,
-        grow_always=False,
-    )  # fmt: skip
-    pyramid = patch_pyramid(label_maps, nets.G.patch_sizes(HEIGHT, WIDTH, at.level, at.alpha))
-    patches = patch_spade.to_device(pyramid, CLASSES)
+    goal = Goal({"feat": 10.0, "rec": 10.0}, None)
+    recipe = Recipe(goal, OPERATIONS if phase == "finetune" else ())
+    shown = nets.painter.show(label_maps, nets.painter.patch_sizes(HEIGHT, WIDTH, at))
     seed_everything(number)
-    terms = train_step(nets, recipe, at, jt.array(real), one_hot(label_maps, CLASSES), rng, patches)
+    terms = train_step(nets, recipe, at, jt.array(real), shown, rng)
     losses = ranks.mean({name: float(term.item()) for name, term in terms.items()})
     found = {name: gather_optimizer(optimizer) for name, optimizer in (("G", nets.opt_g), ("D", nets.opt_d))}
     gradients = {  # Adam's first moment where beta1 is 0
@@ -70,7 +65,7 @@ def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dic
 
 
 def state(nets: Networks) -> dict[str, Any]:
-    modules = {name: gather(getattr(nets, name)) for name in "GED"}
+    modules = {name: gather(network) for name, network in nets.parts().items()}
     return modules | {name: gather_optimizer(getattr(nets, name)) for name in ("opt_g", "opt_d")}
 
 
@@ -84,8 +79,8 @@ def repeat(phase: str, recorded: Recorded) -> list[dict[str, float]]:
     nets = networks(phase)
     apart = []
     for number, (before, losses, gradients) in enumerate(recorded):
-        for name in "GED":
-            restore(getattr(nets, name), before[name], "recorded")
+        for name, network in nets.parts().items():
+            restore(network, before[name], "recorded")
         for name in ("opt_g", "opt_d"):
             restore_optimizer(getattr(nets, name), before[name], "recorded")
         again, found = step(nets, phase, number)

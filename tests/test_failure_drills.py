@@ -51,7 +51,7 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """`generate` on 40 label maps with a stand-in for the network, which ends or fails at a wanted picture."""
     state: dict[str, Any] = {"dies_at": None, "nan_at": None, "made": 0}
 
-    def generate_batch(_G: Any, _E: Any, label_maps: np.ndarray, *_: Any) -> np.ndarray:
+    def generate_batch(_painter: Any, label_maps: np.ndarray, *_: Any) -> np.ndarray:
         batch = []
         for label_map in label_maps:
             state["made"] += 1
@@ -62,8 +62,8 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         return np.stack(batch)
 
     monkeypatch.setitem(sys.modules, "shanshui.generation", types.SimpleNamespace(generate_batch=generate_batch))
-    stand_in = types.SimpleNamespace(load_generator=lambda *_: (None, None))
-    monkeypatch.setitem(sys.modules, "shanshui.networks", stand_in)
+    for module, name in (("networks", "load_painter"), ("chances", "by_seed")):
+        monkeypatch.setitem(sys.modules, f"shanshui.{module}", types.SimpleNamespace(**{name: lambda *_: None}))
     (tmp_path / "labels").mkdir()
     for i in range(40):
         Image.fromarray(np.zeros((32, 64), np.uint8)).save(tmp_path / "labels" / f"{i:03d}.png")

@@ -33,8 +33,10 @@ def test_divergence_names_term_and_epoch() -> None:
 @pytest.fixture(scope="module")
 def trained() -> tuple[list[float], list[float]]:
     """Reconstruction loss of a tiny network at the start and after some steps on one batch, and D's loss."""
-    from shanshui.networks import build_discriminator, build_generator
+    from shanshui.networks import build_discriminator, build_painter
+    from shanshui.painters import Shown
     from shanshui.runtime import load_jittor, seed_everything
+    from shanshui.training.judging import BankJudge, Goal
     from shanshui.training.optim import adam
     from shanshui.training.rehearsal import SETTINGS
     from shanshui.training.schedule import Schedule
@@ -42,17 +44,17 @@ def trained() -> tuple[list[float], list[float]]:
 
     jt = load_jittor()
     seed_everything(3)
-    G, E = build_generator(SETTINGS, seg_noise=False, heads=2)
-    D = build_discriminator(SETTINGS)
-    nets = Networks(G, E, D, adam([G, E], 2e-3, (0.0, 0.9)), adam([D], 1e-4, (0.0, 0.9)))
-    recipe = Recipe({"feat": 0.0, "rec": 10.0, "perceptual": 0.0}, None, (), False, False, False)
+    painter, D = build_painter(SETTINGS, heads=2), build_discriminator(SETTINGS)
+    opt_g, opt_d = adam(painter.networks().values(), 2e-3, (0.0, 0.9)), adam([D], 1e-4, (0.0, 0.9))
+    nets = Networks(painter, BankJudge(D), opt_g, opt_d)
+    recipe = Recipe(Goal({"feat": 0.0, "rec": 10.0, "perceptual": 0.0}, None))
     label_map = np.zeros((2, 64, 128), np.uint8)
     label_map[:, 32:] = 1
     real = np.where(label_map[:, None] == 1, 0.8, -0.8).repeat(3, 1).astype(np.float32)
     rng = np.random.default_rng(0)
     losses = []
     for _ in range(25):
-        terms = train_step(nets, recipe, Schedule(6, 3).at(6), jt.array(real), one_hot(label_map, 3), rng)
+        terms = train_step(nets, recipe, Schedule(6, 3).at(6), jt.array(real), Shown(one_hot(label_map, 3)), rng)
         losses.append({name: float(term.item()) for name, term in terms.items()})
     return [terms["G/rec"] for terms in losses], [terms["D/real"] + terms["D/fake"] for terms in losses]
 

@@ -5,32 +5,28 @@ Izmailov et al. 2018, "Averaging weights leads to wider optima and better genera
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from shanshui.data.labels import one_hot
+from shanshui.chances import by_seed
 from shanshui.models.norms import BatchNorm
 from shanshui.nearest import nearest_index
-from shanshui.noise import batch_noise
+from shanshui.painters import Painter
 from shanshui.runtime import load_jittor
 
 jt = load_jittor()
 
 
-def estimate_statistics(
-    G: Any, E: Any, label_maps: np.ndarray, size: tuple[int, int], num_classes: int, seed: int, batch: int
-) -> None:
+def estimate_statistics(painter: Painter, label_maps: np.ndarray, size: tuple[int, int], seed: int, batch: int) -> None:
     """Set the running statistics of G to means over whole batches, equally weighted; all else stays as it is.
 
     Args:
-        G, E: in evaluation mode.
+        painter: with its networks in evaluation mode.
         label_maps: class ids uint8 (N, H, W), of any size; 255 is no class.
         size: (height, width) at which G works.
         seed: of the noise G draws, where it draws any.
         batch: label maps per batch; what is left over is not used.
     """
-    norms = [module for module in G.modules() if isinstance(module, BatchNorm)]
+    norms = [module for module in painter.G.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     rows, columns = nearest_index(label_maps.shape[1], size[0]), nearest_index(label_maps.shape[2], size[1])
     for norm in norms:
@@ -41,8 +37,7 @@ def estimate_statistics(
         part = label_maps[start : start + batch][:, rows][:, :, columns]
         names = [str(index) for index in range(start, start + batch)]
         with jt.no_grad():
-            segmap = jt.array(one_hot(part, num_classes))
-            G(E(segmap), segmap, noise=batch_noise(seed, names, jt.array) if G.seg_noise else None).sync()
+            painter.paint(painter.show(part), by_seed(seed)(names)).sync()
         jt.sync_all()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -3,51 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from shanshui.data.labels import one_hot
+from shanshui.chances import Chance, Chances
 from shanshui.models import patch_spade
-from shanshui.noise import batch_noise
-from shanshui.patches import patch_pyramid
+from shanshui.painters import FULL, Painter
 from shanshui.runtime import load_jittor
+from shanshui.training.schedule import Step
 
 jt = load_jittor()
 
 
 def generate_batch(
-    G: Any, E: Any, label_maps: np.ndarray, num_classes: int, names: Sequence[str], seed: int | None,
-    level: int | None = None, alpha: float = 0.0,
+    painter: Painter, label_maps: np.ndarray, names: Sequence[str], chances: Chances, step: Step = FULL,
+    instances: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """Pictures float32 (N, 3, H, W) in [-1, 1] of label maps uint8 (N, H, W).
+    """Pictures float32 (N, 3, H, W) in [-1, 1] of label maps uint8 (N, H, W); 255 is no class.
 
     On a CPU they are made one after another: each needs only its own label map's distinct patches, and no
     sum is then taken in another order because of its neighbours.
 
     Args:
-        names: image names; with `seed` they determine the noise, whatever the batch.
-        seed: noise seed, or None for no noise.
-        level, alpha: step of the progressive schedule; level None is the full network.
+        painter: with its networks in evaluation mode.
+        names: image names, by which `chances` tells random numbers.
+        step: of the progressive schedule.
+        instances: numbers of instances (N, H, W), for a generator with edges; without, classes are taken for them.
     """
     together = 1 if patch_spade.available() else len(label_maps)
-    pictures = [
-        _generate(G, E, label_maps[i : i + together], num_classes, names[i : i + together], seed, level, alpha)
-        for i in range(0, len(label_maps), together)
-    ]
-    return np.concatenate(pictures)
+    parts = [slice(i, i + together) for i in range(0, len(label_maps), together)]
+    return np.concatenate([
+        _generate(
+            painter, label_maps[part], chances(names[part]), step, None if instances is None else instances[part]
+        )
+        for part in parts
+    ])  # fmt: skip
 
 
 def _generate(
-    G: Any, E: Any, label_maps: np.ndarray, num_classes: int, names: Sequence[str], seed: int | None,
-    level: int | None, alpha: float,
-) -> np.ndarray:  # fmt: skip
-    noise = None if seed is None else batch_noise(seed, names, jt.array)
-    sizes = G.patch_sizes(*label_maps.shape[1:], level, alpha)
+    painter: Painter, label_maps: np.ndarray, chance: Chance, step: Step, instances: np.ndarray | None
+) -> np.ndarray:
+    _, height, width = label_maps.shape
+    sizes = painter.patch_sizes(height, width, step)
     with jt.no_grad():
-        segmap = jt.array(one_hot(label_maps, num_classes))
-        patches = patch_spade.to_device(patch_pyramid(label_maps, sizes), num_classes)
-        fake = G(E(segmap), segmap, level=level, alpha=alpha, noise=noise, patches=patches)
+        fake = painter.paint(painter.show(label_maps, sizes, instances), chance, step)
         pictures = np.array(fake.numpy())
     jt.sync_all()
     return pictures

@@ -23,6 +23,8 @@ SOURCES = (
     "generation.py",
     "segmenters.py",
     "networks.py",
+    "painters.py",
+    "chances.py",
     "warmup.py",
 )  # whose changes may ask for new kernels
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -43,13 +43,15 @@ class TrainingPairs:
 class Batch:
     """`real` float32 (N, 3, H, W) in [-1, 1]; `label_map` uint8 (N, H, W), 255 = no class; `indices` (N,).
 
-    `patches` are the distinct patches of the label maps at the sizes (h, w) at which they save time.
+    `patches` are the distinct patches of the label maps at the sizes (h, w) at which they save time; `beside` is what
+    else a generator is shown, by name.
     """
 
     real: np.ndarray
     label_map: np.ndarray
     indices: np.ndarray
     patches: dict[tuple[int, int], Patches]
+    beside: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,19 @@ def plan_epoch(n: int, seed: int, epoch: int, room: tuple[int, int], crop: Liter
     return Plan(order, left, top if crop == "full" else np.zeros_like(top), mirrored & flip)
 
 
+Beside = Callable[[np.ndarray], dict[str, np.ndarray]]  # of label maps (N, H, W)
+
+
+def nothing(label_maps: np.ndarray) -> dict[str, np.ndarray]:
+    """What goes with label maps where nothing does."""
+    return {}
+
+
 def cut(
-    pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int, sizes: Sequence[tuple[int, int]] = ()
-) -> Batch:
-    """The batch of the pairs at `places` of the epoch's order, with patches at `sizes`."""
+    pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int, sizes: Sequence[tuple[int, int]] = (),
+    beside: Beside = nothing,
+) -> Batch:  # fmt: skip
+    """The batch of the pairs at `places` of the epoch's order, with patches at `sizes` and what goes beside."""
     indices = plan.order[places.start : places.stop]
     real = np.empty((len(indices), 3, height, width), np.float32)
     label_map = np.empty((len(indices), height, width), np.uint8)
@@ -111,7 +122,7 @@ def cut(
         step = -1 if plan.mirrored[place] else 1
         real[row] = to_float(pairs.photos[window][:, ::step])
         label_map[row] = pairs.label_maps[window][:, ::step]
-    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes))
+    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes), beside(label_map))
 
 
 def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
@@ -160,13 +171,15 @@ def batches(
     flip: bool = True,
     sizes: Sequence[tuple[int, int]] = (),
     part: tuple[int, int] = (0, 1),
+    beside: Beside = nothing,
 ) -> Iterator[Batch]:
     """One epoch of full batches, cropped to width x height; the rest of the pairs is dropped.
 
     Of several processes that share every batch, `part` = (which one, of how many) gets equally many rows of it.
 
     Order, crops and flips depend on (seed, epoch) only. `crop` "top" starts every crop at the first row, as
-    the winner ran. At `sizes` (h, w) the label maps' distinct patches are found. ShanshuiError at once if there
+    the winner ran. At `sizes` (h, w) the label maps' distinct patches are found; `beside` makes what else is shown of
+    them. ShanshuiError at once if there
     is no full batch or the pairs are smaller than the crop.
     """
     steps = steps_per_epoch(len(pairs), batch)
@@ -179,4 +192,4 @@ def batches(
     rank, processes = part
     own = batch // processes
     starts = range(rank * own, steps * batch, batch)
-    return prefetched(cut(pairs, plan, range(start, start + own), width, height, sizes) for start in starts)
+    return prefetched(cut(pairs, plan, range(start, start + own), width, height, sizes, beside) for start in starts)

@@ -22,7 +22,7 @@ from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, read_csv
 from shanshui.settings import read_settings
 
-Painter = Callable[[Sequence[str], np.ndarray], np.ndarray]  # names and label maps (N, H, W) -> (N, 3, H, W)
+Painting = Callable[[Sequence[str], np.ndarray], np.ndarray]  # names and label maps (N, H, W) -> (N, 3, H, W)
 
 DEFAULTS: dict[str, Any] = {"format": "png", "quality": 95, "subsampling": "4:4:4", "rounding": "round"}
 
@@ -105,43 +105,44 @@ def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[s
     images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
 
 
-def painter(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: tuple[int, int] | None) -> Painter:
-    """The networks of the weights, and how they are used."""
-    from shanshui.networks import load_generator
+def painting(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: tuple[int, int] | None) -> Painting:
+    """The networks of the weights, and how they are used: random numbers, styles, edges."""
+    from shanshui.generation import generate_batch
+    from shanshui.networks import load_painter
+    from shanshui.training.schedule import Step
 
     meta = weights.meta
-    G, E = load_generator(weights.arrays, meta, str(args.weights))
-    if meta["model"].get("kind") in ("spade", "ccfpse"):
-        return spade_painter(args, meta, G, E, target)
-    if args.style or args.z or args.instances:
-        raise UsageError("--style, --z or --instances", "weights of a generator that takes a style, or sees edges")
-
-    from shanshui.generation import generate_batch
-
-    classes = len(meta["data"]["classes"])
-    seed = args.seed if args.noise == "on" and meta["seg_noise"] else None
-    return lambda names, label_maps: generate_batch(
-        G, E, label_maps, classes, names, seed, meta["level"], meta["alpha"]
-    )
-
-
-def spade_painter(
-    args: argparse.Namespace, meta: dict[str, Any], G: Any, E: Any, target: tuple[int, int] | None
-) -> Painter:
-    """Of SPADE's relatives: styles by seed and name, of a photo, or from a file; edges of instances or classes."""
-    from shanshui.painting import need_encoder, one_style, paint, random_styles, style_of
-
-    model = meta["model"]
-    if (args.style or args.z) and model["z_dim"] is None:
-        raise UsageError("--style or --z", "weights of a generator that starts from a style, not from the label map")
-    if args.instances and not model["edges"]:
+    painter = load_painter(weights.arrays, meta, str(args.weights))
+    if args.instances and not meta["model"].get("edges"):
         raise UsageError("--instances", "weights of a generator that sees edges")
-    styles = random_styles(model["z_dim"], args.seed if args.noise == "on" else None)
+    chances, instances = chances_of(args, painter, target), instances_of(args, target)
+    step = Step(meta["level"], meta["alpha"], meta["alpha"] > 0, meta["level"] is None)
+    return lambda names, label_maps: generate_batch(painter, label_maps, names, chances, step, instances(names))
+
+
+def chances_of(args: argparse.Namespace, painter: Any, target: tuple[int, int] | None) -> Any:
+    """Where the pictures' random numbers come from: seed and name, a photo's style, or a file."""
+    from shanshui.chances import by_seed
+
+    if not (args.style or args.z):
+        return by_seed(args.seed if args.noise == "on" else None)
+
+    from shanshui.styles import need_encoder, one_style, style_of
+
+    if args.style and not painter.takes_style:
+        raise UsageError("--style", "weights of a generator that starts from a style, not from the label map")
+    if args.z and not painter.vector:
+        raise UsageError("--z", "weights of a generator that takes a style or noise as one vector")
     if args.style:
-        style = style_of(need_encoder(E, args.weights), read_style(args.style, target))
-        styles = one_style(style, model["z_dim"], args.style)
-    elif args.z:
-        styles = one_style(read_array(args.z), model["z_dim"], args.z)
+        style = style_of(need_encoder(painter.style_encoder, args.weights), read_style(args.style, target))
+        return one_style(style, painter.vector, args.style)
+    return one_style(read_array(args.z), painter.vector, args.z)
+
+
+def instances_of(
+    args: argparse.Namespace, target: tuple[int, int] | None
+) -> Callable[[Sequence[str]], np.ndarray | None]:
+    """Instance maps by image names; None without a folder of them."""
     found = {path.stem: path for path in find_images(args.instances)} if args.instances else None
 
     def instances(names: Sequence[str]) -> np.ndarray | None:
@@ -152,7 +153,7 @@ def spade_painter(
         maps = [images.read_label_map(found[name]) for name in names]
         return np.stack([images.resize_label_map(ids, target) if target else ids for ids in maps])
 
-    return lambda names, label_maps: paint(G, model, label_maps, styles(names), instances(names))
+    return instances
 
 
 def read_style(path: Path, target: tuple[int, int] | None) -> np.ndarray:
@@ -201,7 +202,7 @@ def run(args: argparse.Namespace) -> None:
 
     from shanshui.logs import progress
 
-    paint = painter(args, weights, target)
+    paint = painting(args, weights, target)
     if args.out.is_dir():
         shutil.rmtree(args.out)  # should this call fail, nobody takes the pictures of another model for this one's
     with atomic(args.out) as staged, progress(sum(map(len, sets.values())), "generate", "picture") as bar:

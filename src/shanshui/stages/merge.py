@@ -36,7 +36,7 @@ def estimate(arrays: Arrays, meta: dict[str, Any], file: Path, settings: dict[st
     """The arrays with G's running statistics estimated on label maps spread evenly over `file`."""
     from shanshui.batch_statistics import estimate_statistics
     from shanshui.modules import gather
-    from shanshui.networks import load_generator
+    from shanshui.networks import load_painter
 
     label_maps = np.load(file, mmap_mode="r")
     batch, count = settings["batch"], min(settings["label_maps"], len(label_maps))
@@ -44,11 +44,10 @@ def estimate(arrays: Arrays, meta: dict[str, Any], file: Path, settings: dict[st
         raise UsageError(f"{file} holds {len(label_maps)} label maps", f"at least one batch of {batch}")
     shown = np.linspace(0, len(label_maps) - 1, count // batch * batch).round().astype(int)
     data = meta["data"]
-    G, E = load_generator(arrays, meta, "the average")
-    estimate_statistics(
-        G, E, label_maps[shown], (data["height"], data["width"]), len(data["classes"]), settings["seed"], batch
-    )
-    return arrays | checkpoint.prefixed("G", gather(G))
+    painter = load_painter(arrays, meta, "the average")
+    size = data["height"], data["width"]
+    estimate_statistics(painter, label_maps[shown], size, settings["seed"], batch)
+    return arrays | checkpoint.prefixed("G", gather(painter.G))
 
 
 def run(args: argparse.Namespace) -> None:

@@ -13,9 +13,10 @@ from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
 from shanshui.models import patch_spade
+from shanshui.painters import Shown
 from shanshui.runtime import load_jittor, seed_everything
 from shanshui.training import ranks
-from shanshui.training.schedule import Schedule
+from shanshui.training.schedule import FullSize, Schedule
 from shanshui.training.step import Networks, Recipe, one_hot, train_step
 
 jt = load_jittor()
@@ -36,7 +37,7 @@ class Plan:
     numbers: dict[str, Any]
     data: dict[str, Any]
     crop: Literal["full", "top"]
-    schedule: Schedule
+    schedule: Schedule | FullSize
 
 
 def epoch_seed(seed: int, phase: str, epoch: int) -> np.random.SeedSequence:
@@ -83,20 +84,21 @@ def train_epoch(
     nets.opt_g.lr, nets.opt_d.lr = plan.numbers["lr_g"] * factor, plan.numbers["lr_d"] * factor
     grows = plan.schedule.starts_fade(epoch)
     if grows and not recipe.grow_always:
-        nets.D.grow(step.level)
+        nets.judge.D.grow(step.level)
     now = recipe if grows else recipe.without_growing()
 
     data = plan.data
     sums: dict[str, float] = {}
     count = 0
     num_classes = len(data["classes"])
-    sizes = nets.G.patch_sizes(data["height"], data["width"], step.level, step.alpha)
+    sizes = nets.painter.patch_sizes(data["height"], data["width"], step)
     for batch in batches(
         pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"], sizes,
-        part=(ranks.own(), ranks.count()),
+        part=(ranks.own(), ranks.count()), beside=nets.painter.beside,
     ):  # fmt: skip
         segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
-        losses = train_step(nets, now, step, jt.array(batch.real), segmap, rng, patches)
+        beside = {name: jt.array(array) for name, array in batch.beside.items()}
+        losses = train_step(nets, now, step, jt.array(batch.real), Shown(segmap, patches=patches, **beside), rng)
         if nets.average:
             nets.average.update()
         values = ranks.mean({name: float(loss.item()) for name, loss in losses.items()})

@@ -47,6 +47,14 @@ def generator_losses(
     terms = {"G/adv": average(mean(JUDGEMENTS[gan][0](maps[-1])) for maps in fake_features)}
     if weights.get("feat"):
         terms["G/feat"] = weights["feat"] * feature_matching(fake_features, real_features)
+    return terms | picture_losses(fake, real, weights, perceptual)
+
+
+def picture_losses(
+    fake: Var, real: Var, weights: Mapping[str, float], perceptual: Callable[[Var, Var], Var] | None
+) -> dict[str, Var]:
+    """Those of `generator_losses` that need no discriminator."""
+    terms = {}
     if perceptual is not None and weights.get("perceptual"):
         terms["G/perceptual"] = weights["perceptual"] * perceptual(fake, real)
     if weights.get("rec"):

@@ -11,19 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.chances import by_seed
 from shanshui.generation import generate_batch
-from shanshui.models import patch_spade, segmenter
+from shanshui.models import segmenter
 from shanshui.modules import gather
-from shanshui.networks import build_discriminator, build_generator
-from shanshui.patches import patch_pyramid
+from shanshui.networks import build_discriminator, build_painter, discriminator_kind
 from shanshui.runtime import load_jittor
 from shanshui.segmenters import Segmenter
 from shanshui.training.augment import OPERATIONS
+from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.schedule import Schedule
 from shanshui.training.segmenting import Trainer
-from shanshui.training.step import Networks, Recipe, one_hot, train_step
+from shanshui.training.step import Networks, Recipe, train_step
 
 jt = load_jittor()
 
@@ -53,31 +54,32 @@ def rehearsals() -> list[tuple[str, Callable[[], None]]]:
 
 def _train(phase: str, epoch: int) -> None:
     finetuning = phase == "finetune"
-    G, E = build_generator(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
-    D = build_discriminator(SETTINGS)
-    average = MovingAverage({"G": G, "E": E}, 0.9) if finetuning else None
-    nets = Networks(G, E, D, adam([G, E], 1e-4, (0.0, 0.9)), adam([D], 4e-4, (0.0, 0.9)), average)
-    weights = {"feat": 10.0, "rec": 10.0, "perceptual": 0.0}
-    recipe = Recipe(weights, None, OPERATIONS if finetuning else (), finetuning, soft_labels=False, grow_always=False)
-    rng = np.random.default_rng(0)
+    painter = build_painter(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
+    judge = JUDGES[discriminator_kind(SETTINGS)](build_discriminator(SETTINGS))
+    average = MovingAverage(painter.networks(), 0.9) if finetuning else None
+    opt_g, opt_d = adam(painter.networks().values(), 1e-4, (0.0, 0.9)), adam([judge.D], 4e-4, (0.0, 0.9))
+    nets = Networks(painter, judge, opt_g, opt_d, average)
+    goal = Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None)
+    recipe, rng = Recipe(goal, OPERATIONS if finetuning else ()), np.random.default_rng(0)
     for _ in range(2):
         real = jt.array(rng.standard_normal((2, 3, HEIGHT, WIDTH)).astype(np.float32))
         label_maps = rng.integers(0, CLASSES, (2, HEIGHT // 16, WIDTH // 16)).repeat(16, 1).repeat(16, 2)
-        step, segmap = Schedule(6, 3).at(epoch), one_hot(label_maps.astype(np.uint8), CLASSES)
-        pyramid = patch_pyramid(label_maps, G.patch_sizes(HEIGHT, WIDTH, step.level, step.alpha))
-        losses = train_step(nets, recipe, step, real, segmap, rng, patch_spade.to_device(pyramid, CLASSES))
+        step = Schedule(6, 3).at(epoch)
+        shown = painter.show(label_maps.astype(np.uint8), painter.patch_sizes(HEIGHT, WIDTH, step))
+        losses = train_step(nets, recipe, step, real, shown, rng)
         [loss.item() for loss in losses.values()]
         if nets.average:
             nets.average.update()
 
 
 def _generate() -> None:
-    for seg_noise, seed in ((False, None), (True, 0)):
-        G, E = build_generator(SETTINGS, seg_noise=seg_noise, heads=0)
-        G.eval(), E.eval()
+    for seg_noise in (False, True):
+        painter = build_painter(SETTINGS, seg_noise)
+        for network in painter.networks().values():
+            network.eval()
         for batch in (1, 2):
             label_maps = np.zeros((batch, HEIGHT, WIDTH), np.uint8)
-            generate_batch(G, E, label_maps, CLASSES, [str(i) for i in range(batch)], seed)
+            generate_batch(painter, label_maps, [str(i) for i in range(batch)], by_seed(0))
 
 
 def _segment() -> None:

@@ -101,3 +101,27 @@ class Schedule:
             else:
                 stages.append(Stage(divisor, epoch, epoch))
         return stages
+
+
+@dataclass(frozen=True)
+class FullSize:
+    """The schedule of networks that do not grow: `epochs` epochs of pretraining, every one at full size."""
+
+    epochs: int
+
+    def at(self, epoch: int) -> Step:
+        """State in any epoch."""
+        return Step(level=None, alpha=0.0, fading=False, full=True)
+
+    def starts_fade(self, epoch: int) -> bool:
+        """No new size ever begins."""
+        return False
+
+    def stages(self) -> list[Stage]:
+        """The one stage."""
+        return [Stage(1, 1, self.epochs)]
+
+
+def schedule(epochs: int, sizes: int) -> Schedule | FullSize:
+    """Pretraining of `epochs` epochs that grows through so many output sizes (1: that does not grow)."""
+    return FullSize(epochs) if sizes == 1 else Schedule(epochs, sizes)

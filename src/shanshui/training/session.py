@@ -12,22 +12,25 @@ from typing import Any
 import numpy as np
 
 from shanshui import checkpoint, images
+from shanshui.chances import by_seed
 from shanshui.checkpoint import Arrays, Checkpoint, prefixed
 from shanshui.data.loader import TrainingPairs
 from shanshui.files import digest, sha256
 from shanshui.generation import generate_batch
 from shanshui.logs import StatsLog
 from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.networks import adopt, build_discriminator, build_generator
+from shanshui.networks import adopt, build_discriminator, build_painter, discriminator_kind
 from shanshui.perceptual import perceptual_loss
 from shanshui.runtime import load_jittor, seed_everything
 from shanshui.training import ranks
+from shanshui.training.drawing import StyleLoss
+from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.loop import Plan, train
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.resume import ResumeFolder, resume_folder, state_file
 from shanshui.training.samples import Samples, read_samples
-from shanshui.training.schedule import Schedule
+from shanshui.training.schedule import schedule
 from shanshui.training.step import Networks, Recipe
 
 jt = load_jittor()
@@ -47,7 +50,8 @@ class Session:
     def __init__(self, phase: str, settings: Settings, args: argparse.Namespace, start: Checkpoint | None) -> None:
         self.phase, self.settings, self.args = phase, settings, args
         self.numbers: Settings = settings[phase]
-        self.schedule = Schedule(settings["pretrain_epochs"], settings["model"]["discriminators"])
+        self.sizes = settings["model"].get("discriminators", 1)  # which grow with the pictures, or do not
+        self.schedule = schedule(settings["pretrain_epochs"], self.sizes)
         self.samples: Samples = read_samples(args.samples, settings["data"])
         seed_everything(int(np.random.SeedSequence([settings["seed"], 0, len(phase)]).generate_state(1)[0]))
         self.nets = self._networks(start)
@@ -55,24 +59,24 @@ class Session:
     def _networks(self, start: Checkpoint | None) -> Networks:
         """Fresh networks; with `start` they take over its weights, and in pretraining its optimisers too."""
         pretraining = self.phase == "pretrain"
-        heads = self.settings["model"]["discriminators"] - 1 if pretraining else 0
-        seg_noise = not pretraining and self.numbers["seg_noise"]
-        G, E = build_generator(self.settings, seg_noise=seg_noise, heads=heads)
-        D = build_discriminator(self.settings)
+        seg_noise = not pretraining and self.numbers.get("seg_noise", False)
+        painter = build_painter(self.settings, seg_noise, heads=self.sizes - 1 if pretraining else 0)
+        judge = JUDGES[discriminator_kind(self.settings)](build_discriminator(self.settings))
         betas = self.numbers["beta1"], self.numbers["beta2"]
-        nets = Networks(G, E, D, adam([G, E], self.numbers["lr_g"], betas), adam([D], self.numbers["lr_d"], betas))
+        opt_g = adam(painter.networks().values(), self.numbers["lr_g"], betas)
+        nets = Networks(painter, judge, opt_g, adam([judge.D], self.numbers["lr_d"], betas))
         if start and pretraining:
             self._restore(nets, start)
         elif start:
-            adopt(G, start.part("G"), str(self.args.start), fresh=["seg_noise_var"], dropped=["inter_conv_img"])
-            restore(E, start.part("E"), str(self.args.start))
-            restore(D, start.part("D"), str(self.args.start))
+            for letter, network in nets.parts().items():
+                new = {"fresh": ["seg_noise_var"], "dropped": ["inter_conv_img"]} if letter == "G" else {}
+                adopt(network, start.part(letter), str(self.args.start), **new)
         if decay := self.numbers.get("ema"):
-            nets.average = MovingAverage({"G": G, "E": E}, decay)
+            nets.average = MovingAverage(painter.networks(), decay)
         return nets
 
     def _restore(self, nets: Networks, state: Checkpoint) -> None:
-        for letter, network in (("G", nets.G), ("E", nets.E), ("D", nets.D)):
+        for letter, network in nets.parts().items():
             restore(network, state.part(letter), f"training state ({letter})")
         restore_optimizer(nets.opt_g, state.part("opt_g"), "training state (opt_g)")
         restore_optimizer(nets.opt_d, state.part("opt_d"), "training state (opt_d)")
@@ -89,21 +93,21 @@ class Session:
     def meta(self, epoch: int) -> Settings:
         """Metadata of the weights after `epoch`: all that generating needs, and where they come from."""
         step = self.schedule.at(epoch)
+        named = ("data", "model", "encoder", "discriminator", "parity", "preset", "seed")
         return {
-            **{name: self.settings[name] for name in ("data", "model", "parity", "preset", "seed")},
+            **{name: self.settings[name] for name in named if name in self.settings},
             "phase": self.phase,
             "epoch": epoch,
             "training": self.numbers,
             "device": "cuda" if jt.flags.use_cuda else "cpu",
-            "heads": self.nets.G.heads,
-            "seg_noise": self.nets.G.seg_noise,
+            **self.nets.painter.facts(),
             "level": step.level,
             "alpha": step.alpha,
         }
 
     def weights(self) -> Arrays:
         """G and E."""
-        return prefixed("G", gather(self.nets.G)) | prefixed("E", gather(self.nets.E))
+        return _arrays(self.nets.painter.networks())
 
     def state(self) -> Arrays:
         """Everything training continues from; random numbers are derived from seed and epoch."""
@@ -111,23 +115,21 @@ class Session:
             "opt_d", gather_optimizer(self.nets.opt_d)
         )
         average = prefixed("average", self.nets.average.state()) if self.nets.average else {}
-        return self.weights() | prefixed("D", gather(self.nets.D)) | optimizers | average
+        return _arrays(self.nets.parts()) | optimizers | average
 
     def draw_samples(self, epoch: int) -> None:
         """Sample grid after `epoch`."""
         if not len(self.samples):
             return
-        G, E, step = self.nets.G, self.nets.E, self.schedule.at(epoch)
-        G.eval(), E.eval()
-        seed = self.settings["seed"] if G.seg_noise else None
-        num_classes = len(self.settings["data"]["classes"])
+        painter, chances, step = self.nets.painter, by_seed(self.settings["seed"]), self.schedule.at(epoch)
+        for network in painter.networks().values():
+            network.eval()
         fakes = np.concatenate([
-            generate_batch(
-                G, E, label_map[None], num_classes, [name], seed, step.level, step.alpha
-            )
+            generate_batch(painter, label_map[None], [name], chances, step)
             for name, label_map in zip(self.samples.names, self.samples.label_maps, strict=True)
         ])  # fmt: skip
-        G.train(), E.train()
+        for network in painter.networks().values():
+            network.train()
         images.write_image(self.args.look / "samples" / self.phase / f"epoch_{epoch:03d}.png", self.samples.grid(fakes))
 
     # --- running --------------------------------------------------------------------------------------------
@@ -183,12 +185,23 @@ class Session:
     def _recipe(self) -> Recipe:
         numbers, parity = self.numbers, self.settings["parity"]
         weights = {
-            "feat": numbers["feature_matching"],
+            "feat": numbers.get("feature_matching", 0.0),
             "rec": numbers["reconstruction"],
             "perceptual": numbers["perceptual"]["weight"],
         }
-        return Recipe(
+        goal = Goal(
             weights, perceptual_loss(numbers["perceptual"]["net"], self.args.perceptual, parity),
-            tuple(numbers.get("augment", ())), self.nets.G.seg_noise, parity["loss_resize"] == "bilinear",
+            numbers.get("gan", "hinge"), numbers.get("label_mix", 0.0),
+        )  # fmt: skip
+        style = StyleLoss(numbers.get("kl", 0.0), numbers.get("kl_reduction", "sum"))
+        return Recipe(
+            goal, tuple(numbers.get("augment", ())), style, parity["loss_resize"] == "bilinear",
             parity["grow_copy"] == "every_forward",
         )  # fmt: skip
+
+
+def _arrays(networks: dict[str, Any]) -> Arrays:
+    """All parameters and buffers of networks by letter."""
+    return {
+        name: array for letter, network in networks.items() for name, array in prefixed(letter, gather(network)).items()
+    }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from shanshui.models import resize
-from shanshui.models.patch_spade import PatchPyramid
+from shanshui.painters import Painter, Shown
 from shanshui.runtime import load_jittor
 from shanshui.training import ranks
-from shanshui.training.augment import augment, draw
-from shanshui.training.losses import discriminator_losses, generator_losses
+from shanshui.training.augment import augment
+from shanshui.training.augment import draw as draw_augmentation
+from shanshui.training.drawing import StyleLoss, draw
+from shanshui.training.judging import Goal, Judge, Seen
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.schedule import Step
 
@@ -22,14 +23,17 @@ jt = load_jittor()
 
 @dataclass
 class Networks:
-    """What is trained: generator, encoder, discriminators and their two optimisers; the average of G and E, if any."""
+    """What is trained: generator with encoder, discriminator, their two optimisers; the average of G and E, if any."""
 
-    G: Any
-    E: Any
-    D: Any
+    painter: Painter
+    judge: Judge
     opt_g: Any
     opt_d: Any
     average: MovingAverage | None = None
+
+    def parts(self) -> dict[str, Any]:
+        """The networks by letter, as in a checkpoint."""
+        return {**self.painter.networks(), "D": self.judge.D}
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,18 @@ class Recipe:
     """How it is trained, the same for every step of a phase.
 
     Attributes:
-        weights: factors of the generator's loss terms: feat, rec, perceptual.
-        perceptual: (fake, real) -> perceptual loss, or None.
+        goal: what the losses are made of.
         operations: DiffAugment operations.
-        noise: whether SPADE layers draw noise.
+        style: the style encoder's loss, where there is one.
         soft_labels: reduce label maps bilinearly, as the winner did, instead of by nearest neighbour.
         grow_always: copy a discriminator into its successor before every forward pass of a fade's first epoch.
     """
 
-    weights: Mapping[str, float]
-    perceptual: Callable[[Any, Any], Any] | None
-    operations: tuple[str, ...]
-    noise: bool
-    soft_labels: bool
-    grow_always: bool
+    goal: Goal
+    operations: tuple[str, ...] = ()
+    style: StyleLoss = field(default_factory=StyleLoss)
+    soft_labels: bool = False
+    grow_always: bool = False
 
     def without_growing(self) -> Recipe:
         """The same for epochs in which no discriminator takes over another's weights."""
@@ -64,54 +66,36 @@ def one_hot(label_map: np.ndarray, num_classes: int) -> Any:
     return (ids == classes).float32()
 
 
-def random_noise(layer: int, n: int, height: int, width: int) -> Any:
-    """Fresh noise (n, 1, height, width) for a SPADE layer while training; MPI ranks draw for all and keep their own."""
-    noise = jt.randn(n * ranks.count(), 1, height, width)
-    return noise[ranks.own_rows(n)] if ranks.count() > 1 else noise
-
-
 def train_step(
-    nets: Networks, recipe: Recipe, step: Step, real: Any, segmap: Any, rng: np.random.Generator,
-    patches: PatchPyramid | None = None,
-) -> Any:  # fmt: skip
+    nets: Networks, recipe: Recipe, step: Step, real: Any, shown: Shown, rng: np.random.Generator
+) -> dict[str, Any]:
     """Update G and E, then D, on one batch, or on this MPI rank's part of it: the gradients are the whole batch's.
 
     Args:
         real: photographs (N, 3, H, W) in [-1, 1] at full size.
-        segmap: one-hot label maps (N, num_classes, H, W) at full size.
-        rng: source of the augmentation's draws.
-        patches: distinct patches of the label maps, for G's SPADE layers.
+        shown: their label maps, and what goes with them.
+        rng: source of the draws of augmentation and LabelMix.
 
     Returns:
         Loss terms by name ("G/adv", "G/feat", "D/real", ...), scalars still on the device; of this rank's part.
     """
 
-    def generate() -> Any:
-        noise = random_noise if recipe.noise else None
-        return nets.G(nets.E(segmap), segmap, level=step.level, alpha=step.alpha, noise=noise, patches=patches)
-
-    def see(fake: Any) -> tuple[Any, Any, Any]:
+    def see(fake: Any) -> Seen:
         """Photographs, fakes and label maps as the discriminators see them."""
         if recipe.grow_always:
-            nets.D.grow(step.level)
-        n = len(photo)
-        draws = draw(rng, recipe.operations, n * ranks.count(), tuple(photo.shape[2:])).rows(ranks.own_rows(n))
-        return augment(photo, fake, labels, draws)
+            nets.judge.D.grow(step.level)
+        n, size = len(photo), tuple(photo.shape[2:])
+        draws = draw_augmentation(rng, recipe.operations, n * ranks.count(), size).rows(ranks.own_rows(n))
+        return Seen(*augment(photo, fake, labels, draws))
 
-    fake = generate()
-    photo, labels = reduce_pair(real, segmap, tuple(fake.shape[2:]), recipe.soft_labels)
-    seen_real, seen_fake, seen_labels = see(fake)
-    (of_fake,) = nets.D(seen_labels, seen_fake, level=step.level, alpha=step.alpha)
-    with jt.no_grad():
-        (of_real,) = nets.D(seen_labels, seen_real, level=step.level, alpha=step.alpha)
-    losses_g = generator_losses(fake, photo, of_fake, of_real, recipe.weights, recipe.perceptual)
+    fake, drawing_terms = draw(nets.painter, shown, real, step, recipe.style)
+    photo, labels = reduce_pair(real, shown.with_edges(), tuple(fake.shape[2:]), recipe.soft_labels)
+    losses_g = nets.judge.of_generator(fake, photo, see(fake), step, recipe.goal) | drawing_terms
     nets.opt_g.step(sum(losses_g.values()))
 
     with jt.no_grad():
-        fake = generate().detach()
-    seen_real, seen_fake, seen_labels = see(fake)
-    of_fake, of_real = nets.D(seen_labels, seen_fake, seen_real, level=step.level, alpha=step.alpha)
-    losses_d = discriminator_losses(of_fake, of_real)
+        fake = draw(nets.painter, shown, real, step, recipe.style)[0].detach()
+    losses_d = nets.judge.of_discriminator(see(fake), step, recipe.goal, rng)
     nets.opt_d.step(sum(losses_d.values()))
     jt.sync_all()
     return losses_g | losses_d

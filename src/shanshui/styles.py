@@ -1,0 +1,39 @@
+"""Styles for generators that start from one: a photo's, or one given as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shanshui.chances import Chance, Chances
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.runtime import load_jittor
+
+jt = load_jittor()
+
+
+def one_style(z: np.ndarray, z_dim: int, source: object) -> Chances:
+    """The same style (z_dim,) or (1, z_dim) for every image."""
+    vector = np.asarray(z, np.float32)
+    if vector.shape not in ((z_dim,), (1, z_dim)) or not np.isfinite(vector).all():
+        raise UsageError(f"{source} holds numbers of shape {vector.shape}", f"{z_dim} finite numbers, float32")
+    return lambda names: Chance(None, lambda n, length: jt.array(np.tile(vector.reshape(1, -1), (n, 1))))
+
+
+def style_of(E: Any, photo: np.ndarray) -> np.ndarray:
+    """Mean style (z_dim,) of a photo float32 (3, H, W) in [-1, 1], by the encoder."""
+    with jt.no_grad():
+        mean, _ = E(jt.array(photo[None]))
+        style = np.array(mean.numpy()[0])
+    jt.sync_all()
+    return style
+
+
+def need_encoder(E: Any, source: object) -> Any:
+    """The style encoder; ShanshuiError where the weights have none."""
+    if E is None:
+        raise ShanshuiError(
+            f"{source} holds no style encoder", "one, to see a photo's style", "import the weights with --encoder"
+        )
+    return E

@@ -69,22 +69,21 @@ class Config(Section):
 
     @model_validator(mode="after")
     def sizes_fit(self) -> Config:
-        """Sides against halvings, crop and discriminators."""
+        """Sides against what the networks can halve, crop and discriminators."""
         data, model = self.data, self.model
-        step = 2**model.halvings
-        for name, side in (("data.width", data.width), ("data.height", data.height)):
-            if side % step:
-                below, above = side // step * step, (side // step + 1) * step
-                raise ValueError(
-                    f"{name} {side} is not a multiple of {step} (model.halvings {model.halvings} halves it "
-                    f"{model.halvings} times): use {below or above} or {above}"
-                )
+        for step, reason in model.multiples():
+            for name, side in (("data.width", data.width), ("data.height", data.height)):
+                if side % step:
+                    below, above = side // step * step, (side // step + 1) * step
+                    raise ValueError(
+                        f"{name} {side} is not a multiple of {step} ({reason}): use {below or above} or {above}"
+                    )
         if data.load_width < data.width or data.load_height < data.height:
             raise ValueError(
                 f"data.load_width {data.load_width} gives {data.load_width}x{data.load_height}, smaller than the crop "
                 f"{data.width}x{data.height}: use {data.width} or more"
             )
-        if model.discriminator_channels % 2 ** (model.discriminators - 1):
+        if model.discriminator == "bank" and model.discriminator_channels % 2 ** (model.discriminators - 1):
             raise ValueError(
                 f"model.discriminator_channels {model.discriminator_channels} is halved {model.discriminators - 1} "
                 f"times: use a multiple of {2 ** (model.discriminators - 1)}"
@@ -94,9 +93,9 @@ class Config(Section):
     @model_validator(mode="after")
     def schedule_fits(self) -> Config:
         """Epochs against stages, and the scored range against both phases."""
-        stages = self.model.discriminators - 1
+        stages = self.model.sizes - 1
         epochs = self.pretrain.epochs
-        if epochs % stages or epochs < 2 * stages:
+        if stages and (epochs % stages or epochs < 2 * stages):
             raise ValueError(
                 f"pretrain.epochs {epochs} cannot be shared among model.discriminators - 1 = {stages} stages "
                 f"of at least 2 epochs: use a multiple of {stages}, e.g. {max(2, round(epochs / stages)) * stages}"
@@ -108,6 +107,14 @@ class Config(Section):
                 f"score.first {score.first} to score.last {score.last} must lie in the epochs of fine-tuning, "
                 f"{epochs + 1} to {last} (pretrain.epochs {epochs} + finetune.epochs {self.finetune.epochs})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def losses_fit(self) -> Config:
+        """Losses against what the discriminator says."""
+        for name, phase in (("pretrain", self.pretrain), ("finetune", self.finetune)):
+            if phase.gan != "hinge" and self.model.discriminator == "oasis":
+                raise ValueError(f"{name}.gan {phase.gan}: discriminator oasis classifies pixels, it has its own loss")
         return self
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.files import digest
 from shanshui.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER
 from shanshui.settings import STAGES, needed_weights, stage_settings
-from shanshui.training.schedule import Schedule
+from shanshui.training.schedule import schedule
 from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
 
 
@@ -200,7 +200,7 @@ class Flow:
     def resolutions(self) -> list[str]:
         """Names of the training resolutions, smallest first, e.g. 064x048 to 512x384."""
         data = self.config.data
-        stages = Schedule(self.config.pretrain.epochs, self.config.model.discriminators).stages()
+        stages = schedule(self.config.pretrain.epochs, self.config.model.sizes).stages()
         return [f"{data.width // divisor:03d}x{data.height // divisor:03d}" for divisor, _, _ in stages]
 
     def state_before(self, run: str, resolution: str) -> list[str]:

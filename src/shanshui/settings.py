@@ -14,6 +14,7 @@ from shanshui.data.layouts import completed
 from shanshui.errors import UsageError
 from shanshui.files import read_json
 from shanshui.sections import NEEDS_INCEPTION
+from shanshui.structure import structure
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +94,9 @@ _SIZE = {"width", "height"}
 def _training(config: Config, phase: str) -> dict[str, Any]:
     """Numbers of one training phase; the epoch range of fine-tuning is a file name, not a setting."""
     section = config.pretrain if phase == "pretrain" else config.finetune
-    numbers = section.model_dump(exclude={"snapshot_minutes"})
+    numbers = section.model_dump(exclude={"snapshot_minutes", *_without_effect(config)})
+    if numbers.get("gan") == "hinge":
+        del numbers["gan"]  # as it was before there were others: what was trained then stays
     if phase == "finetune" and not section.lr_decay_epochs:
         del numbers["epochs"]  # more epochs must not retrain the first ones
     data = config.data.model_dump(
@@ -101,9 +104,18 @@ def _training(config: Config, phase: str) -> dict[str, Any]:
     )
     parity = {k: v for k, v in config.parity.resolved().items() if k != "rounding"}
     return {
-        "seed": config.seed, "data": data, "model": config.model.model_dump(), "parity": parity,
+        "seed": config.seed, "data": data, **structure(config), "parity": parity,
         "preset": config.parity.preset, "pretrain_epochs": config.pretrain.epochs, phase: numbers,
     }  # fmt: skip
+
+
+def _without_effect(config: Config) -> set[str]:
+    """Options of training that the chosen networks leave without effect."""
+    model, unused = config.model, set()
+    if not model.style_encoder:
+        unused |= {"kl", "kl_reduction"}
+    unused |= {"gan", "feature_matching"} if model.discriminator == "oasis" else {"label_mix"}
+    return unused if model.generator == "apf" else unused | {"seg_noise"}
 
 
 def _metrics(config: Config) -> dict[str, Any]:

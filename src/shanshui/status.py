@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shanshui.flow import Flow, epoch_name
 from shanshui.footprint import count_pictures, estimate
 from shanshui.run_reader import Progress, RunState
-from shanshui.training.schedule import Schedule
+from shanshui.training.schedule import schedule
 
 SILENT = 120  # seconds without a word after which a running job is suspicious
 GIB = 1024**3
@@ -86,7 +86,7 @@ def _data(state: RunState) -> list[Row]:
 def _trained(state: RunState, flow: Flow) -> list[Row]:
     config = state.config
     sizes = flow.resolutions()
-    stages = Schedule(config.pretrain.epochs, config.model.discriminators).stages()
+    stages = schedule(config.pretrain.epochs, config.model.sizes).stages()
     now = "; ".join(
         f"{size}: {_training(state, f'pretrain/{size}', stage.last_epoch, f'pretrain.{size}')}"
         for size, stage in zip(sizes, stages, strict=True)

@@ -1,0 +1,79 @@
+"""From the configuration's model to the arguments of networks, as settings of training and checkpoints hold them.
+
+A checkpoint of ours and one made of imported weights say what they are in the same words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shanshui.config import Config
+from shanshui.sections import CLADES, UPSAMPLINGS
+
+Sizes = dict[str, Any]
+
+OASIS_HALVINGS, PIX2PIXHD_HALVINGS = 5, 4
+KERNEL = 3  # side of the convolutions inside SPADE
+
+
+def structure(config: Config) -> dict[str, Sizes]:
+    """Sections "model" and, where there are such networks, "encoder" and "discriminator".
+
+    APF-GAN's section has no `kind`; with its bank of discriminators, which grows with it, it holds their sizes too.
+    """
+    return {"model": _generator(config), **_encoder(config), **_discriminator(config)}
+
+
+def _spectral_norm(config: Config) -> bool:
+    return config.parity.resolved()["spectral_norm"] == "on"
+
+
+def _generator(config: Config) -> Sizes:
+    model = config.model
+    if model.generator == "apf":
+        bank = {"discriminators", "discriminator_channels"} if model.discriminator == "bank" else set()
+        return model.model_dump(include={"base_channels", "halvings", "spade_hidden"} | bank)
+    shared = {
+        "num_classes": len(config.data.classes), "unknown_class": False, "base_channels": model.base_channels,
+        "spectral_norm": _spectral_norm(config), "z_dim": model.z_dim or None, "edges": model.edges != "none",
+    }  # fmt: skip
+    match model.generator:
+        case "oasis":
+            return {"kind": "oasis", **shared, "hidden": model.spade_hidden, "halvings": OASIS_HALVINGS}
+        case "pix2pixhd":
+            return {"kind": "pix2pixhd", **shared, "norm": model.norm, "halvings": PIX2PIXHD_HALVINGS}
+        case "ccfpse":
+            return {"kind": "ccfpse", **shared, **_upsampling(config)}
+    clade = model.generator in CLADES
+    blocks = {"modulation": model.generator, "kernel": KERNEL, "hidden": 0 if clade else model.spade_hidden}
+    words = model.model_dump(include={"norm", "activation", "attention"})
+    return {"kind": "spade", **shared, **_upsampling(config), **blocks, **words}
+
+
+def _upsampling(config: Config) -> Sizes:
+    upsampling = config.model.upsampling
+    return {"upsampling": upsampling, "halvings": UPSAMPLINGS[upsampling]}
+
+
+def _encoder(config: Config) -> dict[str, Sizes]:
+    model = config.model
+    if not model.style_encoder:
+        return {}
+    norm = _spectral_norm(config)
+    return {"encoder": {"base_channels": model.style_encoder, "z_dim": model.z_dim, "spectral_norm": norm}}
+
+
+def _discriminator(config: Config) -> dict[str, Sizes]:
+    model, kind = config.model, config.model.discriminator
+    if kind == "bank":
+        return {}
+    classes = len(config.data.classes)
+    sizes: Sizes = {
+        "kind": kind, "base_channels": model.discriminator_channels, "spectral_norm": _spectral_norm(config)
+    }  # fmt: skip
+    if kind == "oasis":
+        return {"discriminator": {**sizes, "num_classes": classes}}
+    sizes["channels"] = classes + (model.edges != "none")
+    if kind == "multiscale":
+        sizes |= {"count": model.discriminators, **model.model_dump(include={"activation", "attention"})}
+    return {"discriminator": sizes}

@@ -1,0 +1,129 @@
+"""Every recipe of config/models: valid, and trained, fine-tuned, averaged and generated from at the smallest size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from shanshui import checkpoint
+from shanshui.__main__ import main
+from shanshui.config import Config
+from shanshui.files import write_csv, write_json
+from shanshui.settings import load_config, merge, stage_settings, validate
+
+RECIPES = sorted(path.stem for path in (Path(__file__).parent.parent / "config" / "models").glob("*.yaml"))
+SIDE = 64
+SMALL: dict[str, Any] = {
+    "data": {"width": SIDE, "height": SIDE, "load_width": 72, "holdout": 2, "classes": ["sky", "water", "tree"]},
+    "model": {
+        "base_channels": 4, "halvings": 5, "spade_hidden": 8, "discriminators": 2, "discriminator_channels": 8,
+    },
+    "score": {"first": 2, "last": 3, "metrics": ["dct_frechet"], "rank_by": "dct_frechet"},
+    "select": {"top": 1},
+}  # fmt: skip
+PHASE: dict[str, Any] = {
+    "epochs": 1, "batch": 2, "reconstruction": 10.0, "lr_decay_epochs": 0, "perceptual": {"net": "none"}
+}  # fmt: skip
+SHORT = {"z_dim": 6, "style_encoder": 2}  # where a recipe has any
+
+
+def small(root: Path, recipe: str, **sections: Any) -> Config:
+    """A recipe with the smallest networks, one epoch of pretraining and two of fine-tuning, over one batch each."""
+    raw = yaml.safe_load((root / "config" / "models" / f"{recipe}.yaml").read_text(encoding="utf-8"))
+    raw = merge(raw, SMALL | {"pretrain": PHASE, "finetune": PHASE | {"epochs": 2, "ema": 0.9}})
+    raw["model"] |= {name: value for name, value in SHORT.items() if raw["model"].get(name)}
+    if recipe == "apf-gan":
+        raw["pretrain"]["epochs"] = 2
+        raw["score"] = {**raw["score"], "first": 3, "last": 4}
+    return validate(merge(raw, sections))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_is_valid_and_says_where_it_comes_from(root: Path, recipe: str) -> None:
+    file = root / "config" / "models" / f"{recipe}.yaml"
+    config = load_config([root / "config.yaml", file])
+    assert config.run == recipe
+    assert file.read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if "oasis" not in recipe])
+def test_recipe_goes_with_the_demo(root: Path, recipe: str) -> None:
+    """Which is too low for the six halvings of OASIS's discriminator."""
+    load_config([root / path for path in ("config.yaml", f"config/models/{recipe}.yaml", "config/demo.yaml")])
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two prepared pairs, one of them as a sample, and two label maps to generate from."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    label_maps = rng.integers(0, 3, (2, 9, 9)).repeat(8, 1).repeat(8, 2).astype(np.uint8)
+    photos = (label_maps[..., None] * 80 + rng.integers(0, 60, (2, 72, 72, 3))).astype(np.uint8)
+    np.save(folder / "photos.npy", photos)
+    np.save(folder / "label_maps.npy", label_maps)
+    (folder / "labels").mkdir()
+    for i, label_map in enumerate(label_maps):
+        Image.fromarray(label_map[:SIDE, :SIDE]).save(folder / "labels" / f"{i}.png")
+    Image.fromarray(photos[0]).save(folder / "photo.png")
+    sample = {"name": "0", "image": str(folder / "photo.png"), "label": str(folder / "labels" / "0.png")}
+    write_csv(folder / "samples.csv", [sample], list(sample))
+    return folder
+
+
+def call(stage: str, *arguments: object) -> None:
+    assert main([stage, *map(str, arguments)]) == 0
+
+
+def train(config: Config, pairs: Path, out: Path) -> tuple[Path, Path]:
+    """Weights after each of the two epochs of fine-tuning."""
+    for phase in ("pretrain", "finetune"):
+        write_json(out / f"{phase}.json", stage_settings(config, phase))
+    common = [
+        "--photos", pairs / "photos.npy", "--label-maps", pairs / "label_maps.npy", "--samples", pairs / "samples.csv",
+        "--look", out / "look", "--snapshot-minutes", 10,
+    ]  # fmt: skip
+    state, start = out / "state.safetensors", []
+    sizes = [f"{SIDE // 2:03d}x{SIDE // 2:03d}"] if config.model.sizes == 2 else []
+    for size in [*sizes, f"{SIDE:03d}x{SIDE:03d}"]:
+        call(
+            "pretrain", "--settings", out / "pretrain.json", "--resolution", size, *start, *common,
+            "--resume", out / size, "--state", state, "--weights", out / "w.safetensors",
+        )  # fmt: skip
+        start = ["--start", state]
+    files = []
+    for epoch in config.score.epochs():
+        files.append(out / f"{epoch}.safetensors")
+        call(
+            "finetune", "--settings", out / "finetune.json", "--epoch", epoch, *start, *common, "--resume",
+            out / "tuned", "--average", out / "ema.safetensors", "--weights", files[-1],
+        )  # fmt: skip
+    return files[0], files[1]
+
+
+def generate(weights: Path, pairs: Path, out: Path, *arguments: object) -> np.ndarray:
+    """The two pictures (2, 3, H, W)."""
+    call("generate", "--weights", weights, "--labels", pairs / "labels", "--out", out, "--format", "npy", *arguments)
+    return np.stack([np.load(out / f"{i}.npy") for i in range(2)])
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Path, tmp_path: Path) -> None:
+    config = small(root, recipe)
+    files = train(config, pairs, tmp_path)
+    pictures = generate(files[1], pairs, tmp_path / "a")
+    assert pictures.shape == (2, 3, SIDE, SIDE)
+    assert np.ptp(pictures) > 0
+    other = generate(files[1], pairs, tmp_path / "b", "--seed", 1)
+    assert np.array_equal(other, pictures) == (not config.model.z_dim)
+
+    write_json(tmp_path / "merge.json", {"seed": 1, "batch": 2, "label_maps": 2})
+    merged = tmp_path / "merged.safetensors"
+    estimated = ["--estimate-on", pairs / "label_maps.npy", "--settings", tmp_path / "merge.json"]
+    call("merge", *files, "--out", merged, *estimated)
+    assert checkpoint.load(merged).arrays.keys() == checkpoint.load(files[0]).arrays.keys()
+    assert generate(merged, pairs, tmp_path / "c").shape == pictures.shape

@@ -10,7 +10,7 @@ export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo test drill test-slurm lint format graph lock clean distclean
+.PHONY: help setup compile demo test drill recipes test-slurm lint format graph lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ test: compile lint ## everything that must hold: style, types, workflow, tests
 
 drill: compile ## kills the tiny run in every stage and compares what comes out (minutes)
 	@$(BIN)/python -m pytest -n 0 -v -m drill
+
+recipes: compile ## every recipe of config/models from landscapes to a submission, at the smallest size (minutes)
+	@$(BIN)/python -m pytest -n 0 -v -m recipes
 
 test-slurm: compile ## the tiny run through a real Slurm; needs root and: apt-get install slurm-wlm munge
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r envs/slurm.txt

@@ -18,7 +18,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.files import write_json
 from shanshui.footprint import Part, Pictures, averages, count_pictures, estimate
 from shanshui.retention import REMOVED
-from shanshui.settings import validate
+from shanshui.settings import stage_settings, validate
 
 SMALL = {
     "run": "demo",
@@ -74,6 +74,35 @@ def test_counts_are_those_of_the_networks(config: Config, seg_noise: bool) -> No
     assert weight_counts.generator(config, heads, seg_noise) == count(G)
     assert weight_counts.encoder(config) == count(E)
     assert weight_counts.discriminators(config) == count(D)
+
+
+OTHERS: list[dict[str, Any]] = [
+    {"generator": "spade", "discriminator": "multiscale"},
+    {"generator": "spade", "discriminator": "multiscale", "norm": "instance", "z_dim": 5, "style_encoder": 2},
+    {"generator": "spade", "discriminator": "fpse", "upsampling": "more", "edges": "label"},
+    {"generator": "spade", "discriminator": "oasis", "upsampling": "most"},
+    {"generator": "clade", "discriminator": "multiscale", "edges": "label"},
+    {"generator": "clade_icpe", "discriminator": "multiscale", "upsampling": "most"},
+    {"generator": "ccfpse", "discriminator": "fpse", "z_dim": 3, "style_encoder": 2, "edges": "label"},
+    {"generator": "ccfpse", "discriminator": "fpse", "upsampling": "more"},
+    {"generator": "oasis", "discriminator": "oasis", "z_dim": 4},
+    {"generator": "pix2pixhd", "discriminator": "multiscale", "edges": "label"},
+    {"generator": "pix2pixhd", "discriminator": "multiscale", "norm": "instance"},
+    {"generator": "apf", "discriminator": "oasis"},
+]
+
+
+@pytest.mark.parametrize("norm", ["on", "off"])
+@pytest.mark.parametrize("model", OTHERS, ids=lambda model: "-".join(map(str, model.values())))
+def test_counts_of_the_other_models_are_those_of_their_networks(model: dict[str, Any], norm: str) -> None:
+    from shanshui.networks import build_discriminator, build_painter
+
+    data = {"width": 256, "height": 128, "load_width": 288}
+    config = configured(model=model, parity={"spectral_norm": norm}, data=data)
+    settings = stage_settings(config, "pretrain")
+    networks = build_painter(settings).networks().values()
+    assert weight_counts.painters(config, 0, seg_noise=False) == sum(map(count, networks))
+    assert weight_counts.judges(config) == count(build_discriminator(settings))
 
 
 def test_segmenter_is_counted() -> None:

@@ -108,10 +108,10 @@ def _data(config: Config, pictures: Pictures) -> list[Part]:
 def _training(config: Config) -> list[Part]:
     """Weights and training states of both phases and of the segmenter; a state has Adam's two moments as well."""
     best = config.retention == "best"
-    counts, heads = weight_counts, config.model.discriminators - 1
-    growing = counts.generator(config, heads, seg_noise=False) + counts.encoder(config)
-    tuned = counts.generator(config, 0, config.finetune.seg_noise) + counts.encoder(config)
-    judges, sizes = counts.discriminators(config), len(Flow(config).resolutions())
+    counts = weight_counts
+    growing = counts.painters(config, config.model.sizes - 1, seg_noise=False)
+    tuned = counts.painters(config, 0, config.finetune.seg_noise)
+    judges, sizes = counts.judges(config), len(Flow(config).resolutions())
     epochs = config.score.last - config.score.first + 1
     moving = bool(config.finetune.ema)
     state, tuning = 3 * (growing + judges), 3 * (tuned + judges) + moving * tuned
@@ -161,7 +161,7 @@ def _choosing(config: Config, pictures: Pictures) -> list[Part]:
     shown = {"train": pictures.train, "holdout": pictures.holdout, "test": pictures.test}
     whole = sum(shown[name] for name in Flow(config).sets())
     seeds, merged = len(config.infer.seeds), averages(config)
-    weights = weight_counts.generator(config, 0, config.finetune.seg_noise) + weight_counts.encoder(config)
+    weights = weight_counts.painters(config, 0, config.finetune.seg_noise)
     scored = len(config.score.epochs()) + merged + bool(config.finetune.ema) + seeds
     submission = 3 * pictures.test * picture  # fused, zipped, and the contact sheet below one of them
     return [

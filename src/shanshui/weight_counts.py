@@ -1,6 +1,7 @@
 """How many numbers the networks hold, in closed form: for estimates made where Jittor is not loaded.
 
-Parameters and buffers, as a checkpoint has them. The layers are those of `models/`; c stands for a base width.
+Parameters and buffers, as a checkpoint has them. The layers are those of `models/`; c stands for a base width. Here
+are APF-GAN's networks and the segmenter, in `network_counts` the others.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
+from shanshui import network_counts
 from shanshui.config import Config
+from shanshui.structure import structure
 
 _ENCODER = {6: (1, 2, 4, 8, 8, 16), 5: (1, 2, 4, 8, 16)}  # widths of E / c
 _BLOCKS = (32, 32, 32, 32, 16, 8, 4, 2, 1)  # widths before, between and after G's blocks / (c / 2)
@@ -25,8 +28,26 @@ def _pairs(widths: Iterable[int]) -> Iterable[tuple[int, int]]:
     return itertools.pairwise(widths)
 
 
+def painters(config: Config, heads: int, seg_noise: bool) -> int:
+    """G and E of the configured model; APF-GAN's with so many heads."""
+    if config.model.generator == "apf":
+        return generator(config, heads, seg_noise) + encoder(config)
+    sections = structure(config)
+    model, pixels = sections["model"], config.data.width * config.data.height
+    style = network_counts.style_encoder(sections["encoder"]) if "encoder" in sections else 0
+    return network_counts.GENERATORS[model["kind"]](model, pixels) + style
+
+
+def judges(config: Config) -> int:
+    """The configured discriminator, or bank of them."""
+    if config.model.discriminator == "bank":
+        return discriminators(config)
+    sizes = structure(config)["discriminator"]
+    return network_counts.DISCRIMINATORS[sizes["kind"]](sizes)
+
+
 def generator(config: Config, heads: int, seg_noise: bool) -> int:
-    """G with so many heads."""
+    """G of APF-GAN with so many heads."""
     model, classes = config.model, len(config.data.classes)
     hidden, norm = model.spade_hidden, config.parity.resolved()["spectral_norm"] == "on"
 
@@ -46,7 +67,7 @@ def generator(config: Config, heads: int, seg_noise: bool) -> int:
 
 
 def encoder(config: Config) -> int:
-    """E."""
+    """E of APF-GAN."""
     norm = config.parity.resolved()["spectral_norm"] == "on"
     widths = [config.model.base_channels * width for width in _ENCODER[config.model.halvings]]
     layers = _pairs([len(config.data.classes), *widths])

@@ -45,31 +45,36 @@ def read_label_maps(folder: Path, data: dict[str, Any]) -> np.ndarray:
     return np.stack(found)
 
 
-def network_costs(settings: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
-    """Generator, encoder, and the costs of one picture by the names of the networks."""
+def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The painter, and the costs of one picture by the letters of the networks."""
+    from shanshui.chances import by_seed
     from shanshui.models.cost import cost
-    from shanshui.networks import build_discriminator, build_generator
+    from shanshui.networks import build_discriminator, build_painter, discriminator_kind
     from shanshui.runtime import load_jittor
 
     jt = load_jittor()
-    data = settings["data"]
-    width, height, num_classes = data["width"], data["height"], len(data["classes"])
-    G, E = build_generator(settings, seg_noise=settings["finetune"]["seg_noise"], heads=0)
+    width, height = settings["data"]["width"], settings["data"]["height"]
+    painter = build_painter(settings, seg_noise=settings["finetune"].get("seg_noise", False))
     D = build_discriminator(settings)
-    segmap, photo = jt.zeros((1, num_classes, height, width)), jt.zeros((1, 3, height, width))
-    encoded = E(segmap)
-    return G, E, {
-        "G": cost(G, lambda: G(encoded, segmap)),
-        "E": cost(E, lambda: E(segmap)),
-        "D": cost(D, lambda: D(segmap, photo)),
-    }  # fmt: skip
+    shown = painter.show(np.zeros((1, height, width), np.uint8))
+    photo = jt.zeros((1, 3, height, width))
+    judged = (photo,) if discriminator_kind(settings) == "oasis" else (shown.with_edges(), photo)
+    costs = {"G": cost(painter.G, lambda: painter.paint(shown, by_seed(0)(["one"]))), "D": cost(D, lambda: D(*judged))}
+    if painter.E is not None:
+        seen = photo if painter.takes_style else shown.segmap
+        costs["E"] = cost(painter.E, lambda: painter.E(seen))
+        if not painter.takes_style:  # painting has gone through it
+            costs["G"].macs -= costs["E"].macs
+            costs["G"].outputs -= costs["E"].outputs
+    return painter, costs
 
 
-def patch_shares(G: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:
+def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:
     """Distinct 3x3 patches per pixel, the mean over the label maps, at the sizes where they are used."""
     from shanshui.patches import patch_pyramid
 
-    sizes = G.patch_sizes(*label_maps.shape[1:])
+    _, height, width = label_maps.shape
+    sizes = painter.patch_sizes(height, width)
     shares: dict[tuple[int, int], list[float]] = {size: [] for size in sizes}
     for label_map in label_maps:
         pyramid = patch_pyramid(label_map[None], sizes)
@@ -79,17 +84,18 @@ def patch_shares(G: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]
     return {size: float(np.mean(found)) for size, found in shares.items()}
 
 
-def seconds_per_picture(G: Any, E: Any, label_maps: np.ndarray, num_classes: int) -> float:
+def seconds_per_picture(painter: Any, label_maps: np.ndarray) -> float:
     """Wall seconds of a picture, after one that is not timed: it compiles and warms up."""
+    from shanshui.chances import by_seed
     from shanshui.generation import generate_batch
 
-    G.eval(), E.eval()
+    for network in painter.networks().values():
+        network.eval()
     names = [str(i) for i in range(len(label_maps))]
-    seed = 0 if G.seg_noise else None
-    generate_batch(G, E, label_maps[:1], num_classes, names[:1], seed)
+    generate_batch(painter, label_maps[:1], names[:1], by_seed(0))
     start = time.perf_counter()
     for i, name in enumerate(names):
-        generate_batch(G, E, label_maps[i : i + 1], num_classes, [name], seed)
+        generate_batch(painter, label_maps[i : i + 1], [name], by_seed(0))
     return (time.perf_counter() - start) / len(names)
 
 
@@ -107,7 +113,7 @@ def table(found: dict[str, Any]) -> str:
             f"G on distinct patches of labels: {found['on_patches'] / 1e9:.2f} GMACs, {spared:.1f} times fewer",
         ]
     if "seconds" in found:
-        lines += [f"E and G on this machine: {found['seconds']:.2f} s a picture"]
+        lines += [f"On this machine: {found['seconds']:.2f} s a picture"]
     return "\n".join(lines)
 
 
@@ -120,13 +126,14 @@ def run(args: argparse.Namespace) -> None:
     settings = stage_settings(load_config(args.config), "finetune")
     data = settings["data"]
     label_maps = read_label_maps(args.labels, data) if args.labels else None
-    G, E, costs = network_costs(settings)
+    painter, costs = network_costs(settings)
     rows = {name: {"parameters": c.parameters, "macs": c.macs, "outputs": c.outputs} for name, c in costs.items()}
     found: dict[str, Any] = {
         "size": [data["width"], data["height"]], "classes": len(data["classes"]), "networks": rows,
     }  # fmt: skip
     if label_maps is not None:
-        found["on_patches"] = costs["G"].on_patches(patch_shares(G, label_maps))
+        if shares := patch_shares(painter, label_maps):
+            found["on_patches"] = costs["G"].on_patches(shares)
         if args.time:
-            found["seconds"] = seconds_per_picture(G, E, label_maps, len(data["classes"]))
+            found["seconds"] = seconds_per_picture(painter, label_maps)
     print(json.dumps(found, indent=1) if args.json else table(found))

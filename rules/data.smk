@@ -30,10 +30,13 @@ rule doctor:
     threads: 64
     resources:
         gpu=GPU,  # it is to see what the jobs after it will see
+    params:
+        networks=FLOW.rehearsed(),
     message:
         "doctor: check the machine, compile Jittor's kernels"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui doctor --compile --out {output:q} 2>&1 | tee -i {log:q}"
+        "OMP_NUM_THREADS={threads} python -m shanshui doctor --compile {params.networks:q} --out {output:q} "
+        "2>&1 | tee -i {log:q}"
 
 
 rule landscapes:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,33 @@ def test_other_compiler_asks_for_another_warm_up(monkeypatch: pytest.MonkeyPatch
     assert warmup.kernel_stamp() == before
     monkeypatch.setattr(warmup, "environment_key", lambda: "another")
     assert warmup.kernel_stamp() != before
+
+
+def test_other_networks_ask_for_kernels_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_jittor()
+    done: list[str] = []
+    monkeypatch.setenv("SHANSHUI_CACHE", str(tmp_path))
+    monkeypatch.setattr(warmup, "steps", lambda: [("one", lambda: done.append("one"))])
+    monkeypatch.setattr(warmup, "other_steps", lambda networks: [("other", lambda: done.append(networks["model"]))])
+    for name in ("a", "a", "b"):
+        warmup.ensure_compiled({"model": name})
+    assert done == ["one", "a", "b"]
+
+
+@pytest.mark.parametrize("model", [
+    {"generator": "spade", "discriminator": "multiscale", "z_dim": 256, "style_encoder": 64, "upsampling": "more"},
+    {"generator": "clade_icpe", "discriminator": "fpse", "edges": "label"},
+    {"discriminator": "oasis"},
+])  # fmt: skip
+def test_configured_networks_are_rehearsed_small(model: dict[str, Any]) -> None:
+    from shanshui.settings import validate
+    from shanshui.structure import other_networks
+
+    networks = other_networks(validate({"model": model}))
+    assert networks is not None
+    for name, step in warmup.other_steps(networks):
+        assert "under" in name or "generating" in name
+        step()
 
 
 def test_steps_run_on_this_machine() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.files import digest
 from shanshui.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER
 from shanshui.settings import STAGES, needed_weights, stage_settings
+from shanshui.structure import other_networks
 from shanshui.training.schedule import schedule
 from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
 
@@ -116,6 +118,11 @@ class Flow:
     def threads(jobs: int, processes: int = 1) -> int:
         """Threads of each of `jobs` at a time, of several processes; Snakemake lowers it to the cores there are."""
         return 64 if jobs == 1 else processes * max(1, len(os.sched_getaffinity(0)) // jobs)
+
+    def rehearsed(self) -> list[str]:
+        """Networks whose kernels `doctor` compiles beyond APF-GAN's, as an argument."""
+        networks = other_networks(self.config)
+        return ["--networks", json.dumps(networks, sort_keys=True)] if networks else []
 
     def largest_job(self) -> int:
         """GPUs of the job that has most of them, where there are GPUs: one for each of its processes."""

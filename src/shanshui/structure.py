@@ -24,6 +24,11 @@ def structure(config: Config) -> dict[str, Sizes]:
     return {"model": _generator(config), **_encoder(config), **_discriminator(config)}
 
 
+def other_networks(config: Config) -> dict[str, Sizes] | None:
+    """These sections, or None for APF-GAN with its bank."""
+    return None if config.model.discriminator == "bank" else structure(config)
+
+
 def _spectral_norm(config: Config) -> bool:
     return config.parity.resolved()["spectral_norm"] == "on"
 

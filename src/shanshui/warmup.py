@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from shanshui.compilation import environment_key
 from shanshui.files import digest, sha256, write_json
 from shanshui.runtime import cache_home, load_jittor
 
 Step = tuple[str, Callable[[], object]]
+Networks = dict[str, Any]  # their sections in settings
 SOURCES = (
     "models",
     "training",
@@ -29,13 +31,14 @@ SOURCES = (
 )  # whose changes may ask for new kernels
 
 
-def kernel_stamp() -> Path:
-    """The note that the kernels of this code were compiled in this environment."""
+def kernel_stamp(networks: Networks | None = None) -> Path:
+    """The note that the kernels of this code were compiled in this environment; or those of other `networks`."""
     root = Path(__file__).parent
     files = [root / name for name in SOURCES if name.endswith(".py")]
     files += [file for name in SOURCES for file in (root / name).rglob("*.py")]
     code = {str(file.relative_to(root)): sha256(file) for file in files}
-    return cache_home() / "jittor" / "kernels" / f"{digest([environment_key(), code])}.json"
+    of_networks = [networks] if networks else []
+    return cache_home() / "jittor" / "kernels" / f"{digest([environment_key(), code, *of_networks])}.json"
 
 
 def convolution() -> None:
@@ -53,6 +56,13 @@ def steps() -> list[Step]:
     return [("convolution", convolution), *rehearsals()]
 
 
+def other_steps(networks: Networks) -> list[Step]:
+    """What a run of other networks does beyond that."""
+    from shanshui.training.rehearsal import others
+
+    return [*others(networks)]
+
+
 def compile_kernels(work: Sequence[Step]) -> float:
     """Run every step of `work` in this process with Jittor's parallel compiler; return the seconds it took.
 
@@ -68,12 +78,20 @@ def compile_kernels(work: Sequence[Step]) -> float:
     return time.monotonic() - start
 
 
-def ensure_compiled() -> bool:
-    """Compile Jittor and all kernels unless that was done before; True where there was something to do."""
-    stamp = kernel_stamp()
+def ensure_compiled(networks: Networks | None = None) -> bool:
+    """Compile Jittor and all kernels unless that was done before; True where there was something to do.
+
+    Args:
+        networks: sections of others than APF-GAN and its bank (`structure`), whose kernels are wanted too.
+    """
+    done = _ensure(kernel_stamp(), steps)
+    return (bool(networks) and _ensure(kernel_stamp(networks), lambda: other_steps(networks or {}))) or done
+
+
+def _ensure(stamp: Path, work: Callable[[], Sequence[Step]]) -> bool:
     if stamp.is_file():
         return False
     load_jittor(parallel_compile=True)  # before anything below imports it without
-    seconds = compile_kernels(steps())
+    seconds = compile_kernels(work())
     write_json(stamp, {"seconds": round(seconds, 1)})
     return True

@@ -6,6 +6,7 @@ Exit code 0: usable. 1: something a run cannot do without is missing.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
 from shanshui.errors import ShanshuiError
@@ -15,7 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Paths and switches."""
     parser.add_argument("--compile", action="store_true", help="compile Jittor and its kernels, once per machine")
     parser.add_argument(
-        "--config", nargs="+", metavar="YAML", help="also ask for the weight files and the disk space this run needs"
+        "--networks", type=json.loads, metavar="JSON",
+        help="sections model, encoder and discriminator of training's settings: compile the kernels of these, too",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        metavar="YAML",
+        help="also ask for the weight files and the disk space this run needs, and compile its networks' kernels",
     )
     parser.add_argument("--out", metavar="JSON", help="write what was found here")
 
@@ -27,12 +35,14 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.files import write_json
     from shanshui.footprint import count_pictures, estimate
     from shanshui.settings import load_config, needed_weights
+    from shanshui.structure import other_networks
     from shanshui.warmup import ensure_compiled
 
     config = load_config(args.config) if args.config else None
     needed = needed_weights(config) if config else []
     findings = examine(needed, config)
-    if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled():
+    networks = args.networks or (other_networks(config) if config else None)
+    if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled(networks):
         findings = examine(needed, config)
     print("\n".join(finding.line() for finding in findings), flush=True)
     if config:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shanshui.models.norms import over_ranks
 from shanshui.runtime import load_jittor
 from shanshui.training.losses import mean
 
@@ -58,12 +59,14 @@ def oasis_discriminator_losses(
 def class_weights(segmap: Var) -> Var:
     """Weight (L,) of a pixel of each class: N * H * W / (present classes * pixels of the class), 0 for the absent.
 
-    So every class present in the batch has the same share of a mean over all pixels.
+    So every class present in the batch has the same share of a mean over all pixels. Of several MPI ranks the batch
+    is the global one: N and pixels are then means over the ranks, which comes to the same.
     """
     n, _, height, width = segmap.shape
-    pixels = segmap.sum(3).sum([0, 2])  # (L,)
+    pixels = over_ranks(segmap.sum(3).sum([0, 2]))  # (L,)
     present = (pixels > 0).float32()
-    return present * (n * height * width) / (present.sum() * pixels.maximum(1)).maximum(1)
+    shares = present.sum().maximum(1) * (pixels + 1 - present)  # of the absent not zero, which divides
+    return present * (n * height * width) / shares
 
 
 def class_loss(logits: Var, segmap: Var) -> Var:

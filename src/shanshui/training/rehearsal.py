@@ -16,27 +16,33 @@ from shanshui.generation import generate_batch
 from shanshui.models import segmenter
 from shanshui.modules import gather
 from shanshui.networks import build_discriminator, build_painter, discriminator_kind
+from shanshui.painters import FULL, Painter
 from shanshui.runtime import load_jittor
 from shanshui.segmenters import Segmenter
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
-from shanshui.training.schedule import Schedule
+from shanshui.training.schedule import Schedule, Step
 from shanshui.training.segmenting import Trainer
 from shanshui.training.step import Networks, Recipe, train_step
 
 jt = load_jittor()
 
+Settings = dict[str, Any]
+
 CLASSES = 3
 HEIGHT, WIDTH = 64, 128
-SETTINGS: dict[str, Any] = {
+SETTINGS: Settings = {
     "data": {"classes": [str(i) for i in range(CLASSES)]},
     "model": {
         "base_channels": 4, "halvings": 5, "spade_hidden": 8, "discriminators": 3, "discriminator_channels": 8,
     },
     "parity": {"spectral_norm": "on", "full_order": "kept", "pool_padding": "excluded", "seg_noise_init": "zero"},
 }  # fmt: skip
+
+
+OTHER_SIDE = 128  # which every network can halve
 
 
 def rehearsals() -> list[tuple[str, Callable[[], None]]]:
@@ -52,20 +58,55 @@ def rehearsals() -> list[tuple[str, Callable[[], None]]]:
     ]
 
 
+def others(networks: Settings) -> list[tuple[str, Callable[[], None]]]:
+    """The same for other networks than APF-GAN and its bank, by their sections (`structure`)."""
+    settings = SETTINGS | _smallest(networks)
+    name = f"{settings['model'].get('kind', 'apf')} under {discriminator_kind(settings)}"
+    return [(f"training {name}", lambda: _train_others(settings)), (f"generating by {name}", lambda: _paint(settings))]
+
+
+def _smallest(networks: Settings) -> Settings:
+    """The sections with small widths and few classes, and where there is an encoder, the data's size."""
+    small = {
+        "num_classes": CLASSES, "base_channels": 4, "discriminator_channels": 8, "count": 2, "z_dim": 4, "hidden": 8,
+        "spade_hidden": 8, "channels": CLASSES + networks["model"].get("edges", 0),
+    }  # fmt: skip
+    shrunk = {
+        section: {name: small.get(name, value) if value else value for name, value in sizes.items()}
+        for section, sizes in networks.items()
+    }
+    return {"data": SETTINGS["data"] | {"width": OTHER_SIDE, "height": OTHER_SIDE}, **shrunk}
+
+
+def _train_others(settings: Settings) -> None:
+    painter = build_painter(settings, seg_noise=True)
+    nets = _networks(settings, painter, MovingAverage(painter.networks(), 0.9))
+    goal = Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None, label_mix=10.0)
+    for operations in ((), OPERATIONS):
+        _steps(nets, Recipe(goal, operations), FULL, OTHER_SIDE, OTHER_SIDE)
+
+
 def _train(phase: str, epoch: int) -> None:
     finetuning = phase == "finetune"
     painter = build_painter(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
-    judge = JUDGES[discriminator_kind(SETTINGS)](build_discriminator(SETTINGS))
-    average = MovingAverage(painter.networks(), 0.9) if finetuning else None
+    nets = _networks(SETTINGS, painter, MovingAverage(painter.networks(), 0.9) if finetuning else None)
+    recipe = Recipe(Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None), OPERATIONS if finetuning else ())
+    _steps(nets, recipe, Schedule(6, 3).at(epoch), HEIGHT, WIDTH)
+
+
+def _networks(settings: Settings, painter: Painter, average: MovingAverage | None) -> Networks:
+    judge = JUDGES[discriminator_kind(settings)](build_discriminator(settings))
     opt_g, opt_d = adam(painter.networks().values(), 1e-4, (0.0, 0.9)), adam([judge.D], 4e-4, (0.0, 0.9))
-    nets = Networks(painter, judge, opt_g, opt_d, average)
-    goal = Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None)
-    recipe, rng = Recipe(goal, OPERATIONS if finetuning else ()), np.random.default_rng(0)
+    return Networks(painter, judge, opt_g, opt_d, average)
+
+
+def _steps(nets: Networks, recipe: Recipe, step: Step, height: int, width: int) -> None:
+    """Two steps on noise."""
+    rng, painter = np.random.default_rng(0), nets.painter
     for _ in range(2):
-        real = jt.array(rng.standard_normal((2, 3, HEIGHT, WIDTH)).astype(np.float32))
-        label_maps = rng.integers(0, CLASSES, (2, HEIGHT // 16, WIDTH // 16)).repeat(16, 1).repeat(16, 2)
-        step = Schedule(6, 3).at(epoch)
-        shown = painter.show(label_maps.astype(np.uint8), painter.patch_sizes(HEIGHT, WIDTH, step))
+        real = jt.array(rng.standard_normal((2, 3, height, width)).astype(np.float32))
+        label_maps = rng.integers(0, CLASSES, (2, height // 16, width // 16)).repeat(16, 1).repeat(16, 2)
+        shown = painter.show(label_maps.astype(np.uint8), painter.patch_sizes(height, width, step))
         losses = train_step(nets, recipe, step, real, shown, rng)
         [loss.item() for loss in losses.values()]
         if nets.average:
@@ -74,12 +115,16 @@ def _train(phase: str, epoch: int) -> None:
 
 def _generate() -> None:
     for seg_noise in (False, True):
-        painter = build_painter(SETTINGS, seg_noise)
-        for network in painter.networks().values():
-            network.eval()
-        for batch in (1, 2):
-            label_maps = np.zeros((batch, HEIGHT, WIDTH), np.uint8)
-            generate_batch(painter, label_maps, [str(i) for i in range(batch)], by_seed(0))
+        _paint(SETTINGS, seg_noise, HEIGHT, WIDTH)
+
+
+def _paint(settings: Settings, seg_noise: bool = True, height: int = OTHER_SIDE, width: int = OTHER_SIDE) -> None:
+    painter = build_painter(settings, seg_noise)
+    for network in painter.networks().values():
+        network.eval()
+    for batch in (1, 2):
+        label_maps = np.zeros((batch, height, width), np.uint8)
+        generate_batch(painter, label_maps, [str(i) for i in range(batch)], by_seed(0))
 
 
 def _segment() -> None:

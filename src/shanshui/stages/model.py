@@ -59,14 +59,14 @@ def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     shown = painter.show(np.zeros((1, height, width), np.uint8))
     photo = jt.zeros((1, 3, height, width))
     judged = (photo,) if discriminator_kind(settings) == "oasis" else (shown.with_edges(), photo)
-    costs = {"G": cost(painter.G, lambda: painter.paint(shown, by_seed(0)(["one"]))), "D": cost(D, lambda: D(*judged))}
+    costs = {"G": cost(painter.G, lambda: painter.paint(shown, by_seed(0)(["one"])))}
     if painter.E is not None:
         seen = photo if painter.takes_style else shown.segmap
         costs["E"] = cost(painter.E, lambda: painter.E(seen))
         if not painter.takes_style:  # painting has gone through it
             costs["G"].macs -= costs["E"].macs
             costs["G"].outputs -= costs["E"].outputs
-    return painter, costs
+    return painter, {**costs, "D": cost(D, lambda: D(*judged))}
 
 
 def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:

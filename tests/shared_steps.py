@@ -16,11 +16,12 @@ import numpy as np
 from shanshui.__main__ import leave
 from shanshui.files import write_json
 from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.networks import build_discriminator, build_painter
+from shanshui.networks import build_discriminator, build_painter, discriminator_kind
 from shanshui.runtime import load_jittor, seed_everything
+from shanshui.settings import stage_settings, validate
 from shanshui.training import ranks
 from shanshui.training.augment import OPERATIONS
-from shanshui.training.judging import BankJudge, Goal
+from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.optim import adam
 from shanshui.training.rehearsal import CLASSES, HEIGHT, SETTINGS, WIDTH
 from shanshui.training.schedule import Schedule
@@ -29,17 +30,29 @@ from shanshui.training.step import Networks, Recipe, train_step
 jt = load_jittor()
 
 BATCH = 4
-STEPS = {"pretrain": 10, "finetune": 10}
-EPOCH = {"pretrain": 2, "finetune": 7}  # of a schedule of 6: fading, and full
+STEPS = {"pretrain": 10, "finetune": 10, "style": 4, "classes": 4}
+EPOCH = {"pretrain": 2}  # of a schedule of 6: fading; else full
+SMALL = {"base_channels": 4, "spade_hidden": 8, "discriminators": 2, "discriminator_channels": 8}
+OTHERS: dict[str, dict[str, Any]] = {
+    "style": {"generator": "spade", "discriminator": "multiscale", "z_dim": 8, "style_encoder": 2},
+    "classes": {"generator": "oasis", "discriminator": "oasis", "z_dim": 4},
+}
 Recorded = list[tuple[dict[str, Any], dict[str, float], dict[str, Any]]]  # state, losses and gradients of each step
+
+
+def settings(phase: str) -> dict[str, Any]:
+    if phase not in OTHERS:
+        return SETTINGS
+    data = {"width": WIDTH, "height": HEIGHT, "load_width": WIDTH, "classes": ["a", "b", "c"]}
+    return stage_settings(validate({"data": data, "model": SMALL | OTHERS[phase]}), "pretrain")
 
 
 def networks(phase: str) -> Networks:
     finetuning = phase == "finetune"
     seed_everything(1)
-    painter = build_painter(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
-    D = build_discriminator(SETTINGS)
-    return Networks(painter, BankJudge(D), adam(painter.networks().values(), 1e-4), adam([D], 4e-4))
+    painter = build_painter(settings(phase), seg_noise=finetuning, heads=2 if phase == "pretrain" else 0)
+    judge = JUDGES[discriminator_kind(settings(phase))](build_discriminator(settings(phase)))
+    return Networks(painter, judge, adam(painter.networks().values(), 1e-4), adam([judge.D], 4e-4))
 
 
 def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dict[str, Any]]:
@@ -49,9 +62,9 @@ def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dic
     real = (label_maps[:, None] * 0.6 - 0.6 + rng.uniform(-0.2, 0.2, (BATCH, 3, HEIGHT, WIDTH))).astype(np.float32)
     own = ranks.own_rows(BATCH // ranks.count())
     label_maps, real = label_maps[own].astype(np.uint8), real[own]
-    at = Schedule(6, 3).at(EPOCH[phase])
-    goal = Goal({"feat": 10.0, "rec": 10.0}, None)
-    recipe = Recipe(goal, OPERATIONS if phase == "finetune" else ())
+    at = Schedule(6, 3).at(EPOCH.get(phase, 7))
+    goal = Goal({"feat": 10.0, "rec": 10.0}, None, label_mix=10.0)
+    recipe = Recipe(goal, () if phase == "pretrain" else OPERATIONS)
     shown = nets.painter.show(label_maps, nets.painter.patch_sizes(HEIGHT, WIDTH, at))
     seed_everything(number)
     terms = train_step(nets, recipe, at, jt.array(real), shown, rng)

@@ -20,6 +20,11 @@ def mistakes(**sections: Any) -> str:
     return str(caught.value)
 
 
+def other(**model: Any) -> dict[str, Any]:
+    """A section of other networks."""
+    return {"model": {"discriminator": "multiscale", **model}}
+
+
 def test_leaderboard_recipe_spells_out_every_default(root: Path) -> None:
     written = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
     config = load_config([root / "config.yaml"])
@@ -61,6 +66,23 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ({"gpus": -1}, "gpus"),
         ({"select": {"top": 6}, "score": {"first": 308}}, "select.top 6 is more than the 3 scored"),
         ({"finetune": {"epochs": 2, "lr_decay_epochs": 3}}, "lr_decay_epochs 3 is more than epochs 2"),
+        ({"model": {"generator": "spade"}}, "with generator spade use multiscale, fpse or oasis"),
+        ({"model": {"z_dim": 256}}, "z_dim 256 has no effect with generator apf and discriminator bank"),
+        (other(generator="oasis", edges="label"), "edges label has no effect with generator oasis"),
+        (other(generator="ccfpse", upsampling="most"), "5 or 6 halvings"),
+        (other(generator="spade", style_encoder=64), "style_encoder needs a z_dim"),
+        (
+            {**other(generator="spade", upsampling="most"), "data": {"width": 256, "height": 192}},
+            "data.height 192 is not a multiple of 128 (model.upsampling most doubles the first features 7 times)",
+        ),
+        (
+            {**other(discriminator="oasis", generator="spade"), "data": {"height": 352, "load_width": 600}},
+            "data.height 352 is not a multiple of 64 (discriminator oasis halves it 6 times): use 320 or 384",
+        ),
+        (
+            {**other(discriminator="oasis"), "pretrain": {"gan": "ls"}},
+            "pretrain.gan ls: discriminator oasis classifies",
+        ),
     ],
 )
 def test_errors_speak_the_users_words(sections: dict[str, Any], words: str) -> None:
@@ -100,6 +122,26 @@ def test_parity_presets_differ_in_every_switch() -> None:
 
 def test_merge_is_snakemakes() -> None:
     assert merge({"a": {"x": 1, "y": [1, 2]}}, {"a": {"y": [3]}}) == {"a": {"x": 1, "y": [3]}}
+
+
+def test_settings_of_apf_gan_are_as_before_there_were_others() -> None:
+    settings = stage_settings(Config(), "finetune")
+    assert set(settings["model"]) == {
+        "base_channels", "halvings", "spade_hidden", "discriminators", "discriminator_channels"
+    }  # fmt: skip
+    assert not {"encoder", "discriminator"} & set(settings)
+    assert not {"gan", "kl", "kl_reduction", "label_mix"} & set(settings["finetune"])
+
+
+def test_training_sees_only_what_its_networks_use() -> None:
+    def numbers(**model: Any) -> set[str]:
+        return set(stage_settings(validate(other(**model)), "finetune")["finetune"])
+
+    common = numbers(generator="spade")
+    assert not {"kl", "label_mix", "seg_noise"} & common
+    assert numbers(generator="spade", z_dim=8, style_encoder=4) == common | {"kl", "kl_reduction"}
+    assert numbers(generator="spade", discriminator="oasis") == (common | {"label_mix"}) - {"feature_matching"}
+    assert numbers() == common | {"seg_noise"}
 
 
 def test_stages_see_only_what_they_depend_on() -> None:

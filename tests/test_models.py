@@ -17,6 +17,7 @@ from shanshui.files import write_csv, write_json
 from shanshui.settings import load_config, merge, stage_settings, validate
 
 RECIPES = sorted(path.stem for path in (Path(__file__).parent.parent / "config" / "models").glob("*.yaml"))
+OTHERS = [recipe for recipe in RECIPES if recipe != "apf-gan"]  # which the tests of the workflow train
 SIDE = 64
 SMALL: dict[str, Any] = {
     "data": {"width": SIDE, "height": SIDE, "load_width": 72, "holdout": 2, "classes": ["sky", "water", "tree"]},
@@ -32,14 +33,12 @@ PHASE: dict[str, Any] = {
 SHORT = {"z_dim": 6, "style_encoder": 2}  # where a recipe has any
 
 
-def small(root: Path, recipe: str, **sections: Any) -> Config:
+def small(root: Path, recipe: str) -> Config:
     """A recipe with the smallest networks, one epoch of pretraining and two of fine-tuning, over one batch each."""
     raw = yaml.safe_load((root / "config" / "models" / f"{recipe}.yaml").read_text(encoding="utf-8"))
     raw = merge(raw, SMALL | {"pretrain": PHASE, "finetune": PHASE | {"epochs": 2, "ema": 0.9}})
     raw["model"] |= {name: value for name, value in SHORT.items() if raw["model"].get(name)}
-    if recipe == "apf-gan":  # two sizes
-        raw = merge(raw, {"pretrain": {"epochs": 2}, "score": {"first": 3, "last": 4}})
-    return validate(merge(raw, sections))
+    return validate(raw)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -86,19 +85,16 @@ def train(config: Config, pairs: Path, out: Path) -> tuple[Path, Path]:
         "--photos", pairs / "photos.npy", "--label-maps", pairs / "label_maps.npy", "--samples", pairs / "samples.csv",
         "--look", out / "look", "--snapshot-minutes", 10,
     ]  # fmt: skip
-    state, start = out / "state.safetensors", []
-    sizes = [f"{SIDE // 2:03d}x{SIDE // 2:03d}"] if config.model.sizes == 2 else []
-    for size in [*sizes, f"{SIDE:03d}x{SIDE:03d}"]:
-        call(
-            "pretrain", "--settings", out / "pretrain.json", "--resolution", size, *start, *common,
-            "--resume", out / size, "--state", state, "--weights", out / "w.safetensors",
-        )  # fmt: skip
-        start = ["--start", state]
+    state = out / "state.safetensors"
+    call(
+        "pretrain", "--settings", out / "pretrain.json", "--resolution", f"{SIDE:03d}x{SIDE:03d}", *common,
+        "--resume", out / "pretrained", "--state", state, "--weights", out / "w.safetensors",
+    )  # fmt: skip
     files = []
     for epoch in config.score.epochs():
         files.append(out / f"{epoch}.safetensors")
         call(
-            "finetune", "--settings", out / "finetune.json", "--epoch", epoch, *start, *common, "--resume",
+            "finetune", "--settings", out / "finetune.json", "--epoch", epoch, "--start", state, *common, "--resume",
             out / "tuned", "--average", out / "ema.safetensors", "--weights", files[-1],
         )  # fmt: skip
     return files[0], files[1]
@@ -110,7 +106,7 @@ def generate(weights: Path, pairs: Path, out: Path, *arguments: object) -> np.nd
     return np.stack([np.load(out / f"{i}.npy") for i in range(2)])
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", OTHERS)
 def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Path, tmp_path: Path) -> None:
     config = small(root, recipe)
     files = train(config, pairs, tmp_path)
@@ -119,6 +115,14 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
     assert np.ptp(pictures) > 0
     other = generate(files[1], pairs, tmp_path / "b", "--seed", 1)
     assert np.array_equal(other, pictures) == (not config.model.z_dim and config.model.generator != "apf")
+
+    if config.model.style_encoder:
+        styled = generate(files[1], pairs, tmp_path / "s", "--style", pairs / "photo.png")
+        assert np.abs(styled - pictures).max() > 0
+    else:
+        refused = main(["generate", "--weights", str(files[1]), "--labels", str(pairs / "labels"), "--style", "x.png",
+                        "--out", str(tmp_path / "s")])  # fmt: skip
+        assert refused
 
     write_json(tmp_path / "merge.json", {"seed": 1, "batch": 2, "label_maps": 2})
     merged = tmp_path / "merged.safetensors"

@@ -27,7 +27,7 @@ demo: compile ## the whole pipeline on the embedded dataset: results/demo/
 test: compile lint ## everything that must hold: style, types, workflow, tests
 	@$(BIN)/python -m pytest $(PYTEST)
 
-drill: compile ## kills the tiny run in every stage and compares what comes out (minutes)
+drill: compile ## kills the tiny run in every stage and compares what comes out, and trains by MPI (minutes)
 	@$(BIN)/python -m pytest -n 0 -v -m drill
 
 recipes: compile ## every recipe of config/models from landscapes to a submission, at the smallest size (minutes)

@@ -252,7 +252,7 @@ def losses(out: Path) -> np.ndarray:
 
 
 @needs_mpi
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_job_of_two_processes_begins_as_one_of_one_and_can_be_continued(folder: Path, tmp_path: Path) -> None:
     for processes in (1, 2):
         (tmp_path / str(processes)).mkdir()

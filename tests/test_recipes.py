@@ -17,8 +17,9 @@ from shanshui.settings import merge
 RECIPES = sorted((Path(__file__).parent.parent / "config" / "models").glob("*.yaml"))
 SIDE = 64  # which every network can halve as often as it wants
 SMALL = {
-    "landscapes": {"height": SIDE}, "data": {"height": SIDE}, "finetune": {"lr_decay_epochs": 0},
-    "parity": {"spectral_norm": "on"},  # without, so few steps do not yet change a pixel by 1 / 255
+    "landscapes": {"height": SIDE}, "data": {"height": SIDE},
+    # in so few steps pictures must come to differ by more than 1 / 255
+    "parity": {"spectral_norm": "on"}, "pretrain": {"lr_g": 2e-3}, "finetune": {"lr_g": 2e-3, "lr_decay_epochs": 0},
 }  # fmt: skip
 SHORT = {"z_dim": 6, "style_encoder": 2}  # where a recipe has any
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.data.edges import edges
 from shanshui.data.labels import one_hot
 from shanshui.data.positions import mirror, positions
 from shanshui.models import clade
 from shanshui.models.clade import CLADE
 from shanshui.models.condition import Condition, class_index
-from shanshui.models.edges import edges
 from shanshui.models.spade_block import BlockKind
 from shanshui.models.spade_generator import SPADEGenerator
 from shanshui.modules import gather, restore

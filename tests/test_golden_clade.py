@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from golden_networks import IMAGE, Golden, close, close_map
 
+from shanshui.data.edges import edges
 from shanshui.data.positions import positions
-from shanshui.models.edges import edges
 from shanshui.models.keys import spade_key
 from shanshui.models.spade_block import BlockKind
 from shanshui.models.spade_generator import SPADEGenerator

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from golden_networks import IMAGE, Golden, close, close_map
 
+from shanshui.data.edges import edges
 from shanshui.errors import ShanshuiError
-from shanshui.models.edges import edges
 from shanshui.models.keys import spade_key
 from shanshui.models.multiscale_discriminator import MultiscaleDiscriminator
 from shanshui.models.patch_spade import PatchPyramid, to_device

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from shanshui.chances import Chance
+from shanshui.data.edges import edges
 from shanshui.data.labels import NO_CLASS, one_hot
 from shanshui.data.positions import positions
-from shanshui.models.edges import edges
 from shanshui.models.patch_spade import PatchPyramid, to_device
 from shanshui.patches import patch_pyramid
 from shanshui.runtime import load_jittor

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shanshui.data.edges import edges
 from shanshui.data.scan import first_line
 from shanshui.errors import ShanshuiError
 from shanshui.images import read_label_map
@@ -28,13 +29,7 @@ def instance_edges(instances: np.ndarray) -> np.ndarray:
     Both pixels of a differing pair are on the edge (Park et al. 2019, whose generator has it as one more channel).
     `instances` (H, W) holds whole numbers of any width; what they are does not matter.
     """
-    edges = np.zeros(instances.shape, bool)
-    across, down = instances[:, 1:] != instances[:, :-1], instances[1:] != instances[:-1]
-    edges[:, 1:] |= across
-    edges[:, :-1] |= across
-    edges[1:] |= down
-    edges[:-1] |= down
-    return edges
+    return edges(instances[None])[0, 0] > 0
 
 
 def scan_instances(path: Path) -> InstanceFacts:

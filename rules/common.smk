@@ -8,7 +8,7 @@ from snakemake.io import checkpoint_target
 SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
 
-from shanshui import disk, flow, launch, retention
+from shanshui import disk, flow, launch, retention, step_memory
 from shanshui.errors import ShanshuiError
 from shanshui.settings import validate
 
@@ -51,6 +51,8 @@ def check_before_start():
     """Stop where the run will not fit on the disk, or would train again what was removed on purpose."""
     folder = Path("results") / RUN
     jobs = [(job.rule.name, getattr(job.wildcards, "epoch", "")) for job in workflow.dag.needrun_jobs()]
+    if {"pretrain", "finetune"} & {rule for rule, _ in jobs} and (said := step_memory.sentence(CONFIG)):
+        print(said, file=sys.stderr)
     try:
         disk.check(CONFIG, folder, {rule for rule, _ in jobs})
         if FLOW.finetuned:

@@ -143,6 +143,22 @@ def test_other_compiler_asks_for_another_warm_up(monkeypatch: pytest.MonkeyPatch
     assert warmup.kernel_stamp() != before
 
 
+def test_a_step_of_ccfpse_is_told_before_training() -> None:
+    """2.6 times the convolutions' results of a process's pictures."""
+    from shanshui.models.ccfpse_shape import activation_bytes
+    from shanshui.settings import validate
+    from shanshui.step_memory import sentence, step_bytes
+
+    model = {"generator": "ccfpse", "discriminator": "fpse"}
+    phases = {phase: {"batch": 4, "processes": 2} for phase in ("pretrain", "finetune")}
+    config = validate({"model": model, **phases})
+    assert step_bytes(config) == int(2.6 * activation_bytes(384, 512, batch=2))
+    assert "GiB in each process" in (sentence(config) or "")
+    (finding,) = diagnosis.check_step(config)
+    assert finding.name == "memory: a step"
+    assert diagnosis.check_step(validate({})) == []
+
+
 def test_other_networks_ask_for_kernels_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load_jittor()
     done: list[str] = []

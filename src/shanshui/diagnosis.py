@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from shanshui import disk
+from shanshui import disk, step_memory
 from shanshui.compilation import environment_key, is_compiled
 from shanshui.config import Config
 from shanshui.device import cuda_devices, driver_version, find_device
@@ -144,6 +144,16 @@ def check_run_space(config: Config) -> Finding:
     return asked("disk: the run", lambda: disk.check(config, Path("results") / config.run))
 
 
+def check_step(config: Config) -> list[Finding]:
+    """What a training step takes of memory, where it is known."""
+    taken, said = step_memory.step_bytes(config), step_memory.sentence(config)
+    if taken is None or said is None:
+        return []
+    if find_device().kind == "cpu" and taken > available_memory():
+        return [Finding("memory: a step", "note", said, "lower batch, base_channels or the pictures' size")]
+    return [Finding("memory: a step", "ok", said)]
+
+
 def examine(needed_weights: Sequence[str] = (), config: Config | None = None) -> list[Finding]:
     """Everything, in the order in which it is needed; with a configuration, also whether its run will fit."""
     return [
@@ -157,7 +167,7 @@ def examine(needed_weights: Sequence[str] = (), config: Config | None = None) ->
         check_memory(),
         check_disk("disk: results", Path("results").absolute(), LEAST_DISK),
         check_disk("disk: cache", cache_home(), LEAST_FREE),
-        *([check_run_space(config)] if config else []),
+        *([check_run_space(config), *check_step(config)] if config else []),
         *check_weights(needed_weights),
     ]
 

@@ -99,6 +99,7 @@ rule prepare:
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
         names="results/{run}/prepare/names.json",
+        instances=FLOW.prepared_instances(),
     log:
         "results/{run}/logs/prepare.log",
     benchmark:
@@ -106,11 +107,13 @@ rule prepare:
     conda:
         "../envs/jittor.yaml"
     threads: 8
+    params:
+        instances=lambda wildcards, output: (["--instances", *output.instances] if output.instances else []),
     message:
         "prepare: resize the training pairs"
     shell:
         "python -m shanshui prepare --settings {input.settings:q} --pairs {input.pairs:q} --photos {output.photos:q} "
-        "--label-maps {output.label_maps:q} --names {output.names:q} 2>&1 | tee -i {log:q}"
+        "--label-maps {output.label_maps:q} {params.instances:q} --names {output.names:q} 2>&1 | tee -i {log:q}"
 
 
 rule reference:

@@ -8,6 +8,7 @@ rule pretrain:
         doctor=ancient("results/{run}/doctor.json"),
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
+        instances=FLOW.prepared_instances(),
         samples=ancient("results/{run}/validate/holdout.csv"),
         perceptual=FLOW.perceptual_weights("pretrain"),
         start=lambda wildcards: FLOW.state_before(wildcards.run, wildcards.resolution),
@@ -27,6 +28,7 @@ rule pretrain:
     params:
         start=lambda wildcards, input: ["--start", input.start] if input.start else [],
         perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),
+        instances=lambda wildcards, input: (["--instances", *input.instances] if input.instances else []),
         resume=lambda wildcards: f"results/{wildcards.run}/.state/pretrain_{wildcards.resolution}",
         look=lambda wildcards: f"results/{wildcards.run}",
     message:
@@ -34,7 +36,7 @@ rule pretrain:
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui pretrain --settings {input.settings:q} "
         "--resolution {wildcards.resolution} --photos {input.photos:q} --label-maps {input.label_maps:q} "
-        "{params.perceptual:q} {params.start:q} --samples {input.samples:q} --resume {params.resume:q} "
+        "{params.instances:q} {params.perceptual:q} {params.start:q} --samples {input.samples:q} --resume {params.resume:q} "
         "--snapshot-minutes {resources.minutes} --look {params.look:q} --weights {output.weights:q} --state {output.state:q} 2>&1 | tee -i {log:q}"
 
 
@@ -45,6 +47,7 @@ rule finetune:
         doctor=ancient("results/{run}/doctor.json"),
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
+        instances=FLOW.prepared_instances(),
         samples=ancient("results/{run}/validate/holdout.csv"),
         perceptual=FLOW.perceptual_weights("finetune"),
         start=lambda wildcards: FLOW.pretrained(wildcards.run),
@@ -66,6 +69,7 @@ rule finetune:
         minutes=CONFIG.finetune.snapshot_minutes,
     params:
         perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),
+        instances=lambda wildcards, input: (["--instances", *input.instances] if input.instances else []),
         resume=lambda wildcards: f"results/{wildcards.run}/.state/finetune",
         average=lambda wildcards, output: (["--average", output.average] if output.average else []),
         look=lambda wildcards: f"results/{wildcards.run}",
@@ -74,7 +78,7 @@ rule finetune:
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui finetune --settings {input.settings:q} "
         "--epoch {wildcards.epoch} --photos {input.photos:q} --label-maps {input.label_maps:q} "
-        "{params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
+        "{params.instances:q} {params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
         "--snapshot-minutes {resources.minutes} --look {params.look:q} {params.average:q} --weights {output.weights:q} "
         "2>&1 | tee -i {log:q} && "
         "printf '%s\\n' {input.after:q} > {output.after:q}"

@@ -177,9 +177,9 @@ def test_other_networks_ask_for_kernels_of_their_own(tmp_path: Path, monkeypatch
 ])  # fmt: skip
 def test_configured_networks_are_rehearsed_small(model: dict[str, Any]) -> None:
     from shanshui.settings import validate
-    from shanshui.structure import other_networks
+    from shanshui.structure import rehearsed
 
-    networks = other_networks(validate({"model": model}))
+    networks = rehearsed(validate({"model": model}))
     assert networks is not None
     for name, step in warmup.other_steps(networks):
         assert "under" in name or "generating" in name

@@ -150,6 +150,28 @@ def test_missing_weights_are_named_with_the_command(tmp_path: Path, monkeypatch:
         check_inputs(Config())
 
 
+def test_edges_of_instances_need_their_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = {"generator": "clade", "discriminator": "multiscale", "edges": "instance"}
+    config = validate({"model": model, "data": {"layout": "coco-stuff", "root": "coco"}})
+    for folder in ("train_img", "train_label", "val_label", "train_inst"):
+        (tmp_path / "coco" / folder).mkdir(parents=True)
+    (tmp_path / "coco" / "train_inst" / "a.png").touch()
+    with pytest.raises(ShanshuiError, match="instance maps found coco/train_inst"):
+        check_inputs(config)
+    assert Flow(config).prepared_instances() == ["results/{run}/prepare/instances.npy"]
+    assert Flow(Config()).prepared_instances() == []
+
+
+def test_other_networks_are_rehearsed_and_trained_in_one_job() -> None:
+    flow = Flow(validate({"model": {"generator": "spade", "discriminator": "multiscale"}, "pretrain": {"epochs": 100},
+                          "score": {"first": 101, "last": 102}, "select": {"top": 1}}))  # fmt: skip
+    assert flow.resolutions() == ["512x384"]
+    assert flow.state_before("r", "512x384") == []
+    assert flow.rehearsed()[0] == "--networks"
+    assert Flow(Config()).rehearsed() == []
+
+
 def test_fingerprint_sees_new_and_changed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for folder in ("data/train/imgs", "data/train/labels", "data/test/labels"):

@@ -114,11 +114,11 @@ def test_no_paths_of_one_machine() -> None:
 
 # --- who may import whom ------------------------------------------------------------------------------
 
-CONFIGURATION = ("shanshui.config", "shanshui.sections", "shanshui.settings")
+CONFIGURATION = ("shanshui.config", "shanshui.sections", "shanshui.model_section", "shanshui.settings")
 FORBIDDEN = {
     "shanshui.models": (*CONFIGURATION, "shanshui.training", "shanshui.data"),
     "shanshui.metrics": (*CONFIGURATION, "shanshui.training"),
-    "shanshui.training": ("shanshui.config", "shanshui.sections", "shanshui.report"),
+    "shanshui.training": ("shanshui.config", "shanshui.sections", "shanshui.model_section", "shanshui.report"),
     "shanshui.data": ("shanshui.models", "shanshui.training"),
     "shanshui.landscapes": ("jittor", "shanshui.models", "shanshui.training"),
     "shanshui.report": ("shanshui.models", "shanshui.training"),
@@ -139,8 +139,9 @@ def test_imports_point_one_way(file: Path) -> None:
 
 def test_config_imports_pydantic_only() -> None:
     allowed = {"pydantic", *sys.stdlib_module_names}
-    for name in ("config", "sections"):
-        got = [module for module in imports(PACKAGE / f"{name}.py") if not module.startswith("shanshui.sections.")]
+    own = ("shanshui.sections.", "shanshui.model_section.")
+    for name in ("config", "sections", "model_section"):
+        got = [module for module in imports(PACKAGE / f"{name}.py") if not module.startswith(own)]
         assert {module.split(".")[0] for module in got} <= allowed
 
 

@@ -56,6 +56,16 @@ def test_shapes_types_and_range() -> None:
     assert epoch(TrainingPairs(white.photos * 0, white.label_maps))[0][0].max() == -1.0
 
 
+def test_instances_go_with_their_label_maps() -> None:
+    pairs = draw()
+    pairs = TrainingPairs(pairs.photos, pairs.label_maps, pairs.label_maps.astype(np.uint16) + 300)
+    beside = lambda label_maps, instances: {"both": np.stack([label_maps, instances])}
+    for batch in batches(pairs, 4, 5, 0, WIDTH, HEIGHT, beside=beside):
+        assert np.array_equal(batch.beside["both"][0] + 300, batch.beside["both"][1])
+    with pytest.raises(ShanshuiError, match="of the same size"):
+        TrainingPairs(pairs.photos, pairs.label_maps, pairs.label_maps[:, 1:])
+
+
 def test_an_epoch_is_the_same_again_and_no_two_are_alike() -> None:
     pairs = draw()
     assert same(epoch(pairs, 3), epoch(pairs, 3))

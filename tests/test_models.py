@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +75,31 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def instances(pairs: Path) -> Path:
+    """The same pairs with instance maps, in a manifest that names them."""
+    numbers = np.zeros((2, 72, 72), np.uint16)
+    numbers[:, 20:40, 30:50] = 500
+    np.save(pairs / "instances.npy", numbers)
+    rows = []
+    for i in range(2):
+        Image.fromarray(numbers[i, :SIDE, :SIDE]).save(pairs / f"instances_{i}.png")
+        files = {"label": pairs / "labels" / f"{i}.png", "instance": pairs / f"instances_{i}.png"}
+        rows.append({"name": str(i), "image": str(pairs / "photo.png")} | {key: str(f) for key, f in files.items()})
+    write_csv(pairs / "instances.csv", rows, list(rows[0]))
+    return pairs
+
+
 def call(stage: str, *arguments: object) -> None:
     assert main([stage, *map(str, arguments)]) == 0
 
 
-def train(config: Config, pairs: Path, out: Path) -> tuple[Path, Path]:
+def train(config: Config, pairs: Path, out: Path, samples: str = "samples.csv", *more: object) -> tuple[Path, Path]:
     """Weights after each of the two epochs of fine-tuning."""
     for phase in ("pretrain", "finetune"):
         write_json(out / f"{phase}.json", stage_settings(config, phase))
     common = [
-        "--photos", pairs / "photos.npy", "--label-maps", pairs / "label_maps.npy", "--samples", pairs / "samples.csv",
+        "--photos", pairs / "photos.npy", "--label-maps", pairs / "label_maps.npy", "--samples", pairs / samples, *more,
         "--look", out / "look", "--snapshot-minutes", 10,
     ]  # fmt: skip
     state = out / "state.safetensors"
@@ -133,3 +149,37 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
     call("merge", *files, "--out", merged, *estimated)
     assert checkpoint.load(merged).arrays.keys() == checkpoint.load(files[0]).arrays.keys()
     assert generate(merged, pairs, tmp_path / "c").shape == pictures.shape
+    terms = {name for phase in ("pretrain", "finetune") for name in term_names(tmp_path / "look" / phase)}
+    assert ("G/kl" in terms) == bool(config.model.style_encoder)
+    assert ("D/mix" in terms) == ("G/feat" not in terms) == (config.model.discriminator == "oasis")
+    for letter in "GE":
+        before, after = (checkpoint.load(file).part(letter) for file in files)
+        assert not before or any(not np.array_equal(before[name], after[name]) for name in before)
+
+
+def term_names(folder: Path) -> set[str]:
+    """Names of the loss terms that were written down."""
+    return {
+        name
+        for file in folder.rglob("stats.jsonl")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        for name in json.loads(line)
+        if "/" in name
+    }
+
+
+def test_edges_of_instances_from_training_to_pictures(root: Path, instances: Path, tmp_path: Path) -> None:
+    """They come from the prepared maps and from the manifests, and are missed where there are none."""
+    config = small(root, "clade")
+    model = {**config.model.model_dump(), "edges": "instance"}
+    data = {**config.data.model_dump(), "train_instances": "x", "test_instances": "y"}
+    config = validate({**config.model_dump(), "model": model, "data": data})
+    _, weights = train(config, instances, tmp_path, "instances.csv", "--instances", instances / "instances.npy")
+    common = ["--weights", weights, "--out", tmp_path / "a", "--format", "npy"]
+    assert main(["generate", "--labels", str(instances / "labels"), *map(str, common)]) == 1
+    call("generate", "--labels", instances / "instances.csv", *common)
+    one = np.load(tmp_path / "a" / "0.npy")
+    for name in "01":
+        Image.new("L", (SIDE, SIDE)).save(tmp_path / f"{name}.png")
+    call("generate", "--labels", instances / "labels", "--instances", tmp_path, *common)
+    assert np.abs(np.load(tmp_path / "a" / "0.npy") - one).max() > 0

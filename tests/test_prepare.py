@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from shanshui.__main__ import main
-from shanshui.data.pairs import MANIFEST_COLUMNS, Pair
+from shanshui.data.pairs import INSTANCE_COLUMN, MANIFEST_COLUMNS, Pair
 from shanshui.errors import ShanshuiError
 from shanshui.files import write_csv, write_json
 from shanshui.stages.prepare import check_space
@@ -21,8 +22,9 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def prepare(folder: Path, pairs: list[Pair]) -> int:
-    write_csv(folder / "train.csv", [pair.row() for pair in pairs], MANIFEST_COLUMNS)
+def prepare(folder: Path, pairs: list[Pair], *more: str) -> int:
+    columns = (*MANIFEST_COLUMNS, INSTANCE_COLUMN) if any(pair.instance for pair in pairs) else MANIFEST_COLUMNS
+    write_csv(folder / "train.csv", [pair.row() for pair in pairs], columns)
     write_json(folder / "settings.json", SETTINGS)
     options = {
         "pairs": "train.csv",
@@ -31,7 +33,7 @@ def prepare(folder: Path, pairs: list[Pair]) -> int:
         "label-maps": "l.npy",
         "names": "n.json",
     }
-    return main(["prepare", *(f"--{name}={folder / file}" for name, file in options.items())])
+    return main(["prepare", *(f"--{name}={folder / file}" for name, file in options.items()), *more])
 
 
 def draw(folder: Path, name: str, size: tuple[int, int], left: int, right: int) -> Pair:
@@ -72,6 +74,21 @@ def test_a_bad_id_names_the_file_and_leaves_nothing(tmp_path: Path, capsys: pyte
     assert prepare(tmp_path, pairs) == 1
     assert "y.png holds pixel values that are no class: 4 (" in capsys.readouterr().err
     assert not [p.name for p in tmp_path.iterdir() if p.suffix == ".npy" or p.name == "n.json"]
+
+
+def test_instance_maps_are_numbered_anew_where_they_are_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = np.full((54, 72), 26001, np.uint16)
+    numbers[:, 36:], numbers[:, 60:] = 26257, 60000  # the first two alike in their low byte
+    Image.fromarray(numbers).save(tmp_path / "i.png")
+    pair = dataclasses.replace(draw(tmp_path, "x", (72, 54), 1, 3), instance=tmp_path / "i.png")
+    assert prepare(tmp_path, [pair], f"--instances={tmp_path / 'i.npy'}") == 0
+    instances = np.load(tmp_path / "i.npy")
+    assert (instances.dtype, instances.shape) == (np.uint16, (1, 27, 36))
+    assert instances[0, 0, [0, 17, 18, 29, 30, 35]].tolist() == [0, 0, 1, 1, 2, 2]
+    assert prepare(tmp_path, [pair, draw(tmp_path, "y", (72, 54), 1, 3)], f"--instances={tmp_path / 'i.npy'}") == 1
+    assert "y has no instance map" in capsys.readouterr().err
 
 
 def test_a_manifest_without_photographs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ LEFT_OUT = {
     "shanshui": "the version number",
     "shanshui.config": _VALUES,
     "shanshui.sections": _VALUES,
+    "shanshui.model_section": _VALUES,
     "shanshui.settings": _VALUES,
     "shanshui.errors": "how mistakes are worded",
     "shanshui.files": "how files get to the disk, not what is in them",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from shanshui.model_section import Model
 from shanshui.sections import (
     Data,
     Finetune,
@@ -14,7 +15,6 @@ from shanshui.sections import (
     Infer,
     Landscapes,
     Merge,
-    Model,
     Parity,
     Positive,
     Pretrain,
@@ -106,6 +106,15 @@ class Config(Section):
             raise ValueError(
                 f"score.first {score.first} to score.last {score.last} must lie in the epochs of fine-tuning, "
                 f"{epochs + 1} to {last} (pretrain.epochs {epochs} + finetune.epochs {self.finetune.epochs})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def edges_fit(self) -> Config:
+        """Where edges of instances are not to be had."""
+        if self.model.edges == "instance" and self.merge.batch_norm == "estimated":
+            raise ValueError(
+                "merge.batch_norm estimated works on label maps alone: with model.edges instance: averaged"
             )
         return self
 

@@ -25,7 +25,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.files import digest
 from shanshui.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER
 from shanshui.settings import STAGES, needed_weights, stage_settings
-from shanshui.structure import other_networks
+from shanshui.structure import rehearsed
 from shanshui.training.schedule import schedule
 from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
 
@@ -76,6 +76,11 @@ def check_inputs(config: Config) -> None:
                 own if data.layout in ("competition", "folders") else f"{data.layout} in data.root, {data.root}",
                 "put or link them there; or try without data: snakemake --cores all --configfile config/demo.yaml",
             )
+    if config.model.edges == "instance" and len(found := Flow(config)._instances()) < len(INSTANCES):
+        raise ShanshuiError(
+            f"model.edges instance: instance maps found {', '.join(found.values()) or 'nowhere'}",
+            "those of training and of test label maps, in data.train_instances and data.test_instances",
+        )
     segmenter = config.segmenter.weights
     if segmenter and NEEDS_SEGMENTER & set(config.score.metrics) and not Path(segmenter).is_file():
         raise ShanshuiError(
@@ -121,7 +126,7 @@ class Flow:
 
     def rehearsed(self) -> list[str]:
         """Networks whose kernels `doctor` compiles beyond APF-GAN's, as an argument."""
-        networks = other_networks(self.config)
+        networks = rehearsed(self.config)
         return ["--networks", json.dumps(networks, sort_keys=True)] if networks else []
 
     def largest_job(self) -> int:
@@ -158,6 +163,10 @@ class Flow:
             elif usual and layout.find(usual, option):
                 found[option] = str(usual)
         return found
+
+    def prepared_instances(self) -> list[str]:
+        """Instance maps of the training pairs, where edges are made of them."""
+        return ["results/{run}/prepare/instances.npy"] if self.config.model.edges == "instance" else []
 
     def _scenes(self) -> str:
         """The file that tells which pictures the layout takes, if it does and is there."""

@@ -95,7 +95,8 @@ def estimate(config: Config, pictures: Pictures) -> list[Part]:
 def _data(config: Config, pictures: Pictures) -> list[Part]:
     data, drawn = config.data, config.landscapes
     pixels = data.load_width * data.load_height
-    parts = [Part("prepared pairs", "prepare", pictures.train, 4 * pixels, pictures.train, ("prepare",))]
+    each = (6 if config.model.edges == "instance" else 4) * pixels
+    parts = [Part("prepared pairs", "prepare", pictures.train, each, pictures.train, ("prepare",))]
     if drawn:
         every = pictures.train + pictures.holdout + pictures.test
         parts.insert(

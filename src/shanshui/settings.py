@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from shanshui.config import Config
-from shanshui.data.layouts import completed
+from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
 from shanshui.files import read_json
 from shanshui.sections import NEEDS_INCEPTION
@@ -68,7 +68,22 @@ def validate(raw: Mapping[str, Any], source: str = "the configuration") -> Confi
             "data.layout competition, in which they are drawn",
             "set landscapes to null",
         )
+    if config.model.edges == "instance":
+        _check_instances(config, source)
     return config
+
+
+def _check_instances(config: Config, source: str) -> None:
+    """UsageError where there cannot be instance maps, of which edges are to be made."""
+    data, layout = config.data, LAYOUTS[config.data.layout]
+    lacking = [option for option in INSTANCES if not getattr(data, option) and option not in layout.folders]
+    if config.landscapes or lacking:
+        what = "drawn landscapes" if config.landscapes else f"data.layout {data.layout}"
+        raise UsageError(
+            f"{source}: model.edges instance, and {what} without instance maps",
+            "data.train_instances and data.test_instances, or a layout that has them: coco-stuff, cityscapes",
+            "use `edges: label`, boundaries of classes",
+        )
 
 
 def load_config(paths: Sequence[str | Path]) -> Config:
@@ -153,6 +168,7 @@ STAGES: dict[str, Callable[[Config], dict[str, Any]]] = {
         "seed": c.seed,
         "batch": max(c.pretrain.batch, c.finetune.batch),
         **c.data.model_dump(include=_LABELS | _SIZE | {"layout", "load_width", "holdout"}),
+        **({"instances": True} if c.model.edges == "instance" else {}),
     },
     "prepare": lambda c: {
         **c.data.model_dump(include=_LABELS | _SIZE | {"load_width"}),

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from shanshui.config import Config
-from shanshui.sections import CLADES, UPSAMPLINGS
+from shanshui.model_section import CLADES, UPSAMPLINGS
 
 Sizes = dict[str, Any]
 
 OASIS_HALVINGS, PIX2PIXHD_HALVINGS = 5, 4
 KERNEL = 3  # side of the convolutions inside SPADE
+REHEARSED_CLASSES, REHEARSED_SIDE = 3, 128  # which every network can halve
 
 
 def structure(config: Config) -> dict[str, Sizes]:
@@ -24,9 +25,23 @@ def structure(config: Config) -> dict[str, Sizes]:
     return {"model": _generator(config), **_encoder(config), **_discriminator(config)}
 
 
-def other_networks(config: Config) -> dict[str, Sizes] | None:
-    """These sections, or None for APF-GAN with its bank."""
-    return None if config.model.discriminator == "bank" else structure(config)
+def rehearsed(config: Config) -> dict[str, Sizes] | None:
+    """These sections and "data" for networks as small as can be, which need the same kernels.
+
+    None for APF-GAN with its bank.
+    """
+    if config.model.discriminator == "bank":
+        return None
+    small = {
+        "num_classes": REHEARSED_CLASSES, "base_channels": 4, "discriminator_channels": 8, "count": 2, "z_dim": 4,
+        "hidden": 8, "spade_hidden": 8, "channels": REHEARSED_CLASSES + (config.model.edges != "none"),
+    }  # fmt: skip
+    networks = {
+        section: {name: small.get(name, value) if value else value for name, value in sizes.items()}
+        for section, sizes in structure(config).items()
+    }
+    classes = [str(i) for i in range(REHEARSED_CLASSES)]
+    return {"data": {"classes": classes, "width": REHEARSED_SIDE, "height": REHEARSED_SIDE}, **networks}
 
 
 def _spectral_norm(config: Config) -> bool:
@@ -42,6 +57,7 @@ def _generator(config: Config) -> Sizes:
         "num_classes": len(config.data.classes), "unknown_class": False, "base_channels": model.base_channels,
         "spectral_norm": _spectral_norm(config), "z_dim": model.z_dim or None, "edges": model.edges != "none",
     }  # fmt: skip
+    shared |= {"instances": True} if model.edges == "instance" else {}
     match model.generator:
         case "oasis":
             return {"kind": "oasis", **shared, "hidden": model.spade_hidden, "halvings": OASIS_HALVINGS}

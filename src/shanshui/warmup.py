@@ -82,7 +82,7 @@ def ensure_compiled(networks: Networks | None = None) -> bool:
     """Compile Jittor and all kernels unless that was done before; True where there was something to do.
 
     Args:
-        networks: sections of others than APF-GAN and its bank (`structure`), whose kernels are wanted too.
+        networks: sections of others than APF-GAN and its bank (`structure.rehearsed`), whose kernels are wanted too.
     """
     done = _ensure(kernel_stamp(), steps)
     return (bool(networks) and _ensure(kernel_stamp(networks), lambda: other_steps(networks or {}))) or done

@@ -22,13 +22,18 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """`photos` uint8 (N, H, W, 3) and `label_maps` uint8 (N, H, W) at load size; arrays or memory maps."""
+    """`photos` uint8 (N, H, W, 3) and `label_maps` uint8 (N, H, W) at load size; arrays or memory maps.
+
+    `instances` uint16 (N, H, W) number the instances in each label map, where something is made of them.
+    """
 
     photos: np.ndarray
     label_maps: np.ndarray
+    instances: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.photos.shape[:3] != self.label_maps.shape:
+        shapes = {self.photos.shape[:3], self.label_maps.shape}
+        if len(shapes | ({self.instances.shape} if self.instances is not None else set())) > 1:
             raise ShanshuiError(
                 f"photographs {self.photos.shape} and label maps {self.label_maps.shape}",
                 "as many label maps as photographs, of the same size",
@@ -100,10 +105,10 @@ def plan_epoch(n: int, seed: int, epoch: int, room: tuple[int, int], crop: Liter
     return Plan(order, left, top if crop == "full" else np.zeros_like(top), mirrored & flip)
 
 
-Beside = Callable[[np.ndarray], dict[str, np.ndarray]]  # of label maps (N, H, W)
+Beside = Callable[[np.ndarray, np.ndarray | None], dict[str, np.ndarray]]  # of label maps and instances (N, H, W)
 
 
-def nothing(label_maps: np.ndarray) -> dict[str, np.ndarray]:
+def nothing(label_maps: np.ndarray, instances: np.ndarray | None) -> dict[str, np.ndarray]:
     """What goes with label maps where nothing does."""
     return {}
 
@@ -116,13 +121,16 @@ def cut(
     indices = plan.order[places.start : places.stop]
     real = np.empty((len(indices), 3, height, width), np.float32)
     label_map = np.empty((len(indices), height, width), np.uint8)
+    numbers = None if pairs.instances is None else np.empty(label_map.shape, pairs.instances.dtype)
     for row, (place, index) in enumerate(zip(places, indices, strict=True)):
         left, top = plan.left[place], plan.top[place]
         window = (index, slice(top, top + height), slice(left, left + width))
         step = -1 if plan.mirrored[place] else 1
         real[row] = to_float(pairs.photos[window][:, ::step])
         label_map[row] = pairs.label_maps[window][:, ::step]
-    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes), beside(label_map))
+        if numbers is not None and pairs.instances is not None:
+            numbers[row] = pairs.instances[window][:, ::step]
+    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes), beside(label_map, numbers))
 
 
 def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:

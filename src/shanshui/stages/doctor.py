@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compile", action="store_true", help="compile Jittor and its kernels, once per machine")
     parser.add_argument(
         "--networks", type=json.loads, metavar="JSON",
-        help="sections model, encoder and discriminator of training's settings: compile the kernels of these, too",
+        help="sections data, model, encoder and discriminator of settings: compile the kernels of these networks, too",
     )  # fmt: skip
     parser.add_argument(
         "--config",
@@ -35,13 +35,13 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.files import write_json
     from shanshui.footprint import count_pictures, estimate
     from shanshui.settings import load_config, needed_weights
-    from shanshui.structure import other_networks
+    from shanshui.structure import rehearsed
     from shanshui.warmup import ensure_compiled
 
     config = load_config(args.config) if args.config else None
     needed = needed_weights(config) if config else []
     findings = examine(needed, config)
-    networks = args.networks or (other_networks(config) if config else None)
+    networks = args.networks or (rehearsed(config) if config else None)
     if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled(networks):
         findings = examine(needed, config)
     print("\n".join(finding.line() for finding in findings), flush=True)

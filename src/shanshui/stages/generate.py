@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, read_csv
 from shanshui.settings import read_settings
 
-Painting = Callable[[Sequence[str], np.ndarray], np.ndarray]  # names and label maps (N, H, W) -> (N, 3, H, W)
+Files = list[tuple[str, Path]]  # names and label maps
+Painting = Callable[[Files, np.ndarray], np.ndarray]  # these and what they hold (N, H, W) -> (N, 3, H, W)
 
 DEFAULTS: dict[str, Any] = {"format": "png", "quality": 95, "subsampling": "4:4:4", "rounding": "round"}
 
@@ -59,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     style.add_argument("--z", type=Path, metavar="NPY", help="style vector of all pictures, for weights that take one")
     parser.add_argument(
         "--instances", type=Path, metavar="DIR",
-        help="instance maps named as the label maps, for weights that see edges; without, edges of classes",
+        help="instance maps named as the label maps, for weights that see edges; without, those of a manifest, "
+        "where the weights were trained so, else edges of classes",
     )  # fmt: skip
     parser.add_argument(
         "--format", choices=("npy", "png", "jpg"), help="npy: float32 (3, H, W) in [-1, 1]; default png"
@@ -69,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def label_files(source: Path) -> list[tuple[str, Path]]:
+def label_files(source: Path) -> Files:
     """(name, file) of every label map of a folder or manifest, sorted by name."""
     if source.is_dir():
         found = [(path.stem, path) for path in find_images(source)]
@@ -105,7 +107,9 @@ def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[s
     images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
 
 
-def painting(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: tuple[int, int] | None) -> Painting:
+def painting(
+    args: argparse.Namespace, weights: checkpoint.Checkpoint, target: tuple[int, int] | None, files: Files
+) -> Painting:
     """The networks of the weights, and how they are used: random numbers, styles, edges."""
     from shanshui.generation import generate_batch
     from shanshui.networks import load_painter
@@ -113,11 +117,14 @@ def painting(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: t
 
     meta = weights.meta
     painter = load_painter(weights.arrays, meta, str(args.weights))
-    if args.instances and not meta["model"].get("edges"):
-        raise UsageError("--instances", "weights of a generator that sees edges")
-    chances, instances = chances_of(args, painter, target), instances_of(args, target)
+    chances, maps = chances_of(args, painter, target), instance_files(args, meta["model"], files)
     step = Step(meta["level"], meta["alpha"], meta["alpha"] > 0, meta["level"] is None)
-    return lambda names, label_maps: generate_batch(painter, label_maps, names, chances, step, instances(names))
+
+    def paint(files: Files, label_maps: np.ndarray) -> np.ndarray:
+        instances = np.stack([read_instances(maps[path], target) for _, path in files]) if maps else None
+        return generate_batch(painter, label_maps, [name for name, _ in files], chances, step, instances)
+
+    return paint
 
 
 def chances_of(args: argparse.Namespace, painter: Any, target: tuple[int, int] | None) -> Any:
@@ -139,21 +146,31 @@ def chances_of(args: argparse.Namespace, painter: Any, target: tuple[int, int] |
     return one_style(read_array(args.z), painter.vector, args.z)
 
 
-def instances_of(
-    args: argparse.Namespace, target: tuple[int, int] | None
-) -> Callable[[Sequence[str]], np.ndarray | None]:
-    """Instance maps by image names; None without a folder of them."""
-    found = {path.stem: path for path in find_images(args.instances)} if args.instances else None
+def instance_files(args: argparse.Namespace, model: dict[str, Any], files: Files) -> dict[Path, Path]:
+    """Instance map of every label map, from --instances, or the manifests where the weights want some; else none."""
+    if args.instances and not model.get("edges"):
+        raise UsageError("--instances", "weights of a generator that sees edges")
+    if args.instances:
+        by_name = {path.stem: path for path in find_images(args.instances)}
+        found = {path: by_name[name] for name, path in files if name in by_name}
+    elif model.get("instances"):
+        manifests = [Path(part.rpartition("=")[2]) for part in args.labels if part.endswith(".csv")]
+        rows = [row for manifest in manifests for row in read_csv(manifest) if row.get("instance")]
+        found = {Path(row["label"]): Path(row["instance"]) for row in rows}
+    else:
+        return {}
+    if absent := [name for name, path in files if path not in found]:
+        raise ShanshuiError(
+            f"no instance map of {absent[0]}, for a generator that sees edges of instances",
+            "one for every label map, in --instances DIR or in the column `instance` of a manifest",
+        )
+    return found
 
-    def instances(names: Sequence[str]) -> np.ndarray | None:
-        if found is None:
-            return None
-        if absent := [name for name in names if name not in found]:
-            raise ShanshuiError(f"{args.instances} has no instance map of {absent[0]}", "one for every label map")
-        maps = [images.read_label_map(found[name]) for name in names]
-        return np.stack([images.resize_label_map(ids, target) if target else ids for ids in maps])
 
-    return instances
+def read_instances(path: Path, target: tuple[int, int] | None) -> np.ndarray:
+    """Numbers of instances (H, W) at the wanted size (None: its own)."""
+    ids = images.read_label_map(path)
+    return images.resize_label_map(ids, target) if target else ids
 
 
 def read_style(path: Path, target: tuple[int, int] | None) -> np.ndarray:
@@ -175,7 +192,7 @@ def read_array(path: Path) -> np.ndarray:
         raise ShanshuiError(f"{path} cannot be read: {error}", "an array saved by numpy.save") from None
 
 
-def chunks(items: list[tuple[str, Path]], length: int) -> Iterator[list[tuple[str, Path]]]:
+def chunks(items: Files, length: int) -> Iterator[Files]:
     """Consecutive parts of at most `length`."""
     for start in range(0, len(items), length):
         yield items[start : start + length]
@@ -202,7 +219,7 @@ def run(args: argparse.Namespace) -> None:
 
     from shanshui.logs import progress
 
-    paint = painting(args, weights, target)
+    paint = painting(args, weights, target, [file for files in sets.values() for file in files])
     if args.out.is_dir():
         shutil.rmtree(args.out)  # should this call fail, nobody takes the pictures of another model for this one's
     with atomic(args.out) as staged, progress(sum(map(len, sets.values())), "generate", "picture") as bar:
@@ -211,7 +228,6 @@ def run(args: argparse.Namespace) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             for chunk in chunks(files, batch):
                 label_maps = np.stack([read_labels(path, meta, target) for _, path in chunk])
-                names = [name for name, _ in chunk]
-                for name, picture in zip(names, paint(names, label_maps), strict=True):
+                for (name, _), picture in zip(chunk, paint(chunk, label_maps), strict=True):
                     write_picture(folder, name, picture, settings)
                 bar.update(len(chunk))

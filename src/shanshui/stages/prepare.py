@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NPY",
         help="class ids, uint8 (N, H, W), 255 = no class",
     )
+    parser.add_argument(
+        "--instances", type=Path, metavar="NPY", help="instance maps, numbered within each, uint16 (N, H, W); if wanted"
+    )
     parser.add_argument("--names", type=Path, required=True, metavar="JSON", help="names of the pairs in this order")
 
 
@@ -57,12 +60,34 @@ def load_pair(pair: Pair, data: Data) -> tuple[np.ndarray, np.ndarray]:
     return resize_photo(read_photo(pair.image), size), ids
 
 
+def load_instances(pair: Pair, data: Data) -> np.ndarray:
+    """Instances of a pair, uint16 (H, W) at load size, numbered from 0."""
+    if pair.instance is None:
+        raise ShanshuiError(f"{pair.name} has no instance map", "one for every pair, of which edges are made")
+    ids = resize_label_map(read_label_map(pair.instance), (data.load_width, data.load_height))
+    _, numbers = np.unique(ids, return_inverse=True)
+    return numbers.reshape(ids.shape).astype(np.uint16)
+
+
+def fill_instances(file: Path, pairs: list[Pair], data: Data) -> None:
+    """The memory map of all instance maps."""
+    with atomic(file) as staged:
+        shape = (len(pairs), data.load_height, data.load_width)
+        maps = open_memmap(staged, mode="w+", dtype=np.uint16, shape=shape)
+
+        def fill(index: int) -> None:
+            maps[index] = load_instances(pairs[index], data)
+
+        in_threads(fill, range(len(pairs)), "preparing instance maps")
+        maps.flush()
+
+
 def run(args: argparse.Namespace) -> None:
     """Fill both memory maps in place, a few pairs in memory at a time."""
     data = data_section(read_settings(args.settings))
     pairs = read_manifest(args.pairs)
     shape = (len(pairs), data.load_height, data.load_width)
-    check_space(args.photos.parent, 4 * int(np.prod(shape)))
+    check_space(args.photos.parent, (6 if args.instances else 4) * int(np.prod(shape)))
     with atomic(args.photos) as staged_photos, atomic(args.label_maps) as staged_label_maps:
         photos = open_memmap(staged_photos, mode="w+", dtype=np.uint8, shape=(*shape, 3))
         label_maps = open_memmap(staged_label_maps, mode="w+", dtype=np.uint8, shape=shape)
@@ -73,4 +98,6 @@ def run(args: argparse.Namespace) -> None:
         in_threads(fill, range(len(pairs)), "preparing pairs")
         photos.flush()
         label_maps.flush()
+    if args.instances:
+        fill_instances(args.instances, pairs, data)
     write_json(args.names, [pair.name for pair in pairs])

@@ -31,6 +31,7 @@ from shanshui.data.statistics import CLASS_COLUMNS, class_rows, plot_classes
 from shanshui.data.survey import Survey, examine
 from shanshui.data.validation_report import render, verdict
 from shanshui.data.workers import in_threads
+from shanshui.errors import ShanshuiError
 from shanshui.files import atomic, write_csv, write_text
 from shanshui.settings import read_settings
 
@@ -109,6 +110,16 @@ def _decoded(found: Survey) -> Survey:
     )
 
 
+def check_instances(pairs: list[Pair]) -> None:
+    """ShanshuiError where one of them lacks the instance map its edges are made of."""
+    if lacking := [pair.label for pair in pairs if pair.instance is None]:
+        raise ShanshuiError(
+            f"{len(lacking)} label map(s) without instance map, such as {lacking[0]}",
+            "one for every label map of training and test, of which model.edges instance makes edges",
+            "add them, leave the pairs out (data.exclude), or take model.edges label",
+        )
+
+
 def run(args: argparse.Namespace) -> None:
     """Survey, report, then either stop or write manifests and statistics."""
     survey = _survey(args)
@@ -122,6 +133,8 @@ def run(args: argparse.Namespace) -> None:
         raise error
     for finding in findings:
         print(f"warning: {finding.what}", file=sys.stderr)
+    if read_settings(args.settings).get("instances"):
+        check_instances([*survey.pairing.pairs, *survey.asked])
     train, held = survey.split()
     asked = sorted(survey.asked, key=lambda pair: natural_key(pair.name))
     for name, pairs in (("train", train), ("holdout", held), ("test", asked)):

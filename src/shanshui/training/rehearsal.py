@@ -34,15 +34,12 @@ Settings = dict[str, Any]
 CLASSES = 3
 HEIGHT, WIDTH = 64, 128
 SETTINGS: Settings = {
-    "data": {"classes": [str(i) for i in range(CLASSES)]},
+    "data": {"classes": [str(i) for i in range(CLASSES)], "height": HEIGHT, "width": WIDTH},
     "model": {
         "base_channels": 4, "halvings": 5, "spade_hidden": 8, "discriminators": 3, "discriminator_channels": 8,
     },
     "parity": {"spectral_norm": "on", "full_order": "kept", "pool_padding": "excluded", "seg_noise_init": "zero"},
 }  # fmt: skip
-
-
-OTHER_SIDE = 128  # which every network can halve
 
 
 def rehearsals() -> list[tuple[str, Callable[[], None]]]:
@@ -59,23 +56,10 @@ def rehearsals() -> list[tuple[str, Callable[[], None]]]:
 
 
 def others(networks: Settings) -> list[tuple[str, Callable[[], None]]]:
-    """The same for other networks than APF-GAN and its bank, by their sections (`structure`)."""
-    settings = SETTINGS | _smallest(networks)
+    """The same for other networks than APF-GAN and its bank, by their sections (`structure.rehearsed`)."""
+    settings = SETTINGS | networks
     name = f"{settings['model'].get('kind', 'apf')} under {discriminator_kind(settings)}"
     return [(f"training {name}", lambda: _train_others(settings)), (f"generating by {name}", lambda: _paint(settings))]
-
-
-def _smallest(networks: Settings) -> Settings:
-    """The sections with small widths and few classes, and where there is an encoder, the data's size."""
-    small = {
-        "num_classes": CLASSES, "base_channels": 4, "discriminator_channels": 8, "count": 2, "z_dim": 4, "hidden": 8,
-        "spade_hidden": 8, "channels": CLASSES + networks["model"].get("edges", 0),
-    }  # fmt: skip
-    shrunk = {
-        section: {name: small.get(name, value) if value else value for name, value in sizes.items()}
-        for section, sizes in networks.items()
-    }
-    return {"data": SETTINGS["data"] | {"width": OTHER_SIDE, "height": OTHER_SIDE}, **shrunk}
 
 
 def _train_others(settings: Settings) -> None:
@@ -83,7 +67,7 @@ def _train_others(settings: Settings) -> None:
     nets = _networks(settings, painter, MovingAverage(painter.networks(), 0.9))
     goal = Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None, label_mix=10.0)
     for operations in ((), OPERATIONS):
-        _steps(nets, Recipe(goal, operations), FULL, OTHER_SIDE, OTHER_SIDE)
+        _steps(nets, Recipe(goal, operations), FULL, settings["data"]["height"], settings["data"]["width"])
 
 
 def _train(phase: str, epoch: int) -> None:
@@ -105,7 +89,7 @@ def _steps(nets: Networks, recipe: Recipe, step: Step, height: int, width: int) 
     rng, painter = np.random.default_rng(0), nets.painter
     for _ in range(2):
         real = jt.array(rng.standard_normal((2, 3, height, width)).astype(np.float32))
-        label_maps = rng.integers(0, CLASSES, (2, height // 16, width // 16)).repeat(16, 1).repeat(16, 2)
+        label_maps = rng.integers(0, painter.num_classes, (2, height // 16, width // 16)).repeat(16, 1).repeat(16, 2)
         shown = painter.show(label_maps.astype(np.uint8), painter.patch_sizes(height, width, step))
         losses = train_step(nets, recipe, step, real, shown, rng)
         [loss.item() for loss in losses.values()]
@@ -115,15 +99,15 @@ def _steps(nets: Networks, recipe: Recipe, step: Step, height: int, width: int) 
 
 def _generate() -> None:
     for seg_noise in (False, True):
-        _paint(SETTINGS, seg_noise, HEIGHT, WIDTH)
+        _paint(SETTINGS, seg_noise)
 
 
-def _paint(settings: Settings, seg_noise: bool = True, height: int = OTHER_SIDE, width: int = OTHER_SIDE) -> None:
+def _paint(settings: Settings, seg_noise: bool = True) -> None:
     painter = build_painter(settings, seg_noise)
     for network in painter.networks().values():
         network.eval()
     for batch in (1, 2):
-        label_maps = np.zeros((batch, height, width), np.uint8)
+        label_maps = np.zeros((batch, settings["data"]["height"], settings["data"]["width"]), np.uint8)
         generate_batch(painter, label_maps, [str(i) for i in range(batch)], by_seed(0))
 
 

@@ -19,12 +19,16 @@ SAMPLES = 6
 
 @dataclass(frozen=True)
 class Samples:
-    """Fixed label maps uint8 (N, H, W) with their photographs uint8 (N, H, W, 3), or none."""
+    """Fixed label maps uint8 (N, H, W) with their photographs uint8 (N, H, W, 3), or none.
+
+    `instances` (N, H, W) number their instances, for a generator that sees edges of these.
+    """
 
     names: list[str]
     label_maps: np.ndarray
     photos: np.ndarray
     palette: np.ndarray
+    instances: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -39,7 +43,7 @@ class Samples:
         ])  # fmt: skip
 
 
-def read_samples(manifest: str | Path, data: dict[str, Any], limit: int = SAMPLES) -> Samples:
+def read_samples(manifest: str | Path, data: dict[str, Any], limit: int = SAMPLES, instances: bool = False) -> Samples:
     """The first pairs of a manifest at full size, spread evenly over it."""
     rows: Sequence[dict[str, str]] = [row for row in read_csv(manifest) if row["image"]]
     rows = (
@@ -54,6 +58,8 @@ def read_samples(manifest: str | Path, data: dict[str, Any], limit: int = SAMPLE
         for row in rows
     ]  # fmt: skip
     photos = [images.resize_photo(images.read_photo(row["image"]), size) for row in rows]
+    numbers = [images.resize_label_map(images.read_label_map(row["instance"]), size) for row in rows if instances]
     return Samples(
-        [row["name"] for row in rows], np.array(label_maps), np.array(photos), class_palette(data["classes"])
-    )
+        [row["name"] for row in rows], np.array(label_maps), np.array(photos), class_palette(data["classes"]),
+        np.array(numbers) if numbers else None,
+    )  # fmt: skip

@@ -52,7 +52,9 @@ class Session:
         self.numbers: Settings = settings[phase]
         self.sizes = settings["model"].get("discriminators", 1)  # which grow with the pictures, or do not
         self.schedule = schedule(settings["pretrain_epochs"], self.sizes)
-        self.samples: Samples = read_samples(args.samples, settings["data"])
+        self.samples: Samples = read_samples(
+            args.samples, settings["data"], instances=settings["model"].get("instances", False)
+        )
         seed_everything(int(np.random.SeedSequence([settings["seed"], 0, len(phase)]).generate_state(1)[0]))
         self.nets = self._networks(start)
 
@@ -124,9 +126,13 @@ class Session:
         painter, chances, step = self.nets.painter, by_seed(self.settings["seed"]), self.schedule.at(epoch)
         for network in painter.networks().values():
             network.eval()
+        samples = self.samples
         fakes = np.concatenate([
-            generate_batch(painter, label_map[None], [name], chances, step)
-            for name, label_map in zip(self.samples.names, self.samples.label_maps, strict=True)
+            generate_batch(
+                painter, samples.label_maps[i : i + 1], [name], chances, step,
+                None if samples.instances is None else samples.instances[i : i + 1],
+            )
+            for i, name in enumerate(samples.names)
         ])  # fmt: skip
         for network in painter.networks().values():
             network.train()
@@ -142,12 +148,10 @@ class Session:
             origin: digest of what the phase starts from; with the settings it tells states apart.
             folder: where stats.jsonl and events go.
         """
-        photos, label_maps = (
-            np.load(self.args.photos, mmap_mode="r"),
-            np.load(self.args.label_maps, mmap_mode="r"),
-        )
+        files = [self.args.photos, self.args.label_maps, *([self.args.instances] if self.args.instances else [])]
+        pairs = TrainingPairs(*(np.load(file, mmap_mode="r") for file in files))
         recipe = self._recipe()
-        key = digest([self.settings, origin, sha256(self.args.label_maps), sha256(self.args.photos)])
+        key = digest([self.settings, origin, *(sha256(file) for file in (files[1], files[0], *files[2:]))])
         with contextlib.ExitStack() as held:
             states = held.enter_context(resume_folder(self.args.resume, key)) if self.writes else None
             found = states.latest(upto=last_epoch) if states else None
@@ -161,7 +165,6 @@ class Session:
                 self.settings["parity"]["crop"], self.schedule,
             )  # fmt: skip
             log = StatsLog(folder, begin) if states else None
-            pairs = TrainingPairs(photos, label_maps)
             train(self.nets, recipe, plan, pairs, log, self._keeper(states, last_epoch))
             if log:
                 log.close()

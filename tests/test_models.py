@@ -138,6 +138,13 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
     if config.model.style_encoder:
         styled = generate(files[1], pairs, tmp_path / "s", "--style", pairs / "photo.png")
         assert np.abs(styled - pictures).max() > 0
+        other = Image.fromarray(255 - np.asarray(Image.open(pairs / "photo.png")))
+        other.save(pairs / "other.png")
+        both = ["--style", pairs / "photo.png", pairs / "other.png", "--blend"]
+        assert np.array_equal(generate(files[1], pairs, tmp_path / "s", *both, 0), styled)
+        ends = styled, generate(files[1], pairs, tmp_path / "s", *both, 1)
+        between = generate(files[1], pairs, tmp_path / "s", *both, 0.5)
+        assert all(np.abs(between - end).max() > 0 for end in ends)
     else:
         refused = main(["generate", "--weights", str(files[1]), "--labels", str(pairs / "labels"), "--style", "x.png",
                         "--out", str(tmp_path / "s")])  # fmt: skip

@@ -2,7 +2,7 @@
 
 python -m shanshui generate --weights W.safetensors --labels DIR --out DIR [--seed N] [--noise off]
 python -m shanshui generate --weights W.safetensors --labels holdout=a.csv test=b.csv --out DIR --settings S.json
-python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR --style PHOTO
+python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR --style PHOTO [PHOTO --blend SHARE]
 """
 
 from __future__ import annotations
@@ -36,6 +36,17 @@ def size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number from 0 to 1")
+    return number
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
@@ -54,10 +65,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--noise", choices=("on", "off"), default="on", help="off: the mean picture, without noise")
     style = parser.add_mutually_exclusive_group()
     style.add_argument(
-        "--style", type=Path, metavar="IMAGE",
-        help="photo whose style all pictures take (or NPY of a picture), for weights with a style encoder",
+        "--style", type=Path, nargs="+", metavar="IMAGE",
+        help="photo whose style all pictures take (or NPY of a picture), for weights with a style encoder; or two",
     )  # fmt: skip
-    style.add_argument("--z", type=Path, metavar="NPY", help="style vector of all pictures, for weights that take one")
+    style.add_argument(
+        "--z",
+        type=Path,
+        nargs="+",
+        metavar="NPY",
+        help="style vector of all pictures, for weights that take one; or two",
+    )
+    parser.add_argument(
+        "--blend",
+        type=share,
+        default=0.5,
+        metavar="SHARE",
+        help="share of the second of two styles, 0 to 1 (default 0.5)",
+    )
     parser.add_argument(
         "--instances", type=Path, metavar="DIR",
         help="instance maps named as the label maps, for weights that see edges; without, those of a manifest, "
@@ -134,16 +158,20 @@ def chances_of(args: argparse.Namespace, painter: Any, target: tuple[int, int] |
     if not (args.style or args.z):
         return by_seed(args.seed if args.noise == "on" else None)
 
-    from shanshui.styles import need_encoder, one_style, style_of
+    from shanshui.styles import blended, every_picture, need_encoder, one_style, style_of
 
     if args.style and not painter.takes_style:
         raise UsageError("--style", "weights of a generator that starts from a style, not from the label map")
     if args.z and not painter.vector:
         raise UsageError("--z", "weights of a generator that takes a style or noise as one vector")
     if args.style:
-        style = style_of(need_encoder(painter.style_encoder, args.weights), read_style(args.style, target))
-        return one_style(style, painter.vector, args.style)
-    return one_style(read_array(args.z), painter.vector, args.z)
+        encoder = need_encoder(painter.style_encoder, args.weights)
+        vectors = [style_of(encoder, read_style(path, target)) for path in args.style]
+    else:
+        vectors = [read_array(path) for path in args.z]
+    sources = args.style or args.z
+    styles = [one_style(vector, painter.vector, path) for vector, path in zip(vectors, sources, strict=True)]
+    return every_picture(blended(styles, args.blend))
 
 
 def instance_files(args: argparse.Namespace, model: dict[str, Any], files: Files) -> dict[Path, Path]:

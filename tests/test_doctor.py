@@ -171,7 +171,10 @@ def test_other_networks_ask_for_kernels_of_their_own(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("model", [
-    {"generator": "spade", "discriminator": "multiscale", "z_dim": 256, "style_encoder": 64, "upsampling": "more"},
+    {
+        "generator": "spade", "discriminator": "multiscale", "z_dim": 256, "style_encoder": 64, "upsampling": "more",
+        "norm": "instance", "activation": "gelu", "attention": "simam",
+    },
     {"generator": "clade_icpe", "discriminator": "fpse", "edges": "label"},
     {"discriminator": "oasis"},
 ])  # fmt: skip

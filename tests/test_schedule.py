@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shanshui.errors import ShanshuiError
-from shanshui.training.schedule import Schedule, Stage, Step
+from shanshui.training.schedule import Schedule, Stage, Step, schedule
 
 WINNER = Schedule(epochs=180, discriminators=4)
 
@@ -63,3 +63,12 @@ def test_refusals(epochs: int, discriminators: int, words: str) -> None:
 def test_epochs_count_from_one() -> None:
     with pytest.raises(ValueError, match="from 1"):
         WINNER.at(0)
+
+
+def test_networks_that_do_not_grow_have_one_stage_at_full_size() -> None:
+    flat = schedule(7, 1)
+    assert flat.stages() == [Stage(1, 1, 7)]
+    for epoch in (1, 7, 9):
+        assert flat.at(epoch) == WINNER.at(180)
+        assert not flat.starts_fade(epoch)
+    assert schedule(180, 4) == WINNER

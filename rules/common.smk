@@ -51,10 +51,11 @@ def check_before_start():
     """Stop where the run will not fit on the disk, or would train again what was removed on purpose."""
     folder = Path("results") / RUN
     jobs = [(job.rule.name, getattr(job.wildcards, "epoch", "")) for job in workflow.dag.needrun_jobs()]
-    if {"pretrain", "finetune"} & {rule for rule, _ in jobs} and (said := step_memory.sentence(CONFIG)):
+    stages = {name for name, _ in jobs}
+    if {"pretrain", "finetune"} & stages and (said := step_memory.sentence(CONFIG)):
         print(said, file=sys.stderr)
     try:
-        disk.check(CONFIG, folder, {rule for rule, _ in jobs})
+        disk.check(CONFIG, folder, stages)
         if FLOW.finetuned:
             retention.check_plan(folder, jobs, CONFIG.select.tried())
     except ShanshuiError as error:

@@ -27,7 +27,8 @@ def labels(tmp_path: Path) -> Path:
 def said(capsys: pytest.CaptureFixture[str], root: Path, *arguments: object) -> dict[str, Any]:
     config = root / "tests" / "config" / "tiny.yaml"
     assert main(["model", "--config", str(config), "--json", *map(str, arguments)]) == 0
-    return dict(json.loads(capsys.readouterr().out))
+    (found,) = json.loads(capsys.readouterr().out)
+    return dict(found)
 
 
 def test_networks_of_a_configuration(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,6 +61,18 @@ def test_the_table(root: Path, labels: Path, capsys: pytest.CaptureFixture[str])
     assert lines[0] == "one picture of 64x32, 29 classes"
     assert [line.split()[0] for line in lines[3:6]] == ["G", "E", "D"]
     assert "GMACs" in lines[-1]
+
+
+def test_several_sizes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["model", "--config", str(root / "tests" / "config" / "tiny.yaml"), "--json", "--size"]
+    assert main([*command, "64x32", "128x64"]) == 0
+    small, large = json.loads(capsys.readouterr().out)
+    assert (small["size"], large["size"]) == ([64, 32], [128, 64])
+    for name in "GE":
+        assert large["networks"][name]["parameters"] == small["networks"][name]["parameters"]
+        assert large["networks"][name]["macs"] == 4 * small["networks"][name]["macs"]
+    assert main([*command, "60x32"]) == EXIT_USAGE
+    assert "60" in capsys.readouterr().err
 
 
 def test_time_wants_label_maps(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -150,6 +150,7 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
         ends = styled, generate(files[1], pairs, tmp_path / "s", *both, 1)
         between = generate(files[1], pairs, tmp_path / "s", *both, 0.5)
         assert all(np.abs(between - end).max() > 0 for end in ends)
+        check_styles(files[1], pairs, tmp_path / "styles.png")
     else:
         refused = main(["generate", "--weights", str(files[1]), "--labels", str(pairs / "labels"), "--style", "x.png",
                         "--out", str(tmp_path / "s")])  # fmt: skip
@@ -167,6 +168,17 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
     for letter in "GE":
         before, after = (checkpoint.load(file).part(letter) for file in files)
         assert not before or any(not np.array_equal(before[name], after[name]) for name in before)
+
+
+def check_styles(weights: Path, pairs: Path, sheet: Path) -> None:
+    """Lines: label maps, two photographs with a step between them, a seed; columns: photographs, two label maps."""
+    photos = pairs / "photo.png", pairs / "other.png"
+    common = ["styles", "--weights", weights, "--labels", pairs / "labels", "--out", sheet]
+    call(*common, "--style", *photos, "--between", 1, "--seeds", 3)
+    assert np.asarray(Image.open(sheet)).shape == (2 * 14 + 5 * 262 - 6, 48 + 3 * 262 - 6 + 14, 3)
+    call(*common, "--seeds", 3, "--columns", 1)
+    assert np.asarray(Image.open(sheet)).shape == (2 * 14 + 2 * 262 - 6, 48 + 262 - 6 + 14, 3)
+    assert main([str(part) for part in common]) == 2
 
 
 def term_names(folder: Path) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from shanshui.runtime import load_jittor
 from shanshui.training.schedule import Step
 
 jt = load_jittor()
+
+
+def trained_step(meta: dict[str, Any]) -> Step:
+    """The step of the progressive schedule up to which a checkpoint with these metadata was trained."""
+    return Step(meta["level"], meta["alpha"], meta["alpha"] > 0, meta["level"] is None)
 
 
 def generate_batch(

@@ -65,9 +65,9 @@ def contact_sheet(
     return np.asarray(sheet)
 
 
-def strip(lines: Sequence[tuple[str, Sequence[np.ndarray]]], width: int = 256) -> np.ndarray:
-    """uint8 (H, W, 3): a line of pictures per (caption, pictures); the first line is enlarged sharply."""
-    first = lines[0][1][0]
+def strip(lines: Sequence[tuple[str, Sequence[np.ndarray | None]]], width: int = 256) -> np.ndarray:
+    """uint8 (H, W, 3): a line of pictures per (caption, pictures), None leaves a gap; the first is enlarged sharply."""
+    first = next(picture for picture in lines[0][1] if picture is not None)
     height = round(width * first.shape[0] / first.shape[1])
     gap, margin, font = 6, 14, _font(17)
     columns = max(len(pictures) for _, pictures in lines)
@@ -79,6 +79,8 @@ def strip(lines: Sequence[tuple[str, Sequence[np.ndarray]]], width: int = 256) -
         pen.text((height / 2, 13), caption, fill=FAINT, font=font, anchor="mm")
         sheet.paste(upright.rotate(90, expand=True), (margin - 2, up))
         for column, picture in enumerate(pictures):
+            if picture is None:
+                continue
             cell = fit(picture, (width, height), sharp=row == 0)
             sheet.paste(Image.fromarray(cell), (left + column * (width + gap), up))
     return np.asarray(sheet)

@@ -16,24 +16,26 @@ from typing import Any
 import numpy as np
 
 from shanshui import checkpoint, images
-from shanshui.data.labels import apply_label_rules
 from shanshui.data.pairs import find_images
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, read_csv
+from shanshui.generation_inputs import (
+    Files,
+    Size,
+    label_files,
+    parse_size,
+    picture_size,
+    read_array,
+    read_generator,
+    read_instances,
+    read_labels,
+    read_style,
+)
 from shanshui.settings import read_settings
 
-Files = list[tuple[str, Path]]  # names and label maps
 Painting = Callable[[Files, np.ndarray], np.ndarray]  # these and what they hold (N, H, W) -> (N, 3, H, W)
 
 DEFAULTS: dict[str, Any] = {"format": "png", "quality": 95, "subsampling": "4:4:4", "rounding": "round"}
-
-
-def size(text: str) -> tuple[int, int]:
-    """`512x384` -> (512, 384)."""
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text}: expected WIDTHxHEIGHT, e.g. 512x384")
-    return int(width), int(height)
 
 
 def share(text: str) -> float:
@@ -58,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", type=Path, help="format, quality, subsampling, rounding (JSON)")
     parser.add_argument(
         "--size",
-        type=size,
+        type=parse_size,
         help="WIDTHxHEIGHT of the pictures; default: as trained, or for imported weights as the label map",
     )
     parser.add_argument("--seed", type=int, default=0, help="noise seed (default 0)")
@@ -95,27 +97,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def label_files(source: Path) -> Files:
-    """(name, file) of every label map of a folder or manifest, sorted by name."""
-    if source.is_dir():
-        found = [(path.stem, path) for path in find_images(source)]
-    elif source.suffix == ".csv":
-        found = [(row["name"], Path(row["label"])) for row in read_csv(source)]
-    else:
-        raise ShanshuiError(f"{source} is neither a folder nor a manifest", "a folder of label maps or a CSV file")
-    if not found:
-        raise ShanshuiError(f"{source} holds no label maps", "at least one")
-    return sorted(found)
-
-
-def read_labels(path: Path, meta: dict[str, Any], target: tuple[int, int] | None) -> np.ndarray:
-    """A label map uint8 at the wanted size (None: its own), by the rules of training; 255 is no class."""
-    data = meta["data"]
-    ids = images.read_label_map(path)
-    ids = images.resize_label_map(ids, target) if target else ids
-    return apply_label_rules(ids, len(data["classes"]), data["label_offset"], data["ignore_label"], path)
-
-
 def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[str, Any]) -> None:
     """Write one picture float (3, H, W) in the wanted format; ShanshuiError where it is not finite.
 
@@ -131,18 +112,15 @@ def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[s
     images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
 
 
-def painting(
-    args: argparse.Namespace, weights: checkpoint.Checkpoint, target: tuple[int, int] | None, files: Files
-) -> Painting:
+def painting(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: Size | None, files: Files) -> Painting:
     """The networks of the weights, and how they are used: random numbers, styles, edges."""
-    from shanshui.generation import generate_batch
+    from shanshui.generation import generate_batch, trained_step
     from shanshui.networks import load_painter
-    from shanshui.training.schedule import Step
 
     meta = weights.meta
     painter = load_painter(weights.arrays, meta, str(args.weights))
     chances, maps = chances_of(args, painter, target), instance_files(args, meta["model"], files)
-    step = Step(meta["level"], meta["alpha"], meta["alpha"] > 0, meta["level"] is None)
+    step = trained_step(meta)
 
     def paint(files: Files, label_maps: np.ndarray) -> np.ndarray:
         instances = np.stack([read_instances(maps[path], target) for _, path in files]) if maps else None
@@ -151,7 +129,7 @@ def painting(
     return paint
 
 
-def chances_of(args: argparse.Namespace, painter: Any, target: tuple[int, int] | None) -> Any:
+def chances_of(args: argparse.Namespace, painter: Any, target: Size | None) -> Any:
     """Where the pictures' random numbers come from: seed and name, a photo's style, or a file."""
     from shanshui.chances import by_seed
 
@@ -195,31 +173,6 @@ def instance_files(args: argparse.Namespace, model: dict[str, Any], files: Files
     return found
 
 
-def read_instances(path: Path, target: tuple[int, int] | None) -> np.ndarray:
-    """Numbers of instances (H, W) at the wanted size (None: its own)."""
-    ids = images.read_label_map(path)
-    return images.resize_label_map(ids, target) if target else ids
-
-
-def read_style(path: Path, target: tuple[int, int] | None) -> np.ndarray:
-    """Photo float32 (3, H, W) in [-1, 1], at the pictures' size as in training; an NPY of a picture as it is."""
-    if path.suffix == ".npy":
-        photo = read_array(path)
-        if photo.ndim != 3 or photo.shape[0] != 3:
-            raise UsageError(f"{path} has shape {photo.shape}", "a picture, float32 (3, H, W) in [-1, 1]")
-        return photo.astype(np.float32)
-    photo = images.read_photo(path)
-    return images.to_float(images.resize_photo(photo, target) if target else photo)
-
-
-def read_array(path: Path) -> np.ndarray:
-    """The array of an NPY file."""
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise ShanshuiError(f"{path} cannot be read: {error}", "an array saved by numpy.save") from None
-
-
 def chunks(items: Files, length: int) -> Iterator[Files]:
     """Consecutive parts of at most `length`."""
     for start in range(0, len(items), length):
@@ -228,20 +181,12 @@ def chunks(items: Files, length: int) -> Iterator[Files]:
 
 def run(args: argparse.Namespace) -> None:
     """Load the networks once and generate every set; the folder appears only when all pictures are there."""
-    weights = checkpoint.load(args.weights)
+    weights = read_generator(args.weights)
     meta = weights.meta
-    if meta.get("kind") != "generator":
-        raise UsageError(
-            f"{args.weights} holds no generator", "a checkpoint of pretraining or fine-tuning, or an average"
-        )
     settings = DEFAULTS | (read_settings(args.settings) if args.settings else {})
     settings |= {"format": args.format} if args.format else {}
-    trained = meta["data"]["width"], meta["data"]["height"]
-    target = args.size or (trained if all(trained) else None)
+    target = picture_size(meta, args.size)
     batch = args.batch if target else 1  # label maps of their own sizes do not stack
-    step = 2 ** meta["model"]["halvings"]
-    if target and (target[0] % step or target[1] % step):
-        raise UsageError(f"size {target[0]}x{target[1]}", f"sides that are multiples of {step} for this network")
     named = [part.partition("=")[::2] if "=" in part else ("", part) for part in args.labels]
     sets = {name: label_files(Path(path)) for name, path in named}
 

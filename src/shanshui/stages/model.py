@@ -1,6 +1,6 @@
 """What a configuration's networks cost: parameters, multiply-accumulates, outputs that training keeps, time.
 
-python -m shanshui model --config config.yaml [my.yaml] [--labels DIR] [--time]
+python -m shanshui model --config config.yaml [my.yaml] [--size 256x192 512x384] [--labels DIR] [--time]
 
 Counting computes nothing and takes a second at any size. With label maps it also says what is left of the arithmetic
 where SPADE layers compute on distinct patches, and how long a picture takes here.
@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.config import Config
 from shanshui.errors import UsageError
+from shanshui.generation_inputs import Size, parse_size
 
 MOST = 20  # label maps that are looked at
 MIB = 2**20
@@ -25,6 +27,7 @@ MIB = 2**20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("--config", required=True, nargs="+", metavar="YAML", help="later files are laid over earlier")
+    parser.add_argument("--size", type=parse_size, nargs="+", metavar="WxH", help="sizes; default: the configuration's")
     parser.add_argument("--labels", type=Path, metavar="DIR", help=f"label maps, of which the first {MOST} are taken")
     parser.add_argument("--time", action="store_true", help="also generate these pictures, with untrained weights")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -123,9 +126,25 @@ def run(args: argparse.Namespace) -> None:
 
     if args.time and not args.labels:
         raise UsageError("--time without --labels", "label maps: how long a picture takes depends on them")
-    settings = stage_settings(load_config(args.config), "finetune")
+    config = load_config(args.config)
+    configs = [at_size(config, size) for size in args.size] if args.size else [config]
+    found = [report(stage_settings(each, "finetune"), args.labels, args.time) for each in configs]
+    print(json.dumps(found, indent=1) if args.json else "\n\n".join(map(table, found)))
+
+
+def at_size(config: Config, size: Size) -> Config:
+    """The configuration for pictures of another size; UsageError where its networks cannot halve the sides."""
+    from shanshui.settings import merge, validate
+
+    width, height = size
+    data = {"width": width, "height": height, "load_width": width}
+    return validate(merge(config.model_dump(), {"data": data}), f"--size {width}x{height}")
+
+
+def report(settings: dict[str, Any], labels: Path | None, timed: bool) -> dict[str, Any]:
+    """What the networks cost."""
     data = settings["data"]
-    label_maps = read_label_maps(args.labels, data) if args.labels else None
+    label_maps = read_label_maps(labels, data) if labels else None
     painter, costs = network_costs(settings)
     rows = {name: {"parameters": c.parameters, "macs": c.macs, "outputs": c.outputs} for name, c in costs.items()}
     found: dict[str, Any] = {
@@ -134,6 +153,6 @@ def run(args: argparse.Namespace) -> None:
     if label_maps is not None:
         if shares := patch_shares(painter, label_maps):
             found["on_patches"] = costs["G"].on_patches(shares)
-        if args.time:
+        if timed:
             found["seconds"] = seconds_per_picture(painter, label_maps)
-    print(json.dumps(found, indent=1) if args.json else table(found))
+    return found

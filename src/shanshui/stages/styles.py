@@ -1,0 +1,99 @@
+"""One sheet of what styles do: the same label maps in the style of photographs, between them, or in random ones.
+
+    python -m shanshui styles --weights W.safetensors --labels DIR --style DAY.jpg DUSK.jpg --out styles.png
+    python -m shanshui styles --weights W.safetensors --labels DIR --seeds 0 1 2 3 --out styles.png
+
+A line of pictures for each style, the photograph it is from first. `--between 2` adds two steps on the way from each
+photograph to the next. Whole folders of pictures in one style: `generate --style PHOTO` or `--seed N`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui import images
+from shanshui.errors import UsageError
+from shanshui.generation_inputs import label_files, picture_size, read_generator, read_labels, read_style
+from shanshui.palette import class_palette
+
+Line = tuple[str, np.ndarray | None, Any]  # caption, photograph (3, H, W) or None, where random numbers come from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Weights, label maps and styles in, a picture out."""
+    parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
+    parser.add_argument("--labels", required=True, type=Path, metavar="PATH", help="folder or manifest of label maps")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the sheet, PNG or JPEG")
+    parser.add_argument(
+        "--style",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="IMAGE",
+        help="photos, for weights with a style encoder",
+    )
+    parser.add_argument(
+        "--between", type=int, default=0, metavar="N", help="steps between each photograph and the next [0]"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[], metavar="N", help="seeds of random styles or noise")
+    parser.add_argument("--columns", type=int, default=4, metavar="N", help="label maps, evenly spread [4]")
+
+
+def photo_lines(args: argparse.Namespace, painter: Any, target: tuple[int, int] | None) -> list[Line]:
+    """The photographs' styles, with `--between` steps on the way from each to the next."""
+    from shanshui.styles import blended, every_picture, need_encoder, style_of
+
+    if not args.style:
+        return []
+    if not painter.takes_style:
+        raise UsageError("--style", "weights of a generator that starts from a style, not from the label map")
+    encoder = need_encoder(painter.style_encoder, args.weights)
+    photos = [read_style(path, target) for path in args.style]
+    styles = [style_of(encoder, photo) for photo in photos]
+    lines: list[Line] = []
+    for i, (path, photo) in enumerate(zip(args.style, photos, strict=True)):
+        lines.append((path.stem, photo, every_picture(styles[i])))
+        for step in range(1, args.between + 1 if i + 1 < len(styles) else 1):
+            share = step / (args.between + 1)
+            lines.append((f"{share:.2f}", None, every_picture(blended(styles[i : i + 2], share))))
+    return lines
+
+
+def run(args: argparse.Namespace) -> None:
+    """Paint the same label maps in every style."""
+    if not (args.style or args.seeds):
+        raise UsageError("no styles", "--style IMAGE ..., --seeds N ..., or both")
+    if args.columns < 1 or args.between < 0:
+        raise UsageError(f"--columns {args.columns} --between {args.between}", "1 or more columns, 0 or more steps")
+    weights = read_generator(args.weights)
+    meta = weights.meta
+    target = picture_size(meta)
+
+    from shanshui.chances import by_seed
+    from shanshui.generation import generate_batch, trained_step
+    from shanshui.logs import progress
+    from shanshui.networks import load_painter
+    from shanshui.report.sheet import evenly_spaced, strip
+
+    files = evenly_spaced(label_files(args.labels), args.columns)
+    painter = load_painter(weights.arrays, meta, str(args.weights))
+    label_maps = [read_labels(path, meta, target) for _, path in files]
+    palette = class_palette(meta["data"]["classes"])
+    lines = [*photo_lines(args, painter, target), *((f"seed {seed}", None, by_seed(seed)) for seed in args.seeds)]
+    gap = [None] if args.style else []
+    rows: list[tuple[str, list[np.ndarray | None]]] = [
+        ("label map", [*gap, *(images.colour_label_map(ids, palette) for ids in label_maps)])
+    ]
+    with progress(len(lines) * len(files), "styles", "picture") as bar:
+        for caption, photo, chances in lines:
+            row: list[np.ndarray | None] = [None if photo is None else images.to_uint8(photo)] if args.style else []
+            for (name, _), ids in zip(files, label_maps, strict=True):
+                picture = generate_batch(painter, ids[None], [name], chances, trained_step(meta))[0]
+                row.append(images.to_uint8(picture))
+                bar.update(1)
+            rows.append((caption, row))
+    images.write_image(args.out, strip(rows))

@@ -38,6 +38,10 @@ def make_run(folder: Path, name: str, value: float, root: Path) -> Path:
         write_image(label, np.full((32, 64), i, np.uint8))
         write_image(run / "infer" / "epoch_004" / "seed_5" / "test" / f"{i}.jpg", np.zeros((32, 64, 3), np.uint8))
         labels.append({"name": str(i), "image": "", "label": str(label)})
+    for job, seconds in (("pretrain.064x032", 70), ("finetune.004", 30), ("score.epoch_004", 5)):
+        benchmark = run / "benchmarks" / f"{job}.tsv"
+        benchmark.parent.mkdir(exist_ok=True)
+        benchmark.write_text(f"s\tmax_rss\n{seconds}\t1\n", encoding="utf-8")
     write_csv(run / "validate" / "test.csv", labels, ["name", "image", "label"])
     return run
 
@@ -45,8 +49,11 @@ def make_run(folder: Path, name: str, value: float, root: Path) -> Path:
 def test_curves_strip_and_table(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [make_run(tmp_path, name, value, root) for name, value in (("winner-1", 5.0), ("intended-1", 3.0))]
     assert main(["compare", *map(str, runs), "--out", str(tmp_path / "out")]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"curves.png", "strip.png", "table.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"curves.png", "strip.png", "comparison.md"}
+    page = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
     said = capsys.readouterr().out
+    assert said.strip() in page
+    assert "| 1 min 40 s" in said  # 70 s and 30 s; scoring does not count
     assert "| winner-1" in said
     assert "| intended-1" in said
 
@@ -64,7 +71,8 @@ def test_unfinished_run_and_equal_names_are_refused(
 
 
 def test_table_shows_what_was_submitted() -> None:
-    table = comparison_table({"a-1": lines(4.0)}, "test", ["swd"])
-    assert json.loads(json.dumps(table)) == [{"run": "a-1", "model": "epoch_004", "noise seed": 5, "swd": 2.0}]
+    table = comparison_table({"a-1": lines(4.0)}, {"a-1": {"epochs": "3 + 1"}}, "test", ["swd"])
+    wanted = [{"run": "a-1", "epochs": "3 + 1", "model": "epoch_004", "noise seed": 5, "swd": 2.0}]
+    assert json.loads(json.dumps(table)) == wanted
     assert submitted(lines(1.0))["seed"] == 5
     assert groups_of(["winner-1", "winner-2", "plain"]) == ["winner", "winner", "plain"]

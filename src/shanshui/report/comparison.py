@@ -8,6 +8,7 @@ from typing import Any
 from shanshui.report.curves import is_final
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, quiet_axes
 from shanshui.report.tables import Row
+from shanshui.report.timing import StageTime, duration
 from shanshui.report.wording import metric_title
 
 COLOURS = (TEAL, CINNABAR, OCHRE, "#5b4a8a", INK)
@@ -51,13 +52,36 @@ def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Seq
     return figure
 
 
-def comparison_table(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """Per run the submitted model with its scores on one set; first in, first out."""
+def comparison_table(
+    rows: Mapping[str, Sequence[Row]], facts: Mapping[str, Mapping[str, Any]], part: str, metrics: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Per run what is known of it, and the submitted model with its scores on one set; first in, first out."""
     finals = {run: submitted(lines) for run, lines in rows.items()}
     return [
-        {"run": run, "model": final["model"], "noise seed": final["seed"]} | {m: final[f"{part}_{m}"] for m in metrics}
+        {"run": run, **facts[run], "model": final["model"], "noise seed": final["seed"]}
+        | {m: final[f"{part}_{m}"] for m in metrics}
         for run, final in finals.items()
     ]
+
+
+def training_time(times: Sequence[StageTime]) -> str:
+    """Of pretraining and fine-tuning together; a dash where nothing was measured."""
+    seconds = sum(time.seconds for time in times if time.name in ("pretrain", "finetune"))
+    return duration(seconds) if seconds else "-"
+
+
+def comparison_page(table: str, part: str) -> str:
+    """Markdown beside strip.png and curves.png."""
+    return f"""# Runs side by side
+
+Scores of what each run submits, on the {part} set. Millions of numbers: what generator and encoder hold.
+
+{table}
+
+![label maps, and what each run makes of them](strip.png)
+
+![scores over the epochs of fine-tuning](curves.png)
+"""
 
 
 def submitted(rows: Sequence[Row]) -> Row:

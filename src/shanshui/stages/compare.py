@@ -1,4 +1,4 @@
-"""Put finished runs side by side: curves, pictures of the same label maps, a table of the submissions.
+"""Put finished runs side by side on a page: table of the submissions, pictures of the same label maps, curves.
 
 python -m shanshui compare results/a results/b --out comparison/ [--set test]
 
@@ -23,14 +23,16 @@ COLUMNS = 6
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of finished runs")
-    parser.add_argument("--out", required=True, type=Path, help="folder for curves.png, strip.png and table.md")
+    parser.add_argument("--out", required=True, type=Path, help="folder for comparison.md, strip.png and curves.png")
     parser.add_argument("--set", choices=("test", "holdout"), default="test", help="pictures and scores of which set")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
     """A run's name, settings and table; ShanshuiError where it is not finished."""
-    from shanshui.report.comparison import submitted
+    from shanshui.report.comparison import submitted, training_time
+    from shanshui.report.readers import read_benchmarks
     from shanshui.report.tables import read_rows
+    from shanshui.weight_counts import painters
 
     for part in ("settings/report.json", "fid_table.csv", "infer"):
         if not (folder / part).exists():
@@ -38,11 +40,17 @@ def read_run(folder: Path) -> dict[str, Any]:
     settings = read_settings(folder / "settings" / "report.json")
     rows = read_rows(read_csv(folder / "fid_table.csv"))
     final = submitted(rows)
+    config = validate(settings["config"], f"{folder}, config")
     return {
         "name": settings["run"],
+        "facts": {
+            "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
+            "training": training_time(read_benchmarks(folder / "benchmarks")),
+            "million numbers": painters(config, heads=0, seg_noise=config.finetune.seg_noise) / 1e6,
+        },
         "lists": folder / "validate",
         "pictures": folder / "infer" / final["model"] / f"seed_{final['seed']}",
-        "config": validate(settings["config"], f"{folder}, config"),
+        "config": config,
         "rows": rows,
     }
 
@@ -59,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     """Read, draw, write."""
     from tabulate import tabulate
 
-    from shanshui.report.comparison import comparison_curves, comparison_table
+    from shanshui.report.comparison import comparison_curves, comparison_page, comparison_table
     from shanshui.report.plotting import save_png
     from shanshui.report.readers import read_samples
     from shanshui.report.sheet import strip
@@ -80,6 +88,7 @@ def run(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     save_png(comparison_curves(rows, args.set, metrics), args.out / "curves.png")
     write_image(args.out / "strip.png", strip(lines))
-    text = tabulate(comparison_table(rows, args.set, metrics), headers="keys", tablefmt="github", floatfmt=".4g")
-    write_text(args.out / "table.md", f"Scores on the {args.set} set.\n\n{text}\n")
+    table = comparison_table(rows, {run["name"]: run["facts"] for run in runs}, args.set, metrics)
+    text = tabulate(table, headers="keys", tablefmt="github", floatfmt=".3g")
+    write_text(args.out / "comparison.md", comparison_page(text, args.set))
     print(text)

@@ -71,6 +71,7 @@ def test_typo_is_named_with_a_suggestion() -> None:
         (other(generator="oasis", edges="label"), "edges label has no effect with generator oasis"),
         (other(generator="ccfpse", upsampling="most"), "5 or 6 halvings"),
         (other(generator="spade", style_encoder=64), "style_encoder needs a z_dim"),
+        (other(generator="spade", style_norm="batch"), "style_norm batch has no effect without a style_encoder"),
         (
             {**other(generator="spade", upsampling="most"), "data": {"width": 256, "height": 192}},
             "data.height 192 is not a multiple of 128 (model.upsampling most doubles the first features 7 times)",

@@ -79,6 +79,7 @@ def test_counts_are_those_of_the_networks(config: Config, seg_noise: bool) -> No
 OTHERS: list[dict[str, Any]] = [
     {"generator": "spade", "discriminator": "multiscale"},
     {"generator": "spade", "discriminator": "multiscale", "norm": "instance", "z_dim": 5, "style_encoder": 2},
+    {"generator": "spade", "discriminator": "multiscale", "z_dim": 5, "style_encoder": 2, "style_norm": "batch"},
     {"generator": "spade", "discriminator": "fpse", "upsampling": "more", "edges": "label"},
     {"generator": "spade", "discriminator": "oasis", "upsampling": "most"},
     {"generator": "clade", "discriminator": "multiscale", "edges": "label"},

@@ -11,6 +11,7 @@ from shanshui.data.labels import one_hot
 from shanshui.errors import ShanshuiError
 from shanshui.models.init import init_weights
 from shanshui.models.multiscale_discriminator import MultiscaleDiscriminator
+from shanshui.models.norms import NormKind
 from shanshui.models.patch_spade import to_device
 from shanshui.models.simam import simam
 from shanshui.models.spade_block import BlockKind
@@ -72,6 +73,18 @@ def test_sizes_of_the_discriminators_answers() -> None:
     assert [tuple(features[-1].shape) for features in maps] == [
         (1, 1, 51, 67), (1, 1, 27, 35), (1, 1, 15, 19), (1, 1, 9, 11),
     ]  # fmt: skip
+
+
+def test_batch_norm_lets_the_style_encoder_see_how_bright_a_photo_is() -> None:
+    """A photo twice, half as bright the second time: by instance norm the last features hardly differ."""
+    photo = np.random.default_rng(0).uniform(-1, 1, (1, 3, 256, 256)).astype(np.float32)
+    pair = jt.array(np.concatenate([photo, photo / 2]))
+    kinds: tuple[tuple[NormKind, float, float], ...] = (("instance", 0.0, 0.05), ("batch", 0.3, 2.0))
+    for norm, least, most in kinds:
+        E = StyleEncoder(2, 4, norm)
+        assert ("norm6.running_mean" in gather(E)) == (norm == "batch")
+        whole, half = [level.numpy() for _, level in E.trace(pair)][-1]
+        assert least <= np.linalg.norm(half - whole) / np.linalg.norm(whole) <= most
 
 
 def test_starts_that_are_no_whole_numbers_are_refused() -> None:

@@ -19,6 +19,7 @@ USED_BY = {
     "upsampling": ("normal", (*SPADES, "ccfpse")),
     "z_dim": (0, (*SPADES, "ccfpse", "oasis")),
     "style_encoder": (0, (*SPADES, "ccfpse")),
+    "style_norm": ("instance", (*SPADES, "ccfpse")),
     "edges": ("none", (*SPADES, "ccfpse", "pix2pixhd")),
     "norm": ("batch", (*SPADES, "pix2pixhd")),
     "activation": ("leaky_relu", (*SPADES, "multiscale")),
@@ -48,6 +49,9 @@ class Model(Section):
     )
     style_encoder: int = Field(
         0, ge=0, description="width of a VAE's encoder that reads the vector off a photograph (nef); 0: none"
+    )
+    style_norm: Literal["instance", "batch"] = Field(
+        "instance", description="in that encoder; instance norm hides how bright and of what colour a photograph is"
     )
     edges: Literal["none", "label", "instance"] = Field(
         "none", description="boundaries of classes, or of instances, as one channel more"
@@ -88,6 +92,8 @@ class Model(Section):
             raise ValueError("upsampling most is not known for ccfpse, whose label pyramid has 5 or 6 halvings")
         if self.style_encoder and not self.z_dim:
             raise ValueError("style_encoder needs a z_dim, the length of the styles it finds (256 in the paper)")
+        if self.style_norm != "instance" and not self.style_encoder:
+            raise ValueError(f"style_norm {self.style_norm} has no effect without a style_encoder")
         return self
 
     def multiples(self) -> list[tuple[int, str]]:

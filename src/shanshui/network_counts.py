@@ -121,6 +121,7 @@ def style_encoder(sizes: Sizes) -> int:
     """E of the style."""
     widths = [3, *(sizes["base_channels"] * width for width in _STYLE)]
     layers = sum(conv(*pair, 3, bias=False, vectors=2 * sizes["spectral_norm"]) for pair in _pairs(widths))
+    layers += 2 * sum(widths[1:]) * (sizes["norm"] == "batch")
     return layers + 2 * (_CELLS * widths[-1] + 1) * sizes["z_dim"]
 
 

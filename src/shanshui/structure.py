@@ -80,8 +80,8 @@ def _encoder(config: Config) -> dict[str, Sizes]:
     model = config.model
     if not model.style_encoder:
         return {}
-    norm = _spectral_norm(config)
-    return {"encoder": {"base_channels": model.style_encoder, "z_dim": model.z_dim, "spectral_norm": norm}}
+    sizes = {"base_channels": model.style_encoder, "z_dim": model.z_dim, "norm": model.style_norm}
+    return {"encoder": {**sizes, "spectral_norm": _spectral_norm(config)}}
 
 
 def _discriminator(config: Config) -> dict[str, Sizes]:

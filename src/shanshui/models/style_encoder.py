@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from shanshui.models.norms import instance_norm
+from shanshui.models.norms import NormKind, parameter_free
 from shanshui.models.resize import bilinear
 from shanshui.models.spade import leaky_relu
 from shanshui.models.spade_block import convolution
@@ -25,20 +25,27 @@ WIDTHS = (1, 2, 4, 8, 8, 8)  # channels / base_channels after each of the six ha
 class StyleEncoder(nn.Module):
     """Photo (N, 3, H, W) in [-1, 1] of any size -> mean and log variance of z, each (N, z_dim).
 
-    Six times: 3x3 convolution with stride 2, instance norm, leaky ReLU; then one linear layer for each.
+    Six times: 3x3 convolution with stride 2, norm, leaky ReLU; then one linear layer for each. The paper's instance
+    norm takes the mean and the contrast of every channel away: of a photo's colours their places are left. Batch norm
+    does not.
     """
 
-    def __init__(self, base_channels: int = 64, z_dim: int = 256, spectral_norm: bool = True) -> None:
+    def __init__(
+        self, base_channels: int = 64, z_dim: int = 256, norm: NormKind = "instance",
+        spectral_norm: bool = True,
+    ) -> None:  # fmt: skip
         """
         Args:
             base_channels: channels after the first layer.
             z_dim: length of z.
+            norm: instance as in the paper, or batch.
             spectral_norm: normalise the convolutions.
         """
         channels = [3, *(base_channels * width for width in WIDTHS)]
         for i, (fin, fout) in enumerate(itertools.pairwise(channels), start=1):
             conv = convolution(spectral_norm)(fin, fout, 3, stride=2, padding=1, bias=False)
             setattr(self, f"layer{i}", conv)
+            setattr(self, f"norm{i}", parameter_free(norm, fout))
         features = channels[-1] * (SIDE >> len(WIDTHS)) ** 2
         self.fc_mu = nn.Linear(features, z_dim)
         self.fc_var = nn.Linear(features, z_dim)
@@ -53,7 +60,8 @@ class StyleEncoder(nn.Module):
         """Name and normalised output, before its activation, of each layer in turn."""
         x = bilinear(photo, (SIDE, SIDE))
         for i in range(1, len(WIDTHS) + 1):
-            x = instance_norm(getattr(self, f"layer{i}")(x))  # (N, C_i, 256 / 2^i, 256 / 2^i)
+            x = getattr(self, f"layer{i}")(x)  # (N, C_i, 256 / 2^i, 256 / 2^i)
+            x = getattr(self, f"norm{i}")(x)
             yield f"layer{i}", x
             x = leaky_relu(x)
 

@@ -96,7 +96,7 @@ def encoder_structure(state: State, source: str) -> dict[str, Any]:
     """Sizes of `net_E`."""
     base_channels, spectral_norm = first_layer(state, "layer1.0", source)
     z_dim = need(state, "fc_mu.weight", source).shape[0]
-    return {"base_channels": base_channels, "z_dim": z_dim, "spectral_norm": spectral_norm}
+    return {"base_channels": base_channels, "z_dim": z_dim, "norm": "instance", "spectral_norm": spectral_norm}
 
 
 def discriminator_structure(state: State, source: str) -> dict[str, Any]:

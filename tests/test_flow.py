@@ -120,7 +120,7 @@ def test_training_label_maps_are_a_set_where_they_decide() -> None:
     assert flow.train_labels() == ["results/{run}/validate/train.csv"]
 
 
-def test_segmenter_where_a_metric_needs_it(tmp_path: Path) -> None:
+def test_segmenter_where_a_metric_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {"metrics": ["dct_frechet"], "rank_by": "dct_frechet"}
     assert Flow(validate({"score": plain})).segmenter("r") == []
     metrics = {"metrics": ["dct_frechet", "miou"], "rank_by": "miou"}
@@ -128,7 +128,14 @@ def test_segmenter_where_a_metric_needs_it(tmp_path: Path) -> None:
     brought = validate({"score": metrics, "segmenter": {"weights": str(tmp_path / "s.safetensors")}, "landscapes":
                         {"train": 9, "test": 2, "width": 64, "height": 64}})  # fmt: skip
     assert Flow(brought).segmenter("r") == [str(tmp_path / "s.safetensors")]
-    with pytest.raises(ShanshuiError, match=r"segmenter\.weights"):
+    with pytest.raises(ShanshuiError, match=r"segmenter\.weights.*not found"):
+        check_inputs(brought)
+    monkeypatch.chdir(tmp_path)
+    of_another_run = Path("results/r/segmenter/segmenter.safetensors")
+    of_another_run.parent.mkdir(parents=True)
+    of_another_run.touch()
+    brought = validate({**brought.model_dump(), "segmenter": {"weights": str(of_another_run)}})
+    with pytest.raises(ShanshuiError, match=r"belongs to a run"):
         check_inputs(brought)
 
 

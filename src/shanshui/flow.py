@@ -86,6 +86,12 @@ def check_inputs(config: Config) -> None:
         raise ShanshuiError(
             f"segmenter.weights: {segmenter} not found", "a file of `python -m shanshui import segformer`"
         )
+    if segmenter and Path(segmenter).parts[0] == "results":
+        raise ShanshuiError(
+            f"segmenter.weights: {segmenter} belongs to a run, and Snakemake takes it for something to be made",
+            "a file outside of results/",
+            f"mkdir -p resources; cp {segmenter} resources/",
+        )
     absent = [name for name in needed_weights(config) if not weight_path(name).exists()]
     if absent:
         raise ShanshuiError(

@@ -61,7 +61,8 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
             batch.append(np.full((3, *label_map.shape), fill, np.float32))
         return np.stack(batch)
 
-    monkeypatch.setitem(sys.modules, "shanshui.generation", types.SimpleNamespace(generate_batch=generate_batch))
+    stand_in = types.SimpleNamespace(generate_batch=generate_batch, trained_step=lambda _: None)
+    monkeypatch.setitem(sys.modules, "shanshui.generation", stand_in)
     for module, name in (("networks", "load_painter"), ("chances", "by_seed")):
         monkeypatch.setitem(sys.modules, f"shanshui.{module}", types.SimpleNamespace(**{name: lambda *_: None}))
     (tmp_path / "labels").mkdir()

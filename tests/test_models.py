@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -173,9 +174,25 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
 def check_styles(weights: Path, pairs: Path, sheet: Path) -> None:
     """Lines: label maps, two photographs with a step between them, a seed; columns: photographs, two label maps."""
     photos = pairs / "photo.png", pairs / "other.png"
-    common = ["styles", "--weights", weights, "--labels", pairs / "labels", "--out", sheet]
+    known = checkpoint.load(weights)
+    rng = np.random.default_rng(
+        0
+    )  # weights that keep the features' scale: so little trained, all pictures are one grey
+    arrays = {
+        name: rng.normal(0, 1 / np.sqrt(array[0].size), array.shape).astype(np.float32) if array.ndim > 1 else array
+        for name, array in known.arrays.items()
+    }
+    loud = sheet.parent / "loud.safetensors"
+    checkpoint.save(loud, arrays, **{name: value for name, value in known.meta.items() if name != "shanshui"})
+    common = ["styles", "--weights", loud, "--labels", pairs / "labels", "--out", sheet]
     call(*common, "--style", *photos, "--between", 1, "--seeds", 3)
-    assert np.asarray(Image.open(sheet)).shape == (2 * 14 + 5 * 262 - 6, 48 + 3 * 262 - 6 + 14, 3)
+    drawn = np.asarray(Image.open(sheet)).astype(int)
+    assert drawn.shape == (2 * 14 + 5 * 262 - 6, 48 + 3 * 262 - 6 + 14, 3)
+    cells = np.stack([[drawn[14 + 262 * i :, 48 + 262 * j :][:256, :256] for j in range(3)] for i in range(5)])
+    assert [bool(np.ptp(cells[i, 0], axis=(0, 1)).any()) for i in range(5)] == [False, True, False, True, False]
+    assert np.abs(cells[1, 0] + cells[3, 0] - 255).max() <= 2  # a photograph and its negative
+    for i, j in itertools.combinations(range(1, 5), 2):
+        assert (cells[i, 1:] != cells[j, 1:]).any(), f"lines {i} and {j} show the same style"
     call(*common, "--seeds", 3, "--columns", 1)
     assert np.asarray(Image.open(sheet)).shape == (2 * 14 + 2 * 262 - 6, 48 + 262 - 6 + 14, 3)
     assert main([str(part) for part in common]) == 2

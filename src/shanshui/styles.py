@@ -9,6 +9,7 @@ import numpy as np
 
 from shanshui.chances import Chance, Chances
 from shanshui.errors import ShanshuiError, UsageError
+from shanshui.painters import Painter
 from shanshui.runtime import load_jittor
 
 jt = load_jittor()
@@ -43,10 +44,12 @@ def style_of(E: Any, photo: np.ndarray) -> np.ndarray:
     return style
 
 
-def need_encoder(E: Any, source: object) -> Any:
-    """The style encoder; ShanshuiError where the weights have none."""
-    if E is None:
+def encoder_of(painter: Painter, source: object) -> Any:
+    """The style encoder of the weights in `source`; ShanshuiError where they take no style, or came without one."""
+    if not painter.takes_style:
+        raise UsageError("--style", "weights of a generator that starts from a style, not from the label map")
+    if painter.style_encoder is None:
         raise ShanshuiError(
             f"{source} holds no style encoder", "one, to see a photo's style", "import the weights with --encoder"
         )
-    return E
+    return painter.style_encoder

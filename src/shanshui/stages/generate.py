@@ -136,14 +136,12 @@ def chances_of(args: argparse.Namespace, painter: Any, target: Size | None) -> A
     if not (args.style or args.z):
         return by_seed(args.seed if args.noise == "on" else None)
 
-    from shanshui.styles import blended, every_picture, need_encoder, one_style, style_of
+    from shanshui.styles import blended, encoder_of, every_picture, one_style, style_of
 
-    if args.style and not painter.takes_style:
-        raise UsageError("--style", "weights of a generator that starts from a style, not from the label map")
     if args.z and not painter.vector:
         raise UsageError("--z", "weights of a generator that takes a style or noise as one vector")
     if args.style:
-        encoder = need_encoder(painter.style_encoder, args.weights)
+        encoder = encoder_of(painter, args.weights)
         vectors = [style_of(encoder, read_style(path, target)) for path in args.style]
     else:
         vectors = [read_array(path) for path in args.z]

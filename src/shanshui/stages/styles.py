@@ -45,13 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def photo_lines(args: argparse.Namespace, painter: Any, target: tuple[int, int] | None) -> list[Line]:
     """The photographs' styles, with `--between` steps on the way from each to the next."""
-    from shanshui.styles import blended, every_picture, need_encoder, style_of
+    from shanshui.styles import blended, encoder_of, every_picture, style_of
 
     if not args.style:
         return []
-    if not painter.takes_style:
-        raise UsageError("--style", "weights of a generator that starts from a style, not from the label map")
-    encoder = need_encoder(painter.style_encoder, args.weights)
+    encoder = encoder_of(painter, args.weights)
     photos = [read_style(path, target) for path in args.style]
     styles = [style_of(encoder, photo) for photo in photos]
     lines: list[Line] = []

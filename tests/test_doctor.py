@@ -1,4 +1,4 @@
-"""The doctor's findings, its exit codes, and the warm-up it starts."""
+"""The doctor's findings and its exit codes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from shanshui import diagnosis, warmup
+from shanshui import diagnosis
 from shanshui.device import Device
 from shanshui.diagnosis import GIB, Finding, asked, check_disk, check_weights
 from shanshui.errors import ShanshuiError
@@ -115,34 +114,6 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert diagnosis.check_device().text == "CUDA: 1 device(s); driver for CUDA 12.2; Card (8000 MiB)"
 
 
-# --- warm-up ------------------------------------------------------------------------------------------
-
-
-def test_every_step_runs_once_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    done: list[str] = []
-    warmup.compile_kernels([("one", lambda: done.append("one")), ("two", lambda: done.append("two"))])
-    assert done == ["one", "two"]
-    said = capfd.readouterr().err
-    assert "compiling kernels, 1 of 2: one ..." in said
-    assert "compiling kernels, 2 of 2: two ..." in said
-
-
-def test_warm_up_is_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load_jittor()
-    done: list[str] = []
-    monkeypatch.setenv("SHANSHUI_CACHE", str(tmp_path))
-    monkeypatch.setattr(warmup, "steps", lambda: [("one", lambda: done.append("one"))])
-    assert [warmup.ensure_compiled(), warmup.ensure_compiled()] == [True, False]
-    assert done == ["one"]
-
-
-def test_other_compiler_asks_for_another_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = warmup.kernel_stamp()
-    assert warmup.kernel_stamp() == before
-    monkeypatch.setattr(warmup, "environment_key", lambda: "another")
-    assert warmup.kernel_stamp() != before
-
-
 def test_a_step_of_ccfpse_is_told_before_training() -> None:
     """2.6 times the convolutions' results of a process's pictures."""
     from shanshui.models.ccfpse_shape import activation_bytes
@@ -157,38 +128,3 @@ def test_a_step_of_ccfpse_is_told_before_training() -> None:
     (finding,) = diagnosis.check_step(config)
     assert finding.name == "memory: a step"
     assert diagnosis.check_step(validate({})) == []
-
-
-def test_other_networks_ask_for_kernels_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load_jittor()
-    done: list[str] = []
-    monkeypatch.setenv("SHANSHUI_CACHE", str(tmp_path))
-    monkeypatch.setattr(warmup, "steps", lambda: [("one", lambda: done.append("one"))])
-    monkeypatch.setattr(warmup, "other_steps", lambda networks: [("other", lambda: done.append(networks["model"]))])
-    for name in ("a", "a", "b"):
-        warmup.ensure_compiled({"model": name})
-    assert done == ["one", "a", "b"]
-
-
-@pytest.mark.parametrize("model", [
-    {
-        "generator": "spade", "discriminator": "multiscale", "z_dim": 256, "style_encoder": 64, "upsampling": "more",
-        "norm": "instance", "activation": "gelu", "attention": "simam",
-    },
-    {"generator": "clade_icpe", "discriminator": "fpse", "edges": "label"},
-    {"discriminator": "oasis"},
-])  # fmt: skip
-def test_configured_networks_are_rehearsed_small(model: dict[str, Any]) -> None:
-    from shanshui.settings import validate
-    from shanshui.structure import rehearsed
-
-    networks = rehearsed(validate({"model": model}))
-    assert networks is not None
-    for name, step in warmup.other_steps(networks):
-        assert "under" in name or "generating" in name
-        step()
-
-
-def test_steps_run_on_this_machine() -> None:
-    for _, step in warmup.steps()[:1]:
-        step()

@@ -1,0 +1,56 @@
+"""A child process that is ended where it stands still: for code of others that may crash into a deadlock."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+import psutil
+
+STDERR = 2
+AT_LEAST = 0.01  # of a core: less work than this is waiting
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """What `process`, its children and those that ended before have worked so far, in seconds."""
+    seconds = 0.0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            times = one.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds
+
+
+def end_all(process: psutil.Process) -> None:
+    """Kill `process` and all below it."""
+    for one in (*process.children(recursive=True), process):
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def run_watched(command: Sequence[str], patience: float = 60.0) -> int | None:
+    """Run `command` until it ends; its exit code (negative: the signal), None where it stood still and was killed.
+
+    Args:
+        command: program and arguments; it inherits the environment and stderr, its stdout goes to stderr.
+        patience: seconds in which it must do `AT_LEAST` their length of work, itself or through its children.
+    """
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=STDERR)
+    try:
+        process = psutil.Process(child.pid)
+        worked = 0.0
+        while True:
+            try:
+                return child.wait(patience)
+            except subprocess.TimeoutExpired:
+                before, worked = worked, processor_seconds(process)
+            if abs(worked - before) < AT_LEAST * patience:
+                return None
+    finally:
+        if child.poll() is None:
+            end_all(process)
+            child.wait()

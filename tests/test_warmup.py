@@ -1,0 +1,134 @@
+"""The warm-up: kernels compiled once, in a child that may crash or stand still."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from shanshui import warmup, watched
+from shanshui.errors import ShanshuiError
+
+
+def test_every_step_runs_once_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    done: list[str] = []
+    warmup.compile_kernels([("one", lambda: done.append("one")), ("two", lambda: done.append("two"))])
+    assert done == ["one", "two"]
+    said = capfd.readouterr().err
+    assert "compiling kernels, 1 of 2: one ..." in said
+    assert "compiling kernels, 2 of 2: two ..." in said
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The networks whose kernels were asked for; an empty cache, and nothing compiled."""
+    asked: list[Any] = []
+    monkeypatch.setenv("SHANSHUI_CACHE", str(tmp_path))
+    monkeypatch.setattr(warmup, "compile_apart", asked.append)
+    return asked
+
+
+def test_warm_up_is_done_once(compiled: list[Any]) -> None:
+    assert [warmup.ensure_compiled(), warmup.ensure_compiled()] == [True, False]
+    assert compiled == [None]
+
+
+CHILD = """
+import os, signal, sys, time
+print("attempt by", sys.argv[2], file=sys.stderr, flush=True)
+if sys.argv[2] == "threads":
+    {first}
+sys.exit({second})
+"""
+
+
+@pytest.mark.parametrize(("first", "how"), [
+    ("os.kill(os.getpid(), signal.SIGSEGV)", "ended with exit code -11"),
+    ("sys.exit(1)", "ended with exit code 1"),
+    ("time.sleep(60)", "stood still"),
+])  # fmt: skip
+def test_threads_that_fail_are_followed_by_one(
+    first: str, how: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Seen once: a thread of Jittor's parallel compiler crashed, and the process then waited for it forever."""
+    monkeypatch.setattr(warmup, "CHILD", CHILD.format(first=first, second=0))
+    monkeypatch.setattr(warmup, "run_watched", lambda command: watched.run_watched(command, patience=1))
+    warmup.compile_apart(None)
+    said = capfd.readouterr().err
+    assert said.index("attempt by threads") < said.index(f"{how}; again with one") < said.index("attempt by one")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "attempts"), [("sys.exit(1)", 1, 2), (f"sys.exit({warmup.SAID_WHY})", 0, 1)]
+)
+def test_kernels_that_cannot_be_compiled(
+    first: str, second: int, attempts: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warmup, "CHILD", CHILD.format(first=first, second=second))
+    with pytest.raises(ShanshuiError, match="kernels could not be compiled"):
+        warmup.compile_apart(None)
+    assert capfd.readouterr().err.count("attempt by") == attempts
+
+
+def test_what_the_child_lacks_is_said_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("cc_path", raising=False)
+    child = subprocess.run(
+        [sys.executable, "-c", warmup.CHILD, "null", "threads"], capture_output=True, text=True, timeout=60
+    )
+    assert child.returncode == warmup.SAID_WHY, child.stderr
+    assert "g++" in child.stderr
+    assert "Traceback" not in child.stderr
+
+
+def test_work_of_children_is_no_standstill() -> None:
+    busy = f"{sys.executable} -c 'import time\nwhile time.process_time() < 2: pass'"
+    assert watched.run_watched(["sh", "-c", f"{busy}; exit 7"], patience=0.5) == 7
+
+
+def test_nothing_is_left_of_what_stood_still(tmp_path: Path) -> None:
+    mark = tmp_path / "children"
+    assert watched.run_watched(["sh", "-c", f"sleep 60 & echo $! > {mark}; wait"], patience=0.5) is None
+    child = int(mark.read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_other_compiler_asks_for_another_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = warmup.kernel_stamp()
+    assert warmup.kernel_stamp() == before
+    monkeypatch.setattr(warmup, "environment_key", lambda: "another")
+    assert warmup.kernel_stamp() != before
+
+
+def test_other_networks_ask_for_kernels_of_their_own(compiled: list[Any]) -> None:
+    for name in ("a", "a", "b"):
+        warmup.ensure_compiled({"model": name})
+    assert compiled == [None, {"model": "a"}, {"model": "b"}]
+
+
+@pytest.mark.parametrize("model", [
+    {
+        "generator": "spade", "discriminator": "multiscale", "z_dim": 256, "style_encoder": 64, "upsampling": "more",
+        "norm": "instance", "activation": "gelu", "attention": "simam",
+    },
+    {"generator": "clade_icpe", "discriminator": "fpse", "edges": "label"},
+    {"discriminator": "oasis"},
+])  # fmt: skip
+def test_configured_networks_are_rehearsed_small(model: dict[str, Any]) -> None:
+    from shanshui.settings import validate
+    from shanshui.structure import rehearsed
+
+    networks = rehearsed(validate({"model": model}))
+    assert networks is not None
+    for name, step in warmup.other_steps(networks):
+        assert "under" in name or "generating" in name
+        step()
+
+
+def test_steps_run_on_this_machine() -> None:
+    for _, step in warmup.steps()[:1]:
+        step()

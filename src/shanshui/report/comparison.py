@@ -64,17 +64,22 @@ def comparison_table(
     ]
 
 
-def training_time(times: Sequence[StageTime]) -> str:
-    """Of pretraining and fine-tuning together; a dash where nothing was measured."""
-    seconds = sum(time.seconds for time in times if time.name in ("pretrain", "finetune"))
-    return duration(seconds) if seconds else "-"
+def training_time(times: Sequence[StageTime]) -> dict[str, str]:
+    """Of pretraining and fine-tuning together, by the clock and of processors; a dash where nothing was measured."""
+    training = [time for time in times if time.name in ("pretrain", "finetune")]
+    sums = {
+        "training": sum(time.seconds for time in training),
+        "of processors": sum(time.processor for time in training),
+    }
+    return {name: duration(seconds) if seconds else "-" for name, seconds in sums.items()}
 
 
 def comparison_page(table: str, part: str) -> str:
     """Markdown beside strip.png and curves.png."""
     return f"""# Runs side by side
 
-Scores of what each run submits, on the {part} set. Millions of numbers: what generator and encoder hold.
+Scores of what each run submits, on the {part} set. Training: by the clock; of processors: what they worked for it.
+Millions of numbers: what generator and encoder hold.
 
 {table}
 

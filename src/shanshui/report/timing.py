@@ -16,11 +16,12 @@ KINDS = {  # of work, by rule, in the order of the data
 
 @dataclass
 class StageTime:
-    """Jobs of one rule: how many, their seconds together, the largest memory of one of them (MiB)."""
+    """Jobs of one rule: how many, their seconds by the clock and of processors, the largest memory of one (MiB)."""
 
     name: str
     jobs: int = 0
     seconds: float = 0.0
+    processor: float = 0.0
     max_rss: float = 0.0
 
 
@@ -46,6 +47,7 @@ def stage_times(files: Iterable[tuple[str, Sequence[Mapping[str, str]]]], rules:
         entry = times.setdefault(name, StageTime(name))
         entry.jobs += 1
         entry.seconds += sum(_float(line.get("s")) for line in lines) / max(len(lines), 1)
+        entry.processor += sum(_float(line.get("cpu_time")) for line in lines) / max(len(lines), 1)
         entry.max_rss = max([entry.max_rss, *(_float(line.get("max_rss")) for line in lines)])
     order = {rule: index for index, rule in enumerate(rules)}
     return sorted(times.values(), key=lambda entry: (order.get(entry.name, len(order)), entry.name))

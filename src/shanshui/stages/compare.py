@@ -45,7 +45,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "name": settings["run"],
         "facts": {
             "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
-            "training": training_time(read_benchmarks(folder / "benchmarks")),
+            **training_time(read_benchmarks(folder / "benchmarks")),
             "million numbers": painters(config, heads=0, seg_noise=config.finetune.seg_noise) / 1e6,
         },
         "lists": folder / "validate",

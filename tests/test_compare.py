@@ -10,18 +10,21 @@ import numpy as np
 import pytest
 
 from shanshui.__main__ import main
+from shanshui.errors import UsageError
 from shanshui.files import write_csv, write_json
 from shanshui.images import write_image
-from shanshui.report.comparison import comparison_table, groups_of, submitted
+from shanshui.report.comparison import check_alike, comparison_table, groups_of, submitted
 
-COLUMNS = ["kind", "model", "epoch", "seed", "holdout_swd", "test_swd", "chosen"]
+COLUMNS = ["kind", "model", "epoch", "seed", "holdout_swd", "test_swd", "test_n", "chosen", "features"]
 
 
 def lines(value: float) -> list[dict[str, Any]]:
     first = {"kind": "checkpoint", "model": "epoch_003", "epoch": 3, "seed": 0, "chosen": ""}
     second = {"kind": "checkpoint", "model": "epoch_004", "epoch": 4, "seed": 0, "chosen": "top 3, model"}
     seed = {"kind": "seed", "model": "epoch_004", "epoch": 4, "seed": 5, "chosen": "seed"}
-    return [row | {"holdout_swd": value + i, "test_swd": value - i} for i, row in enumerate((first, second, seed))]
+    alike = {"test_n": 3, "features": "fid: of Inception; swd: patches"}
+    rows = (first, second, seed)
+    return [row | {"holdout_swd": value + i, "test_swd": value - i} | alike for i, row in enumerate(rows)]
 
 
 def make_run(folder: Path, name: str, value: float, root: Path) -> Path:
@@ -69,6 +72,26 @@ def test_unfinished_run_and_equal_names_are_refused(
     assert main(["compare", str(run), "--out", str(tmp_path / "out")]) != 0
     assert "fid_table.csv" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_other_label_maps_are_refused(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = (make_run(tmp_path / name, name, 1.0, root) for name in ("a", "b"))
+    rows = [{"name": str(i), "image": "", "label": str(tmp_path / "b" / f"{i}.png")} for i in (0, 1)]
+    write_csv(other / "validate" / "test.csv", rows, ["name", "image", "label"])
+    assert main(["compare", str(one), str(other), "--out", str(tmp_path / "out")]) == 2
+    assert "b and a have different label maps in their test set" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_measured_in_other_ways_are_refused() -> None:
+    mine, other_words = lines(1.0), [row | {"features": "swd: other patches"} for row in lines(1.0)]
+    check_alike({"a": mine, "b": [row | {"features": "swd: patches; fid: of CLIP"} for row in mine]}, "test", ["swd"])
+    with pytest.raises(
+        UsageError, match="swd of b and a was measured in different ways:\n    other patches\n    patches"
+    ):
+        check_alike({"a": mine, "b": other_words}, "test", ["swd"])
+    with pytest.raises(UsageError, match="b and a were scored on 4 and 3 pictures"):
+        check_alike({"a": mine, "b": [row | {"test_n": 4} for row in mine]}, "test", ["swd"])
 
 
 def test_table_shows_what_was_submitted() -> None:

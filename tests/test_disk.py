@@ -146,6 +146,19 @@ def test_pictures_are_counted_in_the_data_folders(tmp_path: Path, monkeypatch: p
     assert count_pictures(configured(landscapes=None)) == Pictures(5, 4, 3)
 
 
+def test_pictures_are_counted_as_their_layout_lays_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for phase, cities, each in (("train", 2, 4), ("val", 2, 3)):
+        for city in range(cities):
+            folder = tmp_path / "data" / "gtFine" / phase / f"city{city}"
+            folder.mkdir(parents=True)
+            for i in range(each):
+                (folder / f"city{city}_{i}_gtFine_labelIds.png").touch()
+                (folder / f"city{city}_{i}_gtFine_color.png").touch()
+    made = validate({"data": {"layout": "cityscapes", "root": "data", "holdout": 4}})
+    assert count_pictures(made) == Pictures(4, 4, 6)
+
+
 def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> None:
     parts = estimate(configured(), FEW)
     whole = disk.still_to_come(tmp_path, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from PIL import Image
 
 from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.errors import ShanshuiError
+from shanshui.generation_inputs import instance_files, read_instances
 
 NAMES = ("a", "b", "c")
 
@@ -89,3 +92,84 @@ def test_sizes_the_network_cannot_make_are_refused(workplace: Path, capsys: pyte
     arguments = ["--weights", str(workplace / "w.safetensors"), "--labels", str(workplace / "labels")]
     assert main(["generate", *arguments, "--out", str(workplace / "x"), "--size", "100x64"]) == 2
     assert "multiples of 32" in capsys.readouterr().err
+
+
+def test_out_may_not_hold_what_is_read(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder is replaced; with it the weights or label maps would go."""
+    for out in (workplace, workplace / "labels", workplace / "labels" / ".." / "labels"):
+        arguments = ["--weights", str(workplace / "w.safetensors"), "--labels", str(workplace / "labels")]
+        assert main(["generate", *arguments, "--out", str(out)]) == 2
+        assert "a folder of its own" in capsys.readouterr().err
+    assert (workplace / "w.safetensors").is_file()
+    assert len(list((workplace / "labels").iterdir())) == len(NAMES)
+
+
+def test_several_sets_need_names_of_their_own(
+    workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = str(workplace / "labels")
+    for parts, said in (
+        ([labels, labels], "SET=PATH"),
+        ([f"a={labels}", f"a={labels}"], "--labels a= twice"),
+        ([f"a={labels}", labels], "SET=PATH"),
+    ):
+        arguments = ["--weights", str(workplace / "w.safetensors"), "--labels", *parts]
+        assert main(["generate", *arguments, "--out", str(tmp_path / "out")]) == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
+def test_label_maps_need_names_of_their_own(
+    workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(workplace / "labels", tmp_path / "labels")
+    shutil.copy(tmp_path / "labels" / "b.png", tmp_path / "labels" / "b.bmp")
+    (tmp_path / "no-names.csv").write_text("file,label\na,b\n", encoding="utf-8")
+    for labels, said in (("labels", "holds b twice"), ("no-names.csv", "file, label"), ("absent", "neither")):
+        arguments = ["--weights", str(workplace / "w.safetensors"), "--labels", str(tmp_path / labels)]
+        assert main(["generate", *arguments, "--out", str(tmp_path / "out")]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_wrong_numbers_are_refused(workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--weights", str(workplace / "w.safetensors"), "--labels", str(workplace / "labels")]
+    for wrong in (["--size", "0x64"], ["--batch", "0"], ["--batch", "-1"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["generate", *arguments, "--out", str(tmp_path / "out"), *wrong])
+        assert ended.value.code == 2
+        assert "expected" in capsys.readouterr().err
+    assert main(["generate", *arguments, "--out", str(tmp_path / "out"), "--blend", "0.3"]) == 2
+    assert "--blend with 0 styles" in capsys.readouterr().err
+
+
+def test_pictures_that_are_not_finite_are_refused(
+    workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = checkpoint.load(workplace / "w.safetensors")
+    arrays = {name: np.full_like(array, np.nan) for name, array in weights.arrays.items()}
+    checkpoint.save(tmp_path / "nan.safetensors", arrays, **weights.meta)
+    common = ["--weights", str(tmp_path / "nan.safetensors"), "--labels", str(workplace / "labels")]
+    assert main(["generate", *common, "--out", str(tmp_path / "out")]) == 1
+    assert "the picture of a is not finite" in capsys.readouterr().err
+    assert main(["styles", *common, "--seeds", "0", "--out", str(tmp_path / "sheet.png")]) == 1
+    assert "the picture of a is not finite" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"nan.safetensors"}
+
+
+def test_instance_maps_are_found_and_fit(tmp_path: Path) -> None:
+    """By name in a folder, or in the manifest; of the label map's size where that stays as it is."""
+    for name, width in (("a", 16), ("b", 8)):
+        Image.fromarray(np.full((8, width), 7, np.uint8)).save(tmp_path / f"{name}.png")
+    files = [("a", tmp_path / "a.png"), ("b", tmp_path / "b.png")]
+    sees = {"edges": True, "instances": True}
+    assert instance_files(sees, files, tmp_path, []) == {path: path for _, path in files}
+    assert instance_files({"edges": True}, files, None, []) == {}
+    with pytest.raises(ShanshuiError, match="no instance map of a"):
+        instance_files(sees, files, None, [])
+    with pytest.raises(ShanshuiError, match="is no folder"):
+        instance_files(sees, files, tmp_path / "absent", [])
+    label_map = np.zeros((8, 16), np.uint8)
+    assert (read_instances(tmp_path / "a.png", None, label_map) == 7).all()
+    assert read_instances(tmp_path / "b.png", (16, 8), label_map).shape == (8, 16)
+    with pytest.raises(ShanshuiError, match=r"b\.png is 8x8"):
+        read_instances(tmp_path / "b.png", None, label_map)

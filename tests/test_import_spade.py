@@ -14,11 +14,14 @@ from PIL import Image
 
 from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.errors import UsageError
 from shanshui.models.spade_generator import HALVINGS
 from shanshui.modules import restore
+from shanshui.networks import discriminator_kind
 from shanshui.runtime import load_jittor
 from shanshui.spade_networks import build_spade_discriminator
 from shanshui.weights import spade
+from shanshui.weights.classes import class_names
 
 jt = load_jittor()
 
@@ -89,6 +92,7 @@ def test_halvings_are_told_as_they_are_built() -> None:
 
 def test_the_discriminator_comes_along(weights: Path, expected: dict[str, np.ndarray]) -> None:
     found = checkpoint.load(weights)
+    assert discriminator_kind(found.meta) == "multiscale"
     D = build_spade_discriminator(found.meta)
     restore(D, found.part("D"), "D")
     D.eval()
@@ -180,6 +184,12 @@ def test_what_does_not_belong_together_is_refused(
         assert (code == 0) == (message == ""), arguments
         assert out.exists() == (message == "")
         out.unlink(missing_ok=True)
+
+
+def test_more_classes_than_label_maps_can_hold_are_refused() -> None:
+    assert class_names(None, 255, "net_G.pth")[-1] == "class 254"
+    with pytest.raises(UsageError, match=r"net_G\.pth tells 300 classes apart"):
+        class_names(None, 300, "net_G.pth")
 
 
 def test_styles_that_do_not_fit_are_refused(

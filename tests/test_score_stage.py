@@ -247,6 +247,17 @@ def test_weights_are_verified_and_put_in_their_place(
     assert "vgg19: perceptual loss of pretraining; missing" in listed
 
 
+def test_several_are_fetched_at_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that a run without its weight files prints names all of them."""
+    entry = replace(catalogue.WEIGHT_FILES["fid_inception"], url=str(tiny))
+    monkeypatch.setitem(catalogue.WEIGHT_FILES, "fid_inception", entry)
+    monkeypatch.setitem(catalogue.WEIGHT_FILES, "vgg19", replace(catalogue.WEIGHT_FILES["vgg19"], url=str(tiny)))
+    assert main(["weights", "fid_inception", "vgg19"]) == 0
+    assert catalogue.require("vgg19").read_bytes() == catalogue.require("fid_inception").read_bytes()
+    assert main(["weights", "fid_inception", "vgg19", "--from", str(tiny)]) == 2
+    assert main(["weights"]) == 2
+
+
 def test_other_content_is_refused_and_leaves_nothing(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from shanshui import checkpoint
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import sha256
-from shanshui.sections import CLASSES
+from shanshui.weights.classes import class_names
 
 Meta = dict[str, Any]
 
@@ -94,9 +94,7 @@ def read_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -> 
     sizes = ccfpse.generator_structure(parts["G"], source, args.size)
     channels = sizes.pop("channels")
     classes = channels - args.edges - args.unknown_class
-    names = args.classes or (list(CLASSES) if classes == len(CLASSES) else [f"class {i}" for i in range(classes)])
-    if len(names) != classes:
-        raise UsageError(f"{len(names)} names in --classes", f"{classes}, as {source} tells apart")
+    names = class_names(args.classes, classes, source)
     model = {"kind": "ccfpse", "num_classes": channels - args.edges, "edges": args.edges}
     model |= {"unknown_class": args.unknown_class} | sizes
     width, height = args.size or (None, None)

@@ -6,12 +6,12 @@ small; resume states are taken as two a phase, though a short phase leaves one.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from shanshui import weight_counts
 from shanshui.config import Config
+from shanshui.data.layouts import LAYOUTS
 from shanshui.flow import Flow
 from shanshui.retention import STATES
 from shanshui.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER
@@ -67,13 +67,13 @@ def count_pictures(config: Config) -> Pictures:
         pairs, test = config.landscapes.train, config.landscapes.test
     else:
         folders = Flow(config).folders()
-        pairs, test = (_files(Path(folders[name])) for name in ("train-labels", "test-labels"))
+        layout = LAYOUTS[config.data.layout]
+        pairs, test = (
+            len(layout.find(Path(folders[option.replace("_", "-")]), option))
+            for option in ("train_labels", "test_labels")
+        )
     holdout = min(config.data.holdout, pairs)
     return Pictures(pairs - holdout, holdout, test)
-
-
-def _files(folder: Path) -> int:
-    return sum(1 for _ in os.scandir(folder)) if folder.is_dir() else 0
 
 
 def averages(config: Config) -> int:

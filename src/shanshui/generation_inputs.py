@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,16 @@ Size = tuple[int, int]  # width, height
 def parse_size(text: str) -> Size:
     """`512x384` -> (512, 384)."""
     width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"{text}: expected WIDTHxHEIGHT, e.g. 512x384")
     return int(width), int(height)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not (text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number from 1")
+    return int(text)
 
 
 def read_generator(path: Path) -> checkpoint.Checkpoint:
@@ -49,12 +58,39 @@ def label_files(source: Path) -> Files:
     if source.is_dir():
         found = [(path.stem, path) for path in find_images(source)]
     elif source.suffix == ".csv":
-        found = [(row["name"], Path(row["label"])) for row in read_csv(source)]
+        rows = read_csv(source)
+        if rows and not {"name", "label"} <= rows[0].keys():
+            raise ShanshuiError(f"{source} has the columns {', '.join(rows[0])}", "a manifest with name and label")
+        found = [(row["name"], Path(row["label"])) for row in rows]
     else:
         raise ShanshuiError(f"{source} is neither a folder nor a manifest", "a folder of label maps or a CSV file")
     if not found:
         raise ShanshuiError(f"{source} holds no label maps", "at least one")
+    if twice := repeated([name for name, _ in found]):
+        raise ShanshuiError(f"{source} holds {twice} twice", "one label map for each name: pictures are named so")
     return sorted(found)
+
+
+def repeated(names: Sequence[str]) -> str | None:
+    """The first of `names` that stands there more than once."""
+    return next((name for name, times in Counter(names).items() if times > 1), None)
+
+
+def label_sets(parts: Sequence[str]) -> dict[str, Files]:
+    """Label maps by the name of their set, "" for the one without, from arguments `PATH` and `SET=PATH`."""
+    named = [part.partition("=")[::2] if "=" in part else ("", part) for part in parts]
+    if twice := repeated([name for name, _ in named]):
+        raise UsageError(f"--labels {twice}= twice", "a name of its own for each set")
+    if len(named) > 1 and "" in dict(named):
+        raise UsageError(f"--labels {' '.join(parts)}", "SET=PATH for each where there are several: test=a holdout=b")
+    return {name: label_files(Path(path)) for name, path in named}
+
+
+def spare_inputs(out: Path, inputs: Iterable[Path | None]) -> None:
+    """UsageError where to replace the folder `out` would remove one of `inputs`."""
+    for path in inputs:
+        if path and path.resolve().is_relative_to(out.resolve()):
+            raise UsageError(f"--out {out} holds {path}", "a folder of its own for the pictures: it is replaced")
 
 
 def read_labels(path: Path, meta: dict[str, Any], target: Size | None) -> np.ndarray:
@@ -65,10 +101,36 @@ def read_labels(path: Path, meta: dict[str, Any], target: Size | None) -> np.nda
     return apply_label_rules(ids, len(data["classes"]), data["label_offset"], data["ignore_label"], path)
 
 
-def read_instances(path: Path, target: Size | None) -> np.ndarray:
-    """Numbers of instances (H, W) at the wanted size (None: its own)."""
+def instance_files(
+    model: Mapping[str, Any], files: Files, folder: Path | None, manifests: Iterable[Path]
+) -> dict[Path, Path]:
+    """Instance map of every label map, from `folder`, or from manifests where the weights want some; else none."""
+    if folder and not model.get("edges"):
+        raise UsageError("--instances", "weights of a generator that sees edges")
+    if folder:
+        by_name = {path.stem: path for path in find_images(folder)}
+        found = {path: by_name[name] for name, path in files if name in by_name}
+    elif model.get("instances"):
+        rows = [row for manifest in manifests for row in read_csv(manifest) if row.get("instance")]
+        found = {Path(row["label"]): Path(row["instance"]) for row in rows}
+    else:
+        return {}
+    if absent := [name for name, path in files if path not in found]:
+        raise ShanshuiError(
+            f"no instance map of {absent[0]}, for a generator that sees edges of instances",
+            "one for every label map, in --instances DIR or in the column `instance` of a manifest",
+        )
+    return found
+
+
+def read_instances(path: Path, target: Size | None, label_map: np.ndarray) -> np.ndarray:
+    """Numbers of instances (H, W) at the wanted size, or the label map's own (None)."""
     ids = images.read_label_map(path)
-    return images.resize_label_map(ids, target) if target else ids
+    ids = images.resize_label_map(ids, target) if target else ids
+    if ids.shape != label_map.shape:
+        (height, width), (wanted_height, wanted_width) = ids.shape, label_map.shape
+        raise ShanshuiError(f"{path} is {width}x{height}", f"its label map's size, {wanted_width}x{wanted_height}")
+    return ids
 
 
 def read_style(path: Path, target: Size | None) -> np.ndarray:

@@ -122,11 +122,6 @@ def _bank(settings: Settings) -> Any:
     )  # fmt: skip
 
 
-def _multiscale(settings: Settings) -> Any:
-    sizes = {name: value for name, value in settings["discriminator"].items() if name != "kind"}
-    return build_spade_discriminator({"discriminator": sizes})
-
-
 def _oasis_discriminator(settings: Settings) -> Any:
     sizes = settings["discriminator"]
     return OasisDiscriminator(sizes["num_classes"], sizes["base_channels"], spectral_norm=sizes["spectral_norm"])
@@ -136,7 +131,7 @@ GENERATORS: dict[str, Callable[[Settings], tuple[Any, Any]]] = {
     "spade": build_spade, "ccfpse": _ccfpse, "oasis": _oasis, "pix2pixhd": _pix2pixhd,
 }  # fmt: skip
 DISCRIMINATORS: dict[str, Callable[[Settings], Any]] = {
-    BANK: _bank, "multiscale": _multiscale, "fpse": build_fpse, "oasis": _oasis_discriminator,
+    BANK: _bank, "multiscale": build_spade_discriminator, "fpse": build_fpse, "oasis": _oasis_discriminator,
 }  # fmt: skip
 
 

@@ -30,4 +30,4 @@ def build_style_encoder(meta: Settings) -> Any:
 
 def build_spade_discriminator(meta: Settings) -> Any:
     """Multi-scale discriminator as in the section discriminator, freshly made."""
-    return MultiscaleDiscriminator(**meta["discriminator"])
+    return MultiscaleDiscriminator(**{name: value for name, value in meta["discriminator"].items() if name != "kind"})

@@ -62,7 +62,8 @@ def _generator(config: Config) -> Sizes:
         case "oasis":
             return {"kind": "oasis", **shared, "hidden": model.spade_hidden, "halvings": OASIS_HALVINGS}
         case "pix2pixhd":
-            return {"kind": "pix2pixhd", **shared, "norm": model.norm, "halvings": PIX2PIXHD_HALVINGS}
+            plain = {"spectral_norm": False}  # published without; of its networks only the discriminator has it here
+            return {"kind": "pix2pixhd", **shared, **plain, "norm": model.norm, "halvings": PIX2PIXHD_HALVINGS}
         case "ccfpse":
             return {"kind": "ccfpse", **shared, **_upsampling(config)}
     clade = model.generator in CLADES

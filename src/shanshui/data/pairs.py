@@ -58,7 +58,12 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Image files lying directly in `folder` (IMAGE_SUFFIXES, any case, not hidden), natural order."""
+    """Image files lying directly in `folder` (IMAGE_SUFFIXES, any case, not hidden), natural order.
+
+    Raises ShanshuiError where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ShanshuiError(f"{folder} is no folder", "a folder of images")
     files = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
     return sorted((p for p in files if p.is_file()), key=lambda p: natural_key(p.name))
 

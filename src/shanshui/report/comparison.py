@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shanshui.errors import UsageError
 from shanshui.report.curves import is_final
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, quiet_axes
 from shanshui.report.tables import Row
@@ -62,6 +63,29 @@ def comparison_table(
         | {m: final[f"{part}_{m}"] for m in metrics}
         for run, final in finals.items()
     ]
+
+
+def measured(row: Row) -> dict[str, str]:
+    """Metric -> in words what its value in this line was computed from."""
+    return dict(text.partition(": ")[::2] for text in str(row["features"]).split("; ") if text)
+
+
+def check_alike(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> None:
+    """UsageError where the runs' submissions were not measured alike: otherwise, or on more pictures."""
+    first, *others = [(run, submitted(lines)) for run, lines in rows.items()]
+    for run, row in others:
+        for metric in metrics:
+            mine, theirs = measured(row).get(metric), measured(first[1]).get(metric)
+            if mine != theirs:
+                raise UsageError(
+                    f"{metric} of {run} and {first[0]} was measured in different ways:\n    {mine}\n    {theirs}",
+                    "one way, such as one segmenter for all (segmenter.weights)",
+                )
+        if row.get(f"{part}_n") != first[1].get(f"{part}_n"):
+            raise UsageError(
+                f"{run} and {first[0]} were scored on {row.get(f'{part}_n')} and {first[1].get(f'{part}_n')} pictures",
+                "the same label maps in all runs",
+            )
 
 
 def training_time(times: Sequence[StageTime]) -> dict[str, str]:

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     """Read, draw, write."""
     from tabulate import tabulate
 
-    from shanshui.report.comparison import comparison_curves, comparison_page, comparison_table
+    from shanshui.report.comparison import check_alike, comparison_curves, comparison_page, comparison_table
     from shanshui.report.plotting import save_png
     from shanshui.report.readers import read_samples
     from shanshui.report.sheet import strip
@@ -77,11 +77,19 @@ def run(args: argparse.Namespace) -> None:
     if len(rows) < len(runs):
         raise UsageError("two of these folders hold runs of the same name", "runs with names of their own")
     metrics = common_metrics(runs, args.set)
+    check_alike(rows, args.set, metrics)
     lines: list[tuple[str, Any]] = []
+    shown: list[str] = []
     for one in runs:
         table = one["lists"] / f"{args.set}.csv"
         samples, _ = read_samples(table, one["pictures"] / args.set, one["config"].data, COLUMNS)
-        lines = lines or [("label map", [sample.label for sample in samples])]
+        names = [sample.name for sample in samples]
+        if lines and names != shown:
+            raise UsageError(
+                f"{one['name']} and {runs[0]['name']} have different label maps in their {args.set} set",
+                "the same ones, for pictures of them to stand side by side",
+            )
+        lines, shown = lines or [("label map", [sample.label for sample in samples])], names
         lines.append((one["name"], [sample.ours for sample in samples]))
     if samples[0].photo is not None:
         lines.append(("photograph", [sample.photo for sample in samples]))

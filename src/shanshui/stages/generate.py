@@ -16,20 +16,22 @@ from typing import Any
 import numpy as np
 
 from shanshui import checkpoint, images
-from shanshui.data.pairs import find_images
-from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import atomic, read_csv
+from shanshui.errors import UsageError
+from shanshui.files import atomic
 from shanshui.generation_inputs import (
     Files,
     Size,
-    label_files,
+    instance_files,
+    label_sets,
     parse_size,
     picture_size,
+    positive,
     read_array,
     read_generator,
     read_instances,
     read_labels,
     read_style,
+    spare_inputs,
 )
 from shanshui.settings import read_settings
 
@@ -80,7 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend",
         type=share,
-        default=0.5,
         metavar="SHARE",
         help="share of the second of two styles, 0 to 1 (default 0.5)",
     )
@@ -93,17 +94,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("npy", "png", "jpg"), help="npy: float32 (3, H, W) in [-1, 1]; default png"
     )
     parser.add_argument(
-        "--batch", type=int, default=1, help="label maps per forward pass on a GPU; does not change the pictures"
+        "--batch", type=positive, default=1, help="label maps per forward pass on a GPU; does not change the pictures"
     )
 
 
 def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[str, Any]) -> None:
-    """Write one picture float (3, H, W) in the wanted format; ShanshuiError where it is not finite.
-
-    Rounded to 8 bits it would be black, and could be scored and handed in.
-    """
-    if not np.isfinite(picture).all():
-        raise ShanshuiError(f"the picture of {name} is not finite (NaN or infinite)", "weights that did not diverge")
+    """Write one picture float (3, H, W) in the wanted format."""
     if settings["format"] == "npy":
         with atomic(folder / f"{name}.npy") as staged:
             np.save(staged, picture)
@@ -114,17 +110,24 @@ def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[s
 
 def painting(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: Size | None, files: Files) -> Painting:
     """The networks of the weights, and how they are used: random numbers, styles, edges."""
-    from shanshui.generation import generate_batch, trained_step
+    from shanshui.generation import check_finite, generate_batch, trained_step
     from shanshui.networks import load_painter
 
     meta = weights.meta
     painter = load_painter(weights.arrays, meta, str(args.weights))
-    chances, maps = chances_of(args, painter, target), instance_files(args, meta["model"], files)
-    step = trained_step(meta)
+    manifests = [Path(part.rpartition("=")[2]) for part in args.labels if part.endswith(".csv")]
+    maps = instance_files(meta["model"], files, args.instances, manifests)
+    chances, step = chances_of(args, painter, target), trained_step(meta)
 
     def paint(files: Files, label_maps: np.ndarray) -> np.ndarray:
-        instances = np.stack([read_instances(maps[path], target) for _, path in files]) if maps else None
-        return generate_batch(painter, label_maps, [name for name, _ in files], chances, step, instances)
+        instances = None
+        if maps:
+            pairs = zip(files, label_maps, strict=True)
+            instances = np.stack([read_instances(maps[path], target, ids) for (_, path), ids in pairs])
+        pictures = generate_batch(painter, label_maps, [name for name, _ in files], chances, step, instances)
+        for (name, _), picture in zip(files, pictures, strict=True):
+            check_finite(name, picture)
+        return pictures
 
     return paint
 
@@ -133,7 +136,10 @@ def chances_of(args: argparse.Namespace, painter: Any, target: Size | None) -> A
     """Where the pictures' random numbers come from: seed and name, a photo's style, or a file."""
     from shanshui.chances import by_seed
 
-    if not (args.style or args.z):
+    sources = args.style or args.z or []
+    if args.blend is not None and len(sources) != 2:
+        raise UsageError(f"--blend with {len(sources)} styles", "two, after --style or --z")
+    if not sources:
         return by_seed(args.seed if args.noise == "on" else None)
 
     from shanshui.styles import blended, encoder_of, every_picture, one_style, style_of
@@ -145,30 +151,8 @@ def chances_of(args: argparse.Namespace, painter: Any, target: Size | None) -> A
         vectors = [style_of(encoder, read_style(path, target)) for path in args.style]
     else:
         vectors = [read_array(path) for path in args.z]
-    sources = args.style or args.z
     styles = [one_style(vector, painter.vector, path) for vector, path in zip(vectors, sources, strict=True)]
-    return every_picture(blended(styles, args.blend))
-
-
-def instance_files(args: argparse.Namespace, model: dict[str, Any], files: Files) -> dict[Path, Path]:
-    """Instance map of every label map, from --instances, or the manifests where the weights want some; else none."""
-    if args.instances and not model.get("edges"):
-        raise UsageError("--instances", "weights of a generator that sees edges")
-    if args.instances:
-        by_name = {path.stem: path for path in find_images(args.instances)}
-        found = {path: by_name[name] for name, path in files if name in by_name}
-    elif model.get("instances"):
-        manifests = [Path(part.rpartition("=")[2]) for part in args.labels if part.endswith(".csv")]
-        rows = [row for manifest in manifests for row in read_csv(manifest) if row.get("instance")]
-        found = {Path(row["label"]): Path(row["instance"]) for row in rows}
-    else:
-        return {}
-    if absent := [name for name, path in files if path not in found]:
-        raise ShanshuiError(
-            f"no instance map of {absent[0]}, for a generator that sees edges of instances",
-            "one for every label map, in --instances DIR or in the column `instance` of a manifest",
-        )
-    return found
+    return every_picture(blended(styles, 0.5 if args.blend is None else args.blend))
 
 
 def chunks(items: Files, length: int) -> Iterator[Files]:
@@ -185,8 +169,10 @@ def run(args: argparse.Namespace) -> None:
     settings |= {"format": args.format} if args.format else {}
     target = picture_size(meta, args.size)
     batch = args.batch if target else 1  # label maps of their own sizes do not stack
-    named = [part.partition("=")[::2] if "=" in part else ("", part) for part in args.labels]
-    sets = {name: label_files(Path(path)) for name, path in named}
+    sets = label_sets(args.labels)
+    spare_inputs(args.out, [args.weights, args.settings, args.instances, *(args.style or []), *(args.z or [])])
+    spare_inputs(args.out, [Path(part.rpartition("=")[2]) for part in args.labels])
+    spare_inputs(args.out, [path for files in sets.values() for _, path in files])
 
     from shanshui.logs import progress
 

@@ -20,6 +20,7 @@ from shanshui.data.ade20k import ADE20K, grouping
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import sha256
 from shanshui.sections import CLASSES, Parity
+from shanshui.weights.classes import class_names
 
 SIDE_STEP = 32  # by how much SegFormer reduces a picture
 
@@ -74,7 +75,8 @@ def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unknown-class",
         action="store_true",
-        help="the last class is that of unlabelled pixels (contain_dontcare_label)",
+        help="the last class is that of unlabelled pixels, 255 in label maps (contain_dontcare_label); not for the "
+        "official ADE20K weights, whose 151 classes are the label maps' own values 0 to 150",
     )
     parser.add_argument(
         "--spectral-norm", choices=("on", "off"), default="on",
@@ -120,7 +122,7 @@ def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: s
     halvings = sum(name.endswith(".weight") for name in E)
     if halvings not in WIDTHS:
         raise ShanshuiError(f"{encoder} has {halvings} layers", "the 6 layers of an APF-GAN mask encoder (net_E)")
-    names = list(CLASSES) if num_classes == len(CLASSES) else [f"class {i}" for i in range(num_classes)]
+    names = class_names(None, num_classes, generator)
     return {
         "data": {"classes": names, "width": None, "height": None, "label_offset": 0, "ignore_label": None},
         "model": {"base_channels": base_channels, "halvings": halvings, "spade_hidden": spade_hidden},
@@ -177,9 +179,7 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
     model |= {"unknown_class": args.unknown_class, "halvings": spade.HALVINGS[model["upsampling"]]}
     seen = model["num_classes"] + model["edges"]
     classes = model["num_classes"] - args.unknown_class
-    names = args.classes or (list(CLASSES) if classes == len(CLASSES) else [f"class {i}" for i in range(classes)])
-    if len(names) != classes:
-        raise UsageError(f"{len(names)} names in --classes", f"{classes}, as {source} tells apart")
+    names = class_names(args.classes, classes, source)
     if size and not args.size:
         print(f"pictures of {size[0]}x{size[1]} assumed; --size or --upsampling say otherwise", file=sys.stderr)
     width, height = size or (None, None)

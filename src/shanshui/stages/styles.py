@@ -17,7 +17,18 @@ import numpy as np
 
 from shanshui import images
 from shanshui.errors import UsageError
-from shanshui.generation_inputs import label_files, picture_size, read_generator, read_labels, read_style
+from shanshui.generation_inputs import (
+    Files,
+    Size,
+    instance_files,
+    label_files,
+    picture_size,
+    positive,
+    read_generator,
+    read_instances,
+    read_labels,
+    read_style,
+)
 from shanshui.palette import class_palette
 
 Line = tuple[str, np.ndarray | None, Any]  # caption, photograph (3, H, W) or None, where random numbers come from
@@ -40,10 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--between", type=int, default=0, metavar="N", help="steps between each photograph and the next [0]"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[], metavar="N", help="seeds of random styles or noise")
-    parser.add_argument("--columns", type=int, default=4, metavar="N", help="label maps, evenly spread [4]")
+    parser.add_argument(
+        "--instances", type=Path, metavar="DIR", help="instance maps named as the label maps, as for `generate`"
+    )
+    parser.add_argument("--columns", type=positive, default=4, metavar="N", help="label maps, evenly spread [4]")
 
 
-def photo_lines(args: argparse.Namespace, painter: Any, target: tuple[int, int] | None) -> list[Line]:
+def photo_lines(args: argparse.Namespace, painter: Any, target: Size | None) -> list[Line]:
     """The photographs' styles, with `--between` steps on the way from each to the next."""
     from shanshui.styles import blended, encoder_of, every_picture, style_of
 
@@ -61,18 +75,27 @@ def photo_lines(args: argparse.Namespace, painter: Any, target: tuple[int, int] 
     return lines
 
 
+def instances_of(
+    args: argparse.Namespace, model: dict[str, Any], files: Files, label_maps: list[np.ndarray], target: Size | None
+) -> list[np.ndarray | None]:
+    """Numbers of instances (1, H, W) of every label map, or None where the weights see none."""
+    maps = instance_files(model, files, args.instances, [args.labels] if args.labels.suffix == ".csv" else [])
+    pairs = zip(files, label_maps, strict=True)
+    return [read_instances(maps[path], target, ids)[None] if maps else None for (_, path), ids in pairs]
+
+
 def run(args: argparse.Namespace) -> None:
     """Paint the same label maps in every style."""
     if not (args.style or args.seeds):
         raise UsageError("no styles", "--style IMAGE ..., --seeds N ..., or both")
-    if args.columns < 1 or args.between < 0:
-        raise UsageError(f"--columns {args.columns} --between {args.between}", "1 or more columns, 0 or more steps")
+    if args.between < 0:
+        raise UsageError(f"--between {args.between}", "0 or more steps")
     weights = read_generator(args.weights)
     meta = weights.meta
     target = picture_size(meta)
 
     from shanshui.chances import by_seed
-    from shanshui.generation import generate_batch, trained_step
+    from shanshui.generation import check_finite, generate_batch, trained_step
     from shanshui.logs import progress
     from shanshui.networks import load_painter
     from shanshui.report.sheet import evenly_spaced, strip
@@ -80,6 +103,7 @@ def run(args: argparse.Namespace) -> None:
     files = evenly_spaced(label_files(args.labels), args.columns)
     painter = load_painter(weights.arrays, meta, str(args.weights))
     label_maps = [read_labels(path, meta, target) for _, path in files]
+    instances = instances_of(args, meta["model"], files, label_maps, target)
     palette = class_palette(meta["data"]["classes"])
     lines = [*photo_lines(args, painter, target), *((f"seed {seed}", None, by_seed(seed)) for seed in args.seeds)]
     gap = [None] if args.style else []
@@ -89,8 +113,9 @@ def run(args: argparse.Namespace) -> None:
     with progress(len(lines) * len(files), "styles", "picture") as bar:
         for caption, photo, chances in lines:
             row: list[np.ndarray | None] = [None if photo is None else images.to_uint8(photo)] if args.style else []
-            for (name, _), ids in zip(files, label_maps, strict=True):
-                picture = generate_batch(painter, ids[None], [name], chances, trained_step(meta))[0]
+            for (name, _), ids, numbers in zip(files, label_maps, instances, strict=True):
+                picture = generate_batch(painter, ids[None], [name], chances, trained_step(meta), numbers)[0]
+                check_finite(name, picture)
                 row.append(images.to_uint8(picture))
                 bar.update(1)
             rows.append((caption, row))

@@ -24,7 +24,7 @@ CHUNK = 1 << 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="weight file; --list shows them")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="weight files; --list shows them")
     parser.add_argument("--list", action="store_true", help="show all weight files and whether they are here")
     parser.add_argument("--from", dest="source", metavar="FILE|URL", help="take the file from here instead")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder to put it in (default: resources/weights)")
@@ -112,10 +112,13 @@ def run(args: argparse.Namespace) -> None:
     if args.list:
         show_all(folder)
         return
-    if not args.name:
+    if not args.names:
         raise UsageError("no weight file named", "python -m shanshui weights NAME", "python -m shanshui weights --list")
-    weights = entry(args.name)
+    if args.source and len(args.names) > 1:
+        raise UsageError(f"--from {args.source} for {len(args.names)} weight files", "one NAME with --from")
+    wanted = [entry(name) for name in args.names]
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < (1 << 30):
         print(f"less than 1 GB free in {folder}", file=sys.stderr)
-    take(weights, args.source or weights.url, folder)
+    for weights in wanted:
+        take(weights, args.source or weights.url, folder)

@@ -105,6 +105,7 @@ def discriminator_structure(state: State, source: str) -> dict[str, Any]:
     first = need(state, f"{start}0.0.weight", source)
     layers = {int(key.removeprefix(start).split(".")[0]) for key in state if re.match(rf"{start}\d+\.", key)}
     return {
+        "kind": "multiscale",
         "channels": first.shape[1] - 3,
         "base_channels": first.shape[0],
         "count": len({key.split(".")[0] for key in state}),

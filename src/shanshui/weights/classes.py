@@ -1,0 +1,23 @@
+"""The classes of imported weights, which hold only how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shanshui.errors import UsageError
+from shanshui.sections import CLASSES
+
+MOST = 255  # label maps are read into 8 bits, and 255 is no class
+
+
+def class_names(given: Sequence[str] | None, count: int, source: str) -> list[str]:
+    """Names in id order: those given, else the contest's where the number fits, else `class 0` and so on.
+
+    Raises UsageError where `count` is not the number of names, or more than can be told apart.
+    """
+    if count > MOST:
+        raise UsageError(f"{source} tells {count} classes apart", f"{MOST} at most")
+    names = list(given or (CLASSES if count == len(CLASSES) else [f"class {i}" for i in range(count)]))
+    if len(names) != count:
+        raise UsageError(f"{len(names)} names in --classes", f"{count}, as {source} tells apart")
+    return names

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from shanshui.chances import Chance, Chances
-from shanshui.errors import ShanshuiError
 from shanshui.models import patch_spade
 from shanshui.painters import FULL, Painter
 from shanshui.runtime import load_jittor
@@ -45,12 +44,6 @@ def generate_batch(
         )
         for part in parts
     ])  # fmt: skip
-
-
-def check_finite(name: str, picture: np.ndarray) -> None:
-    """ShanshuiError where a picture is not finite: rounded to 8 bits it would be black, and could be handed in."""
-    if not np.isfinite(picture).all():
-        raise ShanshuiError(f"the picture of {name} is not finite (NaN or infinite)", "weights that did not diverge")
 
 
 def _generate(

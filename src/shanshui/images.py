@@ -97,6 +97,12 @@ def to_float(photo: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(photo.transpose(2, 0, 1), dtype=np.float32) / 127.5 - 1.0
 
 
+def check_finite(name: str, picture: np.ndarray) -> None:
+    """ShanshuiError where a picture is not finite: rounded to 8 bits it would be black, and could be handed in."""
+    if not np.isfinite(picture).all():
+        raise ShanshuiError(f"the picture of {name} is not finite (NaN or infinite)", "weights that did not diverge")
+
+
 def to_uint8(image: np.ndarray, rounding: str = "round") -> np.ndarray:
     """float (3, H, W) in [-1, 1] -> uint8 (H, W, 3); `rounding` is "round", or "truncate" as the winner did."""
     scaled = (np.asarray(image, dtype=np.float64) + 1.0) * 127.5

@@ -110,7 +110,7 @@ def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[s
 
 def painting(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: Size | None, files: Files) -> Painting:
     """The networks of the weights, and how they are used: random numbers, styles, edges."""
-    from shanshui.generation import check_finite, generate_batch, trained_step
+    from shanshui.generation import generate_batch, trained_step
     from shanshui.networks import load_painter
 
     meta = weights.meta
@@ -126,7 +126,7 @@ def painting(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: S
             instances = np.stack([read_instances(maps[path], target, ids) for (_, path), ids in pairs])
         pictures = generate_batch(painter, label_maps, [name for name, _ in files], chances, step, instances)
         for (name, _), picture in zip(files, pictures, strict=True):
-            check_finite(name, picture)
+            images.check_finite(name, picture)
         return pictures
 
     return paint

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
     target = picture_size(meta)
 
     from shanshui.chances import by_seed
-    from shanshui.generation import check_finite, generate_batch, trained_step
+    from shanshui.generation import generate_batch, trained_step
     from shanshui.logs import progress
     from shanshui.networks import load_painter
     from shanshui.report.sheet import evenly_spaced, strip
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> None:
             row: list[np.ndarray | None] = [None if photo is None else images.to_uint8(photo)] if args.style else []
             for (name, _), ids, numbers in zip(files, label_maps, instances, strict=True):
                 picture = generate_batch(painter, ids[None], [name], chances, trained_step(meta), numbers)[0]
-                check_finite(name, picture)
+                images.check_finite(name, picture)
                 row.append(images.to_uint8(picture))
                 bar.update(1)
             rows.append((caption, row))

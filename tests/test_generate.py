@@ -13,7 +13,7 @@ from PIL import Image
 from shanshui import checkpoint
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.generation_inputs import instance_files, read_instances
+from shanshui.generation_inputs import instance_files, label_sources, read_instances
 
 NAMES = ("a", "b", "c")
 
@@ -173,3 +173,8 @@ def test_instance_maps_are_found_and_fit(tmp_path: Path) -> None:
     assert read_instances(tmp_path / "b.png", (16, 8), label_map).shape == (8, 16)
     with pytest.raises(ShanshuiError, match=r"b\.png is 8x8"):
         read_instances(tmp_path / "b.png", None, label_map)
+
+
+def test_a_path_may_hold_an_equals_sign() -> None:
+    assert label_sources(["test=/x/a=b.csv"]) == {"test": Path("/x/a=b.csv")}
+    assert label_sources(["maps"]) == {"": Path("maps")}

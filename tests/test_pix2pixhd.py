@@ -11,6 +11,8 @@ from shanshui.errors import ShanshuiError
 from shanshui.models.init import init_weights
 from shanshui.models.pix2pixhd import GlobalGenerator, reflect
 from shanshui.runtime import load_jittor
+from shanshui.settings import validate
+from shanshui.structure import structure
 
 jt = load_jittor()
 
@@ -42,3 +44,9 @@ def test_number_of_parameters() -> None:
     wanted = sum(fin * fout * k + fout for fin, fout, k in convolutions)
     found = GlobalGenerator(5, 2).state_dict()
     assert sum(int(np.prod(p.shape)) for p in found.values()) == wanted
+
+
+def test_settings_do_not_claim_spectral_norm_for_it() -> None:
+    """Checkpoints would say so too; D has it."""
+    found = structure(validate({"model": {"generator": "pix2pixhd", "discriminator": "multiscale"}}))
+    assert (found["model"]["spectral_norm"], found["discriminator"]["spectral_norm"]) == (False, True)

@@ -66,12 +66,9 @@ def count_pictures(config: Config) -> Pictures:
     if config.landscapes:
         pairs, test = config.landscapes.train, config.landscapes.test
     else:
-        folders = Flow(config).folders()
-        layout = LAYOUTS[config.data.layout]
-        pairs, test = (
-            len(layout.find(Path(folders[option.replace("_", "-")]), option))
-            for option in ("train_labels", "test_labels")
-        )
+        data, layout = config.data, LAYOUTS[config.data.layout]
+        pairs = len(layout.find(Path(data.train_labels), "train_labels"))
+        test = len(layout.find(Path(data.test_labels), "test_labels"))
     holdout = min(config.data.holdout, pairs)
     return Pictures(pairs - holdout, holdout, test)
 

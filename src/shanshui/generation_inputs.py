@@ -76,14 +76,14 @@ def repeated(names: Sequence[str]) -> str | None:
     return next((name for name, times in Counter(names).items() if times > 1), None)
 
 
-def label_sets(parts: Sequence[str]) -> dict[str, Files]:
-    """Label maps by the name of their set, "" for the one without, from arguments `PATH` and `SET=PATH`."""
+def label_sources(parts: Sequence[str]) -> dict[str, Path]:
+    """Folders and manifests by the name of their set, "" for the one without, from arguments `PATH` and `SET=PATH`."""
     named = [part.partition("=")[::2] if "=" in part else ("", part) for part in parts]
     if twice := repeated([name for name, _ in named]):
         raise UsageError(f"--labels {twice}= twice", "a name of its own for each set")
     if len(named) > 1 and "" in dict(named):
         raise UsageError(f"--labels {' '.join(parts)}", "SET=PATH for each where there are several: test=a holdout=b")
-    return {name: label_files(Path(path)) for name, path in named}
+    return {name: Path(path) for name, path in named}
 
 
 def spare_inputs(out: Path, inputs: Iterable[Path | None]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from shanshui.errors import UsageError
 from shanshui.report.curves import is_final
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, quiet_axes
-from shanshui.report.tables import Row
+from shanshui.report.tables import Row, measured
 from shanshui.report.timing import StageTime, duration
 from shanshui.report.wording import metric_title
 
@@ -63,11 +63,6 @@ def comparison_table(
         | {m: final[f"{part}_{m}"] for m in metrics}
         for run, final in finals.items()
     ]
-
-
-def measured(row: Row) -> dict[str, str]:
-    """Metric -> in words what its value in this line was computed from."""
-    return dict(text.partition(": ")[::2] for text in str(row["features"]).split("; ") if text)
 
 
 def check_alike(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> None:

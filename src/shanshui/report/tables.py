@@ -161,6 +161,11 @@ def to_markdown(rows: Sequence[Row], rank_by: str, on: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def measured(row: Row) -> dict[str, str]:
+    """Metric -> in words what its value in this line was computed from."""
+    return dict(text.partition(": ")[::2] for text in str(row["features"]).split("; ") if text)
+
+
 def features_lines(rows: Sequence[Row]) -> list[str]:
     """One list item per metric: what it was computed from, and that a proxy is none; then errors, ties, the contest."""
     lines = []

@@ -78,21 +78,21 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("two of these folders hold runs of the same name", "runs with names of their own")
     metrics = common_metrics(runs, args.set)
     check_alike(rows, args.set, metrics)
-    lines: list[tuple[str, Any]] = []
-    shown: list[str] = []
-    for one in runs:
-        table = one["lists"] / f"{args.set}.csv"
-        samples, _ = read_samples(table, one["pictures"] / args.set, one["config"].data, COLUMNS)
-        names = [sample.name for sample in samples]
-        if lines and names != shown:
+    samples = [
+        read_samples(one["lists"] / f"{args.set}.csv", one["pictures"] / args.set, one["config"].data, COLUMNS)[0]
+        for one in runs
+    ]
+    first = samples[0]
+    for one, others in zip(runs, samples, strict=True):
+        if [sample.name for sample in others] != [sample.name for sample in first]:
             raise UsageError(
                 f"{one['name']} and {runs[0]['name']} have different label maps in their {args.set} set",
                 "the same ones, for pictures of them to stand side by side",
             )
-        lines, shown = lines or [("label map", [sample.label for sample in samples])], names
-        lines.append((one["name"], [sample.ours for sample in samples]))
-    if samples[0].photo is not None:
-        lines.append(("photograph", [sample.photo for sample in samples]))
+    lines: list[tuple[str, Any]] = [("label map", [sample.label for sample in first])]
+    lines += [(one["name"], [sample.ours for sample in pictures]) for one, pictures in zip(runs, samples, strict=True)]
+    if first[0].photo is not None:
+        lines.append(("photograph", [sample.photo for sample in first]))
     args.out.mkdir(parents=True, exist_ok=True)
     save_png(comparison_curves(rows, args.set, metrics), args.out / "curves.png")
     write_image(args.out / "strip.png", strip(lines))

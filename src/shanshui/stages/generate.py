@@ -22,7 +22,8 @@ from shanshui.generation_inputs import (
     Files,
     Size,
     instance_files,
-    label_sets,
+    label_files,
+    label_sources,
     parse_size,
     picture_size,
     positive,
@@ -108,14 +109,15 @@ def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[s
     images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
 
 
-def painting(args: argparse.Namespace, weights: checkpoint.Checkpoint, target: Size | None, files: Files) -> Painting:
+def painting(
+    args: argparse.Namespace, weights: checkpoint.Checkpoint, target: Size | None, files: Files, manifests: list[Path]
+) -> Painting:
     """The networks of the weights, and how they are used: random numbers, styles, edges."""
     from shanshui.generation import generate_batch, trained_step
     from shanshui.networks import load_painter
 
     meta = weights.meta
     painter = load_painter(weights.arrays, meta, str(args.weights))
-    manifests = [Path(part.rpartition("=")[2]) for part in args.labels if part.endswith(".csv")]
     maps = instance_files(meta["model"], files, args.instances, manifests)
     chances, step = chances_of(args, painter, target), trained_step(meta)
 
@@ -169,17 +171,18 @@ def run(args: argparse.Namespace) -> None:
     settings |= {"format": args.format} if args.format else {}
     target = picture_size(meta, args.size)
     batch = args.batch if target else 1  # label maps of their own sizes do not stack
-    sets = label_sets(args.labels)
-    spare_inputs(args.out, [args.weights, args.settings, args.instances, *(args.style or []), *(args.z or [])])
-    spare_inputs(args.out, [Path(part.rpartition("=")[2]) for part in args.labels])
-    spare_inputs(args.out, [path for files in sets.values() for _, path in files])
+    sources = label_sources(args.labels)
+    sets = {name: label_files(path) for name, path in sources.items()}
+    every = [file for files in sets.values() for file in files]
+    named = [args.weights, args.settings, args.instances, *(args.style or []), *(args.z or []), *sources.values()]
+    spare_inputs(args.out, [*named, *(path for _, path in every)])
 
     from shanshui.logs import progress
 
-    paint = painting(args, weights, target, [file for files in sets.values() for file in files])
+    paint = painting(args, weights, target, every, [path for path in sources.values() if path.suffix == ".csv"])
     if args.out.is_dir():
         shutil.rmtree(args.out)  # should this call fail, nobody takes the pictures of another model for this one's
-    with atomic(args.out) as staged, progress(sum(map(len, sets.values())), "generate", "picture") as bar:
+    with atomic(args.out) as staged, progress(len(every), "generate", "picture") as bar:
         for set_name, files in sets.items():
             folder = staged / set_name
             folder.mkdir(parents=True, exist_ok=True)

@@ -178,3 +178,28 @@ def test_instance_maps_are_found_and_fit(tmp_path: Path) -> None:
 def test_a_path_may_hold_an_equals_sign() -> None:
     assert label_sources(["test=/x/a=b.csv"]) == {"test": Path("/x/a=b.csv")}
     assert label_sources(["maps"]) == {"": Path("maps")}
+
+
+def test_sheets_show_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights trained on edges of instances get them from `--instances`; without, they are asked for."""
+    seen: list[Any] = []
+
+    def paint(_painter: Any, label_maps: np.ndarray, *others: Any) -> np.ndarray:
+        seen.append(others[-1])
+        return np.zeros((1, 3, *label_maps.shape[1:]), np.float32)
+
+    monkeypatch.setattr("shanshui.generation.generate_batch", paint)
+    monkeypatch.setattr("shanshui.networks.load_painter", lambda *_: None)
+    for folder, value in (("labels", 0), ("instances", 7)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.full((32, 64), value, np.uint8)).save(tmp_path / folder / "a.png")
+    data = {"width": 64, "height": 32, "classes": ["sky"], "label_offset": 0, "ignore_label": None}
+    model = {"halvings": 5, "edges": True, "instances": True}
+    meta = {"data": data, "model": model, "level": None, "alpha": 0.0, "seg_noise": False}
+    checkpoint.save(tmp_path / "w.safetensors", {"G.a": np.zeros(1, np.float32)}, kind="generator", **meta)
+    call = ["styles", "--weights", str(tmp_path / "w.safetensors"), "--labels", str(tmp_path / "labels")]
+    call += ["--seeds", "0", "--out", str(tmp_path / "sheet.png")]
+    assert main(call) == 1
+    assert main([*call, "--instances", str(tmp_path / "instances")]) == 0
+    (numbers,) = seen
+    np.testing.assert_array_equal(numbers, np.full((1, 32, 64), 7))

@@ -4,13 +4,14 @@ SHELL := /bin/bash
 BIN := .venv/bin
 CORES ?= all
 PYTHON ?=
+KIT ?= # of gpu-kit: --golden DIR, --labels DIR, --python 3.12
 PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo test drill recipes test-slurm lint format graph lock clean distclean
+.PHONY: help setup compile demo test drill recipes test-slurm gpu-check gpu-kit lint format graph lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,12 @@ recipes: compile ## every recipe of config/models from landscapes to a submissio
 test-slurm: compile ## the tiny run through a real Slurm; needs root and: apt-get install slurm-wlm munge
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r envs/slurm.txt
 	@$(BIN)/python -m pytest -n 0 -v tests/test_slurm.py
+
+gpu-check: setup ## prove and measure everything on this machine's GPU, 9 minutes: results/gpu-check/, to be sent with a report
+	$(BIN)/python benchmarks/gpu/check.py --out results/gpu-check
+
+gpu-kit: setup ## collect in .gpu what a bare GPU machine without network needs for gpu-check (docs/gpu.md)
+	$(BIN)/python benchmarks/gpu/kit.py --into .gpu $(KIT)
 
 lint: setup ## style and types only
 	$(BIN)/ruff check .

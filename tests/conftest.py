@@ -23,8 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder with reference outputs and real pairs beside the repository; tests that need it skip without it."""
-    folder = ROOT.parent / "shared"
+    """Folder with reference outputs and real pairs: $SHANSHUI_REFERENCES, else `shared` beside the repository.
+
+    Tests that need it skip without it.
+    """
+    folder = Path(os.environ.get("SHANSHUI_REFERENCES") or ROOT.parent / "shared")
     if not folder.is_dir():
         pytest.skip(f"reference material not found at {folder.name}/ beside the repository")
     return folder

@@ -23,7 +23,7 @@ from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.device import cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
-from shanshui.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER
+from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER
 from shanshui.settings import STAGES, needed_weights, stage_settings
 from shanshui.structure import rehearsed
 from shanshui.training.schedule import schedule
@@ -82,9 +82,9 @@ def check_inputs(config: Config) -> None:
             "those of training and of test label maps, in data.train_instances and data.test_instances",
         )
     segmenter = config.segmenter.weights
-    if segmenter and NEEDS_SEGMENTER & set(config.score.metrics) and not Path(segmenter).is_file():
+    if segmenter and Flow(config).segmenter(config.run) and not Path(segmenter).is_file():
         raise ShanshuiError(
-            f"segmenter.weights: {segmenter} not found", "a file of `python -m shanshui import segformer`"
+            f"segmenter.weights: {segmenter} not found", "a file of `python -m shanshui import segformer`, or builtin"
         )
     if segmenter and Path(segmenter).parts[0] == "results":
         raise ShanshuiError(
@@ -206,16 +206,17 @@ class Flow:
         return [] if net == "none" else [str(weight_path(net))]
 
     def segmenter(self, run: str) -> list[str]:
-        """The segmenter's file where a metric needs it: the user's, or the one this run trains."""
-        if not NEEDS_SEGMENTER & set(self.config.score.metrics):
+        """The segmenter's file where a metric needs it: the user's, or the one this run trains; none is built in."""
+        if not NEEDS_SEGMENTER & set(self.config.score.metrics) or self.config.segmenter.weights == BUILTIN:
             return []
         return [self.config.segmenter.weights or f"results/{run}/segmenter/segmenter.safetensors"]
 
-    @staticmethod
-    def scorers(input: Any) -> list[str]:
+    def scorers(self, input: Any) -> list[str]:
         """Networks of a scoring job, as arguments."""
         weights = ["--weights-file", *input.weights] if input.weights else []
-        return weights + (["--segmenter", *input.segmenter] if input.segmenter else [])
+        builtin = NEEDS_SEGMENTER & set(self.config.score.metrics) and self.config.segmenter.weights == BUILTIN
+        segmenter = [BUILTIN] if builtin else list(input.segmenter)
+        return weights + (["--segmenter", *segmenter] if segmenter else [])
 
     # --- training ---------------------------------------------------------------------------------------
 

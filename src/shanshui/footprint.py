@@ -14,7 +14,7 @@ from shanshui.config import Config
 from shanshui.data.layouts import LAYOUTS
 from shanshui.flow import Flow
 from shanshui.retention import STATES
-from shanshui.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER
+from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER
 
 MB = 10**6
 NUMBER = 4  # bytes of a float32
@@ -23,7 +23,7 @@ PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without 
 GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated pictures and photographs in one PNG
 GRID_PICTURES = 18
 PAPERS = 10 * MB  # report, tables, plots, logs
-INCEPTION, DCT = 2048, 192  # features a picture
+INCEPTION, DCT, DEEPLAB = 2048, 192, 320  # features a picture
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,10 @@ def _choosing(config: Config, pictures: Pictures) -> list[Part]:
 def _features(config: Config) -> int:
     """Numbers kept of a picture by the wanted metrics."""
     wanted = set(config.score.metrics)
-    found = 3 * len(config.data.classes) + 8 * config.segmenter.channels if NEEDS_SEGMENTER & wanted else 0
+    classes, found = len(config.data.classes), 0
+    if NEEDS_SEGMENTER & wanted:
+        builtin = config.segmenter.weights == BUILTIN
+        found = 4 * classes + DEEPLAB if builtin else 3 * classes + 8 * config.segmenter.channels
     dct = DCT if any(metric.startswith("dct") for metric in wanted) else 0
     return (INCEPTION if NEEDS_INCEPTION & wanted else 0) + dct + found + 8
 

@@ -28,12 +28,17 @@ def estimate_all(
 
 
 def score_entry(
-    estimates: Mapping[str, Estimate], count: int, published: bool, by_class: Mapping[str, Any] | None = None
+    estimates: Mapping[str, Estimate],
+    count: int,
+    published: bool,
+    by_class: Mapping[str, Any] | None = None,
+    unjudged: float | None = None,
 ) -> dict[str, Any]:
     """What the score file says of a set; ShanshuiError where a value is not a number.
 
     `published` tells whether "fid" may be called so and hence count in the contest's score. A hint is no score:
-    it stands apart, and nothing can be ranked by it. `by_class` is the table class by class, where there is one.
+    it stands apart, and nothing can be ranked by it. `by_class` is the table class by class, where there is one;
+    `unjudged` the share of the pixels whose classes the segmenter does not know, where it does not know all.
     """
     for name, estimate in estimates.items():
         if not math.isfinite(estimate.value):
@@ -51,6 +56,7 @@ def score_entry(
         **({"standard_errors": errors} if errors else {}),
         **({"hints": hints} if hints else {}),
         **({"per_class": dict(by_class)} if by_class else {}),
+        **({} if unjudged is None else {"unjudged": unjudged}),
     }
 
 
@@ -68,6 +74,8 @@ def as_text(result: Mapping[str, Any]) -> str:
         board = scores["contest"]
         outcome = contest.Outcome(board[BOARD_A], tuple(board["not_measured"]))
         lines.append(f"  contest score (board A): {outcome}")
+        if (share := scores.get("unjudged")) is not None:
+            lines.append(f"  not judged, and left out of mask accuracy and mIoU: {share:.1%} of the labelled pixels")
         lines += _class_lines(scores.get("per_class", {}))
     return "\n".join(lines)
 

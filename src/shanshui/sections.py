@@ -22,6 +22,7 @@ Metric = Literal[
 ]  # fmt: skip
 NEEDS_INCEPTION: frozenset[str] = frozenset({"fid", "kid", "precision", "recall"})
 NEEDS_SEGMENTER: frozenset[str] = frozenset({"mask_accuracy", "miou", "seg_frechet"})
+BUILTIN = "builtin"  # the segmenter that comes with the package
 Positive = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -199,7 +200,10 @@ class Finetune(Training):
 class Segmenter(Section):
     """The network that finds the given classes again in pictures; trained where a metric needs it."""
 
-    weights: str | None = Field(None, description="a segmenter's file, as `import segformer` writes; null: train one")
+    weights: str | None = Field(
+        None,
+        description="a segmenter's file, as `import segformer` writes; builtin: DeepLab on ADE20K; null: train one",
+    )
     width: Positive = Field(256, description="pictures are brought to this width for it, pixels")
     height: Positive = Field(192, description="and to this height; both multiples of 16")
     channels: Positive = Field(32, description="width of its first layers")
@@ -214,6 +218,13 @@ class Segmenter(Section):
         if side % 16:
             raise ValueError(f"{side} is not a multiple of 16")
         return side
+
+    @model_validator(mode="after")
+    def builtin_takes_the_size(self) -> Segmenter:
+        """Five halvings."""
+        if self.weights == BUILTIN and (self.width % 32 or self.height % 32):
+            raise ValueError(f"weights builtin takes multiples of 32, not {self.width}x{self.height}")
+        return self
 
 
 class Generate(Section):

@@ -13,7 +13,7 @@ from shanshui.config import Config
 from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
 from shanshui.files import read_json
-from shanshui.sections import NEEDS_INCEPTION
+from shanshui.sections import BUILTIN, NEEDS_INCEPTION
 from shanshui.structure import structure
 
 
@@ -136,7 +136,9 @@ def _without_effect(config: Config) -> set[str]:
 def _metrics(config: Config) -> dict[str, Any]:
     size = [config.data.width, config.data.height]
     labels = config.data.model_dump(include=_LABELS)
-    return {"metrics": config.score.metrics, "size": size, "seed": config.seed, **labels}
+    seen = [config.segmenter.width, config.segmenter.height]  # others bring their own size in their files
+    builtin = {"segmenter_size": seen} if config.segmenter.weights == BUILTIN else {}
+    return {"metrics": config.score.metrics, "size": size, "seed": config.seed, **labels, **builtin}
 
 
 def _score(config: Config) -> dict[str, Any]:

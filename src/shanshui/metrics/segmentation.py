@@ -2,7 +2,8 @@
 
 Everything is computed from counts of pixels (N, num_classes, 3), per picture and class: how many the label map
 has, how many of these were found, and how many were said to be of the class. Pixels without a class (255) count
-nowhere. Pictures are summed before shares are taken, so that a share is one of pixels, not a mean of shares.
+nowhere. Neither do those of classes that the segmenter does not know: they stand in a fourth number, of pixels that
+were not judged. Pictures are summed before shares are taken, so that a share is one of pixels, not a mean of shares.
 """
 
 from __future__ import annotations
@@ -16,17 +17,28 @@ from shanshui.data.labels import NO_CLASS
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.estimate import FEWEST, Estimate, jackknife_error
 
-GIVEN, FOUND, SAID = range(3)  # the last axis of counts
+GIVEN, FOUND, SAID, UNJUDGED = range(4)  # the last axis of counts; the fourth is there where it is needed
 
 
-def count_classes(said: np.ndarray, given: np.ndarray, num_classes: int) -> NDArray[np.int64]:
-    """Counts (N, num_classes, 3) of ids `said` (N, H, W) of pictures against the ids `given` (255 = no class)."""
-    counts = np.empty((len(given), num_classes, 3), np.int64)
+def count_classes(
+    said: np.ndarray, given: np.ndarray, num_classes: int, judged: np.ndarray | None = None
+) -> NDArray[np.int64]:
+    """Counts (N, num_classes, 3) of ids `said` (N, H, W) of pictures against the ids `given` (255 = no class).
+
+    `judged` tells of which classes (num_classes,) the segmenter can say something; with it the counts are
+    (N, num_classes, 4).
+    """
+    counts = np.zeros((len(given), num_classes, 3 if judged is None else 4), np.int64)
     for row, mine, theirs in zip(counts, said, given, strict=True):
         known = theirs != NO_CLASS
+        if judged is not None:
+            passed = np.bincount(theirs[known], minlength=num_classes) * ~judged
+            row[:, UNJUDGED] = passed
+            known &= np.append(judged, np.zeros(256 - num_classes, bool))[theirs]
         mine, theirs = mine[known], theirs[known]
+        mine = np.where(mine == NO_CLASS, num_classes, mine)  # not of the label maps, hence wrong
         for place, ids in ((GIVEN, theirs), (FOUND, theirs[mine == theirs]), (SAID, mine)):
-            row[:, place] = np.bincount(ids, minlength=num_classes)
+            row[:, place] = np.bincount(ids, minlength=num_classes)[:num_classes]
     return counts
 
 
@@ -46,9 +58,13 @@ def miou(counts: np.ndarray) -> Estimate:
 
 
 def per_class(counts: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """By class name: `pixels`, its share of the label maps; `accuracy` and `iou`, None where it does not occur."""
+    """By class name: `pixels`, its share of the label maps; `accuracy` and `iou`, None where it does not occur.
+
+    Neither is known of a class that was not judged.
+    """
     total = _checked(counts).sum(axis=0)
-    shares = total[:, GIVEN] / total[:, GIVEN].sum()
+    labelled = total[:, GIVEN] + total[:, UNJUDGED:].sum(axis=1)
+    shares = labelled / labelled.sum()
     accuracy, iou = _ratio(total[:, FOUND], total[:, GIVEN]), _iou(total)
     return {
         name: {
@@ -60,10 +76,21 @@ def per_class(counts: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str,
     }
 
 
+def unjudged_share(counts: np.ndarray) -> float | None:
+    """Share of the labelled pixels that were not judged, 0 to 1; None where the segmenter knows all classes."""
+    if counts.shape[-1] <= UNJUDGED:
+        return None
+    given, passed = counts.astype(np.float64).sum(axis=(0, 1))[[GIVEN, UNJUDGED]]
+    return float(passed / (given + passed))
+
+
 def _checked(counts: np.ndarray) -> NDArray[np.float64]:
     """Counts as float64, exact far beyond any set; ShanshuiError where no pixel has a class."""
     exact = counts.astype(np.float64)
     if not exact[:, :, GIVEN].any():
+        if exact[:, :, UNJUDGED:].any():
+            raise ShanshuiError("no pixel of the label maps has a class that the segmenter knows",
+                                "label maps with classes it knows", "use another segmenter")  # fmt: skip
         raise ShanshuiError("no pixel of the label maps has a class", "label maps with classes")
     return exact
 
@@ -75,7 +102,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> NDArray[np.float64]:
 
 def _iou(counts: np.ndarray) -> NDArray[np.float64]:
     """found / (given or said) of counts (..., 3); NaN for classes that are not given."""
-    given, found, said = np.moveaxis(counts, -1, 0)
+    given, found, said = np.moveaxis(counts[..., :UNJUDGED], -1, 0)
     return np.where(given > 0, _ratio(found, given + said - found), np.nan)
 
 

@@ -38,11 +38,11 @@ class SegmenterFeatures:
         return apply_label_rules(raw, count, offset, self._rules["ignore_label"], path)
 
     def __call__(self, photos: np.ndarray, label_maps: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Of uint8 (N, h, w, 3): "segmenter" (N, d), and with ids (N, h, w) "classes" (N, num_classes, 3)."""
+        """Of uint8 (N, h, w, 3): "segmenter" (N, d), and with ids (N, h, w) "classes", see `count_classes`."""
         said, features = self._segmenter.see(photos)
         if label_maps is None:
             return {"segmenter": features}
         return {
             "segmenter": features,
-            "classes": count_classes(said, label_maps, len(self._segmenter.classes)),
+            "classes": count_classes(said, label_maps, len(self._segmenter.classes), self._segmenter.judged),
         }

@@ -20,7 +20,7 @@ from shanshui.data.ade20k import ADE20K, grouping
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import sha256
 from shanshui.sections import CLASSES, Parity
-from shanshui.weights.classes import class_names
+from shanshui.weights.classes import class_list, class_names
 
 SIDE_STEP = 32  # by how much SegFormer reduces a picture
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     segformer.add_argument("--weights", required=True, type=Path, help="pytorch_model.bin or model.safetensors")
     segformer.add_argument(
-        "--classes", type=_names, default=list(CLASSES), metavar="NAME,NAME,...",
+        "--classes", type=class_list, default=list(CLASSES), metavar="NAME,NAME,...",
         help="your class names in id order (default: the contest's); ADE20K's go to their namesakes, the rest to other",
     )  # fmt: skip
     segformer.add_argument(
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     segformer.add_argument("--out", required=True, type=Path, help="the segmenter's file (*.safetensors)")
     segformer.set_defaults(bring_in=import_segformer)
-    ccfpse_networks.add_parser(sources, _size, _names)
+    ccfpse_networks.add_parser(sources, _size, class_list)
 
 
 def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--upsampling", choices=("normal", "more", "most"), help="as it was trained (default normal)")
     parser.add_argument(
         "--classes",
-        type=_names,
+        type=class_list,
         metavar="NAME,NAME,...",
         help="class names in id order (default: the contest's, or numbers)",
     )
@@ -242,13 +242,6 @@ def groups(classes: list[str], trained: int, source: str) -> list[int]:
     if unknown:
         print(f"ADE20K has no class of these names, they will never be seen: {', '.join(unknown)}", file=sys.stderr)
     return found
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names) or len(set(names)) != len(names):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of distinct names")
-    return names
 
 
 def _size(text: str) -> tuple[int, int]:

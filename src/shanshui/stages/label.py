@@ -1,9 +1,12 @@
 """Predict label maps for photographs that have none, with a segmenter, so that they can be trained on.
 
+    python -m shanshui label --photographs DIR --out DIR
     python -m shanshui label --segmenter segmenter.safetensors --photographs DIR --out DIR
 
 writes `<name>.png` of class ids for every photograph, and `label.json`: the segmenter's digest and classes. What is
-there already is kept, so that a killed call goes on. Train on it with `data.layout: folders` (docs/datasets.md).
+there already is kept, so that a killed call goes on. The built-in segmenter is the default: it knows 31 classes of
+ADE20K, and writes 255 for what is none of the label maps' classes where these have no `other`. Train on the maps with
+`data.layout: folders` (docs/datasets.md).
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from shanshui.errors import ShanshuiError
 from shanshui.files import read_json, write_json
 from shanshui.images import read_photo, resize_label_map, resize_photo, write_image
 from shanshui.provenance import stamp
+from shanshui.sections import BUILTIN
 from shanshui.segmenters import BATCH, Segmenter, in_words, load_segmenter
+from shanshui.weights.classes import class_list
 
 MANIFEST = "label.json"
 SHOWN = 5
@@ -31,9 +36,11 @@ SHOWN = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A network and a folder in, a folder out."""
     parser.add_argument(
-        "--segmenter", required=True, type=Path, metavar="FILE",
-        help="file of the stage `segmenter` (results/<run>/segmenter/) or of `import segformer`",
+        "--segmenter", default=BUILTIN, type=Path, metavar="FILE",
+        help="file of the stage `segmenter` (results/<run>/segmenter/) or of `import segformer`; default: builtin",
     )  # fmt: skip
+    parser.add_argument("--classes", type=class_list, metavar="NAME,NAME,...",
+                        help="class names in id order (default: the segmenter's; built in: the contest's)")  # fmt: skip
     parser.add_argument("--photographs", required=True, type=Path, metavar="DIR", help="photographs without label maps")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the label maps; may be there")
 
@@ -89,7 +96,7 @@ def label_all(segmenter: Segmenter, files: Sequence[Path], out: Path) -> list[st
 
 def run(args: argparse.Namespace) -> None:
     """Label what has no label map yet; the manifest comes first, so that what a killed call left is known."""
-    segmenter = load_segmenter(args.segmenter)
+    segmenter = load_segmenter(args.segmenter, args.classes)
     files = photographs(args.photographs)
     check_folder(args.out, segmenter.identity)
     manifest: dict[str, Any] = {"segmenter": segmenter.identity, **segmenter.facts}
@@ -101,5 +108,7 @@ def run(args: argparse.Namespace) -> None:
     if broken:
         found = f"not labelled, for they cannot be read: {number(len(broken), 'photograph')}{some(broken, SHOWN)}"
         raise ShanshuiError(found, "complete image files", "replace or remove them, and call again")
+    if unjudged := segmenter.facts.get("unjudged"):
+        print(f"never in these label maps, for the segmenter does not know them: {', '.join(unjudged)}")
     made, whose = number(len(todo), "label map"), in_words(segmenter.identity, segmenter.facts)
     print(f"{made} written to {args.out}, {len(files) - len(todo)} were there; by {whose}")

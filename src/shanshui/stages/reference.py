@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--statistics", required=True, metavar="NPZ", help="statistics to write")
     parser.add_argument("--pure", required=True, metavar="JSON", help="dictionary of single-class pairs to write")
     parser.add_argument("--weights-file", type=Path, metavar="FILE", help="Inception weights other than the usual file")
-    parser.add_argument("--segmenter", type=Path, metavar="FILE", help="segmenter, for seg_frechet")
+    parser.add_argument("--segmenter", type=Path, metavar="FILE", help="for seg_frechet: a file, or the word builtin")
 
 
 def read_pairs(manifests: list[str]) -> list[Pair]:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         (width, height),
         settings["seed"],
         args.weights_file,
-        load_segmenter(args.segmenter, settings["classes"]) if args.segmenter else None,
+        load_segmenter(args.segmenter, settings["classes"], settings.get("segmenter_size")) if args.segmenter else None,
     )
     offset, ignore = settings["label_offset"], settings["ignore_label"]
     classes = (

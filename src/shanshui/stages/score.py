@@ -43,7 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", nargs="+", action="extend", default=[], metavar="[NAME=]CSV",
                         help="the set's label maps, as a list or folder: no more pictures and no less")  # fmt: skip
     parser.add_argument("--weights-file", type=Path, metavar="FILE", help="Inception weights other than the usual file")
-    parser.add_argument("--segmenter", type=Path, metavar="FILE", help="for mask_accuracy, miou and seg_frechet")
+    parser.add_argument(
+        "--segmenter",
+        type=Path,
+        metavar="FILE",
+        help="for mask_accuracy, miou and seg_frechet: a file, or the word builtin",
+    )
     parser.add_argument("--photographs", nargs="+", type=Path, default=[], metavar="PATH",
                         help="folder or manifests (CSV); statistics of others are refused")  # fmt: skip
     parser.add_argument("--aesthetic-command", metavar="COMMAND",
@@ -85,7 +90,7 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, A
     from shanshui.settings import read_settings
 
     settings = read_settings(args.settings) if args.settings else {}
-    known = ("metrics", "size", "seed", "classes", "aesthetic_command")
+    known = ("metrics", "size", "seed", "classes", "segmenter_size", "aesthetic_command")
     request: dict[str, Any] = {key: settings[key] for key in known if key in settings}
     if "label_offset" in settings:
         request["label_rules"] = {key: settings[key] for key in ("label_offset", "ignore_label")}
@@ -112,7 +117,9 @@ def prepare(args: argparse.Namespace) -> Job:
     metrics = choose(request["metrics"])
     sets = picture_sets.open_sets(named(args.pictures, "folder"), named(args.labels, "list"), metrics)
     seeing = any(metric.needs_segmenter for metric in metrics)
-    segmenter = load_segmenter(args.segmenter, request.get("classes")) if seeing and args.segmenter else None
+    segmenter = None
+    if seeing and args.segmenter:
+        segmenter = load_segmenter(args.segmenter, request.get("classes"), request.get("segmenter_size"))
     made_with = reference.protocol if reference else {}
     size = tuple(request.get("size") or made_with.get("size") or picture_sets.common_size(sets, metrics))
     seed = request.get("seed", made_with.get("seed", 0))
@@ -154,7 +161,7 @@ def compute(job: Job, features: Mapping[str, FeatureSet]) -> tuple[dict[str, Any
     """Entry of every set in the score file, and what every metric in them rests on."""
     from shanshui.metrics.aesthetic_command import measure
     from shanshui.metrics.reference import describe, is_published
-    from shanshui.metrics.segmentation import per_class
+    from shanshui.metrics.segmentation import per_class, unjudged_share
     from shanshui.scoring import BOARD_A, BOARD_A_FEATURES, estimate_all, score_entry
 
     scores, described = {}, describe(job.metrics, job.protocol)
@@ -168,7 +175,8 @@ def compute(job: Job, features: Mapping[str, FeatureSet]) -> tuple[dict[str, Any
             described["aesthetic"] = f"mean of the scores from 0 to 10 that `{job.aesthetic_command}` gives"
         masks = any(metric.needs_labels for metric in job.metrics)
         by_class = per_class(seen["classes"], job.protocol["segmenter_facts"]["classes"]) if masks else None
-        scores[name] = score_entry(estimates, len(one.names), is_published(job.protocol), by_class)
+        unjudged = unjudged_share(seen["classes"]) if masks else None
+        scores[name] = score_entry(estimates, len(one.names), is_published(job.protocol), by_class, unjudged)
         described |= {BOARD_A: BOARD_A_FEATURES} if BOARD_A in scores[name]["metrics"] else {}
     return scores, described
 

@@ -1,7 +1,8 @@
-"""The classes of imported weights, which hold only how many there are."""
+"""The classes of imported weights, which hold only how many there are; and lists of names on the command line."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
 from shanshui.errors import UsageError
@@ -20,4 +21,12 @@ def class_names(given: Sequence[str] | None, count: int, source: str) -> list[st
     names = list(given or (CLASSES if count == len(CLASSES) else [f"class {i}" for i in range(count)]))
     if len(names) != count:
         raise UsageError(f"{len(names)} names in --classes", f"{count}, as {source} tells apart")
+    return names
+
+
+def class_list(text: str) -> list[str]:
+    """`sky,sea` of a command line as distinct names; ArgumentTypeError where they are not."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of distinct names")
     return names

@@ -1,8 +1,11 @@
-"""One folder with all parts of CUDA under the names Jittor 1.3.11 looks for, made of links and three short files.
+"""One folder with all parts of CUDA under the names Jittor 1.3.11 looks for, made of links and a few short files.
 
 Two things are newer than Jittor. cuDNN 9 has other library names, and lost the functions of RNN layers of old,
 which Jittor compiles although nothing here has such layers: they are declared again, and refuse to run. CUDA 13
-lost two fields of `cudaDeviceProp` that an unused function of Jittor's reads, and its headers want C++17.
+lost two fields of `cudaDeviceProp` that an unused function of Jittor's reads, its headers want C++17, and its CUB 3
+lost two iterators (`jt.where(condition)`, boolean indices) and a function (gradients of depthwise convolutions).
+One thing is not in pip's wheels: `npp.h`, which nearly every kernel includes for eight limits of integers. And one
+is Jittor's own: it asks cuDNN to add up the products of a half-precision convolution in half precision.
 """
 
 from __future__ import annotations
@@ -38,6 +41,37 @@ GONE_FROM_CUDNN_9 = (
 )
 
 
+LIMITS_HEADER = """// Of NVIDIA's header of this name, all that Jittor uses: the limits of integers.
+#pragma once
+#define NPP_MIN_32U (0)
+#define NPP_MAX_32U (4294967295U)
+#define NPP_MIN_32S (-2147483647 - 1)
+#define NPP_MAX_32S (2147483647)
+#define NPP_MIN_64U (0)
+#define NPP_MAX_64U (18446744073709551615ULL)
+#define NPP_MIN_64S (-9223372036854775807LL - 1)
+#define NPP_MAX_64S (9223372036854775807LL)
+"""
+CUB_HEADER = """// CUB 3, and of 2 what Jittor uses and 3 lacks.
+#pragma once
+#include_next <cub/cub.cuh>
+#if CUB_VERSION >= 300000
+#include <thrust/iterator/counting_iterator.h>
+#include <thrust/iterator/transform_iterator.h>
+namespace cub {
+template <class Value, class Offset = std::ptrdiff_t> using CountingInputIterator = thrust::counting_iterator<Value>;
+template <class Value, class Function, class Iterator, class Offset = std::ptrdiff_t>
+using TransformInputIterator = thrust::transform_iterator<Function, Iterator, Value>;
+__device__ __forceinline__ unsigned LaneId() {
+    unsigned lane;
+    asm("mov.u32 %0, %%laneid;" : "=r"(lane));
+    return lane;
+}
+}
+#endif
+"""
+
+
 def runtime_header(real: Path) -> str:
     """Text of a `cuda_runtime.h` of version 13 that gives `cudaDeviceProp` the fields back that Jittor reads."""
     return f"""// CUDA 13, and of 12 two fields of cudaDeviceProp.
@@ -52,27 +86,39 @@ struct device_properties_with_gone_fields : cudaDeviceProp {{
 """
 
 
-def cudnn_header(real: Path) -> str:
-    """Text of a `cudnn.h` of version 9 that declares what Jittor compiles and never calls here."""
-    gone = "\n".join(
-        f"template <class... T> inline cudnnStatus_t {name}(T...) {{ return CUDNN_STATUS_NOT_SUPPORTED; }}"
-        for name in GONE_FROM_CUDNN_9
+def cudnn_header(real: Path, version: int) -> str:
+    """Text of a `cudnn.h` by which convolutions of any type add up in single precision.
+
+    Of version 9, it also declares what Jittor compiles and never calls here.
+    """
+    gone = "".join(
+        f"template <class... T> inline cudnnStatus_t {name}(T...) {{ return CUDNN_STATUS_NOT_SUPPORTED; }}\n"
+        for name in (GONE_FROM_CUDNN_9 if version == 9 else ())
     )
-    return f'// cuDNN 9, and of 8 the functions of RNN layers.\n#pragma once\n#include "{real}"\n{gone}\n'
+    return f"""// cuDNN, its convolutions with sums in single precision; in 9 also the functions of RNN layers of 8.
+#pragma once
+#include "{real}"
+#define cudnnSetConvolutionNdDescriptor(convolution, count, padding, strides, dilation, mode, compute) \\
+    (cudnnSetConvolutionNdDescriptor)(convolution, count, padding, strides, dilation, mode, CUDNN_DATA_FLOAT)
+{gone}"""
 
 
 def own_headers(toolkit: Toolkit) -> dict[str, str]:
-    """Names and texts of the headers that stand in for others of these names."""
-    stand_ins = {"cudnn.h": cudnn_header} if toolkit.cudnn == 9 else {}
-    if toolkit.version[0] >= 13:
-        stand_ins["cuda_runtime.h"] = runtime_header
-    return {
-        name: write(place / name) for name, write in stand_ins.items() if (place := first_with(toolkit.includes, name))
-    }
+    """Names and texts of the headers that stand in for others of these names, or for missing ones."""
+    headers = {} if first_with(toolkit.includes, "npp.h") else {"npp.h": LIMITS_HEADER}
+    if place := first_with(toolkit.includes, "cudnn.h"):
+        headers["cudnn.h"] = cudnn_header(place / "cudnn.h", toolkit.cudnn)
+    place = first_with(toolkit.includes, "cuda_runtime.h")
+    if toolkit.version[0] >= 13 and place:
+        headers["cuda_runtime.h"] = runtime_header(place / "cuda_runtime.h")
+    return headers
 
 
-def nvcc_script(toolkit: Toolkit) -> str:
-    """Text of a script that calls the real compiler, asking for C++17 where its headers need that."""
+def nvcc_script(toolkit: Toolkit, first: Path) -> str:
+    """Text of a script that calls the real compiler, with headers in `first` before others of their names.
+
+    It asks for C++17 where the toolkit's headers need that.
+    """
     standard = "17" if toolkit.version[0] >= 13 else "14"
     return f"""#!/bin/sh
 for argument do
@@ -82,7 +128,7 @@ for argument do
     *) set -- "$@" "$argument" ;;
     esac
 done
-exec {shlex.quote(toolkit.nvcc)} "$@"
+exec {shlex.quote(toolkit.nvcc)} -I{shlex.quote(str(first))} "$@"
 """
 
 
@@ -140,10 +186,13 @@ def assemble(toolkit: Toolkit, home: Path) -> Path:
     folder = root / "toolkit"
     headers = own_headers(toolkit)
     link_headers((path for path in toolkit.includes if str(path) != SYSTEM_INCLUDE), folder / "include", headers)
-    for name, text in headers.items():
-        header = folder / "include" / name
+    first = folder / "first"  # not in `include`, where the folder `cub` may be a link to the toolkit's
+    for header, text in {
+        **{folder / "include" / name: text for name, text in headers.items()},
+        first / "cub" / "cub.cuh": CUB_HEADER,
+    }.items():
         if not header.is_file() or header.read_text(encoding="utf-8") != text:  # else nothing is compiled again
             write_text(header, text)
     link_libraries(toolkit, folder / "lib64")
     (folder / "bin").mkdir(exist_ok=True)
-    return write_script(folder / "bin" / "nvcc", nvcc_script(toolkit))
+    return write_script(folder / "bin" / "nvcc", nvcc_script(toolkit, first))

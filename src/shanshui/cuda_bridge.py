@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from shanshui.cuda_toolkit import DEVICE_RUNTIME, Toolkit, first_with
-from shanshui.files import write_text
+from shanshui.files import temporary_name, write_text
 from shanshui.toolchain import write_script
 
 SYSTEM_INCLUDE = "/usr/include"  # compilers look there anyway
@@ -136,7 +136,7 @@ def link(target: Path, name: Path) -> None:
     """Make `name` a link to `target`, whatever it was linked to."""
     name.parent.mkdir(parents=True, exist_ok=True)
     if not (name.is_symlink() and os.readlink(name) == str(target)):
-        staged = name.with_name(f".{name.name}.{os.getpid()}")
+        staged = temporary_name(name)
         staged.symlink_to(target)
         os.replace(staged, name)
 

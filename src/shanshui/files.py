@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from shanshui.errors import ShanshuiError
 
 Row = Mapping[str, object]
 FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # a file system without it; some lack it for folders alone
 IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # why a folder cannot take a name
 
 
@@ -42,11 +44,44 @@ def _rename(staged: Path, target: Path) -> None:
             _remove(aside)
 
 
+def temporary_name(target: Path) -> Path:
+    """A name beside `target` with its suffix, which no other process has, on this or any other machine.
+
+    Process ids would not do: containers and nodes that share a folder have equal ones.
+    """
+    return target.with_name(f".{target.stem}.{secrets.token_hex(6)}{target.suffix}")
+
+
 def _open_up(path: Path) -> None:
-    """Give a file the mode of new files here: safetensors makes its own for their owner alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(0o666 & ~mask)
+    """Give a file made for its owner alone, as safetensors makes them, the mode of other new files.
+
+    The mode is read off a new file: asking for the umask means setting it, for all threads of the process.
+    """
+    if path.stat().st_mode & 0o077:
+        return
+    probe = temporary_name(path)
+    os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        path.chmod(probe.stat().st_mode & 0o777)
+    finally:
+        probe.unlink()
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or a folder with all in it, is on the disk: what a name stands for is then whole for good."""
+    if path.is_dir():
+        for inner in path.iterdir():
+            _to_disk(inner)
+    if path.is_symlink():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if path.is_file() and error.errno not in NO_FSYNC:
+            raise
+    finally:
+        os.close(handle)
 
 
 def is_full(error: BaseException) -> bool:
@@ -67,16 +102,18 @@ def full_disk(path: Path) -> ShanshuiError:
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` on success, remove it on any error.
 
-    The temporary name keeps the suffix, so that writers which look at it work. Folders are replaced whole.
+    The temporary name keeps the suffix, so that writers which look at it work. Folders are replaced whole. The
+    content is on the disk before it gets its name, so that a power cut leaves the old content or the new one.
     ShanshuiError where the disk is full.
     """
     target = Path(path)
-    staged = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    staged = temporary_name(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield staged
         if staged.is_file():
             _open_up(staged)
+        _to_disk(staged)
         _rename(staged, target)
     except BaseException as error:
         _remove(staged)

@@ -24,7 +24,7 @@ from shanshui.compilation import compile_core, environment_key, forget, import_l
 from shanshui.cuda_bridge import assemble
 from shanshui.device import Device, cuda_identities, find_device
 from shanshui.errors import ShanshuiError
-from shanshui.files import digest
+from shanshui.files import digest, temporary_name
 from shanshui.lease import hold_gpu
 from shanshui.mpi import find_mpi, inside_mpi
 from shanshui.toolchain import (
@@ -60,7 +60,7 @@ def link_onednn(home: Path) -> Path:
     for name in ("include", "lib"):
         link = target / name
         if not (link.is_symlink() and link.resolve() == (prefix / name).resolve()):
-            staged = target / f".{name}.{os.getpid()}"
+            staged = temporary_name(link)
             staged.symlink_to(prefix / name)
             os.replace(staged, link)
     return target

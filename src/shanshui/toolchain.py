@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from shanshui.errors import ShanshuiError
-from shanshui.files import write_text
+from shanshui.files import atomic, write_text
 
 ONEDNN_PACKAGE = "onednn-devel-cpu-gomp"
 CACHE_NAME = "shanshui"  # of the innermost folder of Jittor's cache
@@ -95,10 +95,9 @@ def jittor_finds_python_config() -> bool:
 def write_script(path: Path, lines: str) -> Path:
     """Write an executable shell script unless it is there already; return its path."""
     if not path.is_file() or path.read_text(encoding="utf-8") != lines:
-        staged = path.with_name(f".{path.name}.{os.getpid()}")
-        staged.write_text(lines, encoding="utf-8")
-        staged.chmod(0o755)
-        os.replace(staged, path)
+        with atomic(path) as staged:
+            staged.write_text(lines, encoding="utf-8")
+            staged.chmod(0o755)
     return path
 
 
@@ -180,8 +179,9 @@ precompile() {{ # the flags without source, output and what concerns linking
         shift
         left=$((left - 1))
     done
-    "$compiler" "$@" -x c++-header "$prelude" -o "$prelude.$$" 2>/dev/null || : > "$prelude.$$"
-    mv "$prelude.$$" "$prelude.gch"
+    staged=$(mktemp -u "$prelude.XXXXXXXXXX") # no $$: machines that share the folder have equal ones
+    "$compiler" "$@" -x c++-header "$prelude" -o "$staged" 2>/dev/null || : > "$staged"
+    mv "$staged" "$prelude.gch"
 }}
 [ -e "$prelude.gch" ] || precompile "$@"
 exec "$compiler" -include "$prelude" "$@"

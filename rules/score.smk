@@ -104,6 +104,7 @@ rule merge:
     """Average the weights of several checkpoints."""
     input:
         settings="results/{run}/settings/merge.json",
+        doctor=lambda wildcards: ancient(FLOW.examined_for_averages(wildcards.run)),
         members=lambda wildcards: FLOW.members(wildcards.run, wildcards.subset),
         label_maps=lambda wildcards: FLOW.estimated_on(wildcards.run),
     output:
@@ -115,6 +116,8 @@ rule merge:
     conda:
         "../envs/jittor.yaml"
     threads: FLOW.threads(GPU_JOBS)
+    resources:
+        gpu=GPU * FLOW.estimates,
     params:
         estimate=lambda wildcards, input: (
             ["--estimate-on", input.label_maps, "--settings", input.settings] if input.label_maps else []

@@ -286,10 +286,18 @@ class Flow:
         """Checkpoints of an average named `271+299`."""
         return [f"results/{run}/finetune/epoch_{epoch}.safetensors" for epoch in subset.split("+")]
 
+    @property
+    def estimates(self) -> bool:
+        """Whether averaging runs the network, to estimate running statistics; it then needs what training needs."""
+        return self.config.merge.batch_norm == "estimated"
+
     def estimated_on(self, run: str) -> list[str]:
         """Label maps on which an average's running statistics are estimated, where they are."""
-        wanted = self.config.merge.batch_norm == "estimated"
-        return [f"results/{run}/prepare/label_maps.npy"] if wanted else []
+        return [f"results/{run}/prepare/label_maps.npy"] if self.estimates else []
+
+    def examined_for_averages(self, run: str) -> list[str]:
+        """The machine's examination and compilation, where averaging runs the network."""
+        return [f"results/{run}/doctor.json"] if self.estimates else []
 
     @staticmethod
     def weights_of(run: str, model: str) -> str:

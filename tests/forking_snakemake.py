@@ -17,6 +17,7 @@ import snakemake.cli
 def run(folder: str, arguments: list[str], out: str, environment: dict[str, str]) -> None:
     """In the forked process: everything Snakemake would do as a command of its own."""
     os.environ.update(environment)
+    sys.argv = ["snakemake", *arguments]
     os.chdir(folder)
     said = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(said, 1)

@@ -1,7 +1,8 @@
 """The real workflow killed with SIGKILL again and again, in every stage: it ends in the bytes of an undisturbed run.
 
 What dies is the job alone (as when memory runs out), Snakemake alone (its job goes on as an orphan, beside that of
-the next Snakemake), or both (as in a power cut). The next start is the same command.
+the next Snakemake), or both (as in a power cut). The next start is the same command; where it is refused, since a killed
+Snakemake left its locks, the command that the refusal names comes first.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import random
+import shlex
 import subprocess
 import sys
 import threading
@@ -68,6 +70,14 @@ class Workflow:
                  "--directory", str(self.folder), "--configfile", str(self.folder / "config.yaml"), "--cores", cores],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             )  # fmt: skip
+
+    def unlocks(self, before: int) -> bool:
+        """Give the command that a start was refused with, if it was, after so many characters of all that was said."""
+        said = (self.folder / "said.txt").read_text(errors="replace")[before:]
+        named = [line.strip() for line in said.splitlines() if " --unlock " in line]
+        for line in named:
+            subprocess.run(shlex.split(line), capture_output=True, check=True)
+        return bool(named)
 
     def has_said(self, words: str) -> bool:
         """Whether any of its processes said this."""
@@ -173,9 +183,11 @@ def hold_up(workflow: Workflow, trainer: psutil.Process) -> None:
 def run_killed(workflow: Workflow, used: dict[str, float], dice: random.Random) -> list[Kill]:
     """The same command again and again through all of KILLS, to the end; returns those that could not be made.
 
+    Where Snakemake was killed and left its locks, its next start names the command that removes them.
+
     The moment is drawn in CPU seconds of the job, so that it lies within the job on a busy machine too.
     """
-    left, snakemake, wounded = list(KILLS), workflow.start(), False
+    left, snakemake, wounded, before = list(KILLS), workflow.start(), False, 0
     while True:
         if found := next_victim(workflow, snakemake, left):
             job, planned = found
@@ -191,10 +203,11 @@ def run_killed(workflow: Workflow, used: dict[str, float], dice: random.Random) 
             wounded = who == "job" or (wounded and snakemake.is_running())
         elif snakemake.returncode == 0:
             return left
-        else:
+        elif not workflow.unlocks(before):
             assert wounded, "it failed though no job of it was killed:\n" + workflow.said()
             wounded = False
         if not snakemake.is_running():
+            before = len((workflow.folder / "said.txt").read_text(errors="replace"))
             snakemake = workflow.start()
 
 

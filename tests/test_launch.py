@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from copied_workflow import Planner
 
-from shanshui.launch import LOCK, prepare, registered, somebody_runs
+from shanshui.launch import LOCK, prepare, registered, somebody_runs, unlocking
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 SNAKEFILE = f"""
@@ -32,52 +33,48 @@ rule slow:
 """
 
 
-def note(state: Path) -> Path:
-    """One of Snakemake's own notes."""
-    (state / "locks").mkdir(parents=True, exist_ok=True)
-    file = state / "locks" / "0.output.lock"
-    file.write_text("a.txt\n")
-    return file
-
-
-def test_stale_notes_go_when_nobody_lives(tmp_path: Path) -> None:
-    stale = note(tmp_path)
-    with registered(tmp_path) as alone:
-        assert alone
-        assert not stale.exists()
-        mine = note(tmp_path)
-        with registered(tmp_path, executes=False) as other:
-            assert not other
-            assert mine.exists()
+def test_living_one_is_seen_and_leaves_no_trace_of_life(tmp_path: Path) -> None:
+    assert not somebody_runs(tmp_path)
+    with registered(tmp_path):
         assert somebody_runs(tmp_path)
+        with registered(tmp_path):
+            assert somebody_runs(tmp_path)
+        assert somebody_runs(tmp_path), "the first one still lives"
     assert not somebody_runs(tmp_path)
 
 
-def test_second_one_neither_clears_nor_lets_a_third_one_clear(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
-        first.enter_context(registered(tmp_path))
-        mine = note(tmp_path)
-        assert not second.enter_context(registered(tmp_path))
-        first.close()
-        with registered(tmp_path) as third:
-            assert not third, "the second one still lives"
-            assert mine.exists()
+@pytest.mark.parametrize("alive", [False, True])
+def test_locks_of_others_stay(tmp_path: Path, alive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever set them may live where it cannot be seen: on another machine, or under another Snakefile."""
+    monkeypatch.chdir(tmp_path)
+    note = tmp_path / ".snakemake" / "locks" / "0.output.lock"
+    note.parent.mkdir(parents=True)
+    note.write_text("a.txt\n")
+    workflow: Any = SimpleNamespace(is_main_process=True, global_resources={}, execute=lambda **_: note.read_text())
+    prepare(workflow, 1)
+    for dry in (False, True):
+        plugin = SimpleNamespace(common_settings=SimpleNamespace(local_exec=True, dryrun_exec=dry))
+        with registered(tmp_path / ".snakemake") if alive else contextlib.nullcontext():
+            assert workflow.execute(executor_plugin=plugin) == "a.txt\n"
 
 
-def test_dry_run_clears_stale_notes_and_leaves_no_trace(tmp_path: Path) -> None:
-    stale = note(tmp_path)
-    with registered(tmp_path, executes=False) as alone:
-        assert alone
-        assert not stale.exists()
-        with registered(tmp_path) as other:
-            assert other, "a dry run keeps nobody from clearing"
+@pytest.mark.parametrize(
+    ("called", "named"),
+    [
+        (["/a b/.venv/bin/snakemake", "--configfile", "my 山.yaml", "--", "all"],
+         "'/a b/.venv/bin/snakemake' --unlock --configfile 'my 山.yaml' -- all"),
+        (["/site-packages/snakemake/__main__.py", "-n"], f"{sys.executable} -m snakemake --unlock -n"),
+    ],
+)  # fmt: skip
+def test_named_command_is_the_one_given_with_unlock(called: list[str], named: str) -> None:
+    assert unlocking(called) == named
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_folder_that_cannot_be_written_is_left_to_snakemake(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with registered(tmp_path) as alone:
-        assert not alone
+    with registered(tmp_path):
+        assert not somebody_runs(tmp_path)
 
 
 @pytest.mark.parametrize(("local", "given", "gpu"), [(True, {}, 3), (True, {"gpu": 5}, 5), (False, {}, None)])
@@ -119,27 +116,35 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def test_killed_snakemake_is_followed_by_the_same_command(folder: Path, planner: Planner) -> None:
-    """While one works, a second gets Snakemake's own message; once it is killed, the next needs no --unlock."""
+def test_killed_snakemake_is_followed_by_the_command_it_is_told(folder: Path, planner: Planner) -> None:
+    """While one works, a second is refused; once it is killed, the refusal names the command that helps."""
     command = ["--cores", "1", "--config", "seconds=60"]
     first = subprocess.Popen(
         [sys.executable, "-m", "snakemake", *command], cwd=folder, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    note = folder / ".snakemake" / "locks" / "0.output.lock"
     try:
-        wait_for(folder / ".snakemake" / "locks" / "0.output.lock", first)
+        wait_for(note, first)
         code, said = planner.run(folder, "--dry-run", *command)
         assert code == 0, said
         code, said = planner.run(folder, *command)
         assert code != 0
-        assert "cannot be locked" in said
+        assert "Another Snakemake is at work" in said
+        assert "--unlock" not in said, "which would free the files of the one at work"
     finally:
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(first.pid, signal.SIGKILL)  # the job, which outlived it
-    assert (folder / ".snakemake" / "locks" / "0.output.lock").exists()
-    code, said = planner.run(folder, "--cores", "1", "--config", "seconds=0")
+    again = ["--cores", "1", "--config", "seconds=0"]
+    code, said = planner.run(folder, *again)
+    assert code != 0
+    assert note.exists(), "the one that left it may be alive somewhere else"
+    (named,) = (line.strip() for line in said.splitlines() if "--unlock" in line)
+    code, said = planner.run(folder, *shlex.split(named)[1:])
+    assert code == 0, said
+    code, said = planner.run(folder, *again)
     assert code == 0, said
     assert 'Resource("gpu", 3)' in said
     assert (folder / "a.txt").read_text() == "done\n"

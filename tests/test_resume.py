@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from shanshui import checkpoint
 from shanshui.errors import ShanshuiError
 from shanshui.training.resume import PAUSE, resume_folder
 
@@ -57,12 +58,45 @@ def test_what_a_killed_save_left_is_removed(tmp_path: Path) -> None:
         assert not half.exists()
 
 
-def test_other_settings_start_afresh(tmp_path: Path) -> None:
+def keys(folder: Path) -> list[str]:
+    """Of the runs that have a place there."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+
+def test_change_that_is_taken_back_before_a_state_was_saved_costs_nothing(tmp_path: Path) -> None:
+    with resume_folder(tmp_path, "old") as states:
+        for epoch in (1, 2, 3):
+            states.save(epoch, ARRAYS, {})
+    for change in ("new", "newer"):
+        with resume_folder(tmp_path, change) as states:
+            assert states.latest(upto=9) is None, "other settings start afresh"
+    with resume_folder(tmp_path, "old") as states:
+        assert states.epochs() == [2, 3]
+    assert keys(tmp_path) == ["old"], "of changes that left no state there is nothing to keep"
+
+
+def test_states_of_other_settings_go_with_the_first_of_new_ones(tmp_path: Path) -> None:
+    for key in ("old", "older"):
+        with resume_folder(tmp_path, key):
+            (tmp_path / key / "epoch_001.safetensors").touch()
+    with resume_folder(tmp_path, "new") as states:
+        assert keys(tmp_path) == ["new", "old", "older"]
+        states.save(1, ARRAYS, {})
+        assert keys(tmp_path) == ["new"]
+
+
+def test_failed_save_leaves_the_states_of_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with resume_folder(tmp_path, "old") as states:
         states.save(1, ARRAYS, {})
-    with resume_folder(tmp_path, "new") as states:
-        assert states.latest(upto=9) is None
-    assert not (tmp_path / "old").exists()
+
+    def fail(*_: object, **__: object) -> None:
+        raise ShanshuiError("the disk is full")
+
+    monkeypatch.setattr(checkpoint, "save_file", fail)
+    with resume_folder(tmp_path, "new") as states, pytest.raises(ShanshuiError, match="full"):
+        states.save(1, ARRAYS, {})
+    with resume_folder(tmp_path, "old") as states:
+        assert states.epochs() == [1]
 
 
 # --- several trainers ---------------------------------------------------------------------------------
@@ -77,8 +111,14 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def stage(folder: Path, name: str, stops: tuple[str, ...]) -> None:
-    """Train one epoch and write `name`; where it is, is said by files. At `stops` it waits to be told to go on."""
+def stage(folder: Path, name: str, stops: tuple[str, ...], ahead: float) -> None:
+    """Train one epoch and write `name`; where it is, is said by files. At `stops` it waits to be told to go on.
+
+    The clock of its machine is `ahead`, seconds.
+    """
+    now, born = time.time, psutil.Process.create_time
+    time.time = lambda: now() + ahead
+    psutil.Process.create_time = lambda self: born(self) + ahead
 
     def reached(point: str) -> None:
         (folder / f"{name} {point}").touch()
@@ -96,18 +136,18 @@ def stage(folder: Path, name: str, stops: tuple[str, ...]) -> None:
         (folder / f"{name} failed").write_text(str(error))
 
 
-def start_in(folder: Path) -> float:
-    """When the latest trainer was started."""
+def latest_in(folder: Path) -> int:
+    """Number of the process that was started last."""
     newest = folder / "states" / "newest"
-    return float(newest.read_text()) if newest.exists() else 0.0
+    return int(newest.read_text().split()[1]) if newest.exists() else 0
 
 
 class Trainer:
     """Such a stage in a process of its own."""
 
-    def __init__(self, folder: Path, name: str, *stops: str) -> None:
+    def __init__(self, folder: Path, name: str, *stops: str, ahead: float = 0.0) -> None:
         self.folder, self.name = folder, name
-        self.process = SPAWN.Process(target=stage, args=(folder, name, stops), daemon=True)
+        self.process = SPAWN.Process(target=stage, args=(folder, name, stops, ahead), daemon=True)
         self.process.start()
 
     def reaches(self, point: str) -> None:
@@ -120,7 +160,7 @@ class Trainer:
 
     def waits(self) -> None:
         """Wait until it waits for another."""
-        wait_until(lambda: start_in(self.folder) == psutil.Process(self.process.pid).create_time())
+        wait_until(lambda: latest_in(self.folder) == self.process.pid)
         time.sleep(3 * PAUSE)
         assert not self.is_at("training")
 
@@ -135,8 +175,12 @@ class Trainer:
         return (self.folder / self.name).exists()
 
 
-def test_orphan_in_training_is_waited_for_and_hands_over(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    orphan = Trainer(tmp_path, "orphan", "training")
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, -3600.0], ids=["one clock", "ahead", "behind"])
+def test_orphan_in_training_is_waited_for_and_hands_over(
+    ahead: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its machine's clock may go ahead of the other one's, or behind it."""
+    orphan = Trainer(tmp_path, "orphan", "training", ahead=ahead)
     orphan.reaches("training")
     job = Trainer(tmp_path, "job", "training")
     job.waits()

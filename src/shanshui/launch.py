@@ -1,88 +1,98 @@
-"""What is settled when Snakemake begins to execute: locks of a killed one, and how many GPU jobs run at a time.
+"""What is settled when Snakemake begins to execute: who else is at work here, and how many GPU jobs run at a time.
 
-Snakemake marks files in use by notes under `.snakemake/locks`, which a killed Snakemake leaves behind; the next
-one then asks for `--unlock`. Here every Snakemake that executes also holds a lock of the operating system, which
-ends with its process. Whoever finds nobody holding it knows the notes to be stale. Where another one is at
-work the notes stay, and Snakemake says itself what it says of them.
+Snakemake marks files in use by notes under `.snakemake/locks`, and refuses to run on files so marked. A killed
+Snakemake leaves its notes behind, and nothing in them tells whether it lives: on a shared file system it may do so on
+another machine, out of the same folder with another Snakefile. So the notes are never touched here. What can be known
+is said instead: every Snakemake that executes this workflow holds a lock of the operating system, which ends with its
+process, and where that is free the message names the command that removes the notes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import time
-from collections.abc import Iterator
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 STATE = ".snakemake"
 LOCK = "shanshui.lock"
-PATIENCE = 0.5  # seconds; a look at the lock holds it for a moment, too
-
-
-def _alone(handle: TextIO) -> bool:
-    """Take the lock for this process alone, if nobody holds it."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by another, or a file system without locks
-        return False
-    return True
 
 
 def somebody_runs(state: Path) -> bool:
-    """Whether a Snakemake is executing in the folder whose `.snakemake` is given."""
+    """Whether a Snakemake that can be seen from here executes in the folder whose `.snakemake` is given."""
     try:
         with open(state / LOCK, encoding="utf-8") as handle:
-            return not _alone(handle)
-    except OSError:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such file, or a file system without locks
         return False
-
-
-def _remove_notes(state: Path) -> None:
-    for note in (state / "locks").glob("*.lock"):
-        note.unlink(missing_ok=True)
+    return False
 
 
 @contextlib.contextmanager
-def registered(state: Path, executes: bool = True) -> Iterator[bool]:
-    """Be known as a living Snakemake while the body runs; yield whether no other one lives.
-
-    Stale notes are removed first. With `executes` false (a dry run) only that is done.
-    """
-    state.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = open(state / LOCK, "a", encoding="utf-8")  # noqa: SIM115 - closed below
-    except OSError:  # a folder that cannot be written to; Snakemake says so
-        yield False
-        return
-    with handle:
-        until = time.monotonic() + PATIENCE
-        alone = _alone(handle)
-        while not alone and executes and time.monotonic() < until:
-            time.sleep(PATIENCE / 10)
-            alone = _alone(handle)
-        if alone:
-            _remove_notes(state)
+def registered(state: Path) -> Iterator[None]:
+    """Be known as a living Snakemake while the body runs, where the folder can be written and locked."""
+    with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_SH if executes else fcntl.LOCK_UN)
-        yield alone
+            state.mkdir(parents=True, exist_ok=True)
+            handle = held.enter_context(open(state / LOCK, "a", encoding="utf-8"))
+            fcntl.flock(handle, fcntl.LOCK_SH)  # somebody who looks holds it for a moment
+        yield
+
+
+def unlocking(arguments: Sequence[str]) -> str:
+    """The command that removes the notes of a Snakemake called like this one: `sys.argv` with `--unlock`."""
+    name, rest = arguments[0], arguments[1:]
+    called = [name] if Path(name).name == "snakemake" else [sys.executable, "-m", "snakemake"]
+    return shlex.join([*called, "--unlock", *rest])
+
+
+def locked_words(alive: bool, arguments: Sequence[str]) -> str:
+    """What a refused start says.
+
+    Args:
+        alive: whether another Snakemake of this workflow is seen to execute here.
+        arguments: how this one was called.
+    """
+    if alive:
+        return (
+            "Another Snakemake is at work on these files in this folder. Wait for it, or end it with Ctrl-C: "
+            "`python -m shanshui status RUN` shows how far it is."
+        )
+    return (
+        "Directory cannot be locked: a Snakemake that was killed (kill -9, a power cut) has left its locks on these files.\n"
+        "No other one of this workflow is seen at work here from this machine. Where none works in this folder on another\n"
+        "machine or from another Snakefile either, remove the locks, and then give the same command again:\n\n"
+        f"    {unlocking(arguments)}\n"
+    )
 
 
 def prepare(workflow: Any, gpu_jobs: int) -> None:
-    """Wrap Snakemake's `workflow.execute`: register first, and let `gpu_jobs` GPU jobs run at a time.
+    """Wrap Snakemake's `workflow.execute`: register, let `gpu_jobs` GPU jobs run at a time, explain a refused start.
 
     The number holds for local jobs without `--resources gpu=N`; a cluster deals out its own devices.
     Processes that Snakemake starts for single jobs are left alone.
     """
     if not workflow.is_main_process:
         return
+    from snakemake.exceptions import LockException, WorkflowError
+
     execute = workflow.execute
 
     def execute_registered(*args: Any, **kwargs: Any) -> Any:
         executor = (kwargs.get("executor_plugin") or args[0]).common_settings
         if executor.local_exec:
             workflow.global_resources.setdefault("gpu", gpu_jobs)
-        with registered(Path(STATE).absolute(), executes=not executor.dryrun_exec):
-            return execute(*args, **kwargs)
+        state = Path(STATE).absolute()
+        alive = somebody_runs(state)
+        try:
+            with contextlib.nullcontext() if executor.dryrun_exec else registered(state):
+                return execute(*args, **kwargs)
+        except LockException:
+            raise WorkflowError(locked_words(alive, sys.argv)) from None
 
     workflow.execute = execute_registered

@@ -15,23 +15,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import psutil
-
 from shanshui import checkpoint
 from shanshui.checkpoint import Arrays, Checkpoint
 from shanshui.errors import ShanshuiError
-from shanshui.files import write_text
+from shanshui.files import temporary_name, write_text
 
 KEEP = 2
 PAUSE = 0.5  # seconds between two looks at a lock that another process holds
 
 
+def file_system_time(folder: Path) -> float:
+    """Seconds since 1970 by the clock that stamps new files in `folder`: a file server's, the same for all its nodes."""
+    probe = temporary_name(folder / "clock")
+    probe.touch(exist_ok=False)
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink()
+
+
+def seconds_alive() -> float:
+    """Age of this process, from a clock that nobody sets."""
+    after_name = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass(frozen=True)
 class Place:
-    """Held lock of the folder `root`, by a process started at `started` (seconds since 1970).
+    """Held lock of the folder `root`, by a process started at `started` (seconds since 1970 by `root`'s clock).
 
     Of all processes that come, the one started last belongs to the living workflow, others to killed ones, in
-    whatever order they arrive. The file `newest` says when it was started.
+    whatever order they arrive. The file `newest` says when it was started, and who it is.
     """
 
     root: Path
@@ -41,15 +55,16 @@ class Place:
     def keep(self) -> None:
         """Write `started` into `newest`; ShanshuiError where a process started later has been there before."""
         newest = self.root / "newest"
-        other = float(newest.read_text(encoding="utf-8")) if newest.is_file() else 0.0
-        if self.started < other <= time.time():  # beyond now: the clock has been set back since
+        said = newest.read_text(encoding="utf-8").split() if newest.is_file() else ["0"]
+        other = float(said[0])
+        if self.started < other <= file_system_time(self.root):  # beyond now: the clock has been set back since
             raise ShanshuiError(
                 f"a process started later trains with the states in {self.root}, or did",
                 "one trainer at a time; the latest goes on, from the states saved so far",
                 "nothing, where a workflow was killed and started again",
             )
         if other != self.started:
-            write_text(newest, str(self.started))
+            write_text(newest, f"{self.started!r} {os.getpid()} {platform.node()}")
 
 
 def state_file(folder: Path, epoch: int) -> Path:
@@ -59,7 +74,11 @@ def state_file(folder: Path, epoch: int) -> Path:
 
 @dataclass(frozen=True)
 class ResumeFolder:
-    """Saved states `epoch_NNN.safetensors` of one training run; the last two are kept."""
+    """Saved states `epoch_NNN.safetensors` of one training run; the last two are kept.
+
+    Beside `folder` may lie those of runs with other settings, data or starting weights. They go when this run saves
+    its first state: until then a change can be taken back, and nothing that was trained is lost.
+    """
 
     folder: Path
     place: Place
@@ -83,7 +102,7 @@ class ResumeFolder:
         return None
 
     def save(self, epoch: int, arrays: Arrays, meta: dict[str, Any]) -> None:
-        """Keep the state after `epoch` and the highest other ones, `KEEP` in all.
+        """Keep the state after `epoch` and the highest other ones of this run, `KEEP` in all.
 
         Then raises ShanshuiError where a process started later waits to go on from here.
         """
@@ -91,6 +110,9 @@ class ResumeFolder:
         others = [other for other in self.epochs() if other != epoch]
         for old in others[: 1 - KEEP]:
             self.path(old).unlink()
+        for other_run in self.folder.parent.iterdir():
+            if other_run.is_dir() and other_run != self.folder:
+                shutil.rmtree(other_run)
         self.place.keep()
 
 
@@ -101,7 +123,7 @@ _held: dict[Path, Place] = {}  # the places of this process
 
 @contextlib.contextmanager
 def resume_folder(root: str | Path, key: str) -> Iterator[ResumeFolder]:
-    """The states under `root` for the run described by `key`; states of other keys are removed.
+    """The states under `root` for the run described by `key`; those of other keys stay until it saves one.
 
     Waits while another process (an orphan of a killed workflow, say) trains here, and says so; the other one hands
     over when it next saves a state. The folder stays with this process until it ends: what it writes after training
@@ -113,12 +135,12 @@ def resume_folder(root: str | Path, key: str) -> Iterator[ResumeFolder]:
     root.mkdir(parents=True, exist_ok=True)
     if root not in _held:
         _held[root] = _take_place(root)
-    for other in root.iterdir():
-        if other.is_dir() and other.name != key:
-            shutil.rmtree(other)
     (root / key).mkdir(exist_ok=True)
-    for half in (root / key).glob(".*"):  # left by a process that was killed as it saved
+    for half in root.glob("*/.*"):  # left by a process that was killed as it saved
         half.unlink()
+    for other in root.iterdir():
+        if other.is_dir() and other.name != key and not any(other.iterdir()):
+            other.rmdir()
     yield ResumeFolder(root / key, _held[root])
 
 
@@ -126,7 +148,7 @@ def _take_place(root: Path) -> Place:
     """Lock `root` as soon as it is free; the lock's file says who holds it."""
     with contextlib.ExitStack() as undo:
         handle = undo.enter_context(open(root / "lock", "a+", encoding="utf-8"))
-        place = Place(root, handle, psutil.Process().create_time())
+        place = Place(root, handle, file_system_time(root) - seconds_alive())
         place.keep()
         waiting = False
         while not _try(handle):

@@ -99,6 +99,7 @@ rule prepare:
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
         names="results/{run}/prepare/names.json",
+        digests="results/{run}/prepare/digests.json",
         instances=FLOW.prepared_instances(),
     log:
         "results/{run}/logs/prepare.log",
@@ -113,7 +114,8 @@ rule prepare:
         "prepare: resize the training pairs"
     shell:
         "python -m shanshui prepare --settings {input.settings:q} --pairs {input.pairs:q} --photos {output.photos:q} "
-        "--label-maps {output.label_maps:q} {params.instances:q} --names {output.names:q} 2>&1 | tee -i {log:q}"
+        "--label-maps {output.label_maps:q} {params.instances:q} --names {output.names:q} "
+        "--digests {output.digests:q} 2>&1 | tee -i {log:q}"
 
 
 rule reference:

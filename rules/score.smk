@@ -8,6 +8,7 @@ rule segmenter:
         doctor=ancient("results/{run}/doctor.json"),
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
+        digests="results/{run}/prepare/digests.json",
         holdout="results/{run}/validate/holdout.csv",
     output:
         "results/{run}/segmenter/segmenter.safetensors",
@@ -26,7 +27,7 @@ rule segmenter:
         "segmenter: learn to find the classes in photographs"
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui segmenter --settings {input.settings:q} --photos {input.photos:q} "
-        "--label-maps {input.label_maps:q} --holdout {input.holdout:q} --resume {params.resume:q} "
+        "--label-maps {input.label_maps:q} --digests {input.digests:q} --holdout {input.holdout:q} --resume {params.resume:q} "
         "--weights {output:q} 2>&1 | tee -i {log:q}"
 
 

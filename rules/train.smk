@@ -8,6 +8,7 @@ rule pretrain:
         doctor=ancient("results/{run}/doctor.json"),
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
+        digests="results/{run}/prepare/digests.json",
         instances=FLOW.prepared_instances(),
         samples=ancient("results/{run}/validate/holdout.csv"),
         perceptual=FLOW.perceptual_weights("pretrain"),
@@ -36,7 +37,7 @@ rule pretrain:
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui pretrain --settings {input.settings:q} "
         "--resolution {wildcards.resolution} --photos {input.photos:q} --label-maps {input.label_maps:q} "
-        "{params.instances:q} {params.perceptual:q} {params.start:q} --samples {input.samples:q} --resume {params.resume:q} "
+        "--digests {input.digests:q} {params.instances:q} {params.perceptual:q} {params.start:q} --samples {input.samples:q} --resume {params.resume:q} "
         "--snapshot-minutes {resources.minutes} --look {params.look:q} --weights {output.weights:q} --state {output.state:q} 2>&1 | tee -i {log:q}"
 
 
@@ -47,6 +48,7 @@ rule finetune:
         doctor=ancient("results/{run}/doctor.json"),
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
+        digests="results/{run}/prepare/digests.json",
         instances=FLOW.prepared_instances(),
         samples=ancient("results/{run}/validate/holdout.csv"),
         perceptual=FLOW.perceptual_weights("finetune"),
@@ -78,7 +80,7 @@ rule finetune:
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui finetune --settings {input.settings:q} "
         "--epoch {wildcards.epoch} --photos {input.photos:q} --label-maps {input.label_maps:q} "
-        "{params.instances:q} {params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
+        "--digests {input.digests:q} {params.instances:q} {params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
         "--snapshot-minutes {resources.minutes} --look {params.look:q} {params.average:q} --weights {output.weights:q} "
         "2>&1 | tee -i {log:q} && "
         "printf '%s\\n' {input.after:q} > {output.after:q}"

@@ -9,6 +9,7 @@ import pytest
 
 from shanshui import checkpoint
 from shanshui.errors import ShanshuiError
+from shanshui.files import sha256
 
 
 def test_round_trip_with_metadata(tmp_path: Path) -> None:
@@ -55,3 +56,23 @@ def test_check_keys_names_every_kind_of_difference() -> None:
     text = str(caught.value)
     for words in ("w.safetensors", "missing b", "unexpected c", "d has shape (2, 2), expected (2, 3)"):
         assert words in text
+
+
+def test_identity_is_in_the_metadata_where_it_was_put_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = {"a": np.arange(3, dtype=np.float32)}
+    plain, named = tmp_path / "plain.safetensors", tmp_path / "named.safetensors"
+    checkpoint.save(plain, arrays)
+    checkpoint.save(named, arrays, fingerprint=checkpoint.fingerprint(arrays), epoch=3)
+    assert checkpoint.identity(plain) == sha256(plain)
+    monkeypatch.setattr(checkpoint, "sha256", lambda path: pytest.fail("the whole file was read"))
+    assert checkpoint.identity(named) == checkpoint.fingerprint(checkpoint.load(named).arrays)
+    assert checkpoint.read_meta(named)["epoch"] == 3
+
+
+@pytest.mark.parametrize(
+    "other", [{"b": np.arange(3, dtype=np.float32)}, {"a": np.arange(3, dtype=np.int32)},
+              {"a": np.arange(3, dtype=np.float32)[None]}, {"a": np.array([0, 1, 3], np.float32)}],
+    ids=["name", "type", "shape", "number"],
+)  # fmt: skip
+def test_fingerprint_tells_apart(other: dict[str, np.ndarray]) -> None:
+    assert checkpoint.fingerprint(other) != checkpoint.fingerprint({"a": np.arange(3, dtype=np.float32)})

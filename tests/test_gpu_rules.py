@@ -16,7 +16,9 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A working folder in which nothing has run."""
     planner = Planner()
     copy = CopiedWorkflow(tmp_path_factory.mktemp("gpu") / "copy", planner)
-    said_otherwise = '    message:\n        "merge: average of {wildcards.subset}"\n'  # then Snakemake names no resources
+    said_otherwise = (
+        '    message:\n        "merge: average of {wildcards.subset}"\n'  # then Snakemake names no resources
+    )
     copy.edit("rules/score.smk", lambda text: text.replace(said_otherwise, ""))
     config = yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text())
     yield copy.begin("tiny", config)
@@ -38,3 +40,14 @@ def test_no_average_asks_for_a_gpu_where_there_are_none(run: Run) -> None:
     code, said = run.snakemake("--dry-run", "results/tiny/merge/003+004.safetensors")
     assert code == 0, said
     assert "gpu=1" not in said
+
+
+def test_training_is_handed_the_digests_of_the_pairs(run: Run) -> None:
+    """Or every job, and every MPI rank, would read some ten gigabytes before it begins."""
+    run.set(score={"metrics": ["dct_frechet", "mask_accuracy"]})
+    wanted = [f"results/tiny/{name}.safetensors" for name in ("finetune/epoch_004", "segmenter/segmenter")]
+    code, said = run.snakemake("--dry-run", *wanted)
+    assert code == 0, said
+    commands = re.findall(r"-m shanshui (pretrain|finetune|segmenter|prepare) (.+)", said)
+    assert {stage for stage, _ in commands} == {"pretrain", "finetune", "segmenter", "prepare"}
+    assert all("--digests results/tiny/prepare/digests.json" in words for _, words in commands)

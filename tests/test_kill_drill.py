@@ -1,8 +1,8 @@
 """The real workflow killed with SIGKILL again and again, in every stage: it ends in the bytes of an undisturbed run.
 
 What dies is the job alone (as when memory runs out), Snakemake alone (its job goes on as an orphan, beside that of
-the next Snakemake), or both (as in a power cut). The next start is the same command; where it is refused, since a killed
-Snakemake left its locks, the command that the refusal names comes first.
+the next Snakemake), or both (as in a power cut). The next start is the same command; where it is refused, since a
+killed Snakemake left its locks, the command that the refusal names comes first.
 """
 
 from __future__ import annotations

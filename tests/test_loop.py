@@ -7,6 +7,7 @@ import pytest
 
 from shanshui.errors import ShanshuiError
 from shanshui.training.loop import check_finite, epoch_seed, rate_factor
+from shanshui.training.session import first_seed
 
 
 def test_an_epoch_has_its_own_randomness_in_every_process() -> None:
@@ -17,6 +18,12 @@ def test_an_epoch_has_its_own_randomness_in_every_process() -> None:
     assert (
         len({first(1, "pretrain", 3), first(2, "pretrain", 3), first(1, "finetune", 3), first(1, "pretrain", 4)}) == 4
     )
+
+
+def test_phases_begin_with_numbers_of_their_own() -> None:
+    """Both names have eight letters, which once were the seed."""
+    assert first_seed(1, "pretrain") != first_seed(1, "finetune")
+    assert first_seed(1, "pretrain") == int(np.random.SeedSequence([1, 0, 8]).generate_state(1)[0]), "as it always was"
 
 
 def test_rates_fall_linearly_over_the_last_epochs() -> None:

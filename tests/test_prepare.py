@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from shanshui.__main__ import main
+from shanshui.data import prepared
 from shanshui.data.pairs import INSTANCE_COLUMN, MANIFEST_COLUMNS, Pair
+from shanshui.data.prepared import prepared_digests
 from shanshui.errors import ShanshuiError
-from shanshui.files import write_csv, write_json
+from shanshui.files import sha256, write_csv, write_json
 from shanshui.stages.prepare import check_space
 
 SETTINGS = {
@@ -32,6 +34,7 @@ def prepare(folder: Path, pairs: list[Pair], *more: str) -> int:
         "photos": "p.npy",
         "label-maps": "l.npy",
         "names": "n.json",
+        "digests": "d.json",
     }
     return main(["prepare", *(f"--{name}={folder / file}" for name, file in options.items()), *more])
 
@@ -100,3 +103,27 @@ def test_a_manifest_without_photographs_is_refused(tmp_path: Path, capsys: pytes
 def test_a_full_disk_is_told_before(tmp_path: Path) -> None:
     with pytest.raises(ShanshuiError, match=r"GiB free\n  expected: 1073741824\.0 GiB for the prepared pairs"):
         check_space(tmp_path, 2**60)
+
+
+def test_digests_are_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert prepare(tmp_path, [draw(tmp_path, "x", (72, 54), 1, 3)]) == 0
+    maps = [tmp_path / "l.npy", tmp_path / "p.npy"]
+    read = [sha256(file) for file in maps]
+    assert prepared_digests(maps, None) == read, "without a list"
+
+    def again(_: Path) -> str:
+        raise AssertionError("a memory map was read")
+
+    monkeypatch.setattr(prepared, "sha256", again)
+    assert prepared_digests(maps, tmp_path / "d.json") == read
+
+
+def test_digests_of_other_files_are_refused(tmp_path: Path) -> None:
+    assert prepare(tmp_path, [draw(tmp_path, "x", (72, 54), 1, 3)]) == 0
+    (tmp_path / "other.npy").touch()
+    with pytest.raises(ShanshuiError, match=r"other\.npy with no bytes"):
+        prepared_digests([tmp_path / "other.npy"], tmp_path / "d.json")
+    with open(tmp_path / "p.npy", "ab") as file:
+        file.write(b"more")
+    with pytest.raises(ShanshuiError, match=r"p\.npy with \d+ bytes, and"):
+        prepared_digests([tmp_path / "p.npy"], tmp_path / "d.json")

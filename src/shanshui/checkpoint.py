@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from shanshui.errors import ShanshuiError
-from shanshui.files import atomic
+from shanshui.files import atomic, sha256
 from shanshui.provenance import stamp
 
 Arrays = dict[str, np.ndarray]
@@ -44,8 +47,9 @@ def save(path: str | Path, arrays: Arrays, **meta: Any) -> None:
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, staged, metadata={META: text})
 
 
-def load(path: str | Path) -> Checkpoint:
-    """Read what `save` wrote; ShanshuiError names a missing, truncated or foreign file."""
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The open file and its metadata; ShanshuiError names a missing, truncated or foreign file."""
     try:
         with safe_open(str(path), framework="numpy") as file:
             text = (file.metadata() or {}).get(META)
@@ -55,7 +59,7 @@ def load(path: str | Path) -> Checkpoint:
                     "a checkpoint written by this pipeline",
                     "foreign weights come in through `python -m shanshui import`",
                 )
-            return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, json.loads(text))  # noqa: SIM118
+            yield file, json.loads(text)
     except FileNotFoundError:
         raise ShanshuiError(f"{path} does not exist", "a checkpoint (*.safetensors)") from None
     except (SafetensorError, OSError, ValueError) as error:
@@ -63,6 +67,32 @@ def load(path: str | Path) -> Checkpoint:
             f"{path} is not a whole safetensors file: {error}", "a checkpoint written by this pipeline",
             "remove it and run again",
         ) from None  # fmt: skip
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read what `save` wrote; ShanshuiError names a missing, truncated or foreign file."""
+    with _opened(path) as (file, meta):
+        return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, meta)  # noqa: SIM118
+
+
+def read_meta(path: str | Path) -> dict[str, Any]:
+    """The metadata alone, without reading an array; ShanshuiError as for `load`."""
+    with _opened(path) as (_, meta):
+        return meta
+
+
+def fingerprint(arrays: Arrays) -> str:
+    """SHA-256 of all names, types, shapes and numbers."""
+    total = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+def identity(path: str | Path) -> str:
+    """The fingerprint that a training state's metadata holds; of other files the digest of all bytes."""
+    return str(read_meta(path).get("fingerprint") or sha256(path))
 
 
 def check_keys(found: Arrays, wanted: dict[str, tuple[int, ...]], source: str) -> None:

@@ -64,9 +64,9 @@ def locked_words(alive: bool, arguments: Sequence[str]) -> str:
             "`python -m shanshui status RUN` shows how far it is."
         )
     return (
-        "Directory cannot be locked: a Snakemake that was killed (kill -9, a power cut) has left its locks on these files.\n"
-        "No other one of this workflow is seen at work here from this machine. Where none works in this folder on another\n"
-        "machine or from another Snakefile either, remove the locks, and then give the same command again:\n\n"
+        "Directory cannot be locked: a Snakemake that was killed (kill -9, a power cut) has left its locks on these\n"
+        "files. No other one of this workflow is seen at work here from this machine. Where none works in this\n"
+        "folder on another machine or from another Snakefile either, remove the locks, then give the same command:\n\n"
         f"    {unlocking(arguments)}\n"
     )
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from shanshui import checkpoint
 from shanshui.errors import UsageError
-from shanshui.files import sha256
 from shanshui.parallel import spread
 from shanshui.settings import read_settings
 from shanshui.training.arguments import add_training_arguments
@@ -30,11 +29,10 @@ def run(args: argparse.Namespace) -> None:
 
     if bool(args.average) != bool(settings["finetune"]["ema"]):
         raise UsageError(f"ema is {settings['finetune']['ema']}", "--average FILE where it is not 0, and only there")
-    start = checkpoint.load(args.start)
-    session = Session("finetune", settings, args, start)
+    session = Session("finetune", settings, args)
     first = settings["pretrain_epochs"] + 1
     end = first - 1 + settings["finetune"].get("epochs", 0)
-    session.run(first, args.epoch, end, sha256(args.start), args.look / "finetune")
+    session.run(first, args.epoch, end, args.look / "finetune")
     if not session.writes:
         return
     if session.nets.average:

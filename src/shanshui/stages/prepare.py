@@ -11,6 +11,7 @@ from numpy.lib.format import open_memmap
 
 from shanshui.data.labels import apply_label_rules
 from shanshui.data.pairs import Pair, read_manifest
+from shanshui.data.prepared import write_digests
 from shanshui.data.section import data_section
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
@@ -21,7 +22,7 @@ from shanshui.settings import read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Manifest in, three files out."""
+    """Manifest in, memory maps, their names and their digests out."""
     parser.add_argument("--pairs", type=Path, required=True, metavar="CSV", help="manifest of the training pairs")
     parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings of this stage (JSON)")
     parser.add_argument("--photos", type=Path, required=True, metavar="NPY", help="photographs, uint8 (N, H, W, 3)")
@@ -36,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--instances", type=Path, metavar="NPY", help="instance maps, numbered within each, uint16 (N, H, W); if wanted"
     )
     parser.add_argument("--names", type=Path, required=True, metavar="JSON", help="names of the pairs in this order")
+    parser.add_argument(
+        "--digests", type=Path, metavar="JSON", help="SHA-256 of the memory maps, for training; if wanted"
+    )
 
 
 def check_space(folder: Path, needed: int) -> None:
@@ -100,4 +104,6 @@ def run(args: argparse.Namespace) -> None:
         label_maps.flush()
     if args.instances:
         fill_instances(args.instances, pairs, data)
+    if args.digests:
+        write_digests(args.digests, [args.photos, args.label_maps, *([args.instances] if args.instances else [])])
     write_json(args.names, [pair.name for pair in pairs])

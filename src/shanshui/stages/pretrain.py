@@ -7,7 +7,6 @@ from pathlib import Path
 
 from shanshui import checkpoint
 from shanshui.errors import UsageError
-from shanshui.files import sha256
 from shanshui.parallel import spread
 from shanshui.settings import read_settings
 from shanshui.training.arguments import add_training_arguments
@@ -28,23 +27,23 @@ def run(args: argparse.Namespace) -> None:
         return
     from shanshui.training.session import Session
 
-    start = checkpoint.load(args.start) if args.start else None
-    session = Session("pretrain", settings, args, start)
+    before = checkpoint.read_meta(args.start)["epoch"] if args.start else 0
+    session = Session("pretrain", settings, args)
     width, height = settings["data"]["width"], settings["data"]["height"]
     stages = {f"{width // s.divisor:03d}x{height // s.divisor:03d}": s for s in session.schedule.stages()}
     if args.resolution not in stages:
         raise UsageError(f"no resolution {args.resolution} in this schedule", "one of " + ", ".join(stages))
     stage = stages[args.resolution]
-    if (start.meta["epoch"] if start else 0) != stage.first_epoch - 1:
+    if before != stage.first_epoch - 1:
         raise UsageError(
-            f"--start holds the state after epoch {start.meta['epoch'] if start else 0}",
+            f"--start holds the state after epoch {before}",
             f"the state after epoch {stage.first_epoch - 1}, which {args.resolution} continues from",
         )
-    origin = sha256(args.start) if args.start else "fresh"
     folder = args.look / "pretrain" / args.resolution
-    session.run(stage.first_epoch, stage.last_epoch, settings["pretrain_epochs"], origin, folder)
+    session.run(stage.first_epoch, stage.last_epoch, settings["pretrain_epochs"], folder)
     if not session.writes:
         return
     meta = session.meta(stage.last_epoch)
-    checkpoint.save(args.state, session.state(), kind="state", **meta)
+    state = session.state()
+    checkpoint.save(args.state, state, kind="state", fingerprint=checkpoint.fingerprint(state), **meta)
     checkpoint.save(args.weights, session.weights(), kind="generator", **meta)

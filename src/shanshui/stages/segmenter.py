@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, type=Path, metavar="JSON", help="settings of this stage")
     parser.add_argument("--photos", required=True, type=Path, metavar="NPY", help="photos.npy of `prepare`")
     parser.add_argument("--label-maps", required=True, type=Path, metavar="NPY", help="label_maps.npy of `prepare`")
+    parser.add_argument("--digests", type=Path, metavar="JSON",
+                        help="digests.json of `prepare`; without, the memory maps are read")  # fmt: skip
     parser.add_argument("--holdout", required=True, type=Path, metavar="CSV",
                         help="manifest of the pairs on which it is tested; may have no rows")  # fmt: skip
     parser.add_argument("--resume", required=True, type=Path, metavar="FOLDER", help="states; survives a failed job")
@@ -46,7 +48,8 @@ def metadata(settings: dict[str, Any]) -> dict[str, Any]:
 
 def trained(settings: dict[str, Any], pairs: TrainingPairs, args: argparse.Namespace) -> Arrays:
     """Weights after the last epoch, from the newest state of an earlier call or from the start."""
-    from shanshui.files import digest, sha256
+    from shanshui.data.prepared import prepared_digests
+    from shanshui.files import digest
     from shanshui.models.segmenter import build
     from shanshui.modules import gather
     from shanshui.runtime import seed_everything
@@ -60,7 +63,7 @@ def trained(settings: dict[str, Any], pairs: TrainingPairs, args: argparse.Names
     )  # fmt: skip
     seed_everything(int(epoch_seed(plan.seed, 0).generate_state(1)[0]))
     trainer = Trainer(build(metadata(settings)), plan.lr)
-    key = digest([settings, sha256(args.photos), sha256(args.label_maps)])
+    key = digest([settings, *prepared_digests([args.photos, args.label_maps], args.digests)])
     with resume_folder(args.resume, key) as states:
         found = states.latest(upto=plan.epochs)
         if found:

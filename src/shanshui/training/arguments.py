@@ -12,6 +12,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--photos", required=True, type=Path, help="photos.npy of `prepare`")
     parser.add_argument("--label-maps", required=True, type=Path, help="label_maps.npy of `prepare`")
     parser.add_argument("--instances", type=Path, help="instances.npy of `prepare`, where edges are made of them")
+    parser.add_argument("--digests", type=Path, help="digests.json of `prepare`; without, the memory maps are read")
     parser.add_argument(
         "--perceptual", type=Path, help="weights of the perceptual network, where the settings name one"
     )

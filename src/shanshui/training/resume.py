@@ -25,7 +25,7 @@ PAUSE = 0.5  # seconds between two looks at a lock that another process holds
 
 
 def file_system_time(folder: Path) -> float:
-    """Seconds since 1970 by the clock that stamps new files in `folder`: a file server's, the same for all its nodes."""
+    """Seconds since 1970 by the clock that stamps new files in `folder`: a file server's is the same for all nodes."""
     probe = temporary_name(folder / "clock")
     probe.touch(exist_ok=False)
     try:

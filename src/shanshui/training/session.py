@@ -15,7 +15,8 @@ from shanshui import checkpoint, images
 from shanshui.chances import by_seed
 from shanshui.checkpoint import Arrays, Checkpoint, prefixed
 from shanshui.data.loader import TrainingPairs
-from shanshui.files import digest, sha256
+from shanshui.data.prepared import prepared_digests
+from shanshui.files import digest
 from shanshui.generation import generate_batch
 from shanshui.logs import StatsLog
 from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
@@ -38,16 +39,22 @@ jt = load_jittor()
 Settings = dict[str, Any]
 
 
+def first_seed(seed: int, phase: str) -> int:
+    """Seed of a phase's fresh weights; those of its epochs have other streams (`training.loop.epoch_seed`)."""
+    stream = {"pretrain": 8, "finetune": 9}[phase]
+    return int(np.random.SeedSequence([seed, 0, stream]).generate_state(1)[0])
+
+
 class Session:
     """One phase's networks and where they are kept.
 
     Args:
         phase: "pretrain" or "finetune".
         settings: the stage's settings.
-        start: state to begin from, or None; fine-tuning begins from the end of pretraining.
+        args: of the stage; `args.start` is the state to begin from, or None. It is read where no later one is kept.
     """
 
-    def __init__(self, phase: str, settings: Settings, args: argparse.Namespace, start: Checkpoint | None) -> None:
+    def __init__(self, phase: str, settings: Settings, args: argparse.Namespace) -> None:
         self.phase, self.settings, self.args = phase, settings, args
         self.numbers: Settings = settings[phase]
         self.sizes = settings["model"].get("discriminators", 1)  # which grow with the pictures, or do not
@@ -55,35 +62,44 @@ class Session:
         self.samples: Samples = read_samples(
             args.samples, settings["data"], instances=settings["model"].get("instances", False)
         )
-        seed_everything(int(np.random.SeedSequence([settings["seed"], 0, len(phase)]).generate_state(1)[0]))
-        self.nets = self._networks(start)
+        seed_everything(first_seed(settings["seed"], phase))
+        self.nets = self._networks()
 
-    def _networks(self, start: Checkpoint | None) -> Networks:
-        """Fresh networks; with `start` they take over its weights, and in pretraining its optimisers too."""
+    def _networks(self) -> Networks:
+        """Fresh networks."""
         pretraining = self.phase == "pretrain"
         seg_noise = not pretraining and self.numbers.get("seg_noise", False)
         painter = build_painter(self.settings, seg_noise, heads=self.sizes - 1 if pretraining else 0)
         judge = JUDGES[discriminator_kind(self.settings)](build_discriminator(self.settings))
         betas = self.numbers["beta1"], self.numbers["beta2"]
         opt_g = adam(painter.networks().values(), self.numbers["lr_g"], betas)
-        nets = Networks(painter, judge, opt_g, adam([judge.D], self.numbers["lr_d"], betas))
-        if start and pretraining:
-            self._restore(nets, start)
-        elif start:
-            for letter, network in nets.parts().items():
-                new = {"fresh": ["seg_noise_var"], "dropped": ["inter_conv_img"]} if letter == "G" else {}
-                adopt(network, start.part(letter), str(self.args.start), **new)
-        if decay := self.numbers.get("ema"):
-            nets.average = MovingAverage(painter.networks(), decay)
-        return nets
+        return Networks(painter, judge, opt_g, adam([judge.D], self.numbers["lr_d"], betas))
 
-    def _restore(self, nets: Networks, state: Checkpoint) -> None:
+    def _begin(self, start: Checkpoint) -> None:
+        """Take over the weights of the state before this phase, and in pretraining its optimisers too."""
+        if self.phase == "pretrain":
+            self._restore(start)
+            return
+        for letter, network in self.nets.parts().items():
+            new = {"fresh": ["seg_noise_var"], "dropped": ["inter_conv_img"]} if letter == "G" else {}
+            adopt(network, start.part(letter), str(self.args.start), **new)
+        self.nets.average = self._average()
+
+    def _restore(self, state: Checkpoint) -> None:
+        """Go on from a state of this phase, or of the resolution before."""
+        nets = self.nets
         for letter, network in nets.parts().items():
             restore(network, state.part(letter), f"training state ({letter})")
         restore_optimizer(nets.opt_g, state.part("opt_g"), "training state (opt_g)")
         restore_optimizer(nets.opt_d, state.part("opt_d"), "training state (opt_d)")
+        nets.average = self._average()
         if nets.average:
             nets.average.restore(state.part("average"), "training state (average)")
+
+    def _average(self) -> MovingAverage | None:
+        """A moving average that begins at the weights as they are, where the settings have one."""
+        decay = self.numbers.get("ema")
+        return MovingAverage(self.nets.painter.networks(), decay) if decay else None
 
     @property
     def writes(self) -> bool:
@@ -140,18 +156,19 @@ class Session:
 
     # --- running --------------------------------------------------------------------------------------------
 
-    def run(self, first_epoch: int, last_epoch: int, end: int, origin: str, folder: Path) -> None:
+    def run(self, first_epoch: int, last_epoch: int, end: int, folder: Path) -> None:
         """Train up to `last_epoch` from the newest usable state, else from `first_epoch`; leave the networks there.
 
         Args:
             end: epoch at which the phase ends, for the decay of the learning rate.
-            origin: digest of what the phase starts from; with the settings it tells states apart.
             folder: where stats.jsonl and events go.
         """
         files = [self.args.photos, self.args.label_maps, *([self.args.instances] if self.args.instances else [])]
         pairs = TrainingPairs(*(np.load(file, mmap_mode="r") for file in files))
         recipe = self._recipe()
-        key = digest([self.settings, origin, *(sha256(file) for file in (files[1], files[0], *files[2:]))])
+        origin = checkpoint.identity(self.args.start) if self.args.start else "fresh"
+        of_data = prepared_digests([files[1], files[0], *files[2:]], self.args.digests)
+        key = digest([self.settings, origin, *of_data])
         with contextlib.ExitStack() as held:
             states = held.enter_context(resume_folder(self.args.resume, key)) if self.writes else None
             found = states.latest(upto=last_epoch) if states else None
@@ -159,7 +176,9 @@ class Session:
             if saved := ranks.told_by_first(found[0] if found else 0):
                 begin = saved + 1
                 file = state_file(Path(self.args.resume) / key, saved)
-                self._restore(self.nets, found[1] if found else checkpoint.load(file))
+                self._restore(found[1] if found else checkpoint.load(file))
+            elif self.args.start:
+                self._begin(checkpoint.load(self.args.start))
             plan = Plan(
                 self.phase, begin, last_epoch, end, self.settings["seed"], self.numbers, self.settings["data"],
                 self.settings["parity"]["crop"], self.schedule,

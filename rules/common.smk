@@ -50,8 +50,11 @@ def closing_words(run):
 def check_before_start():
     """Stop where the run will not fit on the disk, or would train again what was removed on purpose."""
     folder = Path("results") / RUN
-    jobs = [(job.rule.name, getattr(job.wildcards, "epoch", "")) for job in workflow.dag.needrun_jobs()]
+    planned = list(workflow.dag.needrun_jobs())
+    jobs = [(job.rule.name.removesuffix("_last"), getattr(job.wildcards, "epoch", "")) for job in planned]
     stages = {name for name, _ in jobs}
+    if stages and (said := FLOW.said_of_average()):
+        print(said, file=sys.stderr)
     if {"pretrain", "finetune"} & stages and (said := step_memory.sentence(CONFIG)):
         print(said, file=sys.stderr)
     try:

@@ -1,4 +1,5 @@
-# Training: pretrain (one job per resolution, each faded in), then finetune (one job per scored epoch).
+# Training: pretrain (one job per resolution, each faded in), then finetune (one job per scored epoch; that of the last one
+# is called finetune_last where a moving average is written with it).
 
 
 rule pretrain:
@@ -56,12 +57,13 @@ rule finetune:
         after=lambda wildcards: FLOW.epoch_before(wildcards.run, int(wildcards.epoch)),
     output:
         weights="results/{run}/finetune/epoch_{epoch}.safetensors",
-        average=FLOW.moving_average(),
         after="results/{run}/finetune/after/{epoch}",
     log:
         "results/{run}/logs/finetune.{epoch}.log",
     benchmark:
         "results/{run}/benchmarks/finetune.{epoch}.tsv"
+    wildcard_constraints:
+        epoch=FLOW.without_average(),
     priority: 10
     conda:
         "../envs/jittor.yaml"
@@ -73,7 +75,7 @@ rule finetune:
         perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),
         instances=lambda wildcards, input: (["--instances", *input.instances] if input.instances else []),
         resume=lambda wildcards: f"results/{wildcards.run}/.state/finetune",
-        average=lambda wildcards, output: (["--average", output.average] if output.average else []),
+        average=lambda wildcards, output: ["--average", output.average] if "average" in output.keys() else [],
         look=lambda wildcards: f"results/{wildcards.run}",
     message:
         "finetune: epoch {wildcards.epoch}"
@@ -84,3 +86,18 @@ rule finetune:
         "--snapshot-minutes {resources.minutes} --look {params.look:q} {params.average:q} --weights {output.weights:q} "
         "2>&1 | tee -i {log:q} && "
         "printf '%s\\n' {input.after:q} > {output.after:q}"
+
+
+use rule finetune as finetune_last with:
+    output:
+        weights="results/{run}/finetune/epoch_{epoch}.safetensors",
+        average="results/{run}/finetune/ema_{epoch}.safetensors",
+        after="results/{run}/finetune/after/{epoch}",
+    log:
+        "results/{run}/logs/finetune.{epoch}.log",
+    benchmark:
+        "results/{run}/benchmarks/finetune.{epoch}.tsv"
+    wildcard_constraints:
+        epoch=FLOW.with_average(),
+    message:
+        "finetune: epoch {wildcards.epoch}, the last, and the moving average"

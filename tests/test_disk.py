@@ -169,7 +169,7 @@ def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> Non
     write_json(tmp_path / REMOVED, {"finetune/epoch_010.safetensors": 10, "infer/a/seed_1": 7})
     there = disk.there_already(tmp_path, parts)
     assert (there["fine-tuned weights"], there["pictures of noise seeds"]) == (1010, 107)
-    assert there["their moving averages"] == there["resume states of fine-tuning"] == 0
+    assert there["moving average of the last"] == there["resume states of fine-tuning"] == 0
     assert disk.still_to_come(tmp_path, parts) == pytest.approx(whole - 1117)
 
 

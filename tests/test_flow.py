@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,37 @@ def test_candidates_are_all_subsets_named_without_rank() -> None:
     assert flow.candidates(["epoch_273", "epoch_299", "epoch_271"]) == names
     assert Flow.members("r", "271+299")[1] == "results/r/finetune/epoch_299.safetensors"
     assert Flow.weights_of("r", "271+299") == "results/r/merge/271+299.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("there", "averaged"),
+    [((), "310"), (("epoch_310", "ema_310"), "310"), (("epoch_309",), "310"), (("epoch_310",), "")],
+)
+def test_average_is_of_the_last_epoch_unless_it_was_trained_without(
+    there: tuple[str, ...], averaged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flow = Flow(Config())
+    write_json("results/leaderboard/settings/finetune.json", flow.settings("leaderboard", "finetune"))
+    for name in there:
+        write_text(f"results/leaderboard/finetune/{name}.safetensors", "")
+    assert flow.averaged_epoch == averaged
+    assert flow.candidates(["epoch_309"]) == ["epoch_309", *([f"ema_{averaged}"] if averaged else [])]
+    assert bool(flow.said_of_average()) == (not averaged)
+    for epoch in ("309", "310", "3100"):
+        patterns = flow.without_average(), flow.with_average()
+        fits = [bool(re.fullmatch(rf"finetune/epoch_({p})\.safetensors", f"finetune/epoch_{epoch}.safetensors"))
+                for p in patterns]  # fmt: skip
+        assert fits == [epoch != averaged, epoch == averaged]
+
+
+def test_average_is_made_anew_with_other_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = Flow(validate({"run": "r", "finetune": {"ema": 0}}))
+    write_json("results/r/settings/finetune.json", before.settings("r", "finetune"))
+    write_text("results/r/finetune/epoch_310.safetensors", "")
+    assert (before.averaged_epoch, before.said_of_average()) == ("", "")
+    assert Flow(validate({"run": "r"})).averaged_epoch == "310"
 
 
 def test_soups_and_the_moving_average_are_candidates_too() -> None:

@@ -157,7 +157,7 @@ ROWS = [
     Row(
         "`finetune.ema`",
         options(finetune={"ema": 0.9}),
-        jobs(FINETUNE, settings=2, generate=4, score=4),
+        jobs(FINETUNE, settings=2, finetune=1, finetune_last=1, generate=4, score=4),
     ),
     Row(
         "`mask_accuracy` among `score.metrics`",
@@ -240,8 +240,8 @@ def test_row(row: Row, finished: dict[str, Run], workflow: CopiedWorkflow) -> No
 
 
 ORDER = (
-    "settings", "landscapes", "validate", "prepare", "segmenter", "reference", "pretrain", "finetune", "generate",
-    "score", "merge", "select_checkpoints", "select_model", "infer", "score_seed", "select_seed", "table", "fuse",
+    "settings", "landscapes", "validate", "prepare", "segmenter", "reference", "pretrain", "finetune",
+    "finetune_last", "generate", "score", "merge", "select_checkpoints", "select_model", "infer", "score_seed", "select_seed", "table", "fuse",
     "score_fused", "package", "report",
 )  # fmt: skip
 

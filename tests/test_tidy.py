@@ -119,7 +119,15 @@ ROWS = [
     Row(
         "`finetune.epochs` and `score.last` one higher",
         {"finetune": {"epochs": 4}, "score": {"last": 6}},
-        {"settings": 2, "finetune": 1, "generate": 2, "score": 2, "select_checkpoints": 1, "select_model": 1, **AFTER},
+        {
+            "settings": 2,
+            "finetune_last": 1,
+            "generate": 2,
+            "score": 2,
+            "select_checkpoints": 1,
+            "select_model": 1,
+            **AFTER,
+        },
     ),
     Row("`report.samples`", {"report": {"samples": 3}}, {"settings": 1, "report": 1, "tidy": 1}),
     Row("`retention: all` again", {"retention": "all"}, {"settings": 1, "report": 1}),
@@ -137,25 +145,49 @@ def workflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CopiedWorkflo
 
 
 @pytest.fixture(scope="module")
-def finished(root: Path, workflow: CopiedWorkflow) -> Run:
-    """A run of three scored checkpoints, finished with everything kept, then told to keep the best alone."""
+def whole(root: Path, workflow: CopiedWorkflow) -> Run:
+    """A run of three scored checkpoints and a moving average, finished with everything kept."""
     config = yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text())
     config["finetune"] |= {"epochs": 3, "ema": 0.9}
     config["score"] |= {"last": 5}
     config["select"] |= {"top": 1}
-    run = workflow.begin("best", config)
-    assert run.jobs()["tidy"] == 0
+    run = workflow.begin("whole", config)
+    ran = run.jobs()
+    assert (ran["tidy"], ran["finetune"], ran["finetune_last"]) == (0, 2, 1)
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(whole: Run) -> Run:
+    """The same, then told to keep the best alone."""
+    run = whole.copy("best")
     run.set(retention="best")
     assert run.jobs() == {"settings": 2, "report": 1, "tidy": 1}
     return run
+
+
+def test_only_the_average_that_can_be_chosen_is_written(whole: Run) -> None:
+    assert [path.name for path in (whole.results / "finetune").glob("ema_*")] == ["ema_005.safetensors"]
+
+
+def test_lower_last_epoch_goes_without_an_average_rather_than_train_again(whole: Run) -> None:
+    run = whole.copy("lower")
+    try:
+        run.set(score={"last": 4})
+        code, said = run.snakemake()
+        assert code == 0, said[-3000:]
+        assert "no moving average among the candidates: epoch 4 was trained when" in said
+        assert not re.search(r"^Finished jobid: \d+ \(Rule: (pretrain|finetune\w*)\)$", said, re.MULTILINE)
+    finally:
+        shutil.rmtree(run.folder)
 
 
 def test_unneeded_weights_are_gone(finished: Run) -> None:
     removed, listed = read_removed(finished.results), read_json(finished.results / "kept.json")
     assert listed["removed"] == removed
     tuned = {path.stem for path in (finished.results / "finetune").glob("*.safetensors")}
-    assert {"epoch_005", "ema_005"} < tuned < {f"{kind}_00{e}" for kind in ("epoch", "ema") for e in (3, 4, 5)}
-    assert {"finetune/ema_003.safetensors", "pretrain/032x016.state.safetensors"} < removed.keys()
+    assert {"epoch_005", "ema_005"} <= tuned < {"epoch_003", "epoch_004", "epoch_005", "ema_005"}
+    assert "pretrain/032x016.state.safetensors" in removed
     assert len([name for name in removed if name.startswith("infer/")]) == 1
 
 

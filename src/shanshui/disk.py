@@ -111,10 +111,9 @@ def advice(config: Config, parts: Sequence[Part]) -> str:
     """What would lower the need, by how much."""
     size = {part.name: part.most for part in parts}
     each = {part.name: part.each for part in parts}
-    moving = each.get("their moving averages", 0.0)
     ways: Mapping[str, float] = {
-        "each epoch less between score.first and score.last": each["fine-tuned weights"] + moving,
-        "finetune.ema: 0": size.get("their moving averages", 0.0),
+        "each epoch less between score.first and score.last": each["fine-tuned weights"],
+        "finetune.ema: 0": size.get("moving average of the last", 0.0),
         "each seed less in infer.seeds": each["pictures of noise seeds"],
     }
     saved = ", ".join(f"{way} saves {gigabytes(bytes_)}" for way, bytes_ in ways.items() if bytes_)

@@ -254,9 +254,35 @@ class Flow:
         run = self.config.run
         return recorded_settings(Path("results") / run, "finetune") == self.settings(run, "finetune")
 
-    def moving_average(self) -> list[str]:
-        """The second output of fine-tuning, where there is one."""
-        return ["results/{run}/finetune/ema_{epoch}.safetensors"] if self.config.finetune.ema else []
+    @functools.cached_property
+    def averaged_epoch(self) -> str:
+        """The epoch whose moving average is written and is a candidate, as `310`; "" where there is none.
+
+        It is the last scored one; averages of others could not be chosen. Where that epoch is there already and was
+        not the last when it was trained, there is none: fine-tuning would begin again for it. Asked once, as above.
+        """
+        last = f"{self.config.score.last:03d}"
+        weights, average = (Path(f"results/{self.config.run}/finetune/{kind}_{last}.safetensors")
+                            for kind in ("epoch", "ema"))  # fmt: skip
+        earlier = weights.is_file() and not average.is_file() and self.finetuned
+        return last if self.config.finetune.ema and not earlier else ""
+
+    def without_average(self) -> str:
+        """Pattern of the epochs whose moving average is not written."""
+        return rf"(?!{self.averaged_epoch}\b)\d\d\d+" if self.averaged_epoch else r"\d\d\d+"
+
+    def with_average(self) -> str:
+        """Pattern of the epoch whose moving average is written; it fits none where there is none."""
+        return self.averaged_epoch or "(?!)"
+
+    def said_of_average(self) -> str:
+        """What to say before the start where a moving average is wanted and there will be none."""
+        if not self.config.finetune.ema or self.averaged_epoch:
+            return ""
+        return (
+            f"no moving average among the candidates: epoch {self.config.score.last} was trained when it was not the last "
+            "scored one, and only the last one's average is written"
+        )
 
     # --- generating, scoring and choosing -----------------------------------------------------------------------------
 
@@ -324,5 +350,5 @@ class Flow:
         """
         subsets = [s for size in range(2, len(chosen) + 1) for s in itertools.combinations(sorted(chosen), size)]
         averages = [average_name(subset) for subset in subsets]
-        moving = [f"ema_{self.config.score.last:03d}"] if self.config.finetune.ema else []
+        moving = [f"ema_{self.averaged_epoch}"] if self.averaged_epoch else []
         return list(dict.fromkeys([*sorted(chosen), *averages, *trials, *moving]))

@@ -136,7 +136,7 @@ def _training(config: Config) -> list[Part]:
     ]  # fmt: skip
     if moving:
         files = ("finetune/ema_*.safetensors",)
-        parts.append(Part("their moving averages", "finetune", epochs, tuned * NUMBER, 1 if best else epochs, files))
+        parts.append(Part("moving average of the last", "finetune", 1, tuned * NUMBER, 1, files))
     if NEEDS_SEGMENTER & set(config.score.metrics) and not config.segmenter.weights:
         saved = 1 + 3 * STATES_KEPT
         folders = ("segmenter", f"{STATES}/segmenter")

@@ -110,7 +110,7 @@ def _scored(state: RunState, flow: Flow) -> list[Row]:
     best = state.choices.get("checkpoints", {}).get("chosen", [])
     trials = [e["model"] for name, choice in state.choices.items() if "soup" in name for e in choice["ranking"]]
     averages = [name for name in flow.candidates(best, trials) if not name.startswith("epoch_")]
-    planned = 2**config.select.top - 1 - config.select.top + bool(config.finetune.ema)
+    planned = 2**config.select.top - 1 - config.select.top + bool(flow.averaged_epoch)
     (model,) = state.choices.get("model", {}).get("chosen", [None])[:1] or [None]
     seeds = [f"{model}/seed_{seed}" for seed in config.infer.seeds] if model else []
     rows = []

@@ -16,26 +16,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("--epoch", required=True, type=int, help="epoch to train up to, counted over both phases")
     parser.add_argument("--start", required=True, type=Path, help="training state at the end of pretraining")
-    parser.add_argument("--average", type=Path, help="moving average of G and E, where the settings have one")
+    parser.add_argument("--average", type=Path, help="write the moving average of G and E there")
     add_training_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train and write G and E after the wanted epoch, and their moving average."""
+    """Train and write G and E after the wanted epoch, and their moving average where it is asked for."""
     settings = read_settings(args.settings)
     if spread(settings["finetune"]["processes"], args.arguments):
         return
     from shanshui.training.session import Session
 
-    if bool(args.average) != bool(settings["finetune"]["ema"]):
-        raise UsageError(f"ema is {settings['finetune']['ema']}", "--average FILE where it is not 0, and only there")
+    if args.average and not settings["finetune"]["ema"]:
+        raise UsageError("--average, and ema is 0", "no --average, or settings with a moving average")
     session = Session("finetune", settings, args)
     first = settings["pretrain_epochs"] + 1
     end = first - 1 + settings["finetune"].get("epochs", 0)
     session.run(first, args.epoch, end, args.look / "finetune")
     if not session.writes:
         return
-    if session.nets.average:
+    if args.average and session.nets.average:
         checkpoint.save(
             args.average, session.nets.average.weights(), kind="generator", **session.meta(args.epoch),
             moving_average=session.nets.average.decay,

@@ -13,7 +13,8 @@ from shanshui.errors import ShanshuiError
 from shanshui.settings import validate
 
 try:
-    CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)))
+    OWN = workflow.config_settings.overwrite_config  # --configfile and --config, without config.yaml below them
+    CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN)
     flow.check_inputs(CONFIG)
     flow.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
     FLOW = flow.Flow(CONFIG)

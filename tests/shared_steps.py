@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from small_models import fitting
 
 from shanshui.__main__ import leave
 from shanshui.files import write_json
@@ -44,7 +45,7 @@ def settings(phase: str) -> dict[str, Any]:
     if phase not in OTHERS:
         return SETTINGS
     data = {"width": WIDTH, "height": HEIGHT, "load_width": WIDTH, "classes": ["a", "b", "c"]}
-    return stage_settings(validate({"data": data, "model": SMALL | OTHERS[phase]}), "pretrain")
+    return stage_settings(validate(fitting({"data": data, "model": SMALL | OTHERS[phase]})), "pretrain")
 
 
 def networks(phase: str) -> Networks:

@@ -71,7 +71,7 @@ def test_typo_is_named_with_a_suggestion() -> None:
         (other(generator="oasis", edges="label"), "edges label has no effect with generator oasis"),
         (other(generator="ccfpse", upsampling="most"), "5 or 6 halvings"),
         (other(generator="spade", style_encoder=64), "style_encoder needs a z_dim"),
-        (other(generator="spade", style_norm="batch"), "style_norm batch has no effect without a style_encoder"),
+        (other(generator="spade", style_norm="batch"), "style_norm batch has no effect without model.style_encoder"),
         (
             {**other(generator="spade", upsampling="most"), "data": {"width": 256, "height": 192}},
             "data.height 192 is not a multiple of 128 (model.upsampling most doubles the first features 7 times)",
@@ -82,12 +82,47 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ),
         (
             {**other(discriminator="oasis"), "pretrain": {"gan": "ls"}},
-            "pretrain.gan ls: discriminator oasis classifies",
+            "pretrain.gan ls has no effect with generator apf and discriminator oasis: it is for discriminator bank",
         ),
     ],
 )
 def test_errors_speak_the_users_words(sections: dict[str, Any], words: str) -> None:
     assert words in mistakes(**sections)
+
+
+def test_defaults_of_the_leaderboard_recipe_may_lie_under_any_model(root: Path, tmp_path: Path) -> None:
+    """They are said for all networks; what a file of one's own says, default or not, is said for these."""
+    mine = tmp_path / "mine.yaml"
+    for said, refused in (
+        ({}, ""),
+        (
+            {"finetune": {"seg_noise": True}},
+            "finetune.seg_noise True has no effect with generator oasis and discriminator",
+        ),
+        ({"finetune": {"seg_noise": False, "feature_matching": 0.0}}, ""),
+        ({"model": {"halvings": 6}}, "model.halvings 6 has no effect with generator oasis"),
+        ({"pretrain": {"feature_matching": 3.0}}, "pretrain.feature_matching 3.0 has no effect with"),
+        ({"parity": {"grow_copy": "once"}}, "parity.grow_copy once has no effect with"),
+        ({"parity": "winner"}, ""),
+    ):
+        mine.write_text(yaml.safe_dump(merge({"model": {"generator": "oasis", "discriminator": "oasis"}}, said)))
+        if refused:
+            with pytest.raises(UsageError, match=refused):
+                load_config([root / "config.yaml", mine])
+        else:
+            load_config([root / "config.yaml", mine])
+    changed = yaml.safe_load((root / "config.yaml").read_text())
+    changed["model"] |= {"generator": "oasis", "discriminator": "oasis"}
+    assert validate(changed).finetune.seg_noise, "config.yaml itself edited: defaults are nobody's choice"
+    changed["model"]["discriminators"] = 3
+    with pytest.raises(UsageError, match=r"model\.discriminators 3 has no effect"):
+        validate(changed)
+
+
+def test_settings_of_a_run_are_read_again(root: Path) -> None:
+    """As its report keeps them, with every default, whatever its networks."""
+    config = load_config([root / "config.yaml", root / "config" / "models" / "oasis.yaml"])
+    assert validate(config.model_dump(mode="json"), given={}) == config
 
 
 def test_every_mistake_is_listed_at_once() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_models import fitting
 
 from shanshui import checkpoint, disk, weight_counts
 from shanshui.__main__ import main
@@ -35,7 +36,7 @@ WIDE = {"base_channels": 10, "halvings": 6, "spade_hidden": 20, "discriminators"
 
 def configured(**sections: Any) -> Config:
     merged = {name: {**SMALL.get(name, {}), **o} if isinstance(o, dict) else o for name, o in sections.items()}
-    return validate({**SMALL, **merged})
+    return validate(fitting({**SMALL, **merged}))
 
 
 def shapes(network: Any) -> dict[str, tuple[int, ...]]:

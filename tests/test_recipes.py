@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from small_models import fitting
 
 from shanshui import checkpoint, files
 from shanshui.settings import merge
@@ -30,6 +31,9 @@ def test_recipe_leads_to_a_submission(root: Path, recipe: Path, tmp_path: Path) 
     tiny = yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text(encoding="utf-8"))
     wanted = yaml.safe_load(recipe.read_text(encoding="utf-8"))["model"]
     tiny = merge(tiny, SMALL | {"model": {name: value for name, value in SHORT.items() if wanted.get(name)}})
+    tiny = fitting({**tiny, "model": wanted | tiny["model"]})
+    for name in ("generator", "discriminator"):
+        tiny["model"].pop(name, None)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny), encoding="utf-8")
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(tmp_path),

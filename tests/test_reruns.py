@@ -241,8 +241,8 @@ def test_row(row: Row, finished: dict[str, Run], workflow: CopiedWorkflow) -> No
 
 ORDER = (
     "settings", "landscapes", "validate", "prepare", "segmenter", "reference", "pretrain", "finetune",
-    "finetune_last", "generate", "score", "merge", "select_checkpoints", "select_model", "infer", "score_seed", "select_seed", "table", "fuse",
-    "score_fused", "package", "report",
+    "finetune_last", "generate", "score", "merge", "select_checkpoints", "select_model", "infer", "score_seed",
+    "select_seed", "table", "fuse", "score_fused", "package", "report",
 )  # fmt: skip
 
 

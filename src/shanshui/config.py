@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from shanshui.model_section import Model
+from shanshui.model_section import USES, Model, ignored
 from shanshui.sections import (
     Data,
     Finetune,
@@ -119,11 +120,19 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def losses_fit(self) -> Config:
-        """Losses against what the discriminator says."""
-        for name, phase in (("pretrain", self.pretrain), ("finetune", self.finetune)):
-            if phase.gan != "hinge" and self.model.discriminator == "oasis":
-                raise ValueError(f"{name}.gan {phase.gan}: discriminator oasis classifies pixels, it has its own loss")
+    def options_have_an_effect(self, info: ValidationInfo) -> Config:
+        """Options that neither of the chosen networks knows are no options of this run.
+
+        The context's `given` is what the user said, where defaults of another file lie below (`settings.validate`).
+        """
+        given = (info.context or {}).get("given", {})
+        said: list[str] = []
+        for section in USES:
+            named = given.get(section)
+            named = named if isinstance(named, Mapping) else {}
+            said += ignored(self.model, section, getattr(self, section), named)
+        if said:
+            raise ValueError("; ".join(said) + ". Leave out what has no effect")
         return self
 
     @model_validator(mode="after")

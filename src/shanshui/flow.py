@@ -280,8 +280,8 @@ class Flow:
         if not self.config.finetune.ema or self.averaged_epoch:
             return ""
         return (
-            f"no moving average among the candidates: epoch {self.config.score.last} was trained when it was not the last "
-            "scored one, and only the last one's average is written"
+            f"no moving average among the candidates: epoch {self.config.score.last} was trained when it was not the "
+            "last scored one, and only the last one's average is written"
         )
 
     # --- generating, scoring and choosing -----------------------------------------------------------------------------

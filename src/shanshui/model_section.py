@@ -5,26 +5,94 @@ Imports pydantic only, like `sections`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from shanshui.sections import Positive, Section
 
 UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}  # doublings of the first features
 CLADES = ("clade", "clade_icpe")
 SPADES = ("spade", *CLADES)  # of one trunk
-USED_BY = {
-    # option of `model`: (value without effect, generators and discriminators in which others have one)
-    "upsampling": ("normal", (*SPADES, "ccfpse")),
-    "z_dim": (0, (*SPADES, "ccfpse", "oasis")),
-    "style_encoder": (0, (*SPADES, "ccfpse")),
-    "style_norm": ("instance", (*SPADES, "ccfpse")),
-    "edges": ("none", (*SPADES, "ccfpse", "pix2pixhd")),
-    "norm": ("batch", (*SPADES, "pix2pixhd")),
-    "activation": ("leaky_relu", (*SPADES, "multiscale")),
-    "attention": ("none", (*SPADES, "multiscale")),
+PATCHES = ("bank", "multiscale", "fpse")  # discriminators that score patches
+NO_STYLE = "without model.style_encoder"
+
+
+@dataclass(frozen=True)
+class Use:
+    """Which networks know an option: any of these generators or of these discriminators.
+
+    Attributes:
+        style: it concerns the style encoder, and needs one.
+        neutral: values that say what is the case without such a network, and so are no mistake.
+    """
+
+    generators: tuple[str, ...] = ()
+    discriminators: tuple[str, ...] = ()
+    style: bool = False
+    neutral: tuple[object, ...] = ()
+
+    def lacking(self, model: Model) -> str:
+        """Why the option has no effect in the networks of `model`; "" where it has one."""
+        if self.style and not model.style_encoder:
+            return NO_STYLE
+        if self.style or model.generator in self.generators or model.discriminator in self.discriminators:
+            return ""
+        users = [", ".join(self.generators)] if self.generators else []
+        users += [f"discriminator {', '.join(self.discriminators)}"] if self.discriminators else []
+        chosen = f"generator {model.generator} and discriminator {model.discriminator}"
+        return f"with {chosen}: it is for {' and for '.join(users)}"
+
+
+PHASE = {
+    "gan": Use((), PATCHES),
+    "feature_matching": Use((), PATCHES, neutral=(0.0,)),
+    "kl": Use(style=True, neutral=(0.0,)),
+    "kl_reduction": Use(style=True),
+    "label_mix": Use((), ("oasis",), neutral=(0.0,)),
 }
+# Options that not all networks know. All others of `model` and of the training phases concern every network.
+USES = {
+    "model": {
+        "halvings": Use(("apf",)),
+        "spade_hidden": Use(("apf", "spade", "oasis")),
+        "upsampling": Use((*SPADES, "ccfpse")),
+        "z_dim": Use((*SPADES, "ccfpse", "oasis"), neutral=(0,)),
+        "style_encoder": Use((*SPADES, "ccfpse"), neutral=(0,)),
+        "style_norm": Use(style=True),
+        "edges": Use((*SPADES, "ccfpse", "pix2pixhd"), neutral=("none",)),
+        "norm": Use((*SPADES, "pix2pixhd")),
+        "activation": Use(SPADES, ("multiscale",)),
+        "attention": Use(SPADES, ("multiscale",), neutral=("none",)),
+        "discriminators": Use((), ("bank", "multiscale")),
+    },
+    "parity": {
+        **dict.fromkeys(("grow_copy", "full_order", "loss_resize", "pool_padding"), Use((), ("bank",))),
+        "seg_noise_init": Use(("apf",)),
+    },
+    "pretrain": PHASE,
+    "finetune": PHASE | {"seg_noise": Use(("apf",), neutral=(False,))},
+}
+
+
+def without_effect(model: Model, section: str) -> dict[str, str]:
+    """Options of a section that the networks of `model` leave without effect, each with the reason."""
+    found = {option: use.lacking(model) for option, use in USES[section].items()}
+    return {option: reason for option, reason in found.items() if reason}
+
+
+def ignored(model: Model, section: str, values: BaseModel, given: Mapping[str, object]) -> Iterator[str]:
+    """A sentence for every option that was set and that the chosen networks would ignore.
+
+    An option counts as set where it is among `given`, what the user's own files and command line say, and where it
+    differs from its default, wherever that was said.
+    """
+    for option, reason in without_effect(model, section).items():
+        value, field = getattr(values, option), type(values).model_fields[option]
+        if value not in USES[section][option].neutral and (option in given or value != field.default):
+            yield f"{section}.{option} {value} has no effect {reason}"
 
 
 class Model(Section):
@@ -75,25 +143,16 @@ class Model(Section):
 
     @model_validator(mode="after")
     def networks_fit(self) -> Model:
-        """Options that one of the chosen networks must know, and what belongs together."""
+        """What belongs together."""
         if self.discriminator == "bank" and self.generator != "apf":
             raise ValueError(
                 f"discriminator bank judges pictures that grow, as APF-GAN's do: with generator {self.generator} use "
                 "multiscale, fpse or oasis"
             )
-        for option, (neutral, users) in USED_BY.items():
-            value = getattr(self, option)
-            if value != neutral and not {self.generator, self.discriminator} & set(users):
-                raise ValueError(
-                    f"{option} {value} has no effect with generator {self.generator} and discriminator "
-                    f"{self.discriminator}: it is for {', '.join(users)}"
-                )
         if self.generator == "ccfpse" and self.upsampling == "most":
             raise ValueError("upsampling most is not known for ccfpse, whose label pyramid has 5 or 6 halvings")
-        if self.style_encoder and not self.z_dim:
+        if self.style_encoder and not self.z_dim and not USES["model"]["style_encoder"].lacking(self):
             raise ValueError("style_encoder needs a z_dim, the length of the styles it finds (256 in the paper)")
-        if self.style_norm != "instance" and not self.style_encoder:
-            raise ValueError(f"style_norm {self.style_norm} has no effect without a style_encoder")
         return self
 
     def multiples(self) -> list[tuple[int, str]]:

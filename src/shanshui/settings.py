@@ -13,6 +13,7 @@ from shanshui.config import Config
 from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
 from shanshui.files import read_json
+from shanshui.model_section import without_effect
 from shanshui.sections import BUILTIN, NEEDS_INCEPTION
 from shanshui.structure import structure
 
@@ -51,12 +52,27 @@ def _explain(error: Mapping[str, Any]) -> str:
     return f"{place}: {message}{given}" if place else message
 
 
-def validate(raw: Mapping[str, Any], source: str = "the configuration") -> Config:
-    """Turn raw YAML values into a `Config`; UsageError lists every mistake by option name."""
+def own_options(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a file or a command line says of its own accord: nothing, where it has every section as `config.yaml` has.
+
+    Such a file spells out defaults, for all networks; of these only what differs from them is somebody's choice.
+    """
+    return {} if set(Config.model_fields) <= set(layer) else layer
+
+
+def validate(
+    raw: Mapping[str, Any], source: str = "the configuration", given: Mapping[str, Any] | None = None
+) -> Config:
+    """Turn raw YAML values into a `Config`; UsageError lists every mistake by option name.
+
+    Args:
+        given: the part of `raw` that is the user's own, above the defaults of `config.yaml`; by default all of it,
+            unless it has every section. An option of it without effect in the chosen networks is a mistake.
+    """
     data = raw.get("data")
     whole = {**raw, "data": completed(data)} if isinstance(data, Mapping) else dict(raw)
     try:
-        config = Config.model_validate(whole)
+        config = Config.model_validate(whole, context={"given": own_options(raw if given is None else given)})
     except ValidationError as error:
         mistakes = [_explain(dict(item)) for item in error.errors(include_url=False)]
         raise UsageError(
@@ -91,6 +107,7 @@ def load_config(paths: Sequence[str | Path]) -> Config:
     import yaml
 
     raw: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     for path in paths:
         try:
             part = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
@@ -98,8 +115,8 @@ def load_config(paths: Sequence[str | Path]) -> Config:
             raise UsageError(f"{path} does not exist", "a YAML file like config.yaml") from None
         except yaml.YAMLError as error:
             raise UsageError(f"{path} is not valid YAML: {error}") from None
-        raw = merge(raw, part)
-    return validate(raw, " + ".join(map(str, paths)))
+        raw, given = merge(raw, part), merge(given, own_options(part))
+    return validate(raw, " + ".join(map(str, paths)), given)
 
 
 _LABELS = {"classes", "label_offset", "ignore_label"}  # what the numbers in a label map mean
@@ -109,7 +126,7 @@ _SIZE = {"width", "height"}
 def _training(config: Config, phase: str) -> dict[str, Any]:
     """Numbers of one training phase; the epoch range of fine-tuning is a file name, not a setting."""
     section = config.pretrain if phase == "pretrain" else config.finetune
-    numbers = section.model_dump(exclude={"snapshot_minutes", *_without_effect(config)})
+    numbers = section.model_dump(exclude={"snapshot_minutes", *without_effect(config.model, phase)})
     if numbers.get("gan") == "hinge":
         del numbers["gan"]  # as it was before there were others: what was trained then stays
     if phase == "finetune" and not section.lr_decay_epochs:
@@ -122,15 +139,6 @@ def _training(config: Config, phase: str) -> dict[str, Any]:
         "seed": config.seed, "data": data, **structure(config), "parity": parity,
         "preset": config.parity.preset, "pretrain_epochs": config.pretrain.epochs, phase: numbers,
     }  # fmt: skip
-
-
-def _without_effect(config: Config) -> set[str]:
-    """Options of training that the chosen networks leave without effect."""
-    model, unused = config.model, set()
-    if not model.style_encoder:
-        unused |= {"kl", "kl_reduction"}
-    unused |= {"gan", "feature_matching"} if model.discriminator == "oasis" else {"label_mix"}
-    return unused if model.generator == "apf" else unused | {"seg_noise"}
 
 
 def _metrics(config: Config) -> dict[str, Any]:

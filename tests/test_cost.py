@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -67,6 +68,34 @@ def test_spade(arguments: dict[str, Any], parameters: int | None, gmacs: float) 
     assert counted.macs / 1e9 == pytest.approx(
         gmacs, abs=0.06 if gmacs in (307.4, 198.0, 149.1, 104.2, 31.7) else 0.006
     )
+
+
+def test_network_is_left_as_it_was() -> None:
+    D = MultiscaleDiscriminator(3, 4, 1)
+    inner = next(module for module in D.modules() if module is not D)
+    S, P = segmap(32, 32, 3), photo(32, 32)
+    for training in (True, False):
+        D.train() if training else D.eval()
+        inner.is_train = not training  # frozen, say
+        grads = [p.is_stop_grad() for p in D.parameters()]
+        cost(D, lambda: D(S, P))
+        assert (D.is_training(), inner.is_training()) == (training, not training)
+        assert [p.is_stop_grad() for p in D.parameters()] == grads
+        with pytest.raises(ZeroDivisionError):
+            cost(D, lambda: 1 / 0)
+        assert D.is_training() == training
+
+
+def test_other_threads_do_not_count() -> None:
+    layer = jt.nn.Conv(3, 4, 3)
+    other = threading.Thread(target=lambda: layer(photo(64, 64)))
+
+    def forward() -> None:
+        layer(photo(32, 32))
+        other.start()
+        other.join()
+
+    assert cost(layer, forward).macs == 30 * 30 * 4 * 27
 
 
 def test_other_networks() -> None:

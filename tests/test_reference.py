@@ -110,6 +110,17 @@ def test_an_altered_or_foreign_file_is_refused(photographs: Path, tmp_path: Path
         Reference.load(tmp_path / "none.npz")
 
 
+def test_other_numbers_under_the_same_names_are_refused(photographs: Path, tmp_path: Path) -> None:
+    make(pairs(photographs)).save(tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz") as archive:
+        content = {name: archive[name] for name in archive.files}
+    name = next(name for name, array in content.items() if array.dtype.kind == "f" and array.size > 1)
+    content[name].flat[0] += 1
+    np.savez(tmp_path / "s.npz", **content)
+    with pytest.raises(ShanshuiError, match="or altered"):
+        Reference.load(tmp_path / "s.npz")
+
+
 def test_statistics_of_pytorch_fid_are_accepted_for_fid(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", mu=np.zeros(5), sigma=np.eye(5))
     reference = Reference.load(tmp_path / "s.npz")

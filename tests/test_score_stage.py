@@ -154,6 +154,11 @@ def test_features_kept_give_other_metrics_without_the_pictures(
     refused(capsys, "made with size [96, 64]", folders["real"], *stored, "--settings", tmp_path / "other.json")
     free = ("--metrics", "dct_frechet")
     refused(capsys, "a folder of pictures", folders["real"], *stored, *free, "--aesthetic-command", "true")
+    with np.load(kept) as archive:
+        content = {name: archive[name] for name in archive.files}
+    content["test.dct"] = content["test.dct"] + np.float32(1)
+    np.savez(tmp_path / "altered.npz", **content)
+    refused(capsys, "has been altered", folders["real"], f"test={tmp_path / 'altered.npz'}", *free)
     np.savez(tmp_path / "foreign.npz", features=np.zeros((3, 4)))
     refused(capsys, "cannot be read as features", folders["real"], tmp_path / "foreign.npz")
 

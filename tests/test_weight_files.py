@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from golden_rule import load_rule
 
+from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
+from shanshui.files import sha256
 from shanshui.weights import catalogue
 from shanshui.weights.catalogue import load_state, require
 from shanshui.weights.jittor_file import MAGIC, read_jittor_file
@@ -252,6 +254,57 @@ def test_a_missing_file_comes_with_the_command_that_fetches_it(tmp_path: Path, m
     assert require("fid_inception", own) == own
     with pytest.raises(ShanshuiError, match="vgg19"):
         require("vgg16")
+
+
+def test_content_without_a_published_digest_is_trusted_on_first_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = catalogue.FOLDER / catalogue.WEIGHT_FILES["vgg19"].file
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"put there by hand")
+    assert require("vgg19") == require("vgg19") == place
+    record = place.with_name("vgg19.pkl.sha256")
+    assert record.read_text().split() == [sha256(place), "vgg19.pkl"]
+    place.write_bytes(b"changed since")
+    with pytest.raises(ShanshuiError, match=rf"vgg19\.pkl has SHA-256 {sha256(place)}") as caught:
+        require("vgg19")
+    assert f"remove {record}" in str(caught.value)
+    record.unlink()
+    assert require("vgg19") == place
+
+
+def test_fetched_content_must_be_what_was_fetched_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from safetensors.numpy import save_file
+
+    monkeypatch.chdir(tmp_path)
+    fetch = ["weights", "vgg19", "--out", str(tmp_path / "kept"), "--from"]
+    save_file({"a": np.zeros(3)}, tmp_path / "first.safetensors")
+    save_file({"a": np.ones(3)}, tmp_path / "other.safetensors")
+    monkeypatch.setattr(catalogue, "load_state", lambda path: {})
+    assert main([*fetch, "first.safetensors"]) == 0
+    assert "no published digest is known" in capsys.readouterr().out
+    first = (tmp_path / "kept" / "vgg19.pkl").read_bytes()
+    assert main([*fetch, "first.safetensors"]) == 0
+    assert "as recorded" in capsys.readouterr().out
+    assert main([*fetch, "other.safetensors"]) == 1
+    assert "recorded it of the file first taken" in capsys.readouterr().err
+    assert (tmp_path / "kept" / "vgg19.pkl").read_bytes() == first
+
+
+def test_digits_in_a_name_like_torchs_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(catalogue, "load_state", lambda path: {})
+    (tmp_path / "w").write_bytes(b"weights")
+    right = (tmp_path / "w").rename(tmp_path / f"vgg19-{sha256(tmp_path / 'w')[:8]}.pth")
+    assert main(["weights", "vgg19", "--out", str(tmp_path / "a"), "--from", str(right)]) == 0
+    wrong = right.rename(tmp_path / "vgg19-dcbb9e9d.pth")
+    assert main(["weights", "vgg19", "--out", str(tmp_path / "b"), "--from", str(wrong)]) == 1
+    assert "dcbb9e9d..., as its name says" in capsys.readouterr().err
+    assert list((tmp_path / "b").iterdir()) == []
 
 
 def test_safetensors_are_read_too(tmp_path: Path) -> None:

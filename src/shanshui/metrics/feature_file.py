@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.checkpoint import fingerprint
 from shanshui.errors import ShanshuiError
 from shanshui.files import atomic, digest
 from shanshui.metrics.registry import Metric
@@ -45,13 +46,15 @@ class FeatureSet:
 
 def save_features(path: str | Path, sets: Mapping[str, FeatureSet]) -> None:
     """Write sets by name as an .npz of `<set>.<kind>` (float32) and a JSON header."""
-    listed = {name: {"names": one.names, "protocol": one.protocol} for name, one in sets.items()}
-    flat = {
-        f"{name}.{kind}": array.astype(np.float32)
+    kept = {
+        name: {kind: array.astype(np.float32) for kind, array in one.features.items() if kind not in NOT_KEPT}
         for name, one in sets.items()
-        for kind, array in one.features.items()
-        if kind not in NOT_KEPT
     }
+    listed = {
+        name: {"names": one.names, "protocol": one.protocol, "numbers": fingerprint(kept[name])}
+        for name, one in sets.items()
+    }
+    flat = {f"{name}.{kind}": array for name, features in kept.items() for kind, array in features.items()}
     header = json.dumps({"sets": listed, "fingerprint": digest(listed)})
     with atomic(path) as staged:
         np.savez(staged, **{HEADER: np.array(header)}, **flat)
@@ -72,6 +75,7 @@ def load_features(path: str | Path, name: str) -> FeatureSet:
     if chosen not in listed:
         raise ShanshuiError(f"{path} has no set called {name}", f"one of {', '.join(listed)}", f"name it: SET={path}")
     names = listed[chosen]["names"]
-    if header["fingerprint"] != digest(listed) or any(len(array) != len(names) for array in features.values()):
+    whole = header["fingerprint"] == digest(listed) and listed[chosen].get("numbers") == fingerprint(features)
+    if not whole or any(len(array) != len(names) for array in features.values()):
         raise ShanshuiError(f"{path} has been altered", wanted, AGAIN)
     return FeatureSet(names, features, listed[chosen]["protocol"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.checkpoint import fingerprint as numbers_digest
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, digest, sha256
 from shanshui.metrics.feature_reader import FeatureReader
@@ -48,7 +49,11 @@ class Reference:
         flat = {f"{metric}.{name}": a for metric, arrays in self.arrays.items() for name, a in arrays.items()}
         first: dict[bytes, str] = {}  # what several metrics keep is stored once
         same = {name: first.setdefault(_content(array), name) for name, array in flat.items()}
-        header |= {"fingerprint": self.fingerprint, "same": {name: one for name, one in same.items() if name != one}}
+        header |= {
+            "fingerprint": self.fingerprint,
+            "numbers": numbers_digest(flat),
+            "same": {name: one for name, one in same.items() if name != one},
+        }
         with atomic(path) as staged:
             np.savez(staged, **{HEADER: np.array(json.dumps(header))}, **{one: flat[one] for one in first.values()})
 
@@ -69,6 +74,8 @@ class Reference:
             raise ShanshuiError(f"{path} is not a file of statistics", f"an .npz with an entry `{HEADER}`", again)
         header = json.loads(str(content.pop(HEADER)))
         content |= {name: content[one] for name, one in header.get("same", {}).items() if one in content}
+        if header.get("numbers") != numbers_digest(content):
+            raise ShanshuiError(f"{path} was made by another version of shanshui, or altered", do=again)
         arrays: dict[str, dict[str, np.ndarray]] = {}
         for name, value in content.items():
             metric, _, key = name.partition(".")

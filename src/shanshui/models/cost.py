@@ -8,6 +8,7 @@ or resizes is left out.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from shanshui.runtime import load_jittor
 
 jt = load_jittor()
 nn: Any = jt.nn
+_one_at_a_time = threading.RLock()
 
 
 @dataclass
@@ -47,9 +49,10 @@ class Cost:
 
 
 def cost(network: Any, forward: Callable[[], Any]) -> Cost:
-    """Cost of `forward`, a call of `network` (in training mode, as it is made) on lazily made arguments.
+    """Cost of `forward`, a call of `network` in evaluation mode, on lazily made arguments.
 
-    Nothing is computed as long as neither the arguments nor the result are read.
+    Nothing is computed as long as neither the arguments nor the result are read. The network is left as it was, in
+    training or in evaluation. What other threads compute meanwhile does not count.
     """
     counted = Cost(sum(p.numel() for p in network.parameters() if not p.is_stop_grad()))
     inner = {id(layer) for module in network.modules() if isinstance(module, SPADE)
@@ -62,11 +65,23 @@ def cost(network: Any, forward: Callable[[], Any]) -> Cost:
             size = (output.shape[2], output.shape[3])
             counted.modulation[size] = counted.modulation.get(size, 0) + macs
 
-    network.eval()
-    with _watched(see):
+    with _evaluating(network), _watched(see):
         forward()
-    network.train()
     return counted
+
+
+@contextlib.contextmanager
+def _evaluating(network: Any) -> Iterator[None]:
+    """Evaluation mode inside; afterwards every module is in the mode it was in."""
+    modes = [(module, module.is_training()) for module in (network, *network.modules())]
+    network.eval()
+    try:
+        yield
+    finally:
+        if modes[0][1]:
+            network.train()  # which gives its parameters their gradients back
+        for module, training in modes:
+            module.is_train = training
 
 
 def _per_output(weight: Any) -> int:
@@ -76,7 +91,22 @@ def _per_output(weight: Any) -> int:
 
 @contextlib.contextmanager
 def _watched(see: Callable[[Any, Any, int], None]) -> Iterator[None]:
-    """Call `see(layer, output, MACs)` for every convolution and linear layer; `layer` is None for plain functions."""
+    """Call `see(layer, output, MACs)` for every convolution and linear layer; `layer` is None for plain functions.
+
+    Jittor's own classes are changed meanwhile, for all threads: those that are not this one are passed by.
+    """
+    here = threading.get_ident()
+
+    def note(layer: Any, output: Any, macs: int) -> None:
+        if threading.get_ident() == here:
+            see(layer, output, macs)
+
+    with _one_at_a_time:
+        yield from _changed(note)
+
+
+def _changed(see: Callable[[Any, Any, int], None]) -> Iterator[None]:
+    """Let Jittor's classes call `see` until the generator ends."""
     kept = nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d
 
     def convolve(layer: Any, x: Any) -> Any:

@@ -1,7 +1,8 @@
 """Fetch a weight file made by others (Inception for FID, nets of perceptual losses), or take one from disk.
 
-The content is compared with the published SHA-256 where one is known; otherwise its SHA-256 is printed and
-recorded beside the file. The file is also read once, by a reader that executes nothing in it.
+The content is compared with the published SHA-256 where one is known, and with the digits in a name like torch's
+vgg19-dcbb9e9d.pth; otherwise its SHA-256 is recorded beside the file, and another content is refused from then on.
+The file is also read once, by a reader that executes nothing in it.
 """
 
 from __future__ import annotations
@@ -72,22 +73,23 @@ def fetch(source: str, target: Path, title: str) -> str:
 
 def take(weights: WeightFile, source: str, folder: Path) -> Path:
     """Fetch, verify, read once, and put the file in its place."""
-    from shanshui.errors import ShanshuiError
-    from shanshui.files import atomic, write_text
-    from shanshui.weights.catalogue import load_state
+    from shanshui.files import atomic
+    from shanshui.weights.catalogue import load_state, recorded
 
     target = folder / weights.file
     with atomic(target) as staged:
         found = fetch(source, staged, weights.file)
-        if weights.sha256 not in (None, found):
-            raise ShanshuiError(
-                f"{source} has SHA-256 {found}",
-                str(weights.sha256),
-                "the file is damaged or another one; fetch it again",
-            )
+        known = weights.sha256 or recorded(target).is_file()
+        weights.check(found, folder, source)
         tensors = load_state(staged)
-    write_text(target.with_name(target.name + ".sha256"), f"{found}  {target.name}\n")
-    state = "as published" if weights.sha256 else "no published digest is known to compare it with"
+        weights.record(found, folder)
+    state = (
+        "as published"
+        if weights.sha256
+        else "as recorded"
+        if known
+        else "no published digest is known to compare it with"
+    )
     print(f"{target}: {len(tensors)} arrays, SHA-256 {found} ({state})")
     print(f"licence: {weights.licence}")
     return target

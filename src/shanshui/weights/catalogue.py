@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,12 @@ import numpy as np
 
 from shanshui.checkpoint import check_keys
 from shanshui.errors import ShanshuiError
-from shanshui.files import sha256
+from shanshui.files import sha256, write_text
 from shanshui.weights.jittor_file import read_jittor_file
 from shanshui.weights.torch_file import LEGACY_START, ZIP_START, read_torch_file
 
 FOLDER = Path("resources/weights")
+NAMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.(?:pth|pt|pkl|safetensors)$")  # torch's way to name its files
 JITTOR_HUB = "https://cg.cs.tsinghua.edu.cn/jittor/assets/build/checkpoints/"
 
 
@@ -22,7 +25,8 @@ JITTOR_HUB = "https://cg.cs.tsinghua.edu.cn/jittor/assets/build/checkpoints/"
 class WeightFile:
     """A published weight file.
 
-    `sha256` is None where no published digest is known: it is then recorded when the file is fetched.
+    `sha256` is None where no published digest is known. It is then recorded beside the file when it is fetched or
+    first used (`recorded`), and another content is refused from then on.
     `unused` are beginnings or endings of keys that are in the file and that no network here needs.
     """
 
@@ -38,6 +42,40 @@ class WeightFile:
     def command(self) -> str:
         """The command that fetches the file."""
         return f"python -m shanshui weights {self.name}"
+
+    def check(self, found: str, folder: Path, source: str) -> None:
+        """ShanshuiError where `found`, the SHA-256 of `source`, is not what is published or recorded in `folder`.
+
+        Where none is published, the digits in a name like torch's vgg19-dcbb9e9d.pth count too.
+        """
+        named = NAMED_DIGEST.search(source)
+        if self.sha256 is None and named and not found.startswith(named[1]):
+            raise ShanshuiError(
+                f"{source} has SHA-256 {found}",
+                f"{named[1]}..., as its name says",
+                "the file is damaged; fetch it again",
+            )
+        if self.sha256 not in (None, found):
+            raise ShanshuiError(f"{source} has SHA-256 {found}", str(self.sha256), f"fetch it again: {self.command}")
+        record = recorded(folder / self.file)
+        known = record.read_text(encoding="utf-8").split()[0] if self.sha256 is None and record.is_file() else found
+        if known != found:
+            raise ShanshuiError(
+                f"{source} has SHA-256 {found}",
+                f"{known}, as {record} recorded it of the file first taken",
+                f"fetch it again: {self.command}; or, if it is another file on purpose, remove {record} first",
+            )
+
+    def record(self, found: str, folder: Path) -> None:
+        """Write the SHA-256 of the file in `folder` down beside it, once, if the folder can be written."""
+        if not recorded(folder / self.file).is_file():
+            with contextlib.suppress(OSError):
+                write_text(recorded(folder / self.file), f"{found}  {self.file}\n")
+
+
+def recorded(file: Path) -> Path:
+    """Where the SHA-256 of a weight file is written down, as `sha256sum --check` reads it."""
+    return file.with_name(f"{file.name}.sha256")
 
 
 WEIGHT_FILES: dict[str, WeightFile] = {
@@ -87,7 +125,7 @@ def require(name: str, path: str | Path | None = None) -> Path:
     """Return the path of weight file `name`: `path` if given, else its place under `resources/weights/`.
 
     Raises ShanshuiError with the command that fetches it where it is missing, and, at its own place, where
-    the content is not the published one.
+    the content is not the published one, or not the one that was recorded when it was first fetched or used.
     """
     weights = entry(name)
     place = FOLDER / weights.file
@@ -98,9 +136,10 @@ def require(name: str, path: str | Path | None = None) -> Path:
             f"{weights.file} from {weights.url}",
             weights.command,
         )
-    ours = file.resolve() == place.resolve()
-    if ours and weights.sha256 is not None and (found := sha256(file)) != weights.sha256:
-        raise ShanshuiError(f"{file} has SHA-256 {found}", weights.sha256, f"fetch it again: {weights.command}")
+    if file.resolve() == place.resolve():
+        found = sha256(file)
+        weights.check(found, FOLDER, str(file))
+        weights.record(found, FOLDER)
     return file
 
 

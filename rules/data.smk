@@ -80,7 +80,7 @@ rule validate:
     threads: 8
     params:
         arguments=FLOW.validate_arguments(),
-        files=lambda wildcards: FLOW.fingerprint(),  # names and sizes of all files: validate again when they change
+        files=lambda wildcards: FLOW.fingerprint(),  # names and contents of all files: validate again when they change
         folder=lambda wildcards, output: Path(output.report).parent,
         problems=lambda wildcards: f"results/{wildcards.run}/validate-report.md",
     message:

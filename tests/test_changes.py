@@ -46,6 +46,9 @@ def test_changed_module_is_named(run: Path, code: Path) -> None:
     assert change
     assert change.pending
     assert change.modules == ["new      shanshui.eps", "changed  shanshui.fid"]
+    assert changes.differences({"package pillow": "10.0.0", "package scipy": "1.1"}, {"package pillow": "10.1.0"}) == [
+        "changed  package pillow, 10.0.0 -> 10.1.0", "gone     package scipy, 1.1 -> none",
+    ]  # fmt: skip
 
 
 def test_accepted_code_counts_as_the_old_one_until_the_next_change(run: Path, code: Path) -> None:

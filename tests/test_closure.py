@@ -104,6 +104,24 @@ def test_new_module_counts_once_it_is_imported(folder: Path) -> None:
     assert changed(folder, "nets/spade.py", "WIDTH", "from shanshui import extra\nWIDTH") == {"train"}
 
 
+def test_versions_of_packages_count_where_they_are_imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"numpy": "1.0", "pillow": "9.0", "scipy": "2.0", "jittor": "3.0"}
+    monkeypatch.setattr(closure, "installed", lambda package: versions[package])
+    assert changed(folder, "nets/spade.py", "WIDTH", "import numpy as np\nfrom PIL import Image\nWIDTH") == {"train"}
+    added = "from scipy.ndimage import zoom\nfrom shanshui.runtime import load_jittor\nimport torch\nimport os\n"
+    assert changed(folder, "tables.py", "NAME", f"{added}NAME") == {"show"}
+    stages = {stage: Sources(folder).stage(stage) for stage in ("train", "show")}
+    assert {n: v for n, v in stages["train"].items() if "package" in n} == {
+        "package numpy": "1.0", "package pillow": "9.0"
+    }  # fmt: skip
+    assert {n: v for n, v in stages["show"].items() if "package" in n} == {
+        "package jittor": "3.0", "package scipy": "2.0"
+    }  # fmt: skip
+    before = digests(folder)
+    versions["pillow"] = "10.0"
+    assert {stage for stage, digest in digests(folder).items() if digest != before[stage]} == {"train"}
+
+
 # --- this package ------------------------------------------------------------------------------------
 
 
@@ -125,6 +143,16 @@ def test_training_depends_on_its_networks_and_on_no_words(real: Sources) -> None
     kinds = ("shanshui.report", "shanshui.metrics", "shanshui.landscapes", "shanshui.generation", "shanshui.__main__")
     assert not [name for name in modules if name.startswith(kinds)]
     assert not modules & set(LEFT_OUT)
+
+
+@pytest.mark.parametrize(
+    ("stage", "packages"),
+    [("finetune", {"numpy", "pillow", "scipy", "jittor"}), ("prepare", {"numpy", "pillow"}), ("table", {"numpy"})],
+)
+def test_stages_depend_on_the_packages_they_compute_with(real: Sources, stage: str, packages: set[str]) -> None:
+    marked = {name.partition(" ")[2] for name in real.stage(stage) if name.startswith(closure.PACKAGE_MARK)}
+    assert marked == packages
+    assert all(closure.installed(package) != "none" for package in packages)
 
 
 def test_stages_differ_and_depend_on_no_other_stage(real: Sources) -> None:

@@ -221,5 +221,9 @@ def test_fingerprint_sees_new_and_changed_files(tmp_path: Path, monkeypatch: pyt
     prints.append(flow.fingerprint())
     (tmp_path / "data/train/imgs/a.jpg").write_bytes(b"12")
     prints.append(flow.fingerprint())
-    assert len(set(prints)) == 3
+    (tmp_path / "data/train/imgs/a.jpg").write_bytes(b"21")
+    prints.append(flow.fingerprint())
+    assert len(set(prints)) == 4
+    (tmp_path / "data/train/imgs/nothing.jpg").symlink_to("nowhere")
+    assert flow.fingerprint() not in prints
     assert validate({"landscapes": {"train": 4, "test": 2, "width": 64, "height": 48}}).landscapes is not None

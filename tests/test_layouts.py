@@ -170,7 +170,7 @@ def test_from_a_tree_of_files_to_prepared_pairs(layout: str, tmp_path: Path) -> 
 def test_a_manifest_without_instance_maps_is_as_ever(tmp_path: Path) -> None:
     plant("facades", tmp_path / "root")
     assert check(config("facades", tmp_path / "root"), tmp_path) == 0
-    assert (tmp_path / "train.csv").read_text().splitlines()[0] == "name,image,label"
+    assert (tmp_path / "train.csv").read_text().splitlines()[0] == "name,image,label,content"
     assert list(Flow(config("facades", tmp_path / "root")).folders()) == ["train-images", "train-labels", "test-labels"]
 
 

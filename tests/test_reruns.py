@@ -96,6 +96,11 @@ def touch_data(run: Run) -> None:
         file.touch()
 
 
+def redraw(run: Run) -> None:
+    file = run.folder / "data" / "train" / "imgs" / "a.jpg"
+    file.write_bytes(bytes(file.stat().st_size))
+
+
 @dataclass(frozen=True)
 class Row:
     """One row: the change in words, the change, the jobs that run after it by rule, and the run it is made to."""
@@ -131,7 +136,8 @@ ROWS = [
     ),
     Row("the working folder moved", move, {}),
     Row("files touched, their contents as before", touch, {}),
-    Row("pictures of your own data touched, their sizes as before", touch_data, {}, "own"),
+    Row("pictures of your own data touched, their contents as before", touch_data, {}, "own"),
+    Row("a picture of your own data changed, its size as before", redraw, DATA, "own"),
     Row("a pair added to your own data", grow, DATA, "own"),
     Row("`seed`", options(seed=3), jobs(DATA, settings=7, landscapes=1)),
     Row("`data.holdout`", options(data={"holdout": 5}), jobs(DATA, settings=2)),
@@ -189,6 +195,11 @@ ROWS = [
         "how weights are averaged (`merging.py`)",
         code(f"{MODULES}/merging.py"),
         jobs(SEEDS, OUTPUTS, settings=1, merge=1, generate=1, score=1, select_model=1, select_seed=1),
+    ),
+    Row(
+        "another version of Pillow",
+        code(f"{MODULES}/closure.py", "return metadata", 'return "9" if package == "pillow" else metadata'),
+        jobs(DATA, settings=11, landscapes=1),
     ),
     Row("the report's template", code(f"{MODULES}/report/report.html.j2"), jobs(settings=1, report=1)),
     Row(

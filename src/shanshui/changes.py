@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shanshui.closure import Sources, code_digest, sources
+from shanshui.closure import PACKAGE_MARK, Sources, code_digest, sources
 from shanshui.files import read_json, write_json
 
 ACCEPTED = "accepted.json"
@@ -52,11 +52,16 @@ def recorded_settings(run_folder: Path, stage: str) -> dict[str, Any] | None:
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Modules that changed, came or went, one line each."""
+    """Modules that changed, came or went, one line each; of packages with their versions."""
     words = {name: "changed" for name in before.keys() & now.keys() if before[name] != now[name]}
     words |= dict.fromkeys(now.keys() - before.keys(), "new")
     words |= dict.fromkeys(before.keys() - now.keys(), "gone")
-    return [f"{words[name]:<8} {name}" for name in sorted(words)]
+    versions = {
+        name: f", {before.get(name, 'none')} -> {now.get(name, 'none')}"
+        for name in words
+        if name.startswith(PACKAGE_MARK)
+    }
+    return [f"{words[name]:<8} {name}{versions.get(name, '')}" for name in sorted(words)]
 
 
 def setting_differences(before: Any, now: Any, name: str = "") -> list[str]:

@@ -2,7 +2,8 @@
 
 Comments, formatting, docstrings, help texts and the words of errors do not count. Whatever else changes in
 a module changes the digest of every stage that imports it, at its top or inside a function, directly or not.
-Modules in `LEFT_OUT` and imports in `LOOKED_AT` do not count either, each for a reason given with it.
+Modules in `LEFT_OUT` and imports in `LOOKED_AT` do not count either, each for a reason given with it. Of other
+packages those in `PACKAGES` count, by their versions.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ast
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from shanshui.files import digest, sha256
@@ -47,16 +49,29 @@ LOOKED_AT = {  # imports for pictures and words that no later stage reads
     "shanshui.data.statistics": {"shanshui.palette"},
 }
 
+PACKAGES = {  # other packages that alter results: import name, and the name they are installed under
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "scipy": "scipy",
+    "jittor": "jittor",
+}
+PACKAGE_MARK = "package "  # before a package's name in a list of modules
+DOORS = {"shanshui.runtime.load_jittor": "jittor"}  # what stands for an import
+
 _WORDS = {"help", "metavar", "description"}  # keywords that hold text for people
 _SILENT = {"ctx", "kind", "type_comment", "type_ignores"}  # fields that repeat what is known, or mean nothing
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module's own digest ("" where it holds nothing but a docstring) and the modules of the package it imports."""
+    """A module's own digest ("" where it holds nothing but a docstring), and what it imports.
+
+    `imports` are modules of this package, `packages` those of `PACKAGES`.
+    """
 
     digest: str
     imports: frozenset[str]
+    packages: frozenset[str]
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
@@ -147,7 +162,8 @@ class Sources:
             data = [[text, sha256(beside[text])] for text in sorted(read.texts & beside.keys())]
             empty = read.written == ["Module"] and not data
             total = digest([read.written, data])
-            self._modules[name] = Module("" if empty else total, frozenset(self._within(name, read.imports)))
+            within, packages = self._within(name, read.imports), _packages(read.imports)
+            self._modules[name] = Module("" if empty else total, frozenset(within), packages)
         return self._modules[name]
 
     def _within(self, name: str, imports: list[str]) -> Iterator[str]:
@@ -159,16 +175,22 @@ class Sources:
             yield from (package for package in packages if package in self._files and package not in apart)
 
     def closure(self, start: str) -> dict[str, str]:
-        """Digests of all modules that `start` imports, directly or not, and its own, by name."""
+        """Digests of all modules that `start` imports, directly or not, and its own, by name.
+
+        Packages are among them, as `package numpy`, with their versions.
+        """
         found: dict[str, str] = {}
+        packages: set[str] = set()
         waiting = [start]
         while waiting:
             name = waiting.pop()
             if name not in found and name not in LEFT_OUT:
                 module = self.module(name)
                 found[name] = module.digest
+                packages |= module.packages
                 waiting += module.imports
-        return {name: found[name] for name in sorted(found) if found[name]}
+        versions = {f"{PACKAGE_MARK}{package}": installed(package) for package in sorted(packages)}
+        return {name: found[name] for name in sorted(found) if found[name]} | versions
 
     def stage(self, stage: str) -> dict[str, str]:
         """Digests of all modules the results of `stage` depend on, by name."""
@@ -177,6 +199,21 @@ class Sources:
     def names(self) -> list[str]:
         """All modules of the package."""
         return list(self._files)
+
+
+def _packages(imports: list[str]) -> frozenset[str]:
+    """Those of `PACKAGES` that dotted names belong to."""
+    tops = {DOORS.get(name, name.partition(".")[0]) for name in imports}
+    return frozenset(PACKAGES[top] for top in tops & PACKAGES.keys())
+
+
+@functools.cache
+def installed(package: str) -> str:
+    """Version of a package in this environment; "none" where it is missing."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 @functools.cache

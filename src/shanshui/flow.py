@@ -19,10 +19,12 @@ from typing import Any
 from shanshui import lease
 from shanshui.changes import CODE, counted_digest, read_accepted, recorded_settings, remember
 from shanshui.config import Config
+from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.device import cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
+from shanshui.retention import STATES
 from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER
 from shanshui.settings import STAGES, needed_weights, stage_settings
 from shanshui.structure import rehearsed
@@ -185,14 +187,20 @@ class Flow:
         return [part for name, path in paths.items() if path for part in (f"--{name}", path)]
 
     def fingerprint(self) -> str:
-        """Digest of names and sizes of all files of the data folders (of drawn data: of how it is drawn)."""
+        """Digest of names and contents of all files of the data folders (of drawn data: of how it is drawn).
+
+        A file is read when it is new or its size, time or inode has changed; they are remembered in the run's folder.
+        """
         if self.config.landscapes:
             return "drawn"
-        layout, files = LAYOUTS[self.config.data.layout], []
-        for name, path in self.folders().items():
-            found = ((os.path.relpath(file, path), file.stat().st_size) for file in layout.files(Path(path)))
-            files.append([name, sorted(found)])
-        return digest(files)
+        layout, folders = LAYOUTS[self.config.data.layout], self.folders()
+        files = {name: list(layout.files(Path(path))) for name, path in folders.items()}
+        memory = Path("results") / self.config.run / STATES / "contents.json"
+        contents = content_digests([file for found in files.values() for file in found], memory)
+        return digest([
+            [name, sorted([os.path.relpath(file, folders[name]), contents[str(file)]] for file in found)]
+            for name, found in files.items()
+        ])  # fmt: skip
 
     # --- weights of others ------------------------------------------------------------------------------
 

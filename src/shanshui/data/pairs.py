@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_csv
+from shanshui.files import digest, read_csv, sha256
 from shanshui.images import IMAGE_SUFFIXES
 
 MANIFEST_COLUMNS = ("name", "image", "label")
 INSTANCE_COLUMN = "instance"  # one column more, where a dataset has instance maps
+CONTENT_COLUMN = "content"  # digest of the files of a row: whatever reads them has to run again when they change
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Pair:
         """The row as written to a manifest, the last of its columns only where there is an instance map."""
         row = {"name": self.name, "image": str(self.image) if self.image else "", "label": str(self.label)}
         return row | ({INSTANCE_COLUMN: str(self.instance)} if self.instance else {})
+
+
+def content(pair: Pair) -> str:
+    """First 12 hex digits of the SHA-256 of what a pair's files hold."""
+    files = [file for file in (pair.image, pair.label, pair.instance) if file]
+    return digest([sha256(file) for file in files])[:12]
 
 
 @dataclass(frozen=True)

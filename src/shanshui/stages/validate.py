@@ -17,9 +17,11 @@ from shanshui.data.folders import Folder, look, only
 from shanshui.data.instances import scan_instances
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS, Layout
 from shanshui.data.pairs import (
+    CONTENT_COLUMN,
     INSTANCE_COLUMN,
     MANIFEST_COLUMNS,
     Pair,
+    content,
     natural_key,
     pair_files,
     read_exclusion,
@@ -138,8 +140,10 @@ def run(args: argparse.Namespace) -> None:
     train, held = survey.split()
     asked = sorted(survey.asked, key=lambda pair: natural_key(pair.name))
     for name, pairs in (("train", train), ("holdout", held), ("test", asked)):
-        columns = (*MANIFEST_COLUMNS, INSTANCE_COLUMN) if any(pair.instance for pair in pairs) else MANIFEST_COLUMNS
-        write_csv(args.out / f"{name}.csv", [pair.row() for pair in pairs], columns)
+        instances = [INSTANCE_COLUMN] if any(pair.instance for pair in pairs) else []
+        contents = in_threads(content, pairs, f"contents of {name}") if pairs else []
+        rows = [pair.row() | {CONTENT_COLUMN: of} for pair, of in zip(pairs, contents, strict=True)]
+        write_csv(args.out / f"{name}.csv", rows, [*MANIFEST_COLUMNS, *instances, CONTENT_COLUMN])
     statistics = survey.class_statistics()
     write_csv(args.out / "classes.csv", class_rows(survey.data.classes, *statistics), CLASS_COLUMNS)
     with atomic(plot) as staged:

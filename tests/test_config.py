@@ -11,7 +11,7 @@ import yaml
 from shanshui.config import Config
 from shanshui.errors import UsageError
 from shanshui.sections import CLASSES, PARITY, Parity
-from shanshui.settings import STAGES, load_config, merge, needed_weights, stage_settings, validate
+from shanshui.settings import STAGES, load_config, merge, needed_weights, stage_settings, validate, validate_shown
 
 
 def mistakes(**sections: Any) -> str:
@@ -119,10 +119,12 @@ def test_defaults_of_the_leaderboard_recipe_may_lie_under_any_model(root: Path, 
         validate(changed)
 
 
-def test_settings_of_a_run_are_read_again(root: Path) -> None:
+@pytest.mark.parametrize("recipe", ["apf-gan", "oasis", "clade", "pix2pixhd"])
+def test_settings_of_a_run_are_read_again(root: Path, recipe: str) -> None:
     """As its report keeps them, with every default, whatever its networks."""
-    config = load_config([root / "config.yaml", root / "config" / "models" / "oasis.yaml"])
-    assert validate(config.model_dump(mode="json"), given={}) == config
+    config = load_config([root / "config.yaml", root / "config" / "models" / f"{recipe}.yaml"])
+    shown = stage_settings(config, "report")["config"]
+    assert validate_shown(shown, "settings/report.json") == config
 
 
 def test_every_mistake_is_listed_at_once() -> None:

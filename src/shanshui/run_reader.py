@@ -19,7 +19,7 @@ from shanshui.flow import Flow
 from shanshui.launch import STATE, somebody_runs
 from shanshui.report.readers import read_stats
 from shanshui.retention import read_removed
-from shanshui.settings import validate
+from shanshui.settings import validate_shown
 
 TAIL = 4096  # bytes at the end of a log in which the last progress is looked for
 PROGRESS = re.compile(r"(\d+)%\|[^|]*\|\s*\S+/\S+ \[[^<\]]*<([\d:]+)")
@@ -64,7 +64,7 @@ def read_config(folder: Path) -> Config:
     file = folder / "settings" / "report.json"
     if not file.exists():
         raise ShanshuiError(f"{file} does not exist (yet)", "settings, written when Snakemake starts", "look again")
-    return validate(read_json(file)["config"], f"{file}, config", given={})
+    return validate_shown(read_json(file)["config"], f"{file}, config")
 
 
 def begun_outputs(state: Path) -> list[str]:

@@ -89,6 +89,11 @@ def validate(
     return config
 
 
+def validate_shown(shown: Mapping[str, Any], source: str) -> Config:
+    """The configuration out of a report's settings, which spell every option out, whoever said it."""
+    return validate(shown, source, given={})
+
+
 def _check_instances(config: Config, source: str) -> None:
     """UsageError where there cannot be instance maps, of which edges are to be made."""
     data, layout = config.data, LAYOUTS[config.data.layout]

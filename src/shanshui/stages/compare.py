@@ -15,7 +15,7 @@ from typing import Any
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import read_csv, write_text
 from shanshui.images import write_image
-from shanshui.settings import read_settings, validate
+from shanshui.settings import read_settings, validate_shown
 
 COLUMNS = 6
 
@@ -40,7 +40,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     settings = read_settings(folder / "settings" / "report.json")
     rows = read_rows(read_csv(folder / "fid_table.csv"))
     final = submitted(rows)
-    config = validate(settings["config"], f"{folder}, config")
+    config = validate_shown(settings["config"], f"{folder}, config")
     return {
         "name": settings["run"],
         "facts": {

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from shanshui.files import read_csv, read_json, write_text
 from shanshui.images import read_photo, write_image
-from shanshui.settings import read_settings, validate
+from shanshui.settings import read_settings, validate_shown
 
 if TYPE_CHECKING:
     from shanshui.config import Config
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.report.tables import read_rows
 
     settings = read_settings(args.settings)
-    config = validate(settings["config"], f"{args.settings}, config")
+    config = validate_shown(settings["config"], f"{args.settings}, config")
     part = "holdout" if read_csv(args.holdout) else "test"
     samples, legend = readers.read_samples(getattr(args, part), args.images / part, config.data, settings["samples"])
     rows = read_rows(read_csv(args.table))

@@ -155,8 +155,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as args.folder:
         args.pictures = args.pictures or draw_pictures(Path(args.folder) / "pictures", args.count)
         files = sorted(args.pictures.iterdir())[: args.count]
-        with Image.open(files[0]) as first:
-            width, height = first.size
+        from shanshui.images import photo_size
+
+        width, height = photo_size(files[0])
         rounds = [{form: run_child(form, args) for form in FORMS} for _ in range(args.rounds)]
     found = {form: np.min([answers[form] for answers in rounds], axis=0) for form in FORMS}
     apart = max(answers["pytorch-fid"][2] for answers in rounds)

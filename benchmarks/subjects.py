@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 CLASSES = 29
 FORMS = ("patches", "dense", "torch")
@@ -47,9 +46,10 @@ class Subject:
     def label_maps(self) -> np.ndarray:
         """uint8 (batch, height, width): the first of a folder, or drawn landscapes."""
         if self.labels:
+            from shanshui.images import read_label_map, resize_label_map
+
             files = sorted(Path(self.labels).glob("*.png"))[: self.batch]
-            resized = [Image.open(f).resize((self.width, self.height), Image.Resampling.NEAREST) for f in files]
-            return np.stack([np.asarray(image) for image in resized])
+            return np.stack([resize_label_map(read_label_map(f), (self.width, self.height)) for f in files])
         from shanshui.landscapes.scene import draw_landscape
 
         return np.stack([draw_landscape(seed, self.width, self.height)[1] for seed in range(self.batch)])

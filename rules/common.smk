@@ -11,10 +11,12 @@ sys.path.insert(0, str(SOURCE))
 from shanshui import disk, flow, launch, retention, step_memory
 from shanshui.errors import ShanshuiError
 from shanshui.settings import validate
+from shanshui.yaml_file import words_of
 
 try:
+    WORDS = words_of(workflow.configfiles)  # Snakemake has read these files too, but takes of two equal names the last
     OWN = workflow.config_settings.overwrite_config  # --configfile and --config, without config.yaml below them
-    CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN)
+    CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN, words=WORDS)
     flow.check_inputs(CONFIG)
     flow.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
     FLOW = flow.Flow(CONFIG)

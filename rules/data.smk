@@ -79,7 +79,7 @@ rule validate:
         "../envs/jittor.yaml"
     threads: 8
     params:
-        arguments=FLOW.validate_arguments(),
+        arguments=lambda wildcards: FLOW.validate_arguments(),  # a function: in text, braces would be wildcards
         files=lambda wildcards: FLOW.fingerprint(),  # names and contents of all files: validate again when they change
         folder=lambda wildcards, output: Path(output.report).parent,
         problems=lambda wildcards: f"results/{wildcards.run}/validate-report.md",

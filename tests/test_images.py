@@ -34,7 +34,7 @@ def test_palette_label_maps_give_indices_and_colour_ones_are_refused(tmp_path: P
     picture.save(tmp_path / "palette.png")
     assert picture.mode == "P"
     assert np.array_equal(images.read_label_map(tmp_path / "palette.png"), ids)
-    Image.new("RGB", (2, 2)).save(tmp_path / "colour.png")
+    Image.new("RGB", (2, 2), (1, 2, 3)).save(tmp_path / "colour.png")
     with pytest.raises(ShanshuiError, match="is a colour image"):
         images.read_label_map(tmp_path / "colour.png")
 

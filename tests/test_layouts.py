@@ -262,6 +262,9 @@ def repaint(path: Path, order: list[int], colours: np.ndarray) -> None:
     image.save(path)
 
 
+PAINTED = np.full((*SIZE[::-1], 3), (9, 0, 0), np.uint8)
+
+
 def by_chance(tree: Tree, root: Path) -> None:
     repaint(file(tree, "label", root, "train", 1), [33, 0, 7], class_palette(list(LAYOUTS["cityscapes"].classes)))
 
@@ -280,7 +283,7 @@ BROKEN: dict[str, tuple[str, Callable[[Tree, Path], Any], int, list[str]]] = {
         ["value 151 (", "0 to 149 after adding data.label_offset -1, or 0 in the file"],
     ),
     "colours": (
-        "facades", lambda t, r: save(file(t, "label", r, "train", 1), np.zeros((*SIZE[::-1], 3), np.uint8)), 1,
+        "facades", lambda t, r: save(file(t, "label", r, "train", 1), PAINTED), 1,
         ["in colour: 1 training label map", "t001.png: is a colour image (mode RGB)", "convert the colours to class"],
     ),
     "colours made into a palette": (
@@ -301,7 +304,7 @@ BROKEN: dict[str, tuple[str, Callable[[Tree, Path], Any], int, list[str]]] = {
         ["instance map and label map differ in size: 1 training label map", "inst/t001.png: 6x5", "t001.png: 24x20"],
     ),
     "an instance map in colour": (
-        "coco-stuff", lambda t, r: save(file(t, "instances", r, "train", 1), np.zeros((*SIZE[::-1], 3), np.uint8)), 1,
+        "coco-stuff", lambda t, r: save(file(t, "instances", r, "train", 1), PAINTED), 1,
         ["unreadable: 1 instance map of training label maps", "is a colour image"],
     ),
     "an instance map without objects": (

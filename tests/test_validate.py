@@ -13,6 +13,7 @@ from small_set import (
     Set,
     add_class,
     add_twin,
+    colour,
     convert,
     count_from_one,
     draw_photo,
@@ -60,14 +61,14 @@ ERRORS: dict[str, tuple[Break, list[str]]] = {
         ["unreadable: 1 test label map\n", "test/t1.png: cannot be read: ", "to do:    replace the files\n"],
     ),
     "colour label map": (
-        lambda d: convert(d.label("p3"), "RGB"),
+        lambda d: colour(d.label("p3")),
         [
             "in colour: 1 training label map\n", "labels/p3.png: is a colour image (mode RGB)",
             "expected: one channel whose pixel values are class ids", "convert the colours to class ids",
         ],
     ),
     "colour test label map": (
-        lambda d: convert(d.test("t0"), "RGB"),
+        lambda d: colour(d.test("t0")),
         ["in colour: 1 test label map\n", "test/t0.png: is a colour image"],
     ),
     "jpeg label map": (

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from shanshui.errors import ShanshuiError
+from shanshui.names import printable
+from shanshui.texts import decode_text
 
 Row = Mapping[str, object]
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -119,6 +122,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         _remove(staged)
         if is_full(error):
             raise full_disk(target) from error
+        if isinstance(error, UnicodeEncodeError):
+            raise ShanshuiError(f"{printable(error.object)[:200]} is not UTF-8", "names in UTF-8") from error
         raise
 
 
@@ -136,10 +141,10 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Read JSON; ShanshuiError names a missing or broken file."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(decode_text(Path(path).read_bytes(), str(path), "JSON"))
     except FileNotFoundError:
         raise ShanshuiError(f"{path} does not exist", "a JSON file written by an earlier stage") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShanshuiError(f"{path} is not valid JSON: {error}", do="remove it and run again") from None
 
 
@@ -151,13 +156,28 @@ def write_csv(path: str | Path, rows: Sequence[Row], columns: Sequence[str]) -> 
         writer.writerows(rows)
 
 
-def read_csv(path: str | Path) -> list[dict[str, str]]:
-    """Read a CSV with a header line; every value is text."""
+def read_csv(path: str | Path, needed: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Read a CSV with a header line; every value is text.
+
+    ShanshuiError where it is missing, no UTF-8, lacks a column of `needed`, or has a line of another length.
+    """
+    what = "a CSV file with a header line, as earlier stages write them"
     try:
-        with open(path, newline="", encoding="utf-8") as handle:
-            return list(csv.DictReader(handle))
+        text = decode_text(Path(path).read_bytes(), str(path), what)
+        reader = csv.DictReader(io.StringIO(text, newline=""), restkey="")
+        rows = list(reader)
     except FileNotFoundError:
         raise ShanshuiError(f"{path} does not exist", "a CSV file written by an earlier stage") from None
+    except csv.Error as error:
+        raise ShanshuiError(f"{path} is no CSV file: {error}", what) from None
+    columns = reader.fieldnames or []
+    if absent := [name for name in needed if name not in columns]:
+        shown = ", ".join(map(str, columns)) or "nothing"
+        raise ShanshuiError(f"{path} has the columns {shown[:200]}", f"a CSV file with {' and '.join(absent)}")
+    for number, row in enumerate(rows, 1):
+        if None in row.values() or len(row) > len(columns):
+            raise ShanshuiError(f"{path}, row {number} has not as many values as the header", f"{len(columns)} values")
+    return rows
 
 
 def sha256(path: str | Path) -> str:

@@ -24,6 +24,7 @@ from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.device import cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest
+from shanshui.names import printable
 from shanshui.retention import STATES
 from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER
 from shanshui.settings import STAGES, needed_weights, stage_settings
@@ -88,6 +89,12 @@ def check_inputs(config: Config) -> None:
         raise ShanshuiError(
             f"segmenter.weights: {segmenter} not found", "a file of `python -m shanshui import segformer`, or builtin"
         )
+    if segmenter and set("{}") & set(segmenter):
+        raise ShanshuiError(
+            f"segmenter.weights: {segmenter} holds braces, which Snakemake takes for wildcards",
+            "a path without { and }",
+            f"mkdir -p resources; cp '{segmenter}' resources/segmenter.safetensors",
+        )
     if segmenter and Path(segmenter).parts[0] == "results":
         raise ShanshuiError(
             f"segmenter.weights: {segmenter} belongs to a run, and Snakemake takes it for something to be made",
@@ -144,11 +151,17 @@ class Flow:
     # --- data -----------------------------------------------------------------------------------------
 
     def raw_data(self) -> dict[str, object]:
-        """Inputs of `validate` that Snakemake has to make or watch itself."""
-        data = self.config.data
-        inputs: dict[str, object] = {"exclude": data.exclude} if data.exclude else {}
-        inputs |= {"scenes": scenes} if (scenes := self._scenes()) else {}
+        """Inputs of `validate` that Snakemake has to make or watch itself.
+
+        In the names of inputs Snakemake takes braces for wildcards: files with such names are in `fingerprint`.
+        """
+        inputs: dict[str, object] = {name: path for name, path in self._lists().items() if not set("{}") & set(path)}
         return inputs | ({"landscapes": "results/{run}/landscapes"} if self.config.landscapes else {})
+
+    def _lists(self) -> dict[str, str]:
+        """The user's lists that `validate` reads besides the folders."""
+        files = {"exclude": self.config.data.exclude, "scenes": self._scenes()}
+        return {name: path for name, path in files.items() if path}
 
     def folders(self) -> dict[str, str]:
         """Folders of photographs, label maps and, where there are any, instance maps, as `validate` calls them."""
@@ -182,9 +195,8 @@ class Flow:
         return str(file) if file.is_file() else ""
 
     def validate_arguments(self) -> list[str]:
-        """Paths on the command line of `validate`."""
-        paths = self.folders() | {"exclude": self.config.data.exclude, "scenes": self._scenes()}
-        return [part for name, path in paths.items() if path for part in (f"--{name}", path)]
+        """Paths on the command line of `validate`, each in one word: one may begin with a dash."""
+        return [f"--{name}={path}" for name, path in (self.folders() | self._lists()).items()]
 
     def fingerprint(self) -> str:
         """Digest of names and contents of all files of the data folders (of drawn data: of how it is drawn).
@@ -195,12 +207,14 @@ class Flow:
             return "drawn"
         layout, folders = LAYOUTS[self.config.data.layout], self.folders()
         files = {name: list(layout.files(Path(path))) for name, path in folders.items()}
+        files["lists"] = [Path(path) for path in self._lists().values() if path not in self.raw_data().values()]
         memory = Path("results") / self.config.run / STATES / "contents.json"
         contents = content_digests([file for found in files.values() for file in found], memory)
-        return digest([
-            [name, sorted([os.path.relpath(file, folders[name]), contents[str(file)]] for file in found)]
+        listed = {
+            name: sorted([printable(os.path.relpath(file, folders.get(name, "."))), contents[str(file)]] for file in found)
             for name, found in files.items()
-        ])  # fmt: skip
+        }
+        return digest([[name, found] for name, found in listed.items() if found or name in folders])
 
     # --- weights of others ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from shanshui.data.labels import apply_label_rules
 from shanshui.data.pairs import find_images
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import read_csv
+from shanshui.names import normal, stem
 
 Files = list[tuple[str, Path]]  # names and label maps
 Size = tuple[int, int]  # width, height
@@ -56,12 +57,9 @@ def picture_size(meta: dict[str, Any], wanted: Size | None = None) -> Size | Non
 def label_files(source: Path) -> Files:
     """(name, file) of every label map of a folder or manifest, sorted by name."""
     if source.is_dir():
-        found = [(path.stem, path) for path in find_images(source)]
+        found = [(stem(path), path) for path in find_images(source)]
     elif source.suffix == ".csv":
-        rows = read_csv(source)
-        if rows and not {"name", "label"} <= rows[0].keys():
-            raise ShanshuiError(f"{source} has the columns {', '.join(rows[0])}", "a manifest with name and label")
-        found = [(row["name"], Path(row["label"])) for row in rows]
+        found = [(normal(row["name"]), Path(row["label"])) for row in read_csv(source, ("name", "label"))]
     else:
         raise ShanshuiError(f"{source} is neither a folder nor a manifest", "a folder of label maps or a CSV file")
     if not found:
@@ -108,7 +106,7 @@ def instance_files(
     if folder and not model.get("edges"):
         raise UsageError("--instances", "weights of a generator that sees edges")
     if folder:
-        by_name = {path.stem: path for path in find_images(folder)}
+        by_name = {stem(path): path for path in find_images(folder)}
         found = {path: by_name[name] for name, path in files if name in by_name}
     elif model.get("instances"):
         rows = [row for manifest in manifests for row in read_csv(manifest) if row.get("instance")]

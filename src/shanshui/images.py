@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,71 +10,30 @@ from PIL import Image
 
 from shanshui.errors import ShanshuiError
 from shanshui.files import atomic
+from shanshui.image_file import shown_size
+from shanshui.label_file import decode_label_map
+from shanshui.photo_file import decode_photo
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
-# What Pillow raises on damaged files, besides its own UnidentifiedImageError (an OSError).
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    EOFError,
-    struct.error,
-    Image.DecompressionBombError,
-)
-LABEL_MODES = ("L", "P", "I;16", "I", "1")
-
-
-def _open(path: str | Path) -> Image.Image:
-    """Open and fully decode, so that truncation shows here and with the file's name."""
-    try:
-        image = Image.open(path)
-        image.load()
-    except FileNotFoundError:
-        raise ShanshuiError(f"{path} does not exist", "an image file") from None
-    except UNREADABLE as error:
-        raise ShanshuiError(
-            f"{path} cannot be read: {error}",
-            "a complete image file",
-            "replace it, or put its name on the exclusion list",
-        ) from None
-    return image
 
 
 def read_photo(path: str | Path) -> np.ndarray:
-    """Read a photograph as uint8 (H, W, 3) RGB; grey is replicated, transparency laid over black."""
-    image = _open(path)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image)
-    return np.asarray(image.convert("RGB"))
+    """Read a photograph as a viewer shows it, uint8 (H, W, 3) RGB; grey is replicated, transparency laid over black."""
+    return decode_photo(path).pixels
 
 
 def read_label_map(path: str | Path) -> np.ndarray:
     """Read class ids as uint8 (H, W), or int32 where the file holds more than 8 bits.
 
-    Grey and palette files hold ids (a palette's indices). A colour file is refused: its numbers are
-    shades, not classes.
+    Grey and palette files hold ids (a palette's indices). A colour file is refused: its numbers are shades, not
+    classes; so is one whose numbers a lossy compression has changed.
     """
-    image = _open(path)
-    if image.mode not in LABEL_MODES:
-        raise ShanshuiError(
-            f"{path} is a colour image (mode {image.mode})",
-            "a label map of one channel whose pixel values are class ids (modes L or P)",
-            "convert it to class ids first",
-        )
-    array = np.asarray(image)
-    return array.astype(np.uint8) if array.dtype in (np.uint8, np.bool_) else array.astype(np.int32)
+    return decode_label_map(path).ids
 
 
 def photo_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) from the header, without decoding."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except UNREADABLE as error:
-        raise ShanshuiError(f"{path} cannot be read: {error}", "an image file") from None
+    """(width, height) as a viewer shows it, from the header where that tells."""
+    return shown_size(path)
 
 
 def resize_photo(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:

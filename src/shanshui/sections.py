@@ -5,9 +5,11 @@ Imports pydantic only, so that Snakemake and the documentation read it in millis
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 CLASSES = (
     "mountain", "sky", "water", "sea", "rock", "tree", "earth", "hill", "river", "sand", "land", "building",
@@ -27,29 +29,58 @@ Positive = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 
 
+def expanded(path: str) -> str:
+    """A path with the home folder for `~` and values for `$NAME`; one that is there as it is written stays so."""
+    if os.path.lexists(path):
+        return path
+    found = os.path.expandvars(os.path.expanduser(path))
+    if unset := re.search(r"\$(\w+|\{[^}]*\})", found):
+        raise ValueError(f"{path} names {unset[0]}, which is not set in the environment")
+    if path.startswith("~") and found.startswith("~"):
+        raise ValueError(f"{path} begins with {path.split('/')[0]}, whose home folder is not known")
+    return found
+
+
+PathText = Annotated[str, AfterValidator(expanded)]
+
+
 def _choices(annotation: object) -> list[object]:
     """All literal values an option may have."""
     return [choice for part in get_args(annotation) for choice in (get_args(part) or [part])]
 
 
+def _is_number(annotation: object) -> bool:
+    """Whether an option takes numbers and no switch."""
+    kinds = {annotation, *get_args(annotation)}
+    return bool(kinds & {int, float}) and bool not in kinds
+
+
+def _word(value: bool, switch: bool, number: bool) -> object:
+    """What a truth value stands for in an option of `on` and `off`, or of numbers; itself elsewhere."""
+    if switch:
+        return "on" if value else "off"
+    return str(value).lower() if number else value
+
+
 class Section(BaseModel):
     """Base of all sections: unknown names are refused, values cannot change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def words_of_yaml(cls, value: object) -> object:
-        """YAML 1.1 reads the bare words `on` and `off` as true and false, as names and as values."""
+        """YAML 1.1 reads the bare words `on` and `off` as true and false, as names and as values.
+
+        Where a number is wanted, true is none: it is left as the word, which is refused.
+        """
         if not isinstance(value, dict):
             return value
         named = {"on" if key is True else key: item for key, item in value.items()}
         named |= {key: item for key, item in value.items() if key == "on"}  # in quotes, it is the one laid over
         words = {name for name, field in cls.model_fields.items() if {"on", "off"} & set(_choices(field.annotation))}
-        return {
-            k: {True: "on", False: "off"}.get(v, v) if k in words and isinstance(v, bool) else v
-            for k, v in named.items()
-        }
+        numbers = {name for name, field in cls.model_fields.items() if _is_number(field.annotation)}
+        return {k: v if not isinstance(v, bool) else _word(v, k in words, k in numbers) for k, v in named.items()}
 
 
 class Data(Section):
@@ -58,13 +89,15 @@ class Data(Section):
     layout: Literal["competition", "folders", "ade20k", "ade20k-outdoor", "coco-stuff", "cityscapes", "facades"] = (
         Field("competition", description="how the files lie and what they mean; gives the options below their defaults")
     )
-    root: str = Field("data", description="folder of the dataset, in which its layout's folders lie")
-    train_images: str = Field("data/train/imgs", description="folder of training photographs")
-    train_labels: str = Field("data/train/labels", description="folder of their label maps, same file stems")
-    train_instances: str | None = Field(None, description="folder of their instance maps; null: the layout's, if any")
-    test_labels: str = Field("data/test/labels", description="folder of label maps to be turned into photographs")
-    test_instances: str | None = Field(None, description="folder of their instance maps, likewise")
-    exclude: str | None = Field(None, description="text file, one file stem per line: pairs left out of training")
+    root: PathText = Field("data", description="folder of the dataset, in which its layout's folders lie")
+    train_images: PathText = Field("data/train/imgs", description="folder of training photographs")
+    train_labels: PathText = Field("data/train/labels", description="folder of their label maps, same file stems")
+    train_instances: PathText | None = Field(
+        None, description="folder of their instance maps; null: the layout's, if any"
+    )
+    test_labels: PathText = Field("data/test/labels", description="folder of label maps to be turned into photographs")
+    test_instances: PathText | None = Field(None, description="folder of their instance maps, likewise")
+    exclude: PathText | None = Field(None, description="text file, one file stem per line: pairs left out of training")
     classes: list[str] = Field(list(CLASSES), min_length=2, max_length=255, description="class names in id order")
     label_offset: int = Field(0, description="added to every label pixel first (-1 where files count from 1)")
     ignore_label: int | None = Field(None, ge=0, description="label pixel value (as in the file) that means no class")
@@ -200,7 +233,7 @@ class Finetune(Training):
 class Segmenter(Section):
     """The network that finds the given classes again in pictures; trained where a metric needs it."""
 
-    weights: str | None = Field(
+    weights: PathText | None = Field(
         None,
         description="a segmenter's file, as `import segformer` writes; builtin: DeepLab on ADE20K; null: train one",
     )

@@ -39,7 +39,15 @@ def _section_at(location: Sequence[int | str]) -> type[BaseModel] | None:
     return section
 
 
-def _explain(error: Mapping[str, Any]) -> str:
+def _as_written(words: Mapping[tuple[str, ...], str], location: Sequence[int | str], value: object) -> str:
+    """What to say of a `value` that YAML made of another word; empty where it is the word that was written."""
+    word = words.get(tuple(map(str, location)))
+    if word is None or word == str(value):
+        return ""
+    return f" ({word or 'nothing'} is written, which YAML takes for {str(value).lower()}; a name goes in quotes)"
+
+
+def _explain(error: Mapping[str, Any], words: Mapping[tuple[str, ...], str]) -> str:
     location = [part for part in error["loc"] if part != "function-after"]
     place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
@@ -49,6 +57,7 @@ def _explain(error: Mapping[str, Any]) -> str:
         return f"{place}: there is no such option{hint}"
     message = str(error["msg"]).removeprefix("Value error, ")
     given = "" if error["type"] == "value_error" else f", found {error['input']!r}"
+    given += _as_written(words, location, error["input"])
     return f"{place}: {message}{given}" if place else message
 
 
@@ -61,20 +70,24 @@ def own_options(layer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def validate(
-    raw: Mapping[str, Any], source: str = "the configuration", given: Mapping[str, Any] | None = None
+    raw: Mapping[str, Any],
+    source: str = "the configuration",
+    given: Mapping[str, Any] | None = None,
+    words: Mapping[tuple[str, ...], str] | None = None,
 ) -> Config:
     """Turn raw YAML values into a `Config`; UsageError lists every mistake by option name.
 
     Args:
         given: the part of `raw` that is the user's own, above the defaults of `config.yaml`; by default all of it,
             unless it has every section. An option of it without effect in the chosen networks is a mistake.
+        words: plain words of the files, by place, to name those that YAML takes for something else.
     """
     data = raw.get("data")
     whole = {**raw, "data": completed(data)} if isinstance(data, Mapping) else dict(raw)
     try:
         config = Config.model_validate(whole, context={"given": own_options(raw if given is None else given)})
     except ValidationError as error:
-        mistakes = [_explain(dict(item)) for item in error.errors(include_url=False)]
+        mistakes = [_explain(dict(item), words or {}) for item in error.errors(include_url=False)]
         raise UsageError(
             f"{source} has {len(mistakes)} mistake(s):\n" + "\n".join(f"  {m}" for m in mistakes)
         ) from None
@@ -109,19 +122,15 @@ def _check_instances(config: Config, source: str) -> None:
 
 def load_config(paths: Sequence[str | Path]) -> Config:
     """Read YAML files, later ones laid over earlier ones."""
-    import yaml
+    from shanshui.yaml_file import read_yaml
 
     raw: dict[str, Any] = {}
     given: dict[str, Any] = {}
+    words: dict[tuple[str, ...], str] = {}
     for path in paths:
-        try:
-            part = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except FileNotFoundError:
-            raise UsageError(f"{path} does not exist", "a YAML file like config.yaml") from None
-        except yaml.YAMLError as error:
-            raise UsageError(f"{path} is not valid YAML: {error}") from None
-        raw, given = merge(raw, part), merge(given, own_options(part))
-    return validate(raw, " + ".join(map(str, paths)), given)
+        part, written = read_yaml(path)
+        raw, given, words = merge(raw, part), merge(given, own_options(part)), words | written
+    return validate(raw, " + ".join(map(str, paths)), given, words)
 
 
 _LABELS = {"classes", "label_offset", "ignore_label"}  # what the numbers in a label map mean

@@ -8,6 +8,7 @@ from pathlib import Path
 from shanshui.data.checks import times
 from shanshui.data.class_tables import colours_of
 from shanshui.data.findings import Finding, error, number, warning
+from shanshui.data.folders import Folder
 from shanshui.data.instances import InstanceFacts
 from shanshui.data.scan import LabelFacts
 
@@ -59,6 +60,17 @@ def sound_instances(labels: Sequence[LabelFacts], instances: Sequence[InstanceFa
         what = f"a single number all over, though there are several classes: {number(len(empty), 'instance map')}"
         found.append(warning(what, "a number of its own for every object", "make the files anew", empty))
     return found
+
+
+def not_the_full_dataset(layout: str, folders: Sequence[Folder]) -> list[Finding]:
+    """ADE20K is published twice, under one name: its full form numbers thousands of objects by colour."""
+    whole = [path for folder in folders for path in folder.files or [] if path.stem.endswith("_seg")]
+    if not layout.startswith("ade20k") or not whole:
+        return []
+    what = "this is the full ADE20K, whose *_seg.png hold some 3,000 objects in red and green, not the 150 classes"
+    expected = "the scene parsing benchmark, ADEChallengeData2016, with annotations/training/ADE_train_*.png"
+    do = "get that one for data.root; the objects of the full dataset have no certain place among the 150 classes"
+    return [error(what, expected, do, dict.fromkeys(whole))]
 
 
 def scenes_known(wanted: str, given: Path | None, unlisted: Sequence[str]) -> list[Finding]:

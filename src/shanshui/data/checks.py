@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from shanshui.data.findings import Finding, error, number, warning
 from shanshui.data.labels import outside
 from shanshui.data.scan import LabelFacts, PhotoFacts
+from shanshui.image_file import UNREADABLE
 
 ASPECT_TOLERANCE = 0.02
 PAIR_ASPECT_TOLERANCE = 0.01
 VALUES_SHOWN = 5
-LOSSY_SUFFIXES = (".jpg", ".jpeg")
+UNLABELLED = 255  # by custom
 
 Facts = PhotoFacts | LabelFacts
 Size = tuple[int, int]
@@ -27,46 +29,42 @@ def _aspect_error(size: Size, of: Size) -> float:
 
 
 def readable(facts: Sequence[Facts], thing: str) -> list[Finding]:
-    """Files that are broken or, among label maps, in colour."""
-    again = "replace the files"
-    if thing.startswith("training"):
-        again += ", or put their names on the exclusion list (data.exclude)"
-    one_channel = "one channel whose pixel values are class ids (grey or palette PNG)"
+    """Files that cannot be taken, by what is wrong with them: broken, in colour, compressed with losses, ..."""
+    faults = {f.fault.kind: f.fault for f in reversed(facts) if f.fault}
     found = []
-    for coloured, title, expected, do in (
-        (False, "unreadable", "complete image files", again),
-        (True, "in colour", one_channel, "convert the colours to class ids first"),
-    ):
-        mine = [f for f in facts if f.problem and f.problem.startswith("is a colour image") == coloured]
-        if mine:
-            files = (f"{f.path}: {f.problem}" for f in mine)
-            found.append(error(f"{title}: {number(len(mine), thing)}", expected, do, files))
+    for kind, fault in sorted(faults.items()):
+        mine = (f"{f.path}: {f.problem}" for f in facts if f.fault and f.fault.kind == kind)
+        count = sum(f.fault is not None and f.fault.kind == kind for f in facts)
+        do, expected = (
+            ("replace the files", "complete image files") if kind == UNREADABLE else (fault.do, fault.expected)
+        )
+        do += ", or put their names on the exclusion list (data.exclude)" if thing.startswith("training") else ""
+        found.append(error(f"{kind}: {number(count, thing)}", expected, do, mine))
     return found
-
-
-def lossless_labels(facts: Iterable[LabelFacts], thing: str) -> list[Finding]:
-    """Label maps in a format that changes pixel values."""
-    lossy = [f.path for f in facts if f.path.suffix.lower() in LOSSY_SUFFIXES]
-    if not lossy:
-        return []
-    what, expected = f"stored as JPEG: {number(len(lossy), thing)}", "PNG; JPEG compression changes class ids"
-    return [error(what, expected, "export the label maps as PNG", lossy)]
 
 
 def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Finding]:
     """Photograph against its label map: another shape is an error, only another size a warning."""
     shapes: list[str] = []
     scales: list[str] = []
+    lying = 0
     for photo, label in pairs:
         if photo.problem or label.problem or photo.size == label.size:
             continue
         line = f"{photo.path}: {times(photo.size)}, {label.path}: {times(label.size)}"
-        (shapes if _aspect_error(photo.size, label.size) > PAIR_ASPECT_TOLERANCE else scales).append(line)
+        differ = _aspect_error(photo.size, label.size) > PAIR_ASPECT_TOLERANCE
+        (shapes if differ else scales).append(line)
+        lying += differ and photo.turned != label.turned and photo.size == label.size[::-1]
     expected = "two files of the same width and height"
     found = []
     if shapes:
         what = f"photograph and label map differ in shape: {number(len(shapes), 'pair')}"
         do = "cut both to the same frame, or put the names on the exclusion list"
+        if lying:
+            do = (
+                f"of {number(lying, 'pair')} one file is turned by its EXIF orientation and the other lies as it is "
+                f"stored: turn the pixels of the first and remove its tag; else {do}"
+            )
         found.append(error(what, expected, do, shapes))
     if scales:
         what = f"photograph and label map differ in size, not in shape: {number(len(scales), 'pair')}"
@@ -95,8 +93,16 @@ def fitting_sizes(facts: Iterable[Facts], thing: str, size: Size, least: Size) -
 
 def _id_hint(wrong: set[int], present: set[int], num_classes: int, offset: int, ignore: int | None) -> str:
     """What most likely happened, told by the `wrong` pixel values and all that are `present`."""
-    if wrong == {num_classes} and offset == 0 and 0 not in present:
-        return "the files seem to count from 1: set data.label_offset to -1"
+    beside, also = wrong - {UNLABELLED}, ""
+    if UNLABELLED in wrong and ignore is None:
+        also = f"; and if {UNLABELLED} means no class, data.ignore_label to {UNLABELLED}"
+    if beside == {num_classes} and offset == 0 and 0 not in present:
+        return f"the files seem to count from 1: set data.label_offset to -1{also}"
+    if beside == {0} and offset == -1 and num_classes not in present:
+        return f"the files seem to count from 0: set data.label_offset to 0{also}"
+    step = math.gcd(*(present - {ignore, UNLABELLED}))
+    if step > 1 and max(present - {ignore, UNLABELLED}) // step + offset < num_classes:
+        return f"every value is a multiple of {step}, as in pictures made for the eye: divide the values by {step}"
     if len(wrong) == 1 and ignore is None:
         value = min(wrong)
         return f"if {value} means no class, set data.ignore_label to {value}; else correct the files"
@@ -104,7 +110,7 @@ def _id_hint(wrong: set[int], present: set[int], num_classes: int, offset: int, 
 
 
 def ids_in_range(
-    facts: Iterable[LabelFacts], thing: str, num_classes: int, label_offset: int, ignore_label: int | None
+    facts: Sequence[LabelFacts], thing: str, num_classes: int, label_offset: int, ignore_label: int | None
 ) -> list[Finding]:
     """Pixel values that are no class, per file with value and number of pixels."""
     lines: list[str] = []
@@ -124,6 +130,8 @@ def ids_in_range(
     also = f", or {ignore_label} in the file for no class" if ignore_label is not None else ""
     what = f"pixel values that are no class: {number(len(lines), thing)}"
     do = _id_hint(values, present, num_classes, label_offset, ignore_label)
+    if any(label.seams.scaled() for label in facts):
+        do = "make the label maps anew: these were scaled or stored as shades, which no option puts right"
     return [error(what, f"0 to {num_classes - 1}{shifted}{also}", do, lines)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -54,7 +55,7 @@ def _mark(file: Path) -> list[int]:
 def _digest(path: str) -> str:
     """SHA-256, or a word for what cannot be read, which the stage that reads it says better."""
     try:
-        return sha256(path)
+        return sha256(path) if os.path.isfile(path) else "unreadable"  # a pipe would be waited for
     except OSError:
         return "unreadable"
 

@@ -1,4 +1,4 @@
-"""A finding: something in the data that stops the run (error) or that one should know (warning)."""
+"""A finding: something in the data that stops the run (error), that one should know (warning), or a note."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shanshui.errors import ShanshuiError
+from shanshui.names import printable
 
 SHOWN_IN_MESSAGE = 3
+Level = Literal["error", "warning", "note"]
+ORDER: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
 
 
 @dataclass(frozen=True)
 class Finding:
     """`what` was found, what was `expected`, what to `do`; `files` are names, each perhaps with a detail."""
 
-    level: Literal["error", "warning"]
+    level: Level
     what: str
     expected: str = ""
     do: str = ""
@@ -24,12 +27,17 @@ class Finding:
 
 def error(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
     """A finding that stops the run."""
-    return Finding("error", what, expected, do, tuple(map(str, files)))
+    return Finding("error", what, expected, do, tuple(map(printable, files)))
 
 
 def warning(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
     """A finding that one should know."""
-    return Finding("warning", what, expected, do, tuple(map(str, files)))
+    return Finding("warning", what, expected, do, tuple(map(printable, files)))
+
+
+def note(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
+    """A finding that is told and asks for nothing."""
+    return Finding("note", what, expected, do, tuple(map(printable, files)))
 
 
 def some(files: Sequence[str], most: int) -> str:

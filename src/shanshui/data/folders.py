@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shanshui.data.layouts import Layout
+from shanshui.data.listing import Passed
 
 HOLDS = {
     "train_images": "training photographs",
@@ -22,7 +23,8 @@ HOLDS = {
 class Folder:
     """A folder of the data: the option that names it, what it holds, its images (None: no such folder).
 
-    `indoor` images more are not among `files`, since the layout takes outdoor scenes only.
+    `indoor` images more are not among `files`, since the layout takes outdoor scenes only. `passed` is what else lies
+    there.
     """
 
     path: Path
@@ -30,11 +32,15 @@ class Folder:
     holds: str
     files: list[Path] | None
     indoor: int = 0
+    passed: tuple[Passed, ...] = ()
 
 
 def look(layout: Layout, path: Path, option: str) -> Folder:
     """Find the files of a folder; nothing is opened."""
-    return Folder(path, option, HOLDS[option], layout.find(path, option) if path.is_dir() else None)
+    if not path.is_dir():
+        return Folder(path, option, HOLDS[option], None)
+    found = layout.listing(path, option)
+    return Folder(path, option, HOLDS[option], found.taken, passed=tuple(found.passed))
 
 
 def only(folder: Folder, names: Collection[str], layout: Layout) -> Folder:

@@ -6,17 +6,15 @@ out, and everything after the manifests of `validate` knows class names, offset 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from shanshui.data.class_tables import class_names
-from shanshui.data.pairs import natural_key
+from shanshui.data.listing import Listing, Passed, list_images, walk
 from shanshui.errors import UsageError
-from shanshui.images import IMAGE_SUFFIXES
+from shanshui.names import normal
 from shanshui.sections import CLASSES
 
 FOLDERS = ("train_images", "train_labels", "test_labels")  # every layout has these, and perhaps:
@@ -53,25 +51,21 @@ class Layout:
 
     def name(self, file: Path) -> str:
         """Name of the pair that `file` belongs to."""
-        for ending in self.endings:
-            if file.stem.endswith(ending):
-                return file.stem.removesuffix(ending)
-        return file.stem
+        stem = normal(file.stem)
+        return next((stem.removesuffix(ending) for ending in self.endings if stem.endswith(ending)), stem)
 
     def find(self, folder: Path, option: str) -> list[Path]:
         """The images of `folder` that are what `option` asks for, in natural order; hidden ones are left out."""
-        pattern = self.patterns.get(option, "*")
-        found = (path for path in self.files(folder) if fnmatch(path.name, pattern) and not path.name.startswith("."))
-        images = (path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-        return sorted(images, key=lambda path: (natural_key(path.name), str(path)))
+        return self.listing(folder, option).taken
+
+    def listing(self, folder: Path, option: str) -> Listing:
+        """Those images, and what else lies in `folder` and in its twin."""
+        return list_images(self.places(folder), self.patterns.get(option, "*"), self.deep)
 
     def files(self, folder: Path) -> Iterator[Path]:
         """Everything in `folder`, in its twin and, where they are searched, in sub-folders, links to such followed."""
         for place in self.places(folder):
-            for parent, folders, names in os.walk(place, followlinks=True):
-                yield from (Path(parent, name) for name in names)
-                if not self.deep:
-                    folders.clear()
+            yield from (entry for entry in walk(place, self.deep) if not isinstance(entry, Passed))
 
     def places(self, folder: Path) -> list[Path]:
         """`folder`, and its twin if there is one."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shanshui.data.findings import SHOWN_IN_MESSAGE, number, some
+from shanshui.data.listing import grouped, list_images
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest, read_csv, sha256
-from shanshui.images import IMAGE_SUFFIXES
+from shanshui.names import is_text, normal, printable, stem
+from shanshui.texts import read_text
 
 MANIFEST_COLUMNS = ("name", "image", "label")
+RENAME = "rename them, e.g. `convmv -f gb18030 -t utf-8 -r --notest FOLDER`, or unpack the archive in its own encoding"
 INSTANCE_COLUMN = "instance"  # one column more, where a dataset has instance maps
 CONTENT_COLUMN = "content"  # digest of the files of a row: whatever reads them has to run again when they change
 
@@ -58,28 +63,33 @@ class Pairing:
     not_found: list[str] = field(default_factory=list)
 
 
-def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sort key by which runs of digits count as numbers: a2 before a10."""
-    parts = re.split(r"(\d+)", name.lower())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
 def find_images(folder: Path) -> list[Path]:
     """Image files lying directly in `folder` (IMAGE_SUFFIXES, any case, not hidden), natural order.
 
-    Raises ShanshuiError where there is no such folder.
+    What else lies there is counted on the screen. Raises ShanshuiError where there is no such folder, or a name in
+    it is not UTF-8.
     """
     if not folder.is_dir():
         raise ShanshuiError(f"{folder} is no folder", "a folder of images")
-    files = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
-    return sorted((p for p in files if p.is_file()), key=lambda p: natural_key(p.name))
+    found = list_images([folder])
+    if foreign := [path for path in found.taken if not is_text(path.name)]:
+        raise ShanshuiError(
+            f"{printable(folder)}: {number(len(foreign), 'name')} that are not UTF-8"
+            + some([printable(path.name) for path in foreign], SHOWN_IN_MESSAGE),
+            "names in UTF-8",
+            RENAME,
+        )
+    for (reason, _), paths in grouped(found.passed).items():
+        shown = some([printable(path.name) for path in paths], SHOWN_IN_MESSAGE)
+        print(f"{printable(folder)}: {len(paths)} passed over, {reason}{shown}", file=sys.stderr)
+    return found.taken
 
 
 def parse_exclusion(text: str) -> Exclusion:
     """One stem per line; blank lines and everything from a leading or spaced # on are skipped."""
     names: dict[str, int] = {}
     for line in text.splitlines():
-        name = re.sub(r"(^|\s)#.*", "", line).strip()
+        name = normal(re.sub(r"(^|\s)#.*", "", line).strip())
         if name:
             names[name] = names.get(name, 0) + 1
     return Exclusion(list(names), [name for name, times in names.items() if times > 1])
@@ -89,19 +99,8 @@ def read_exclusion(path: str | Path | None) -> Exclusion:
     """Read an exclusion list; without a path nothing is left out. ShanshuiError if the file is not there."""
     if path is None:
         return Exclusion()
-    try:
-        return parse_exclusion(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
-    except OSError as error:
-        raise ShanshuiError(
-            f"the exclusion list {path} cannot be read: {error.strerror}",
-            "a text file with one file stem per line",
-            "put it there, or set data.exclude to null",
-        ) from None
-
-
-def stem(file: Path) -> str:
-    """The name of the pair a file belongs to, where no layout says otherwise."""
-    return file.stem
+    what = "a text file with one file stem per line"
+    return parse_exclusion(read_text(path, "the exclusion list", what, "put it there, or set data.exclude to null"))
 
 
 def ambiguous_files(files: Iterable[Path], name: Callable[[Path], str] = stem) -> list[Path]:
@@ -130,7 +129,11 @@ def pair_files(
 
 def holdout_names(names: Collection[str], count: int, seed: int) -> set[str]:
     """The `count` names with the smallest SHA-256 of (seed, name): one pair more moves at most one other."""
-    return set(sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())[:count])
+    return set(
+        sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest())[
+            :count
+        ]
+    )
 
 
 def _path(text: str) -> Path | None:

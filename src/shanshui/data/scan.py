@@ -10,17 +10,36 @@ import numpy as np
 from PIL import Image
 
 from shanshui.data.labels import value_counts
+from shanshui.data.seams import Seams, seams
 from shanshui.errors import ShanshuiError
-from shanshui.images import read_label_map, read_photo
+from shanshui.image_file import UNREADABLE, ImageFileError
+from shanshui.label_file import decode_label_map
+from shanshui.photo_file import decode_photo
 
 NOTHING = np.zeros((2, 3))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a file: the same `kind` for files with the same fault, what was expected, what to do."""
+
+    kind: str
+    expected: str
+    do: str
+
+
+def fault_of(error: ShanshuiError) -> Fault:
+    """The fault an error is about."""
+    kind = error.kind if isinstance(error, ImageFileError) else UNREADABLE
+    return Fault(kind, error.expected, error.do)
 
 
 @dataclass(frozen=True)
 class PhotoFacts:
     """A photograph: (width, height), grey or not, digest of its pixels, per channel sum and sum of squares.
 
-    A file that cannot be read has a `problem` and nothing else.
+    `turned`: the file says in which orientation it is to be shown; `notes`: what of it could not be honoured.
+    A file that cannot be read has a `problem`, its `fault` and nothing else.
     """
 
     path: Path
@@ -28,6 +47,9 @@ class PhotoFacts:
     size: tuple[int, int] = (0, 0)
     grey: bool = False
     content: str = ""
+    turned: bool = False
+    notes: tuple[str, ...] = ()
+    fault: Fault | None = field(default=None, repr=False, compare=False)
     sums: np.ndarray = field(default_factory=NOTHING.copy, repr=False, compare=False)
 
 
@@ -35,7 +57,8 @@ class PhotoFacts:
 class LabelFacts:
     """A label map: (width, height), digest of its pixels, pixels per value in the file.
 
-    `palette` is the colour that a palette file gives each of these values; empty for other files.
+    `palette` is the colour that a palette file gives each of these values; empty for other files. `seams` tell whether
+    the numbers were scaled as shades.
     """
 
     path: Path
@@ -44,6 +67,9 @@ class LabelFacts:
     content: str = ""
     counts: dict[int, int] = field(default_factory=dict, repr=False)
     palette: dict[int, tuple[int, int, int]] = field(default_factory=dict, repr=False)
+    turned: bool = False
+    seams: Seams = field(default_factory=Seams, repr=False)
+    fault: Fault | None = field(default=None, repr=False, compare=False)
 
 
 def content_digest(pixels: np.ndarray) -> str:
@@ -76,26 +102,25 @@ def first_line(path: Path, error: ShanshuiError) -> str:
 def scan_photo(path: Path) -> PhotoFacts:
     """Read a photograph; never raises for a broken file."""
     try:
-        photo = read_photo(path)
+        read = decode_photo(path)
     except ShanshuiError as error:
-        return PhotoFacts(path, first_line(path, error))
+        return PhotoFacts(path, first_line(path, error), fault=fault_of(error))
+    photo = read.pixels
     height, width = photo.shape[:2]
-    return PhotoFacts(path, "", (width, height), is_grey(photo), content_digest(photo), channel_sums(photo))
-
-
-def _palette(path: Path) -> list[tuple[int, int, int]]:
-    """Red, green, blue of a palette file's values, in their order; empty for a file without palette."""
-    with Image.open(path) as image:
-        flat = image.getpalette() or [] if image.mode == "P" else []
-    return [(flat[at], flat[at + 1], flat[at + 2]) for at in range(0, len(flat) - 2, 3)]
+    return PhotoFacts(
+        path, "", (width, height), is_grey(photo), content_digest(photo), read.turned, read.notes, None,
+        channel_sums(photo),
+    )  # fmt: skip
 
 
 def scan_label(path: Path) -> LabelFacts:
     """Read a label map; never raises for a broken or coloured file."""
     try:
-        raw = read_label_map(path)
+        read = decode_label_map(path)
     except ShanshuiError as error:
-        return LabelFacts(path, first_line(path, error))
-    counts, palette = value_counts(raw), _palette(path)
+        return LabelFacts(path, first_line(path, error), fault=fault_of(error))
+    raw, palette = read.ids, read.palette
+    counts = value_counts(raw)
     shown = {value: palette[value] for value in counts if value < len(palette)}
-    return LabelFacts(path, "", (raw.shape[1], raw.shape[0]), content_digest(raw), counts, shown)
+    size = (raw.shape[1], raw.shape[0])
+    return LabelFacts(path, "", size, content_digest(raw), counts, shown, read.turned, seams(raw))

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from shanshui.errors import ShanshuiError
+from shanshui.names import normal
+from shanshui.texts import read_text
 
 # The outdoor half of Places365's scenes (Zhou et al. 2018), from which ADE20K's scenes take their names. Whatever
 # ends in "outdoor" or "exterior" is not listed.
@@ -27,11 +29,8 @@ def is_outdoor(scene: str) -> bool:
 
 def read_scenes(path: Path) -> dict[str, str]:
     """Name of a picture -> its scene, from lines `name scene`; ShanshuiError where the file is none of that kind."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise ShanshuiError(f"{path} cannot be read: {error.strerror}", "a list of scenes") from None
+    lines = read_text(path, "the list of scenes", "a line `name scene` per picture").splitlines()
     rows = [line.split(maxsplit=1) for line in lines if line.strip()]
     if not rows or any(len(row) < 2 for row in rows):
         raise ShanshuiError(f"{path} is no list of scenes", "a line `name scene` per picture")
-    return {name: scene.strip() for name, scene in rows}
+    return {normal(name): scene.strip() for name, scene in rows}

@@ -11,6 +11,8 @@ from shanshui.data.pairs import Pairing
 from shanshui.data.statistics import ClassStatistics
 from shanshui.images import IMAGE_SUFFIXES
 
+COMPARED = 2  # pictures that a set has at least, of which distances can be measured
+
 
 def folder_there(folder: Folder, names: str, deep: bool) -> list[Finding]:
     """A folder that is missing or holds no image named like `names`; `deep` folders are searched to the bottom."""
@@ -26,6 +28,12 @@ def folder_there(folder: Folder, names: str, deep: bool) -> list[Finding]:
     return [error(f"{folder.path} {state}", expected, do)]
 
 
+def _but_for_case(pairing: Pairing) -> list[tuple[Path, Path]]:
+    """Photographs and label maps that would be pairs if case did not count."""
+    labels = {path.stem.casefold(): path for path in pairing.lonely_labels}
+    return [(path, labels[key]) for path in pairing.lonely_photos if (key := path.stem.casefold()) in labels]
+
+
 def partners(pairing: Pairing) -> list[Finding]:
     """Photographs and label maps without a partner."""
     found = []
@@ -36,6 +44,8 @@ def partners(pairing: Pairing) -> list[Finding]:
         if lonely:
             what = f"without {other} of the same name: {number(len(lonely), thing)}"
             do = f"add the missing {other}s; until then these files are not used"
+            if alike := [f"{a.name} and {b.name}" for a, b in _but_for_case(pairing) if a in lonely or b in lonely]:
+                do = f"rename files so that case agrees ({alike[0]}); {do}"
             found.append(warning(what, f"a {other} with the same file stem", do, lonely))
     return found
 
@@ -69,12 +79,33 @@ def enough_pairs(pairing: Pairing, holdout: int, batch: int) -> list[Finding]:
         return [error(what, "photographs and label maps of the same names", do)]
     if batch > pairs:
         what = f"a batch of {batch} is more than {number(pairs, 'training pair')}"
-        return [error(what, "at least one full batch", "add pairs, or lower pretrain.batch and finetune.batch")]
+        do = f"add {number(batch - pairs, 'pair')}, or lower pretrain.batch and finetune.batch to {pairs} or less"
+        return [error(what, "at least one full batch", do)]
     if pairs - holdout < batch:
         what = f"data.holdout {holdout} leaves {number(max(pairs - holdout, 0), 'pair')} of {pairs} to train on"
-        do = f"set data.holdout to {pairs - batch} or less, or add pairs"
-        return [error(what, f"at least one full batch of {batch}", do)]
+        return [error(what, f"at least one full batch of {batch}", _room(pairs, holdout, batch))]
     return []
+
+
+def _room(pairs: int, holdout: int, batch: int) -> str:
+    """What makes room for a batch beside the hold-out; no more than these numbers allow."""
+    most = pairs - batch
+    less = f"set data.holdout to {most} or less" if most >= COMPARED else "set data.holdout to 0 and select.on to test"
+    ways = [less, f"add {number(batch + holdout - pairs, 'pair')}"]
+    if pairs > holdout:
+        ways.append(f"lower pretrain.batch and finetune.batch to {pairs - holdout}")
+    return ", or ".join(ways)
+
+
+def enough_to_compare(held_out: int, asked: int) -> list[Finding]:
+    """Sets of a single picture, of which no distance can be measured."""
+    found = []
+    for count, thing in ((held_out, "held-out pair"), (asked, "test label map")):
+        if count == 1:
+            what = f"a single {thing}: scores that compare sets of pictures cannot be measured on it"
+            do = "nothing, if its scores are not needed: they will be missing; else add some"
+            found.append(warning(what, f"{COMPARED} or more", do))
+    return found
 
 
 def classes_occur(names: Sequence[str], train: ClassStatistics, test: ClassStatistics) -> list[Finding]:
@@ -91,5 +122,7 @@ def classes_occur(names: Sequence[str], train: ClassStatistics, test: ClassStati
     if unused:
         what = f"classes that never occur: {len(unused)}"
         do = "nothing, if data.classes is right for these label maps"
+        if unused == [0] and len(names) > 2:
+            do = f"make sure that value 0 means {names[0]}: files that count from 1 look the same; else nothing"
         found.append(warning(what, "every class in some label map", do, (f"{i} {names[i]}" for i in unused)))
     return found

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shanshui.data import annotation_checks, checks, set_checks
-from shanshui.data.findings import Finding
+from shanshui.data import annotation_checks, checks, file_checks, set_checks, value_checks
+from shanshui.data.findings import ORDER, Finding
 from shanshui.data.folders import Folder
 from shanshui.data.instances import InstanceFacts
 from shanshui.data.layouts import LAYOUTS, Layout
@@ -94,6 +94,8 @@ def _annotations(survey: Survey) -> list[Finding]:
 
 def examine(survey: Survey) -> list[Finding]:
     """All findings, errors first."""
+    if whole := annotation_checks.not_the_full_dataset(survey.data.layout, survey.folders):
+        return whole
     data, pairs = survey.data, list(zip(survey.photos, survey.labels, strict=True))
     size, load = (data.width, data.height), (data.load_width, data.load_height)
     rules = (len(data.classes), data.label_offset, data.ignore_label)
@@ -103,15 +105,25 @@ def examine(survey: Survey) -> list[Finding]:
     test_files = next((folder.files for folder in folders if folder.option == "test_labels"), None) or []
     found = [
         *(f for s in folders for f in set_checks.folder_there(s, names[s.option], layout.deep)),
+        *file_checks.names_are_text(folders),
+        *file_checks.passed_over(folders),
+        *file_checks.names_differ_in_more_than_case(folders),
         *set_checks.partners(survey.pairing),
         *set_checks.unique_names(survey.pairing.ambiguous + ambiguous_files(test_files, layout.name)),
         *set_checks.exclusions_found(survey.pairing),
         *(set_checks.enough_pairs(survey.pairing, data.holdout, survey.batch) if survey.complete() else []),
+        *set_checks.enough_to_compare(len(survey.split()[1]), len(survey.asked)),
         *checks.readable(survey.photos, photo),
         *checks.readable(survey.labels, label),
         *checks.readable(survey.tests, test),
-        *checks.lossless_labels(survey.labels, label),
-        *checks.lossless_labels(survey.tests, test),
+        *value_checks.scaled_as_shades(survey.labels, label),
+        *value_checks.scaled_as_shades(survey.tests, test),
+        *value_checks.palettes_agree([*survey.labels, *survey.tests], "label map"),
+        *value_checks.palettes_of_greys(survey.labels, label, len(data.classes)),
+        *value_checks.palettes_of_greys(survey.tests, test, len(data.classes)),
+        *file_checks.turned(survey.photos, photo, "label maps"),
+        *file_checks.turned([*survey.labels, *survey.tests], "label map", "photographs"),
+        *file_checks.as_shown(survey.photos),
         *checks.matching_sizes(pairs),
         *checks.fitting_sizes(survey.photos, photo, size, load),
         *checks.fitting_sizes(survey.tests, test, size, size),
@@ -123,4 +135,4 @@ def examine(survey: Survey) -> list[Finding]:
         *set_checks.classes_occur(data.classes, *survey.class_statistics()),
         *_annotations(survey),
     ]
-    return sorted(found, key=lambda finding: finding.level)
+    return sorted(found, key=lambda finding: ORDER[finding.level])

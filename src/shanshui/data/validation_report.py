@@ -10,6 +10,7 @@ from tabulate import tabulate
 from shanshui.data.findings import Finding, number
 from shanshui.data.statistics import ClassStatistics, pixel_statistics
 from shanshui.data.survey import Survey
+from shanshui.names import printable
 
 FILES_SHOWN = 200
 SIZES_SHOWN = 4
@@ -83,18 +84,18 @@ def _finding(finding: Finding) -> str:
 def verdict(findings: Sequence[Finding]) -> str:
     """One sentence: may training start."""
     errors = sum(f.level == "error" for f in findings)
-    warnings = number(len(findings) - errors, "warning")
+    warnings = number(sum(f.level == "warning" for f in findings), "warning")
     return f"not usable: {number(errors, 'error')}, {warnings}" if errors else f"usable, {warnings}"
 
 
 def render(survey: Survey, findings: Sequence[Finding], plot: str = "") -> str:
     """The whole report; `plot` is the link to the picture of the classes, empty if there is none."""
     parts = ["# Data report", f"The data is **{verdict(findings)}**."]
-    for level, title in (("error", "Errors"), ("warning", "Warnings")):
+    for level, title in (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes")):
         chosen = [_finding(f) for f in findings if f.level == level]
         parts += [f"## {title}", "\n".join(chosen)] if chosen else []
     if not survey.complete():
-        return "\n\n".join(parts) + "\n"
+        return printable("\n\n".join(parts) + "\n")
     train, test = survey.class_statistics()
     parts += ["## Numbers", _table(_count_rows(survey, train, test), ("what", "found"))]
     explained = (
@@ -107,4 +108,4 @@ def render(survey: Survey, findings: Sequence[Finding], plot: str = "") -> str:
         *([f"![classes]({plot})"] if plot else []),
         _class_table(survey, train, test),
     ]
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts) + "\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shanshui.errors import ShanshuiError
 from shanshui.images import IMAGE_SUFFIXES
+from shanshui.names import is_text, printable, stem
 
 
 def _some(names: Iterable[str]) -> str:
@@ -24,18 +25,20 @@ def list_pictures(folder: str | Path) -> list[Path]:
     if not root.is_dir():
         raise ShanshuiError(f"{root} is not a folder", "a folder of pictures")
     files = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    foreign = [path.name for path in files if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file()]
+    foreign = [printable(path.name) for path in files if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir()]
     if foreign:
         raise ShanshuiError(
             f"{root} holds other things than pictures: {_some(foreign)}",
             "pictures only",
             "move them elsewhere",
         )
+    if foreign := [printable(path.name) for path in files if not is_text(path.name)]:
+        raise ShanshuiError(f"{root} holds names that are not UTF-8: {_some(foreign)}", "names in UTF-8", "rename them")
     if not files:
         raise ShanshuiError(f"{root} is empty", f"pictures ({', '.join(IMAGE_SUFFIXES)})")
-    stems = [path.stem for path in files]
+    stems = [stem(path) for path in files]
     if len(set(stems)) < len(stems):
-        twice = {stem for stem in stems if stems.count(stem) > 1}
+        twice = {name for name in stems if stems.count(name) > 1}
         raise ShanshuiError(f"{root} holds several pictures of one name: {_some(twice)}", "one picture a name")
     return files
 

@@ -15,6 +15,7 @@ from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.inception_features import SIDE
 from shanshui.metrics.picture_folder import list_pictures, match_names
 from shanshui.metrics.registry import Metric
+from shanshui.names import normal, stem
 from shanshui.metrics.segmenter_features import SegmenterFeatures
 from shanshui.segmenters import Segmenter
 
@@ -34,7 +35,7 @@ class PictureSet:
     @property
     def names(self) -> list[str]:
         """Stems of the pictures."""
-        return self.stored.names if self.stored else [path.stem for path in self.paths]
+        return self.stored.names if self.stored else [stem(path) for path in self.paths]
 
 
 def open_sets(
@@ -56,7 +57,7 @@ def open_sets(
     for name, source in labels.items():
         files = label_files(source)
         match_names(sets[name].names, files, sources[name])
-        known = [file for path in sets[name].paths if (file := files[path.stem])]
+        known = [file for path in sets[name].paths if (file := files[stem(path)])]
         sets[name] = replace(sets[name], labels=known if len(known) == len(files) else [])
     needing = [metric.name for metric in metrics if metric.needs_labels]
     for name, one in sets.items():
@@ -72,8 +73,9 @@ def open_sets(
 def label_files(source: Path) -> dict[str, Path | None]:
     """Name -> label map of a folder, or of a list (CSV); None where the list has no files."""
     if source.is_dir():
-        return {path.stem: path for path in list_pictures(source)}
-    return {row["name"]: Path(row["label"]) if row.get("label") else None for row in read_csv(source)}
+        return {stem(path): path for path in list_pictures(source)}
+    rows = read_csv(source, ("name",))
+    return {normal(row["name"]): Path(row["label"]) if row.get("label") else None for row in rows}
 
 
 def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
@@ -81,9 +83,9 @@ def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     for source in sources:
         if source.is_dir():
-            found += [(path.stem, path) for path in list_pictures(source)]
+            found += [(stem(path), path) for path in list_pictures(source)]
         else:
-            found += [(row["name"], Path(row["image"])) for row in read_csv(source)]
+            found += [(row["name"], Path(row["image"])) for row in read_csv(source, ("name", "image"))]
     return found
 
 

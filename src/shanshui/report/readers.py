@@ -14,7 +14,9 @@ import numpy as np
 from shanshui.data.labels import apply_label_rules
 from shanshui.errors import ShanshuiError
 from shanshui.files import read_csv, read_json
-from shanshui.images import IMAGE_SUFFIXES, colour_label_map, read_label_map, read_photo, resize_photo
+from shanshui.images import colour_label_map, read_label_map, read_photo, resize_photo
+from shanshui.metrics.picture_folder import list_pictures
+from shanshui.names import stem
 from shanshui.palette import class_palette
 from shanshui.report.graph import draw_graph
 from shanshui.report.page import Frame, Sample
@@ -42,7 +44,7 @@ def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list
     if not rows:
         raise ShanshuiError(f"{table} lists nothing to show", "one or more label maps")
     names = data.classes
-    pictures = {path.stem: path for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
+    pictures = {stem(path): path for path in list_pictures(images)}
     samples, present = [], np.zeros(256, np.int64)
     for row in evenly_spaced(sorted(rows, key=lambda row: row["name"]), most):
         if row["name"] not in pictures:

@@ -21,13 +21,14 @@ from shanshui import fusion
 from shanshui.errors import ShanshuiError
 from shanshui.files import atomic, read_csv, read_json, write_json
 from shanshui.images import (
-    IMAGE_SUFFIXES,
     read_label_map,
     read_photo,
     resize_label_map,
     resize_photo,
     write_image,
 )
+from shanshui.metrics.picture_folder import list_pictures
+from shanshui.names import stem
 from shanshui.provenance import stamp
 from shanshui.settings import read_settings
 
@@ -53,7 +54,7 @@ def _label_ids(path: str, settings: dict[str, Any]) -> np.ndarray:
 
 def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
     """The generated picture of every name."""
-    found = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
+    found = {stem(path): path for path in list_pictures(folder)}
     missing = [name for name in names if name not in found]
     if missing:
         raise ShanshuiError(
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
     """Find the label maps of nearly one class, paste, copy the rest, log."""
     settings = read_settings(args.settings)
     classes = settings["classes"]
-    labels = {row["name"]: row["label"] for row in read_csv(args.labels)}
+    labels = {row["name"]: row["label"] for row in read_csv(args.labels, ("name", "label"))}
     pictures = _pictures(args.images, list(labels))
     plan = _plan(labels, args.pure, settings)
     fits = {fit.name: fit for fit in plan.fits}

@@ -89,7 +89,7 @@ def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path],
 def run(args: argparse.Namespace) -> None:
     """Check everything first, then write the three files."""
     settings = read_settings(args.settings)
-    rows = read_csv(args.labels)
+    rows = read_csv(args.labels, ("name", "label"))
     if not rows:
         raise ShanshuiError(f"{args.labels} lists no label map", "one or more test label maps")
     expected = packaging.expected_names([row["name"] for row in rows], packaging.SUFFIXES[settings["format"]])

@@ -12,17 +12,17 @@ import os
 import sys
 from pathlib import Path
 
-from shanshui.data.findings import as_error
+from shanshui.data.findings import SHOWN_IN_MESSAGE, as_error, some
 from shanshui.data.folders import Folder, look, only
 from shanshui.data.instances import scan_instances
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS, Layout
+from shanshui.data.listing import natural_key
 from shanshui.data.pairs import (
     CONTENT_COLUMN,
     INSTANCE_COLUMN,
     MANIFEST_COLUMNS,
     Pair,
     content,
-    natural_key,
     pair_files,
     read_exclusion,
 )
@@ -134,7 +134,7 @@ def run(args: argparse.Namespace) -> None:
     if error:
         raise error
     for finding in findings:
-        print(f"warning: {finding.what}", file=sys.stderr)
+        print(f"{finding.level}: {finding.what}{some(finding.files, SHOWN_IN_MESSAGE)}", file=sys.stderr)
     if read_settings(args.settings).get("instances"):
         check_instances([*survey.pairing.pairs, *survey.asked])
     train, held = survey.split()

@@ -1,0 +1,76 @@
+"""Checks of what lies in the folders besides, of names, and of how photographs are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from shanshui.data.findings import Finding, error, note, number, warning
+from shanshui.data.folders import Folder
+from shanshui.data.listing import Passed, grouped
+from shanshui.data.pairs import RENAME
+from shanshui.data.scan import LabelFacts, PhotoFacts
+from shanshui.names import guess, is_text
+
+
+def _passed(folders: Sequence[Folder]) -> list[Passed]:
+    """What no folder's option takes, each once though several options may look through the same folder."""
+    taken = {path for folder in folders for path in folder.files or []}
+    entries = {entry.path: entry for folder in reversed(folders) for entry in folder.passed}
+    return [entry for path, entry in sorted(entries.items()) if path not in taken]
+
+
+def passed_over(folders: Sequence[Folder]) -> list[Finding]:
+    """Everything in the folders that is not taken, by reason."""
+    found = []
+    for (reason, weight), paths in grouped(_passed(folders)).items():
+        what = f"passed over, {reason}: {len(paths)}"
+        if weight == "lost":
+            do = "nothing, if they do not belong to the data; else convert, unpack or move what is in them"
+            found.append(warning(what, "images alone in the folders of the data", do, paths))
+        else:
+            found.append(note(what, "", "", paths))
+    return found
+
+
+def names_are_text(folders: Sequence[Folder]) -> list[Finding]:
+    """Names of files, or of the folders above them, that are not UTF-8."""
+    paths = dict.fromkeys(path for folder in folders for path in folder.files or [] if not is_text(str(path)))
+    if not paths:
+        return []
+    lines = (f"{path}" + (f": {text}" if (text := guess(path.name)) else "") for path in paths)
+    return [error(f"names that are not UTF-8: {number(len(paths), 'file')}", "names in UTF-8", RENAME, lines)]
+
+
+def names_differ_in_more_than_case(folders: Sequence[Folder]) -> list[Finding]:
+    """Files of one folder whose names are equal where case does not count, as on macOS and Windows."""
+    lines = []
+    for folder in folders:
+        same: dict[tuple[Path, str], set[str]] = {}
+        for path in folder.files or []:
+            same.setdefault((path.parent, path.stem.casefold()), set()).add(path.stem)
+        lines += [f"{key[0]}: {', '.join(sorted(stems))}" for key, stems in same.items() if len(stems) > 1]
+    if not lines:
+        return []
+    what = f"names that differ in case only: {number(len(lines), 'group')}"
+    do = "nothing on Linux; on macOS or Windows, also in a zip unpacked there, one takes the other's place"
+    return [warning(what, "names that differ in more", do, dict.fromkeys(lines))]
+
+
+def turned(facts: Iterable[PhotoFacts] | Iterable[LabelFacts], thing: str, other: str) -> list[Finding]:
+    """Files that say in their EXIF data that they are to be turned: they are, which not every program does."""
+    mine = [f.path for f in facts if f.turned]
+    if not mine:
+        return []
+    what = f"turned as their EXIF orientation says: {number(len(mine), thing)}"
+    do = f"nothing, if the {other} fit them as a viewer shows them; else turn the pixels and remove the tag"
+    return [warning(what, "pixels stored as they are shown", do, mine)]
+
+
+def as_shown(photos: Iterable[PhotoFacts]) -> list[Finding]:
+    """Photographs of which something could not be honoured."""
+    lines = [f"{photo.path}: {said}" for photo in photos for said in photo.notes]
+    if not lines:
+        return []
+    what = f"not read as a viewer may show them: {number(len(lines), 'training photograph')}"
+    return [warning(what, "colours in sRGB, or a profile that can be applied", "save them as sRGB", lines)]

@@ -1,0 +1,174 @@
+"""Opening image files: by what is in them, whatever their names say; and what a file is that is no image."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import warnings
+from pathlib import Path
+
+from PIL import (  # the readers of the rarer formats register themselves where they are imported
+    AvifImagePlugin,  # noqa: F401
+    ExifTags,
+    Image,
+    Jpeg2KImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+)
+
+from shanshui.errors import ShanshuiError
+
+# Formats that are read. Pillow knows more, some of which start other programs (EPS) or are told by their name alone.
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "PPM", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF")
+HEAD = 4096
+UNREADABLE = "unreadable"
+REDUCED, MASK = 1, 4  # kinds of TIFF pages that belong to the one before them (tag NewSubfileType)
+BEGINNINGS = (
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself: `git lfs pull` fetches it"),
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript document"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x93NUMPY", "an array of NumPy (NPY)"),
+    (b"MATLAB", "a file of MATLAB"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"8BPS", "a Photoshop file"),
+    (b"v/1\x01", "an OpenEXR file"),
+    (b"qoif", "a QOI image"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
+    (b"\x00\x05\x16\x07", "a file of attributes that macOS puts beside another (AppleDouble)"),
+)
+HEIC = re.compile(rb"....ftyp(hei|hev|mif1|msf1)", re.DOTALL)
+MARKUP = re.compile(rb"\s*<(!doctype html|html|svg|\?xml)", re.IGNORECASE)
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # past twice as much it is an error
+
+
+class ImageFileError(ShanshuiError):
+    """A file that cannot be taken for what it should be; `kind` is the same for files with the same fault."""
+
+    def __init__(self, kind: str, found: str, expected: str = "", do: str = "") -> None:
+        super().__init__(found, expected, do)
+        self.kind = kind
+
+
+def unreadable(path: str | Path, why: object) -> ImageFileError:
+    """What is said of a file that is broken, or no image."""
+    do = "replace it, or put its name on the exclusion list"
+    return ImageFileError(UNREADABLE, f"{path} cannot be read: {why}", "a complete image file", do)
+
+
+def check_regular(path: str | Path) -> None:
+    """ImageFileError where `path` is missing, leads nowhere, is no file, empty, or not to be opened."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise unreadable(path, "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no file but a device")
+        if not status.st_size:
+            raise unreadable(path, "it is empty, 0 bytes")
+        os.close(os.open(path, os.O_RDONLY))
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise unreadable(path, f"it is a link to {os.readlink(path)}, where nothing is") from None
+        raise ImageFileError(UNREADABLE, f"{path} does not exist", "an image file") from None
+    except OSError as error:
+        raise unreadable(path, error.strerror) from None
+
+
+def what_it_is(head: bytes) -> str:
+    """What a file that begins with `head` is, in words; empty where that is not known."""
+    if found := next((words for beginning, words in BEGINNINGS if head.startswith(beginning)), ""):
+        return found
+    if HEIC.match(head):
+        return "a HEIC photograph; convert it to JPEG or PNG"
+    if MARKUP.match(head):
+        return "a web page or another text in XML, perhaps the answer to a failed download"
+    text = head[:60].decode("utf-8", errors="ignore")
+    if not text or not text.replace("\n", "").replace("\t", "").isprintable():
+        return ""
+    return f"text, beginning {text[:40]!r}" + (", perhaps a link that was copied as text" if "/" in text else "")
+
+
+def _pages(image: Image.Image) -> int:
+    """Pictures in a file, those not counted that are the first one made smaller."""
+    count = int(getattr(image, "n_frames", 1))
+    if image.format in ("JPEG", "MPO") or count == 1:
+        return 1
+    if image.format != "TIFF":
+        return count
+    pages = 1
+    for page in range(1, count):
+        image.seek(page)
+        pages += not int(image.getexif().get(ExifTags.Base.NewSubfileType, 0)) & (REDUCED | MASK)
+    image.seek(0)
+    return pages
+
+
+def orientation(image: Image.Image) -> int:
+    """How a viewer turns the stored pixels, 1 to 8 as in EXIF; 1, as it is, where no such number is given."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # broken EXIF data raises all kinds, and viewers pass over it
+        return 1
+    return found if found in TURNS else 1
+
+
+def open_image(path: str | Path) -> tuple[Image.Image, int]:
+    """Decode the one picture of a file as a viewer shows it, turned; and the orientation it was stored in.
+
+    Raises ImageFileError where it is broken, no image, or holds several pictures.
+    """
+    check_regular(path)
+    try:
+        image = Image.open(path, formats=FORMATS)
+        stored = orientation(image)  # asked before decoding: Pillow turns TIFF files itself, and then forgets it
+        pages = _pages(image)
+        image.load()
+        shown: Image.Image = image
+        if stored != 1 and image.format != "TIFF":
+            shown = image.transpose(TURNS[stored])
+            shown.format = image.format  # what else is known of the file goes over with `info`
+    except UnidentifiedImageError:
+        known = what_it_is(Path(path).read_bytes()[:HEAD])
+        raise unreadable(path, f"it is {known}" if known else "it is no image of a format known here") from None
+    except Exception as error:  # decoders raise whatever they stumble over
+        raise unreadable(path, str(error) or type(error).__name__) from None
+    if pages > 1:
+        raise ImageFileError(
+            "of several pictures", f"{path} holds {pages} pictures, an animation or pages", "one picture in a file",
+            "save the one that is meant, as PNG or JPEG",
+        )  # fmt: skip
+    return shown, stored
+
+
+def shown_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) as a viewer shows it, without decoding where the format allows that."""
+    check_regular(path)
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            width, height = image.size
+            turned = image.format != "TIFF" and orientation(image) > 4  # quarter turns
+    except Exception as error:
+        raise unreadable(path, error) from None
+    return (height, width) if turned else (width, height)
+
+
+def bit_depth(path: str | Path, image: Image.Image) -> int:
+    """Bits of one channel as stored, where Pillow's mode does not tell; 8 where nothing else is known."""
+    if image.format == "PNG":
+        with open(path, "rb") as handle:
+            return handle.read(25)[24]  # signature, length and name of the first chunk, two sides
+    if image.format == "TIFF":
+        bits = getattr(image, "tag_v2", {}).get(258, (8,))
+        return int(bits[0] if isinstance(bits, tuple) else bits)
+    return 8

@@ -227,3 +227,34 @@ def test_fingerprint_sees_new_and_changed_files(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "data/train/imgs/nothing.jpg").symlink_to("nowhere")
     assert flow.fingerprint() not in prints
     assert validate({"landscapes": {"train": 4, "test": 2, "width": 64, "height": 48}}).landscapes is not None
+
+
+def test_braces_dashes_and_spaces_in_paths_are_no_wildcards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("my {run} imgs", "-labels", "t e;s't"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "ex {x}.txt").write_text("a\n")
+    paths = {"train_images": "my {run} imgs", "train_labels": "-labels", "test_labels": "t e;s't"}
+    config = validate({"data": {**paths, "exclude": "ex {x}.txt"}})
+    made = Flow(config)
+    assert made.validate_arguments() == [
+        "--train-images=my {run} imgs", "--train-labels=-labels", "--test-labels=t e;s't", "--exclude=ex {x}.txt"
+    ]  # fmt: skip
+    assert made.raw_data() == {}
+    before = made.fingerprint()
+    (tmp_path / "ex {x}.txt").write_text("b\n")
+    assert made.fingerprint() != before
+    (tmp_path / "s{1}.safetensors").touch()
+    config = validate({"data": paths, "segmenter": {"weights": "s{1}.safetensors"}})
+    with pytest.raises(ShanshuiError, match="holds braces, which Snakemake takes for wildcards"):
+        check_inputs(config)
+
+
+def test_dead_links_do_not_stop_the_planning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.png").symlink_to("gone")
+    made = Flow(validate({"data": {"train_images": "a", "train_labels": "a", "test_labels": "a"}}))
+    before = made.fingerprint()
+    (tmp_path / "a" / "gone").write_bytes(b"here now")
+    assert made.fingerprint() != before

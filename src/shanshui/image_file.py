@@ -130,10 +130,11 @@ def open_image(path: str | Path) -> tuple[Image.Image, int]:
     """
     check_regular(path)
     try:
-        image = Image.open(path, formats=FORMATS)
-        stored = orientation(image)  # asked before decoding: Pillow turns TIFF files itself, and then forgets it
-        pages = _pages(image)
-        image.load()
+        with open(path, "rb") as handle:  # by name, Pillow maps plain TIFF files and mixes up the pixels of turned ones
+            image = Image.open(handle, formats=FORMATS)
+            stored = orientation(image)  # asked before decoding: Pillow turns TIFF files itself, and then forgets it
+            pages = _pages(image)
+            image.load()
         shown: Image.Image = image
         if stored != 1 and image.format != "TIFF":
             shown = image.transpose(TURNS[stored])

@@ -17,7 +17,8 @@ ANEW = "make the label maps anew from their source; "
 
 def scaled_as_shades(facts: Sequence[LabelFacts], thing: str) -> list[Finding]:
     """Label maps with seams of in-between numbers along the borders of their classes, each alone or all together."""
-    all_of_them = together([f.seams for f in facts if not f.problem]).scaled(OF_A_SET)
+    rest = [f.seams for f in facts if not f.problem and not f.seams.scaled()]
+    all_of_them = together(rest).scaled(OF_A_SET)
     lines = [
         f"{f.path}: {f.seams.between} of {f.seams.borders} borders have numbers in between"
         for f in facts

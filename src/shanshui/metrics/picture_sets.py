@@ -15,8 +15,8 @@ from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.inception_features import SIDE
 from shanshui.metrics.picture_folder import list_pictures, match_names
 from shanshui.metrics.registry import Metric
-from shanshui.names import normal, stem
 from shanshui.metrics.segmenter_features import SegmenterFeatures
+from shanshui.names import normal, stem
 from shanshui.segmenters import Segmenter
 
 

@@ -1,0 +1,238 @@
+"""Numbers that are in range and mean nothing: label maps scaled or stored as shades, palettes numbered by chance."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_set import Set, set_pixels, small_set
+
+from shanshui.data.seams import OF_A_SET, Seams, seams, together
+from shanshui.landscapes.scene import draw_landscape
+
+CLASSES = [f"class {i}" for i in range(9)]
+Way = Callable[[np.ndarray], np.ndarray]
+
+
+def areas(seed: int, size: tuple[int, int] = (96, 72)) -> np.ndarray:
+    """A label map as people draw them: areas of numbers 0 to 8 with round borders, and thin objects."""
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    ids = np.where(y > size[1] / 3 + 9 * np.sin(x / 13 + seed), 7, 1).astype(np.uint8)
+    for number in rng.permutation([0, 2, 3, 4, 5, 6, 8]):
+        left, top, radius = rng.integers(0, size[0]), rng.integers(0, size[1]), rng.integers(5, 16)
+        ids[(x - left) ** 2 + (y - top) ** 2 < radius**2] = number
+    for number in (3, 8):
+        column = int(rng.integers(2, size[0] - 3))
+        ids[size[1] // 4 :, column : column + 2] = number  # a pole
+    return ids
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Set:
+    """The small set with label maps of areas, of the size of its photographs."""
+    made = small_set(tmp_path)
+    made.settings["classes"] = CLASSES
+    for path in maps(made):
+        Image.fromarray(areas(int(path.stem[1:]) + 10 * (path.parent.name == "test"), (48, 36))).save(path)
+    return made
+
+
+def maps(data: Set) -> list[Path]:
+    return sorted(path for folder in ("labels", "test") for path in (data.folder / folder).iterdir())
+
+
+def scaled(method: Image.Resampling, factor: float) -> Way:
+    def scale(ids: np.ndarray) -> np.ndarray:
+        size = (round(ids.shape[1] * factor), round(ids.shape[0] * factor))
+        return np.asarray(Image.fromarray(ids).resize(size, method)).clip(0, 8)
+
+    return scale
+
+
+def through_jpeg(ids: np.ndarray) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(ids).save(file, "JPEG", quality=90)
+    return np.asarray(Image.open(file)).clip(0, 8)
+
+
+WAYS = {
+    "bilinear, up": scaled(Image.Resampling.BILINEAR, 1.5),
+    "bilinear, twice": scaled(Image.Resampling.BILINEAR, 2),
+    "bilinear, down": scaled(Image.Resampling.BILINEAR, 0.7),
+    "bicubic, up": scaled(Image.Resampling.BICUBIC, 3),
+    "area, down": scaled(Image.Resampling.BOX, 0.5),
+    "JPEG and back": through_jpeg,
+}
+SOUND: dict[str, Way] = {
+    "as drawn": lambda ids: ids,
+    "nearest, up": scaled(Image.Resampling.NEAREST, 1.7),
+    "nearest, down": scaled(Image.Resampling.NEAREST, 0.6),
+    "two classes": lambda ids: (ids > 4).astype(np.uint8),
+    "in order of depth": lambda ids: np.sort(ids, axis=0),
+    "one class": np.zeros_like,
+    "noise": lambda ids: np.random.default_rng(ids.sum()).integers(0, 9, ids.shape, np.uint8),
+    "noise of few": lambda ids: np.random.default_rng(ids.sum()).integers(0, 3, ids.shape, np.uint8),
+    "stripes": lambda ids: np.arange(ids.size, dtype=np.uint8).reshape(ids.shape) % 9,
+    "tiny": lambda ids: ids[:2, :3],
+    "one pixel": lambda ids: ids[:1, :1],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_maps_scaled_as_shades_are_found(way: str) -> None:
+    assert together([seams(WAYS[way](areas(seed, (192, 144)))) for seed in range(8)]).scaled(OF_A_SET)
+
+
+@pytest.mark.parametrize("way", SOUND)
+def test_sound_maps_are_not(way: str) -> None:
+    found = [seams(SOUND[way](areas(seed, (192, 144)))) for seed in range(8)]
+    assert not any(one.scaled() for one in found)
+    assert not together(found).scaled(OF_A_SET)
+
+
+def test_drawn_landscapes_are_sound() -> None:
+    assert not any(seams(draw_landscape(seed, 96, 64)[1]).scaled() for seed in range(12))
+
+
+def test_seams_of_a_ramp_and_of_an_object() -> None:
+    def row(*numbers: int) -> Seams:
+        return seams(np.array([numbers], np.uint8))
+
+    assert row(0, 0, 4, 8, 8) == Seams(1, 0, 0, 0.5)
+    assert row(0, 0, 9, 8, 8) == Seams(0, 1, 0, 0.5)
+    assert row(0, 0, 8, 8, 8).plain == 1
+    assert row(8, 8, 6, 4, 2, 0, 0).between == 1
+    assert row(8, 8, 4, 4, 4, 0, 0).between == 0
+
+
+@pytest.mark.parametrize("folder", ["labels", "test"])
+def test_validate_stops_at_maps_scaled_as_shades(folder: str, data: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (data.folder / folder).iterdir():
+        Image.fromarray(WAYS["bilinear, twice"](np.asarray(Image.open(path)))).save(path)
+    assert data.validate() == 1
+    said = capsys.readouterr().err
+    assert f"scaled, or stored, as pictures of shades: {8 if folder == 'labels' else 3} " in said
+    assert "borders have numbers in between" in said
+    assert "by nearest neighbour" in said
+
+
+def test_a_single_scaled_map_among_sound_ones_is_found(data: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    assert data.validate() == 0
+    Image.fromarray(WAYS["bilinear, twice"](areas(5, (48, 36)))).save(data.label("p5"))
+    assert data.validate() == 1
+    assert "pictures of shades: 1 training label map" in capsys.readouterr().err
+
+
+def test_numbers_beyond_the_classes_from_scaling_get_no_advice_to_ignore_them(
+    data: Set, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in maps(data):
+        ids = np.where(np.asarray(Image.open(path)) == 8, 255, np.asarray(Image.open(path)))
+        Image.fromarray(ids).resize((96, 72), Image.Resampling.BILINEAR).save(path)
+    data.settings["ignore_label"] = 255
+    assert data.validate() == 1
+    said = capsys.readouterr().err
+    assert "pixel values that are no class: 8 training label maps" in said
+    assert "make the label maps anew: these were scaled or stored as shades" in said
+    assert "correct the files, data.classes" not in said
+
+
+# --- palettes -----------------------------------------------------------------------------------------
+
+COLOURS = np.array([[9, 20, 31], [200, 30, 40], [10, 220, 90], [60, 70, 240], [250, 250, 3], [0, 200, 200], [90, 0, 90],
+                    [255, 128, 0], [128, 64, 32]], np.uint8)  # fmt: skip
+
+
+def paint(path: Path, order: np.ndarray) -> None:
+    """Make a palette file whose number i stands for the class `order[i]`, in that one's colour."""
+    before = np.asarray(Image.open(path))
+    image = Image.fromarray(np.argsort(order).astype(np.uint8)[before]).convert("P")
+    image.putpalette(COLOURS[order].ravel().tolist())
+    image.putdata(np.argsort(order)[before].ravel().tolist())
+    image.save(path)
+
+
+def test_palettes_of_one_table_pass(data: Set) -> None:
+    for path in maps(data):
+        paint(path, np.arange(9))
+    assert data.validate() == 0
+
+
+def test_palettes_numbered_by_chance_are_found(data: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    for i, path in enumerate(maps(data)):
+        paint(path, np.random.default_rng(0).permutation(9) if i == 4 else np.arange(9))
+    assert data.validate() == 1
+    said = capsys.readouterr().err
+    assert "palettes that number the same colours differently: 1 label map" in said
+    assert "labels/p4.png: red " in said
+
+
+def test_greys_made_into_a_palette_are_found(data: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in maps(data):
+        ids = np.asarray(Image.open(path)) // 4 * 4
+        values = np.unique(ids)
+        image = Image.fromarray(ids).convert("P")
+        image.putpalette([int(value) for value in values for _ in range(3)])
+        image.putdata(np.searchsorted(values, ids).ravel().tolist())
+        image.save(path)
+    assert data.validate() == 1
+    assert "value 1 is the grey 4, value 2 is the grey 8" in capsys.readouterr().err
+
+
+# --- advice -------------------------------------------------------------------------------------------
+
+
+def each(data: Set, change: Way) -> None:
+    for path in maps(data):
+        Image.fromarray(change(np.asarray(Image.open(path))).astype(np.uint8)).save(path)
+
+
+def one_void(ids: np.ndarray) -> np.ndarray:
+    changed = ids + 1
+    changed[:2, :2] = 255
+    return changed
+
+
+ADVICE: dict[str, tuple[Way, dict[str, object], str]] = {
+    "from 1": (lambda ids: ids + 1, {}, "count from 1: set data.label_offset to -1\n"),
+    "from 1, with a value for no class": (
+        one_void, {}, "set data.label_offset to -1; and if 255 means no class, data.ignore_label to 255",
+    ),
+    "from 0, taken for 1": (lambda ids: ids, {"label_offset": -1}, "count from 0: set data.label_offset to 0"),
+    "for the eye": (lambda ids: ids * 28, {}, "every value is a multiple of 28, as in pictures made for the eye"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ADVICE)
+def test_advice_fits_what_happened(kind: str, data: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    change, settings, words = ADVICE[kind]
+    each(data, change)
+    data.settings |= settings
+    assert data.validate() == 1
+    assert words in capsys.readouterr().err
+
+
+def test_files_that_count_from_1_may_look_as_if_the_first_class_never_occurred(data: Set) -> None:
+    each(data, lambda ids: np.where(ids == 0, 1, ids))
+    assert data.validate() == 0
+    assert "make sure that value 0 means class 0: files that count from 1 look the same" in data.report()
+
+
+def test_a_stray_value_is_no_sign_of_anything(data: Set, capsys: pytest.CaptureFixture[str]) -> None:
+    set_pixels(data.label("p1"), 77, 3)
+    assert data.validate() == 1
+    assert "if 77 means no class, set data.ignore_label to 77" in capsys.readouterr().err
+
+
+def test_real_label_maps_are_sound(shared: Path) -> None:
+    for pattern in ("camvid/train/labels", "stanford_background/test/labels", "coco_stuff_sample/*_label",
+                    "sflckr_sample/*/labels", "landscapes/test/labels"):  # fmt: skip
+        files = sorted((shared / "data").glob(f"{pattern}/*.png"))[:40]
+        found = [seams(np.asarray(Image.open(file))) for file in files]
+        assert [file.name for file, one in zip(files, found, strict=True) if one.scaled()] == []
+        assert not together(found).scaled(OF_A_SET)

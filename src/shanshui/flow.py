@@ -211,7 +211,9 @@ class Flow:
         memory = Path("results") / self.config.run / STATES / "contents.json"
         contents = content_digests([file for found in files.values() for file in found], memory)
         listed = {
-            name: sorted([printable(os.path.relpath(file, folders.get(name, "."))), contents[str(file)]] for file in found)
+            name: sorted(
+                [printable(os.path.relpath(file, folders.get(name, "."))), contents[str(file)]] for file in found
+            )
             for name, found in files.items()
         }
         return digest([[name, found] for name, found in listed.items() if found or name in folders])

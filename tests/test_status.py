@@ -97,6 +97,17 @@ def test_training_shows_epoch_speed_and_time_left(demo: Path) -> None:
         assert table(demo)["pretrain"].state == "running"
 
 
+def test_trainings_that_go_wrong_are_said_while_they_run(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [{"epoch": 9, "step": 400, "G/rec": 2.0}, {"epoch": 10, "step": 450, "G/rec": 4000.0}]
+    make(demo, "finetune/stats.jsonl")
+    (demo / "finetune/stats.jsonl").write_text(
+        "".join(json.dumps({**line, "seconds": 1.0, "img_per_s": 1.0}) + "\n" for line in lines)
+    )
+    assert main(["status", "demo"]) == 0
+    said = capsys.readouterr().out
+    assert "look at finetune: losses have run away since epoch 9: G/rec 2 -> 4e+03; to try: lower lr_g" in said
+
+
 def test_first_epoch_and_pictures_show_the_logs_own_words(demo: Path) -> None:
     make(demo, "finetune/epoch_009.safetensors", "score/epoch_009.json")
     (demo / "logs" / "finetune.010.log").write_text("begun\n" + BAR)

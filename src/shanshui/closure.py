@@ -44,7 +44,11 @@ LEFT_OUT = {
 }
 
 LOOKED_AT = {  # imports for pictures and words that no later stage reads
-    "shanshui.training.session": {"shanshui.generation", "shanshui.training.samples"},
+    "shanshui.training.session": {
+        "shanshui.generation",
+        "shanshui.training.samples",
+        "shanshui.training.warning_signs",
+    },
     "shanshui.stages.validate": {"shanshui.data.validation_report"},
     "shanshui.data.statistics": {"shanshui.palette"},
 }

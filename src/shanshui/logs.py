@@ -47,6 +47,17 @@ class StatsLog:
             self.events.add_scalar(f"Loss/{name}" if "/" in name else f"Timing/{name}", value, epoch)
         self.events.flush()
 
+    def amend(self, numbers: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Add numbers to the last line, and return all lines."""
+        lines: list[dict[str, Any]] = [json.loads(line) for line in self.lines]
+        if numbers and lines:
+            lines[-1] |= numbers
+            self.lines[-1] = json.dumps(lines[-1], ensure_ascii=False)
+            write_text(self.path, "\n".join(self.lines) + "\n")
+            for name, value in numbers.items():
+                self.events.add_scalar(f"Samples/{name}", value, lines[-1]["epoch"])
+        return lines
+
     def close(self) -> None:
         """End the event file."""
         self.events.close()

@@ -83,6 +83,11 @@ class Painter:
         """Length of the random vector each picture is made from; 0 for none."""
         return self.model.get("z_dim") or 0
 
+    @property
+    def takes_chance(self) -> bool:
+        """Whether its pictures depend on random numbers at all."""
+        return self.vector > 0
+
     def patch_sizes(self, height: int, width: int, step: Step = FULL) -> list[tuple[int, int]]:
         """Sizes (h, w) at which the generator can use distinct patches."""
         return []
@@ -120,6 +125,10 @@ class ApfPainter(Painter):
 
     def facts(self) -> dict[str, Any]:
         return {"heads": self.G.heads, "seg_noise": self.G.seg_noise}
+
+    @property
+    def takes_chance(self) -> bool:
+        return bool(self.G.seg_noise)
 
     def patch_sizes(self, height: int, width: int, step: Step = FULL) -> list[tuple[int, int]]:
         return self.G.patch_sizes(height, width, step.level, step.alpha)

@@ -10,6 +10,7 @@ from shanshui.flow import Flow, epoch_name
 from shanshui.footprint import count_pictures, estimate
 from shanshui.run_reader import Progress, RunState
 from shanshui.training.schedule import schedule
+from shanshui.training.warning_signs import signs
 
 SILENT = 120  # seconds without a word after which a running job is suspicious
 GIB = 1024**3
@@ -158,6 +159,11 @@ def _expected(state: RunState) -> str:
     return f"; at most {most / GIB:.1f} GiB expected, {final / GIB:.1f} in the end"
 
 
+def reasons_to_look(state: RunState) -> list[str]:
+    """What the last epoch of each training shows that seldom gets better by itself, a line each."""
+    return [f"look at {folder}: {sign}" for folder in sorted(state.stats) for sign in signs(state.stats[folder])]
+
+
 def text(state: RunState) -> str:
     """The screen."""
     table = rows(state)
@@ -166,6 +172,6 @@ def text(state: RunState) -> str:
     lines = [f"{state.config.run}: {state.folder}; {at_work}", ""]
     for row in table:
         lines.append(f"{row.stage:<{wide}}  {row.done:>4} of {row.total:<4} {row.state:<12}{row.now}".rstrip())
-    lines += ["", *chosen(state)]
+    lines += ["", *reasons_to_look(state), *chosen(state)]
     lines.append(f"disk: {state.size / GIB:.2f} GiB in this run, {state.free / GIB:.1f} GiB free{_expected(state)}")
     return "\n".join(lines)

@@ -62,6 +62,7 @@ class Page:
     frame_photos: Sequence[np.ndarray] = ()
     losses: str = ""
     training: str = ""
+    signs: Sequence[str] = ()
     classes: Sequence[Mapping[str, Any]] = ()
     found: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
     validation: str = ""

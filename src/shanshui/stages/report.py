@@ -91,6 +91,15 @@ def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> N
         page.missing["graph"] = f"{path} is empty"
 
 
+def read_signs(folder: Path) -> list[str]:
+    """What each training's last epoch shows that is a reason to look, with the folder of its `stats.jsonl`."""
+    from shanshui.report.readers import read_stats
+    from shanshui.training.warning_signs import signs
+
+    trainings = sorted(path.parent for path in folder.rglob("stats.jsonl"))
+    return [f"{at.relative_to(folder).as_posix()}: {sign}" for at in trainings for sign in signs(read_stats(at))]
+
+
 def _add_training(page: Page, folder: Path, config: Config) -> None:
     """Film strip, losses, time per stage and a sentence."""
     from shanshui.report import curves, plotting, readers
@@ -99,6 +108,7 @@ def _add_training(page: Page, folder: Path, config: Config) -> None:
 
     stats = readers.read_stats(folder)
     page.training = training_sentence(stats)
+    page.signs = read_signs(folder)
     aspect = config.data.height / config.data.width
     film = readers.read_frames(folder, aspect, stats, FRAMES, FRAME_LINES)
     page.frames, page.frame_labels, page.frame_photos = film

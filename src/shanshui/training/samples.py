@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from shanshui.files import read_csv
 from shanshui.palette import class_palette
 
 SAMPLES = 6
+DIFFERENT = 0.1  # share of pixels in which two label maps differ that are to give different pictures
+GREYS = 127.5  # grey levels for a difference of 1 between pictures in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,25 @@ class Samples:
             [images.resize_photo(images.to_uint8(fake), size) for fake in fakes],
             list(self.photos),
         ])  # fmt: skip
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference of arrays of one shape."""
+    return float(np.abs(one.astype(np.float64) - other.astype(np.float64)).mean())
+
+
+def variety(samples: Samples, fakes: np.ndarray) -> float | None:
+    """How much pictures differ from one another, as a share of what their photographs do.
+
+    Taken over pairs of label maps that differ in a tenth of their pixels; None where there are none.
+
+    Args:
+        fakes: generated pictures (N, 3, h, w) in [-1, 1] of the N samples.
+    """
+    maps = samples.label_maps
+    pairs = [(i, j) for i, j in itertools.combinations(range(len(maps)), 2) if (maps[i] != maps[j]).mean() > DIFFERENT]
+    of_photos = sum(difference(samples.photos[i], samples.photos[j]) / GREYS for i, j in pairs)
+    return sum(difference(fakes[i], fakes[j]) for i, j in pairs) / of_photos if of_photos else None
 
 
 def read_samples(manifest: str | Path, data: dict[str, Any], limit: int = SAMPLES, instances: bool = False) -> Samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shanshui import checkpoint, images
-from shanshui.chances import by_seed
+from shanshui.chances import Chances, by_seed
 from shanshui.checkpoint import Arrays, Checkpoint, prefixed
 from shanshui.data.loader import TrainingPairs
 from shanshui.data.prepared import prepared_digests
@@ -30,9 +31,10 @@ from shanshui.training.loop import Plan, train
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.resume import ResumeFolder, resume_folder, state_file
-from shanshui.training.samples import Samples, read_samples
+from shanshui.training.samples import Samples, difference, read_samples, variety
 from shanshui.training.schedule import schedule
 from shanshui.training.step import Networks, Recipe
+from shanshui.training.warning_signs import SEED_VARIETY, VARIETY, signs
 
 jt = load_jittor()
 
@@ -135,24 +137,27 @@ class Session:
         average = prefixed("average", self.nets.average.state()) if self.nets.average else {}
         return _arrays(self.nets.parts()) | optimizers | average
 
-    def draw_samples(self, epoch: int) -> None:
-        """Sample grid after `epoch`."""
+    def draw_samples(self, epoch: int) -> dict[str, float]:
+        """Sample grid after `epoch`; how much its pictures differ, and the first one under two seeds."""
         if not len(self.samples):
-            return
+            return {}
         painter, chances, step = self.nets.painter, by_seed(self.settings["seed"]), self.schedule.at(epoch)
         for network in painter.networks().values():
             network.eval()
         samples = self.samples
-        fakes = np.concatenate([
-            generate_batch(
-                painter, samples.label_maps[i : i + 1], [name], chances, step,
-                None if samples.instances is None else samples.instances[i : i + 1],
-            )
-            for i, name in enumerate(samples.names)
-        ])  # fmt: skip
+
+        def drawn(i: int, chances: Chances) -> np.ndarray:
+            instances = None if samples.instances is None else samples.instances[i : i + 1]
+            return generate_batch(painter, samples.label_maps[i : i + 1], [samples.names[i]], chances, step, instances)
+
+        fakes = np.concatenate([drawn(i, chances) for i in range(len(samples))])
+        found = {VARIETY: variety(samples, fakes)}
+        if painter.takes_chance:
+            found[SEED_VARIETY] = difference(fakes[:1], drawn(0, by_seed(self.settings["seed"] + 1)))
         for network in painter.networks().values():
             network.train()
         images.write_image(self.args.look / "samples" / self.phase / f"epoch_{epoch:03d}.png", self.samples.grid(fakes))
+        return {name: value for name, value in found.items() if value is not None}
 
     # --- running --------------------------------------------------------------------------------------------
 
@@ -184,19 +189,25 @@ class Session:
                 self.settings["parity"]["crop"], self.schedule,
             )  # fmt: skip
             log = StatsLog(folder, begin) if states else None
-            train(self.nets, recipe, plan, pairs, log, self._keeper(states, last_epoch))
+            train(self.nets, recipe, plan, pairs, log, self._keeper(states, last_epoch, log))
             if log:
                 log.close()
 
-    def _keeper(self, states: ResumeFolder | None, last_epoch: int) -> Callable[[int], None]:
-        """What happens after every epoch: a sample grid, and a state when the last is old enough; without, nothing."""
-        saved_at = time.monotonic()
+    def _keeper(self, states: ResumeFolder | None, last_epoch: int, log: StatsLog | None) -> Callable[[int], None]:
+        """What happens after every epoch: a sample grid, and a state when the last is old enough; without, nothing.
+
+        What the numbers show that is a reason to look is said once.
+        """
+        saved_at, told = time.monotonic(), set[str]()
 
         def after_epoch(epoch: int) -> None:
             nonlocal saved_at
-            if states is None:
+            if states is None or log is None:
                 return
-            self.draw_samples(epoch)
+            for sign in signs(log.amend(self.draw_samples(epoch))):
+                if sign.kind not in told:
+                    told.add(sign.kind)
+                    print(f"warning: {sign}", file=sys.stderr, flush=True)
             due = time.monotonic() - saved_at >= 60 * self.args.snapshot_minutes
             if due or epoch == last_epoch:
                 states.save(epoch, self.state(), self.meta(epoch))

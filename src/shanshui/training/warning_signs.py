@@ -1,0 +1,89 @@
+"""What the numbers of a training show that seldom gets better by itself, and what to try.
+
+Looked at after every epoch, in the lines of its `stats.jsonl`: by training itself, by `status` and by the report.
+The thresholds are far from what sound trainings show; a sign is a reason to look, not an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+VARIETY, SEED_VARIETY = (
+    "variety",
+    "seed_variety",
+)  # of pictures and of seeds, in stats.jsonl
+RUNAWAY = 1000.0  # times the loss of the first epoch, or 1 where that is smaller
+WON = 0.02  # D's loss over real and fake; it starts at 2 with the hinge loss
+ALIKE = 0.05  # of the difference between the photographs of the same label maps
+SAME = 1e-5  # mean difference of pictures in [-1, 1]: less than a thousandth of a grey level
+YOUNG = 300  # steps before which pictures may well be alike
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One sign: its kind, what was found, and what to try."""
+
+    kind: str
+    found: str
+    do: str
+
+    def __str__(self) -> str:
+        return f"{self.found}; to try: {self.do}"
+
+
+def signs(lines: Sequence[Line]) -> list[Sign]:
+    """Signs in the last of the lines of one training: ascending epochs of one phase, at one resolution."""
+    return [*_runaway(lines), *_won(lines), *_alike(lines), *_same_for_all_seeds(lines)] if lines else []
+
+
+def _runaway(lines: Sequence[Line]) -> Iterator[Sign]:
+    first, last = lines[0], lines[-1]
+    losses = [name for name, value in last.items() if "/" in name and isinstance(value, int | float)]
+    ways = {name: abs(last[name]) / max(1.0, abs(first.get(name, 0.0))) for name in losses}
+    if gone := [name for name in losses if ways[name] > RUNAWAY]:
+        said = ", ".join(f"{name} {first.get(name, 0.0):.3g} -> {last[name]:.3g}" for name in gone)
+        yield Sign(
+            "runaway",
+            f"losses have run away since epoch {first['epoch']}: {said}",
+            f"lower lr_g and lr_d of {last.get('phase', 'this phase')}; with parity.spectral_norm off, switch it on",
+        )
+
+
+def _won(lines: Sequence[Line]) -> Iterator[Sign]:
+    names = ("D/real", "D/fake", "G/adv")
+    if len(lines) < 2 or not all(name in line for line in lines[-2:] for name in names):
+        return
+    before, last = lines[-2], lines[-1]
+    lost = last["D/real"], last["D/fake"]
+    if min(lost) >= 0 and sum(lost) < WON and last["G/adv"] > before["G/adv"]:
+        yield Sign(
+            "discriminator",
+            f"the discriminator has told all pictures from photographs throughout epoch {last['epoch']} (its loss is "
+            f"{sum(lost):.2g}), and the generator's grows: {before['G/adv']:.3g} -> {last['G/adv']:.3g}",
+            "a lower lr_d, narrower discriminators (discriminator_channels), finetune.augment, or more pairs",
+        )
+
+
+def _alike(lines: Sequence[Line]) -> Iterator[Sign]:
+    last = lines[-1]
+    if last.get(VARIETY, 1.0) < ALIKE and last.get("step", 0) >= YOUNG:
+        yield Sign(
+            "alike",
+            f"pictures of different label maps are nearly the same after epoch {last['epoch']}: they differ by "
+            f"{100 * last[VARIETY]:.1g} % of what their photographs do",
+            "look at samples/; then a lower lr_g and lr_d, or more weight on feature_matching or reconstruction",
+        )
+
+
+def _same_for_all_seeds(lines: Sequence[Line]) -> Iterator[Sign]:
+    last = lines[-1]
+    if len(lines) > 1 and last.get(SEED_VARIETY, 1.0) < SAME and last.get("step", 0) >= YOUNG:
+        yield Sign(
+            "seeds",
+            f"other noise seeds give the same pictures after epoch {last['epoch']}",
+            "a single seed in infer.seeds, which spares time; for styles, a lower kl",
+        )

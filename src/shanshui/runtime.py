@@ -22,6 +22,7 @@ from types import ModuleType
 
 from shanshui.compilation import compile_core, environment_key, forget, import_lock, is_compiled
 from shanshui.cuda_bridge import assemble
+from shanshui.cuda_forms import use_cuda_forms
 from shanshui.device import Device, cuda_identities, find_device
 from shanshui.errors import ShanshuiError
 from shanshui.files import digest, temporary_name
@@ -186,6 +187,8 @@ def _import_jittor(parallel_compile: bool) -> ModuleType:
     jittor.flags.use_parallel_op_compiler = len(os.sched_getaffinity(0)) if parallel_compile else 0
     jittor.flags.use_cuda = 1 if device.kind == "cuda" else 0
     module: ModuleType = jittor
+    if device.kind == "cuda":
+        use_cuda_forms(module)
     return module
 
 

@@ -1,0 +1,52 @@
+"""Forms of Jittor 1.3.11's operations that keep a GPU at work, put in place of its own once, where CUDA is used.
+
+Without cuTT a permutation that moves the last axis has a form for CPUs only: the GPU stops, the data goes to the host,
+one core moves it, and it comes back. `argmax` along any axis but the last permutes so inside. `jt.array` stops the
+GPU too as long as host memory comes from CUDA's own allocator, instead of uploading beside the kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONVOLUTIONS = 1000  # shapes per direction whose fastest algorithm is kept; beyond 100 Jittor asks again at every call
+WORKSPACE = 0.05  # of the device's memory, at most, for one convolution; Jittor allows a quarter
+
+
+def use_cuda_forms(jt: Any) -> None:
+    """Replace permutations and searches along an axis of a Jittor that runs on CUDA; set what convolutions may keep."""
+    jt.flags.use_cuda_host_allocator = 0
+    jt.Var.transpose = jt.Var.permute = jt.transpose = jt.permute = permutation(jt)
+    jt.arg_reduce = axis_search(jt, jt.arg_reduce)
+    jt.cudnn.set_algorithm_cache_size(CONVOLUTIONS)
+    jt.cudnn.set_max_workspace_ratio(WORKSPACE)
+
+
+def permutation(jt: Any) -> Any:
+    """`Var.permute` as an operation with a form for GPUs and a gradient of the same kind.
+
+    Called as Jittor's is: with all axes, one by one or as a sequence, with two to exchange, or without, to reverse all.
+    """
+
+    def permute(x: Any, *axes: Any) -> Any:
+        order = list(axes[0]) if len(axes) == 1 and not isinstance(axes[0], int) else list(axes)
+        if len(axes) == 2:  # which Jittor exchanges, however many axes there are
+            order = list(range(x.ndim))
+            order[axes[0]], order[axes[1]] = order[axes[1]], order[axes[0]]
+        order = order or list(reversed(range(x.ndim)))
+        return jt.fuse_transpose(x, order)
+
+    return permute
+
+
+def axis_search(jt: Any, search: Any) -> Any:
+    """Jittor's `arg_reduce` (behind `argmax`, `argmin`), called along the last axis alone."""
+
+    def arg_reduce(x: Any, kind: str, dim: int, keepdims: bool = False) -> Any:
+        dim %= x.ndim
+        if dim < x.ndim - 1:
+            x = permutation(jt)(x, [axis for axis in range(x.ndim) if axis != dim] + [dim])
+        found = search(x, kind, x.ndim - 1, False)
+        return [each.unsqueeze(dim) for each in found] if keepdims else found
+
+    return arg_reduce

@@ -1,0 +1,68 @@
+"""What replaces Jittor's operations on a GPU, computed on the CPU: the same results as what it replaces."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shanshui.cuda_forms import CONVOLUTIONS, WORKSPACE, axis_search, permutation, use_cuda_forms
+from shanshui.runtime import load_jittor
+
+jt = load_jittor()
+X = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("axes", "order"),
+    [
+        ((0, 1, 3, 2), (0, 1, 3, 2)),
+        (((3, 2, 0, 1),), (3, 2, 0, 1)),
+        ((), (3, 2, 1, 0)),
+        ((1, 3), (0, 3, 2, 1)),
+        ((0, -1), (3, 1, 2, 0)),
+    ],
+)
+def test_axes_are_called_as_jittor_calls_them(axes: tuple[Any, ...], order: tuple[int, ...]) -> None:
+    x, weight = jt.array(X), np.random.default_rng(1).standard_normal(X.transpose(order).shape).astype(np.float32)
+    moved = permutation(jt)(x, *axes)
+    (gradient,) = jt.grad((moved * jt.array(weight)).sum(), [x])
+    jt.sync([moved, gradient])
+    np.testing.assert_array_equal(moved.numpy(), X.transpose(order))
+    np.testing.assert_array_equal(moved.numpy(), x.permute(*axes).numpy())
+    np.testing.assert_array_equal(gradient.numpy(), weight.transpose(np.argsort(order)))
+
+
+@pytest.mark.parametrize("dim", [0, 1, 3, -2])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_a_search_along_any_axis_is_one_along_the_last(dim: int, keepdims: bool) -> None:
+    searched: list[int] = []
+
+    def search(x: Any, kind: str, axis: int, keep: bool) -> Any:
+        searched.append(axis)
+        return jt.arg_reduce(x, kind, axis, keep)
+
+    places, largest = axis_search(jt, search)(jt.array(X), "max", dim, keepdims)
+    assert searched == [3]
+    np.testing.assert_array_equal(places.numpy(), np.argmax(X, dim, keepdims=keepdims))
+    np.testing.assert_array_equal(largest.numpy(), X.max(dim, keepdims=keepdims))
+
+
+def test_everything_is_put_in_place() -> None:
+    said: list[tuple[str, float]] = []
+    cudnn = SimpleNamespace(
+        set_algorithm_cache_size=lambda n: said.append(("shapes", n)),
+        set_max_workspace_ratio=lambda r: said.append(("workspace", r)),
+    )
+    module: Any = SimpleNamespace(
+        flags=SimpleNamespace(use_cuda_host_allocator=1), Var=type("Var", (), {}), cudnn=cudnn,
+        arg_reduce=jt.arg_reduce, fuse_transpose=jt.fuse_transpose,
+    )  # fmt: skip
+    use_cuda_forms(module)
+    assert module.flags.use_cuda_host_allocator == 0
+    assert said == [("shapes", CONVOLUTIONS), ("workspace", WORKSPACE)]
+    for permute in (module.permute, module.transpose, module.Var.permute, module.Var.transpose):
+        np.testing.assert_array_equal(permute(jt.array(X), 0, 1, 3, 2).numpy(), X.transpose(0, 1, 3, 2))
+    assert module.arg_reduce is not jt.arg_reduce

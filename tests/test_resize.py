@@ -40,6 +40,24 @@ def test_pooling_at_the_border() -> None:
     np.testing.assert_allclose(resize.pool_matrix(3, False), [[0.5, 0.5, 0], [0, 0.5, 0.5]])
 
 
+@pytest.mark.parametrize("size", [(6, 8), (5, 7), (3, 2), (1, 1)])
+@pytest.mark.parametrize("count_padding", [False, True])
+def test_pooling_as_a_sum_of_pixels_is_the_same(size: tuple[int, int], count_padding: bool) -> None:
+    """The form for GPUs, with its gradient."""
+    rng = np.random.default_rng(0)
+    array = rng.standard_normal((2, 3, *size)).astype(np.float32)
+    weight = jt.array(rng.standard_normal((2, 3, *((side + 1) // 2 for side in size))).astype(np.float32))
+    found = []
+    for form in (resize.halve, resize.pooled):
+        x = jt.array(array)
+        small = form(x, count_padding)
+        (gradient,) = jt.grad((small * weight).sum(), [x])
+        jt.sync([small, gradient])
+        found.append((small.numpy(), gradient.numpy()))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
 def test_nearest_takes_the_top_left_of_each_cell() -> None:
     assert resize.nearest_index(8, 4).tolist() == [0, 2, 4, 6]
     assert resize.nearest_index(3, 6).tolist() == [0, 0, 1, 1, 2, 2]

@@ -35,16 +35,18 @@ def nearest(x: Var, size: Size) -> Var:
     """(N, C, h, w) -> (N, C, *size), nearest neighbour: target i takes source floor(i * source / target)."""
     if tuple(x.shape[2:]) == tuple(size):
         return x
-    return gather(x, nearest_index(x.shape[2], size[0]), nearest_index(x.shape[3], size[1]))
+    return _gather(x, *(_kept(nearest_index, *sides) for sides in zip(x.shape[2:], size, strict=True)))
 
 
 def gather(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:
     """(N, C, h, w) -> (N, C, len(rows), len(columns)): pixels picked by row and column number."""
+    return _gather(x, jt.array(rows.astype(np.int32)), jt.array(columns.astype(np.int32)))
+
+
+def _gather(x: Var, rows: Var, columns: Var) -> Var:
     n, c = x.shape[:2]
     return x.reindex(
-        [n, c, len(rows), len(columns)],
-        ["i0", "i1", "@e0(i2)", "@e1(i3)"],
-        extras=[jt.array(rows.astype(np.int32)), jt.array(columns.astype(np.int32))],
+        [n, c, rows.shape[0], columns.shape[0]], ["i0", "i1", "@e0(i2)", "@e1(i3)"], extras=[rows, columns]
     )
 
 
@@ -70,8 +72,23 @@ def halve(x: Var, count_padding: bool = False) -> Var:
         count_padding: divide by 9 at the borders too, which darkens them (what Jittor's pooling does,
             whatever it is asked for); otherwise by the number of real pixels.
     """
-    rows, columns = (pool_matrix(side, count_padding) for side in x.shape[2:])
-    return separable(x, rows, columns)
+    if jt.flags.use_cuda:
+        return pooled(x, count_padding)
+    return _separable(x, *(_kept(pool_matrix, side, count_padding) for side in x.shape[2:]))
+
+
+def pooled(x: Var, count_padding: bool = False) -> Var:
+    """`halve` as a sum of nine pixels, for GPUs, where products with matrices of zeros are dear."""
+    n, c, height, width = x.shape
+    shape = [n, c, (height + 1) // 2, (width + 1) // 2, 3, 3]
+    total = x.reindex(shape, ["i0", "i1", "i2*2+i4-1", "i3*2+i5-1"]).sum((4, 5))  # zeros around the map
+    return total / 9 if count_padding else total * _kept(_share_of_pixels, height, width)
+
+
+def _share_of_pixels(height: int, width: int) -> np.ndarray:
+    """1 over the number of real pixels: (1, 1, ceil(height/2), ceil(width/2))."""
+    rows, columns = (pool_matrix(side, True).sum(axis=1) * 3 for side in (height, width))
+    return (1 / np.outer(rows, columns)).astype(np.float32)[None, None]
 
 
 def mean_pool(x: Var, side: int) -> Var:
@@ -82,15 +99,27 @@ def mean_pool(x: Var, side: int) -> Var:
 
 def separable(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:
     """Resize (N, C, h, w) to (N, C, H, W) by constant matrices rows (H, h) and columns (W, w)."""
-    x = jt.matmul(x, jt.array(columns.T))  # (N, C, h, W)
-    x = jt.matmul(x.transpose(0, 1, 3, 2), jt.array(rows.T))  # (N, C, W, H)
+    return _separable(x, jt.array(rows.T), jt.array(columns.T))
+
+
+def _separable(x: Var, rows: Var, columns: Var) -> Var:
+    """The same by transposed matrices on the device, rows (h, H) and columns (w, W)."""
+    x = jt.matmul(x, columns)  # (N, C, h, W)
+    x = jt.matmul(x.transpose(0, 1, 3, 2), rows)  # (N, C, W, H)
     return x.transpose(0, 1, 3, 2)  # (N, C, H, W)
+
+
+@functools.cache
+def _kept(make: Callable[..., np.ndarray], *sizes: int) -> Var:
+    """A constant on the device, made once per size; matrices (target, source) as (source, target)."""
+    made = make(*sizes)
+    return jt.array(made.astype(np.int32) if made.ndim == 1 else made.T if made.ndim == 2 else made).stop_grad()
 
 
 def _resize(x: Var, size: Size, matrix: Matrix) -> Var:
     if tuple(x.shape[2:]) == tuple(size):
         return x
-    return separable(x, matrix(x.shape[2], size[0]), matrix(x.shape[3], size[1]))
+    return _separable(x, *(_kept(matrix, *sides) for sides in zip(x.shape[2:], size, strict=True)))
 
 
 @functools.cache

@@ -27,6 +27,7 @@ rule pretrain:
     resources:
         gpu=GPU * CONFIG.pretrain.processes,
         minutes=CONFIG.pretrain.snapshot_minutes,  # a resource, since these never cause a rerun
+        log_every=CONFIG.pretrain.log_every,
     params:
         start=lambda wildcards, input: ["--start", input.start] if input.start else [],
         perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),
@@ -39,7 +40,7 @@ rule pretrain:
         "OMP_NUM_THREADS={threads} python -m shanshui pretrain --settings {input.settings:q} "
         "--resolution {wildcards.resolution} --photos {input.photos:q} --label-maps {input.label_maps:q} "
         "--digests {input.digests:q} {params.instances:q} {params.perceptual:q} {params.start:q} --samples {input.samples:q} --resume {params.resume:q} "
-        "--snapshot-minutes {resources.minutes} --look {params.look:q} --weights {output.weights:q} --state {output.state:q} 2>&1 | tee -i {log:q}"
+        "--snapshot-minutes {resources.minutes} --log-every {resources.log_every} --look {params.look:q} --weights {output.weights:q} --state {output.state:q} 2>&1 | tee -i {log:q}"
 
 
 rule finetune:
@@ -71,6 +72,7 @@ rule finetune:
     resources:
         gpu=GPU * CONFIG.finetune.processes,
         minutes=CONFIG.finetune.snapshot_minutes,
+        log_every=CONFIG.finetune.log_every,
     params:
         perceptual=lambda wildcards, input: (["--perceptual", *input.perceptual] if input.perceptual else []),
         instances=lambda wildcards, input: (["--instances", *input.instances] if input.instances else []),
@@ -83,7 +85,7 @@ rule finetune:
         "OMP_NUM_THREADS={threads} python -m shanshui finetune --settings {input.settings:q} "
         "--epoch {wildcards.epoch} --photos {input.photos:q} --label-maps {input.label_maps:q} "
         "--digests {input.digests:q} {params.instances:q} {params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
-        "--snapshot-minutes {resources.minutes} --look {params.look:q} {params.average:q} --weights {output.weights:q} "
+        "--snapshot-minutes {resources.minutes} --log-every {resources.log_every} --look {params.look:q} {params.average:q} --weights {output.weights:q} "
         "2>&1 | tee -i {log:q} && "
         "printf '%s\\n' {input.after:q} > {output.after:q}"
 

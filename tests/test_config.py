@@ -197,7 +197,7 @@ def test_stages_see_only_what_they_depend_on() -> None:
     assert changed(select={"soup": 9}) == {"tidy"} | report
     assert changed(retention="best") == report
     assert changed(finetune={"epochs": 140}) == report
-    assert changed(pretrain={"snapshot_minutes": 3}) == set()
+    assert changed(pretrain={"snapshot_minutes": 3, "log_every": 1}) == set()
     assert changed(generate={"batch": 1}) == set()
     assert changed(gpus=[0, 1], jobs_per_gpu=2) == set()
     assert changed(finetune={"lr_g": 2e-4}) == {"finetune"} | report

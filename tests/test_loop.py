@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from shanshui.errors import ShanshuiError
-from shanshui.training.loop import check_finite, epoch_seed, rate_factor
+from shanshui.training.loop import Losses, check_finite, epoch_seed, rate_factor
 from shanshui.training.session import first_seed
 
 
@@ -35,6 +37,40 @@ def test_divergence_names_term_and_epoch() -> None:
     check_finite({"G/adv": 0.0}, "finetune", 4)
     with pytest.raises(ShanshuiError, match="G/feat is not a number in epoch 4 of finetune"):
         check_finite({"G/adv": 0.0, "G/feat": float("nan")}, "finetune", 4)
+
+
+def _terms(**values: float) -> dict[str, Any]:
+    from shanshui.runtime import load_jittor
+
+    return {name: load_jittor().array(np.float32([value])) for name, value in values.items()}
+
+
+def test_means_do_not_depend_on_when_losses_are_read() -> None:
+    values = np.random.default_rng(0).uniform(0, 3, (7, 2)).astype(np.float32)
+
+    def means(every: int) -> dict[str, float]:
+        losses = Losses("pretrain", 1)
+        for adv, rec in values:
+            losses.add(_terms(adv=adv, rec=rec))
+            if losses.waiting >= every:
+                assert losses.read() == {"adv": adv, "rec": rec}
+                assert losses.waiting == 0
+        return losses.means()
+
+    assert (
+        means(1)
+        == means(3)
+        == means(99)
+        == {"adv": sum(map(float, values[:, 0])) / 7, "rec": sum(map(float, values[:, 1])) / 7}
+    )
+
+
+def test_divergence_between_two_looks_is_seen_at_the_next() -> None:
+    losses = Losses("finetune", 4)
+    losses.add(_terms(adv=float("inf")))
+    losses.add(_terms(adv=1.0))
+    with pytest.raises(ShanshuiError, match="adv is not a number in epoch 4 of finetune"):
+        losses.means()
 
 
 @pytest.fixture(scope="module")

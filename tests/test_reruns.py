@@ -130,8 +130,8 @@ ROWS = [
     Row("nothing", nothing, {}),
     Row("comments, or the order of options, in a YAML file", rewrite, {}),
     Row(
-        "`gpus`, `jobs_per_gpu`, `generate.batch`, `snapshot_minutes`",
-        options(gpus=0, jobs_per_gpu=2, generate={"batch": 1}, finetune={"snapshot_minutes": 1}),
+        "`gpus`, `jobs_per_gpu`, `generate.batch`, `snapshot_minutes`, `log_every`",
+        options(gpus=0, jobs_per_gpu=2, generate={"batch": 1}, finetune={"snapshot_minutes": 1, "log_every": 3}),
         {},
     ),
     Row("the working folder moved", move, {}),

@@ -191,6 +191,7 @@ class Training(Section):
     )
     label_mix: Weight = Field(10.0, description="weight of LabelMix, with the discriminator oasis")
     snapshot_minutes: int = Field(10, ge=0, description="least time between two saved resume states")
+    log_every: Positive = Field(10, description="steps between two looks at the losses, for which a GPU is waited for")
     processes: Positive = Field(1, description="processes that share every batch, by MPI; each has a GPU of its own")
 
     @model_validator(mode="after")

@@ -140,7 +140,7 @@ _SIZE = {"width", "height"}
 def _training(config: Config, phase: str) -> dict[str, Any]:
     """Numbers of one training phase; the epoch range of fine-tuning is a file name, not a setting."""
     section = config.pretrain if phase == "pretrain" else config.finetune
-    numbers = section.model_dump(exclude={"snapshot_minutes", *without_effect(config.model, phase)})
+    numbers = section.model_dump(exclude={"snapshot_minutes", "log_every", *without_effect(config.model, phase)})
     if numbers.get("gan") == "hinge":
         del numbers["gan"]  # as it was before there were others: what was trained then stays
     if phase == "finetune" and not section.lr_decay_epochs:
@@ -178,7 +178,9 @@ def _shown(config: Config) -> dict[str, Any]:
     shown = config.model_dump(mode="json")
     for section, option in (
         ("pretrain", "snapshot_minutes"),
+        ("pretrain", "log_every"),
         ("finetune", "snapshot_minutes"),
+        ("finetune", "log_every"),
         ("generate", "batch"),
     ):
         del shown[section][option]

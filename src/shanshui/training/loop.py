@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,8 @@ jt = load_jittor()
 class Plan:
     """Which epochs to train, on what, at which rates.
 
-    `numbers` is the phase's section of the configuration; `end` the epoch at which its last rate is reached.
+    `numbers` is the phase's section of the configuration; `end` the epoch at which its last rate is reached;
+    `log_every` the steps between two looks at the losses.
     """
 
     phase: str
@@ -38,6 +39,7 @@ class Plan:
     data: dict[str, Any]
     crop: Literal["full", "top"]
     schedule: Schedule | FullSize
+    log_every: int = 1
 
 
 def epoch_seed(seed: int, phase: str, epoch: int) -> np.random.SeedSequence:
@@ -88,8 +90,7 @@ def train_epoch(
     now = recipe if grows else recipe.without_growing()
 
     data = plan.data
-    sums: dict[str, float] = {}
-    count = 0
+    losses = Losses(plan.phase, epoch)
     num_classes = len(data["classes"])
     sizes = nets.painter.patch_sizes(data["height"], data["width"], step)
     for batch in batches(
@@ -98,17 +99,52 @@ def train_epoch(
     ):  # fmt: skip
         segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
         beside = {name: jt.array(array) for name, array in batch.beside.items()}
-        losses = train_step(nets, now, step, jt.array(batch.real), Shown(segmap, patches=patches, **beside), rng)
+        losses.add(train_step(nets, now, step, jt.array(batch.real), Shown(segmap, patches=patches, **beside), rng))
         if nets.average:
             nets.average.update()
-        values = ranks.mean({name: float(loss.item()) for name, loss in losses.items()})
-        if ranks.own() == 0:  # which ends the others with itself, and says why once
-            check_finite(values, plan.phase, epoch)
-        sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
-        count += 1
-        bar.set_postfix_str(f"epoch {epoch} " + " ".join(f"{n} {v:.2f}" for n, v in values.items()), refresh=False)
+        if losses.waiting >= plan.log_every:
+            said = " ".join(f"{name} {value:.2f}" for name, value in losses.read().items())
+            bar.set_postfix_str(f"epoch {epoch} {said}", refresh=False)
         bar.update()
-    return {name: value / count for name, value in sums.items()}
+    return losses.means()
+
+
+class Losses:
+    """Loss terms of an epoch's steps, left on the device until they are read: a GPU is waited for then.
+
+    Reading raises ShanshuiError where a term is no number; of MPI ranks it is the first that says so.
+    """
+
+    def __init__(self, phase: str, epoch: int) -> None:
+        self.phase, self.epoch, self.count = phase, epoch, 0
+        self.sums: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+        self.unread: list[dict[str, Any]] = []
+
+    @property
+    def waiting(self) -> int:
+        """Steps that have not been read."""
+        return len(self.unread)
+
+    def add(self, terms: Mapping[str, Any]) -> None:
+        """Terms of one more step by name, computed already; what they were computed from is let go."""
+        self.unread.append({name: term.stop_grad() for name, term in terms.items()})
+
+    def read(self) -> dict[str, float]:
+        """Fetch what waits; returns the terms of the last step, means over the MPI ranks."""
+        for terms in self.unread:
+            self.last = ranks.mean({name: float(term.item()) for name, term in terms.items()})
+            if ranks.own() == 0:  # which ends the others with itself, and says why once
+                check_finite(self.last, self.phase, self.epoch)
+            self.sums = {name: self.sums.get(name, 0.0) + value for name, value in self.last.items()}
+            self.count += 1
+        self.unread = []
+        return self.last
+
+    def means(self) -> dict[str, float]:
+        """Mean of every term over all steps."""
+        self.read()
+        return {name: value / self.count for name, value in self.sums.items()}
 
 
 def check_finite(values: dict[str, float], phase: str, epoch: int) -> None:

@@ -186,7 +186,7 @@ class Session:
                 self._begin(checkpoint.load(self.args.start))
             plan = Plan(
                 self.phase, begin, last_epoch, end, self.settings["seed"], self.numbers, self.settings["data"],
-                self.settings["parity"]["crop"], self.schedule,
+                self.settings["parity"]["crop"], self.schedule, self.args.log_every,
             )  # fmt: skip
             log = StatsLog(folder, begin) if states else None
             train(self.nets, recipe, plan, pairs, log, self._keeper(states, last_epoch, log))

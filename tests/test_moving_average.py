@@ -10,7 +10,7 @@ import pytest
 from shanshui.errors import ShanshuiError
 from shanshui.models.spectral_norm import conv
 from shanshui.runtime import load_jittor
-from shanshui.training.moving_average import MovingAverage
+from shanshui.training.moving_average import MovingAverage, follow_together
 
 jt = load_jittor()
 
@@ -77,3 +77,14 @@ def test_singular_vectors_fit_the_averaged_weights() -> None:
     u = weights["G.weight_u"]
     matrix = weights["G.weight"].reshape(4, -1)
     assert np.linalg.norm(u @ matrix) == pytest.approx(np.linalg.svd(matrix, compute_uv=False)[0], rel=1e-3)
+
+
+def test_following_together_is_following_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    means, weights = ([rng.standard_normal(shape).astype(np.float32) for shape in ((3,), (2, 5), (1,))] for _ in "ab")
+    held, variables = ([jt.array(array).stop_grad() for array in arrays] for arrays in (means, weights))
+    for _ in range(2):
+        follow_together(held, variables, 0.75)
+    for mean, weight, var in zip(means, weights, held, strict=True):
+        np.testing.assert_allclose(var.numpy(), 0.5625 * mean.astype(np.float64) + 0.4375 * weight, rtol=0, atol=1e-6)
+        assert var.is_stop_grad()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shanshui.models.condition import Condition
-from shanshui.models.norms import NormKind, parameter_free
+from shanshui.models.norms import NormKind, leaky, parameter_free, scaled
 from shanshui.models.patch_spade import available, normalise
 from shanshui.runtime import load_jittor
 
@@ -51,10 +51,10 @@ class CLADE(nn.Module):
             y = normalise(self.param_free_norm, x, affine.table(), condition.index, slope)
         else:
             scale, shift = affine(condition)
-            y = _leaky(self.param_free_norm(x) * scale + shift, slope)
+            y = scaled(self.param_free_norm, x, scale, shift, slope)
         if not self.edges:
             return y
-        return jt.concat([y, _leaky(self.inst_conv(condition.edges), slope)], 1)
+        return jt.concat([y, leaky(self.inst_conv(condition.edges), slope)], 1)
 
 
 class ClassAffine(nn.Module):
@@ -96,7 +96,3 @@ class Tilt(nn.Module):
 def _by_class(rows: Var, one_hot: Var) -> Var:
     """Each pixel's row (N, C, h, w) of (num_classes, C); zeros where it has no class."""
     return look_up(one_hot, rows.transpose().reshape(*reversed(rows.shape), 1, 1))
-
-
-def _leaky(x: Var, slope: float) -> Var:
-    return x if slope == 1 else nn.leaky_relu(x, slope)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shanshui.errors import ShanshuiError
 from shanshui.models.norms import instance_norm
 from shanshui.models.resize import bilinear, halve
-from shanshui.models.spade import leaky_relu
+from shanshui.models.spade import SLOPE, leaky_relu
 from shanshui.models.spectral_norm import conv
 from shanshui.runtime import load_jittor
 
@@ -82,7 +82,7 @@ class PatchDiscriminator(nn.Module):
 
     def block(self, name: str, x: Var) -> Var:
         """Convolution, instance norm, leaky ReLU."""
-        return leaky_relu(instance_norm(getattr(self, name)(x)))
+        return instance_norm(getattr(self, name)(x), SLOPE)
 
     def from_rgb(self, i: int, segmap: Var, image: Var) -> Var:
         """First layer for images of 1/2^(l-i) of the size: (k * N, base_channels / 2^i, h + 1, w + 1).

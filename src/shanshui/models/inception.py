@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shanshui.models.norm_kernels import standardise, usable
 from shanshui.models.norms import over_ranks
 from shanshui.runtime import load_jittor
 
@@ -47,6 +48,12 @@ class FrozenNorm(nn.Module):
         self.running_mean = jt.zeros((channels,)).stop_grad()
         self.running_var = jt.ones((channels,)).stop_grad()
 
+    def with_relu(self, x: Any) -> Any:
+        """(N, C, H, W) -> same, after a ReLU."""
+        if self.batch_statistics and usable(x):
+            return standardise(x, self.weight, self.bias, eps=EPS, unit=0.0, slope=0.0)
+        return nn.relu(self(x))
+
     def execute(self, x: Any) -> Any:
         """(N, C, H, W) -> same."""
         if self.batch_statistics:
@@ -76,7 +83,7 @@ class BasicConv(nn.Module):
 
     def execute(self, x: Any) -> Any:
         """(N, inputs, H, W) -> (N, outputs, H', W')."""
-        return nn.relu(self.bn(self.conv(x)))
+        return self.bn.with_relu(self.conv(x))
 
 
 def _same(kernel: tuple[int, int]) -> tuple[int, int]:

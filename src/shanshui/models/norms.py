@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from shanshui.models.norm_kernels import EPS, standardise, usable
 from shanshui.runtime import load_jittor
 
 if TYPE_CHECKING:
@@ -17,15 +18,20 @@ if TYPE_CHECKING:
 jt = load_jittor()
 nn: Any = jt.nn
 
-EPS = 1e-5
-
 NormKind = Literal["batch", "instance"]
 
 
-def instance_norm(x: Var) -> Var:
-    """Standardise every channel of every image: (N, C, h, w) -> (N, C, h, w)."""
+def instance_norm(x: Var, slope: float = 1.0) -> Var:
+    """Standardise every channel of every image, then a leaky ReLU with `slope`: (N, C, h, w) -> (N, C, h, w)."""
+    if usable(x):
+        return standardise(x, by_image=True, slope=slope)
     centred = x - mean(x, [2])  # (N, C, h, w)
-    return centred / (mean(centred * centred, [2]) + EPS).sqrt()
+    return leaky(centred / (mean(centred * centred, [2]) + EPS).sqrt(), slope)
+
+
+def leaky(x: Var, slope: float) -> Var:
+    """Leaky ReLU; with slope 1 nothing."""
+    return x if slope == 1 else nn.leaky_relu(x, slope)
 
 
 def mean(x: Var, axes: list[int]) -> Var:
@@ -49,6 +55,8 @@ class BatchNorm(nn.Module):
         if not self.is_training():
             scale = 1 / (self.running_var + EPS).sqrt()
             return x * scale.reshape(1, -1, 1, 1) - (self.running_mean * scale).reshape(1, -1, 1, 1)
+        if usable(x):
+            return standardise(x, norm=self)
         centre = over_ranks(mean(x, [0, 2]))  # (1, C, 1, 1)
         centred = x - centre  # (N, C, h, w)
         variance = over_ranks(mean(centred * centred, [0, 2]))  # (1, C, 1, 1)
@@ -59,6 +67,36 @@ class BatchNorm(nn.Module):
         """Move the running statistics towards those of a batch, each C numbers in any shape."""
         for running, batch in ((self.running_mean, mean), (self.running_var, variance)):
             running.update(running + (batch.reshape(-1) - running) * self.momentum)
+
+
+def modulates(norm: Any, x: Var) -> bool:
+    """Whether `modulate` can be used: on a GPU, with statistics of x itself."""
+    return usable(x) and (isinstance(norm, InstanceNorm) or norm.is_training())
+
+
+def modulate(norm: Any, x: Var, gamma: Any, beta: Any, hidden: Var, slope: float) -> Var:
+    """norm(x) * (1 + gamma(hidden)) + beta(hidden), then a leaky ReLU, as one kernel behind the two convolutions.
+
+    Args:
+        norm: a BatchNorm or InstanceNorm.
+        x: (N, C, h, w).
+        gamma, beta: convolutions hidden -> C that keep the size.
+        hidden: (N, hidden, h, w).
+        slope: of the leaky ReLU; 1 for none.
+    """
+    if isinstance(norm, InstanceNorm):
+        return standardise(x, None, None, gamma(hidden), beta(hidden), by_image=True, slope=slope)
+    maps = [nn.conv2d(hidden, conv.weight, None, conv.stride, conv.padding) for conv in (gamma, beta)]
+    return standardise(x, gamma.bias, beta.bias, *maps, slope=slope, norm=norm)
+
+
+def scaled(norm: Any, x: Var, scale: Var, shift: Var, slope: float) -> Var:
+    """norm(x) * scale + shift, then a leaky ReLU with `slope`; all (N, C, h, w)."""
+    if modulates(norm, x):
+        by_image = isinstance(norm, InstanceNorm)
+        followed = None if by_image else norm
+        return standardise(x, None, None, scale, shift, by_image=by_image, slope=slope, unit=0.0, norm=followed)
+    return leaky(norm(x) * scale + shift, slope)
 
 
 def over_ranks(statistic: Var) -> Var:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shanshui.models.norms import NormKind, parameter_free
+from shanshui.models.norms import NormKind, leaky, modulate, modulates, parameter_free
 from shanshui.models.patch_spade import DevicePatches, gamma_beta, normalise
 from shanshui.models.spectral_norm import conv
 from shanshui.runtime import load_jittor
@@ -63,8 +63,9 @@ class SPADE(nn.Module):
             table = gamma_beta(patches, self.mlp_shared, self.mlp_gamma, self.mlp_beta)  # (2C, K5)
             return normalise(self.param_free_norm, x, table, patches.index, slope)
         hidden = nn.relu(self.mlp_shared(segmap))  # (N, hidden, h, w)
-        y = self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
-        return y if slope == 1 else nn.leaky_relu(y, slope)
+        if modulates(self.param_free_norm, x):
+            return modulate(self.param_free_norm, x, self.mlp_gamma, self.mlp_beta, hidden, slope)
+        return leaky(self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden), slope)
 
 
 class SPADEResBlock(nn.Module):

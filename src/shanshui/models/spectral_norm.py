@@ -48,7 +48,7 @@ class SpectralConv(nn.Conv):
         matrix = self.weight.reshape(self.out_channels, -1)  # (out, in * k * k)
         with jt.no_grad():
             u = self.weight_u.reshape(-1, 1)  # (out, 1)
-            v = unit(jt.matmul(u.transpose(), matrix)).transpose()  # (in * k * k, 1)
+            v = unit(jt.matmul(u.reshape(1, -1), matrix)).reshape(-1, 1)  # (in * k * k, 1)
         image = jt.matmul(matrix, v)  # (out, 1)
         if self.is_training():
             with jt.no_grad():
@@ -80,11 +80,18 @@ class PairedSpectralConv(nn.Conv):
         u, v = self.weight_u.reshape(-1, 1), self.weight_v.reshape(-1, 1)
         if self.is_training():
             with jt.no_grad():
-                v = unit(jt.matmul(matrix.transpose(), u))
+                v = unit(towards_right(matrix, u))
                 u = unit(jt.matmul(matrix, v))
                 self.weight_u.update(u.reshape(-1))
                 self.weight_v.update(v.reshape(-1))
         return (u * jt.matmul(matrix, v)).sum()
+
+
+def towards_right(matrix: Var, u: Var) -> Var:
+    """matrix^T u: (n, m), (n, 1) -> (m, 1); on a GPU without a transposed copy of the matrix."""
+    if jt.flags.use_cuda:
+        return jt.matmul(u.reshape(1, -1), matrix).reshape(-1, 1)
+    return jt.matmul(matrix.transpose(), u)
 
 
 def unit(vector: Var) -> Var:

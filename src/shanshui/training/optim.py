@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from shanshui.kernels import elementwise
 from shanshui.runtime import load_jittor
 
 if TYPE_CHECKING:
     from jittor import Var
 
 jt = load_jittor()
+Adam: Any = jt.optim.Adam
 
 BETAS = (0.0, 0.9)
 EPS = 1e-8
+
+STEP = """
+const float m = beta1 * a1 + rest1 * a2, v = beta2 * a3 + rest2 * a2 * a2;
+r0 = a0 - m * rate / (sqrtf(v) + eps), r1 = m, r2 = v;
+"""
+
+
+class AdamTogether(Adam):
+    """Jittor's Adam, with few launches for all weights instead of a dozen for each, for GPUs.
+
+    The same numbers up to rounding; state and its names are the same. Without weight decay.
+    """
+
+    def step(self, loss: Any = None, retain_graph: bool = False) -> None:
+        """Update the weights by the gradients of `loss`, or by those there are."""
+        self.pre_step(loss, retain_graph)
+        for group in self.param_groups:
+            (beta1, beta2), n = group.get("betas", self.betas), self.n_step
+            rate = group.get("lr", self.lr) * math.sqrt(1 - beta2**n) / (1 - beta1**n)
+            rows = [
+                row
+                for row in zip(group["params"], group["m"], group["grads"], group["values"], strict=True)
+                if not row[0].is_stop_grad()
+            ]
+            numbers = {"beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2}
+            after = elementwise(STEP, rows, 3, **numbers, rate=rate, eps=group.get("eps", self.eps))
+            for (parameter, m, _, v), results in zip(rows, after, strict=True):
+                for var, result in zip((parameter, m, v), results, strict=True):
+                    var.update(result)
+        self.post_step()
 
 
 def trainable(networks: Iterable[Any]) -> list[Var]:
@@ -26,4 +59,5 @@ def trainable(networks: Iterable[Any]) -> list[Var]:
 
 def adam(networks: Iterable[Any], lr: float, betas: tuple[float, float] = BETAS) -> Any:
     """Adam for networks trained together; two time scales (Heusel et al. 2017) are two of these."""
-    return jt.optim.Adam(trainable(networks), lr, eps=EPS, betas=betas)
+    kind = AdamTogether if jt.flags.use_cuda else Adam
+    return kind(trainable(networks), lr, eps=EPS, betas=betas)

@@ -1,0 +1,91 @@
+"""Kernels for GPUs, their text run on the CPU: against the plain formulas in double precision, gradients too."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shanshui.kernels import MOST_TOGETHER, PART, elementwise
+from shanshui.models.norm_kernels import standardise
+from shanshui.runtime import load_jittor
+
+jt = load_jittor()
+RNG = np.random.default_rng(0)
+SHAPE = 2, 3, 6, 7  # of which no side is a number of threads
+X = (RNG.standard_normal(SHAPE) + 3).astype(np.float32)
+WEIGHT = RNG.standard_normal(SHAPE).astype(np.float32)
+VECTORS = [RNG.standard_normal(3).astype(np.float32) for _ in range(2)]
+MAPS = [RNG.standard_normal(SHAPE).astype(np.float32) for _ in range(2)]
+
+
+def close(ours: Any, wanted: np.ndarray) -> None:
+    """Within float32's rounding of sums, against the largest value."""
+    np.testing.assert_allclose(ours, wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
+
+
+def plain(given: list[Any], by_image: bool, slope: float, eps: float, unit: float) -> tuple[Any, Any, Any]:
+    """The formula with Jittor's own operations in double precision, and mean and variance."""
+    x, scale, shift, gamma, beta = given
+    axes = [2, 3] if by_image else [0, 2, 3]
+    mean = x.mean(axes, keepdims=True)
+    variance = (x - mean).sqr().mean(axes, keepdims=True)
+    y = (x - mean) / (variance + eps).sqrt()
+    factor, term = unit, 0.0
+    if scale is not None:
+        factor, term = factor + scale.reshape(1, -1, 1, 1), shift.reshape(1, -1, 1, 1)
+    if gamma is not None:
+        factor, term = factor + gamma, term + beta
+    y = y * factor + term
+    return jt.ternary(y > 0, y, y * slope), mean, variance
+
+
+@pytest.mark.parametrize(
+    ("by_image", "vectors", "maps", "slope", "eps", "unit"),
+    [
+        (True, False, False, 0.2, 1e-5, 1.0),
+        (True, False, True, 0.2, 1e-5, 1.0),
+        (False, False, False, 1.0, 1e-5, 1.0),
+        (False, True, False, 0.0, 1e-1, 0.0),
+        (False, True, True, 0.2, 1e-5, 1.0),
+        (False, False, True, 0.2, 1e-5, 0.0),
+    ],
+)
+def test_norms_and_their_gradients(
+    by_image: bool, vectors: bool, maps: bool, slope: float, eps: float, unit: float
+) -> None:
+    arrays = [X, *(VECTORS if vectors else [None, None]), *(MAPS if maps else [None, None])]
+    ours = [None if a is None else jt.array(a) for a in arrays]
+    wanted = [None if a is None else jt.array(a).float64() for a in arrays]
+    y = standardise(*ours, by_image=by_image, slope=slope, eps=eps, unit=unit)
+    exact, *_ = plain(wanted, by_image, slope, eps, unit)
+    grads = jt.grad((y * jt.array(WEIGHT)).sum(), [a for a in ours if a is not None])
+    right = jt.grad((exact * jt.array(WEIGHT).float64()).sum(), [a for a in wanted if a is not None])
+    jt.sync([y, exact, *grads, *right])
+    close(y.numpy(), exact.numpy())
+    for grad, correct in zip(grads, right, strict=True):
+        close(grad.numpy(), correct.numpy())
+
+
+def test_running_statistics_follow_the_batch() -> None:
+    norm = SimpleNamespace(running_mean=jt.ones(3).stop_grad(), running_var=jt.ones(3).stop_grad(), momentum=0.25)
+    x = jt.array(X)
+    y = standardise(x, norm=norm)
+    jt.sync([y, norm.running_mean, norm.running_var])
+    close(norm.running_mean.numpy(), 0.75 + 0.25 * X.astype(np.float64).mean((0, 2, 3)))
+    close(norm.running_var.numpy(), 0.75 + 0.25 * X.astype(np.float64).var((0, 2, 3)))
+    assert norm.running_mean.is_stop_grad()
+
+
+def test_many_arrays_of_any_size_are_computed_together() -> None:
+    sizes = [(1,), (3, 4), (PART,), (PART + 1,), (2, PART + 5)] * 11
+    assert len(sizes) > MOST_TOGETHER
+    rows = [tuple(RNG.standard_normal(size).astype(np.float32) for _ in range(2)) for size in sizes]
+    given = [tuple(jt.array(array) for array in row) for row in rows]
+    for factor in (0.5, 3.0):  # the same kernels with other numbers
+        found = elementwise("r0 = a0 * factor + a1; r1 = a1 - less;", given, 2, factor=factor, less=1.0)
+        for (a, b), (first, second) in zip(rows, found, strict=True):
+            np.testing.assert_allclose(first.numpy(), a * np.float32(factor) + b, rtol=1e-5, atol=1e-6)
+            np.testing.assert_array_equal(second.numpy(), b - 1)

@@ -19,6 +19,7 @@ from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER
 MB = 10**6
 NUMBER = 4  # bytes of a float32
 STATES_KEPT = 2  # of a phase, beside one another
+ONE_MORE = 1  # state that is written before an older one goes, or those of other settings
 PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without colour subsampling, PNG
 GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated pictures and photographs in one PNG
 GRID_PICTURES = 18
@@ -125,11 +126,12 @@ def _training(config: Config) -> list[Part]:
             ("pretrain/*.state.safetensors",),
         ),
         Part(
-            "resume states of it", "pretrain", STATES_KEPT * sizes, state * NUMBER, 0 if best else STATES_KEPT * sizes,
+            "resume states of it", "pretrain", STATES_KEPT * sizes + ONE_MORE, state * NUMBER,
+            0 if best else STATES_KEPT * sizes,
             (f"{STATES}/pretrain_*",),
         ),
         Part(
-            "resume states of fine-tuning", "finetune", STATES_KEPT, tuning * NUMBER, STATES_KEPT,
+            "resume states of fine-tuning", "finetune", STATES_KEPT + ONE_MORE, tuning * NUMBER, STATES_KEPT,
             (f"{STATES}/finetune",),
         ),
         Part("fine-tuned weights", "finetune", epochs, tuned * NUMBER, stay, ("finetune/epoch_*.safetensors",)),

@@ -94,7 +94,8 @@ def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypa
     with files.atomic(tmp_path / "set") as staged:
         staged.mkdir()
         (staged / "b.txt").write_text("b")
-    assert done == ["b.txt", staged.name, f"{staged.name} named"]
+        (staged / "link").symlink_to(tmp_path)
+    assert done == ["b.txt", staged.name, f"{staged.name} named"], "what a link leads to is not ours"
 
 
 def test_processes_of_equal_number_on_two_machines_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

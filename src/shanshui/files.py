@@ -72,11 +72,11 @@ def _open_up(path: Path) -> None:
 
 def _to_disk(path: Path) -> None:
     """Wait until a file, or a folder with all in it, is on the disk: what a name stands for is then whole for good."""
+    if path.is_symlink():
+        return
     if path.is_dir():
         for inner in path.iterdir():
             _to_disk(inner)
-    if path.is_symlink():
-        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -22,6 +22,7 @@ from shanshui.files import sha256
 from shanshui.weights import catalogue
 from shanshui.weights.catalogue import load_state, require
 from shanshui.weights.jittor_file import MAGIC, read_jittor_file
+from shanshui.weights.package_file import PackageFile
 from shanshui.weights.torch_file import LEGACY_START, read_torch_file
 
 DATA = Path(__file__).parent / "data"
@@ -240,10 +241,11 @@ def test_compressed_archives_and_torchscript_are_refused(tmp_path: Path) -> None
 
 def test_a_missing_file_comes_with_the_command_that_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(PackageFile, "installed_path", lambda package: None)
     for name, entry in catalogue.WEIGHT_FILES.items():
         with pytest.raises(ShanshuiError, match=f"python -m shanshui weights {name}") as caught:
             require(name)
-        assert entry.url in str(caught.value)
+        assert entry.origin in str(caught.value)
     place = catalogue.FOLDER / catalogue.WEIGHT_FILES["fid_inception"].file
     place.parent.mkdir(parents=True)
     place.write_bytes(b"something else")
@@ -253,7 +255,7 @@ def test_a_missing_file_comes_with_the_command_that_fetches_it(tmp_path: Path, m
     own = place.rename(tmp_path / "own.pth")
     assert require("fid_inception", own) == own
     with pytest.raises(ShanshuiError, match="vgg19"):
-        require("vgg16")
+        require("vgg11")
 
 
 def test_content_without_a_published_digest_is_trusted_on_first_use(

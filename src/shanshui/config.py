@@ -146,6 +146,11 @@ class Config(Section):
             raise ValueError(
                 f"score.rank_by {score.rank_by}: {', '.join(lacking)} is not among score.metrics {score.metrics}"
             )
+        if "lpips" in score.metrics and (self.select.on == "test" or not self.data.holdout):
+            raise ValueError(
+                "score.metrics lpips compares with the photograph of the label map: use data.holdout of 2 pairs "
+                "or more, and select.on holdout or train"
+            )
         if score.rank_by == "sharpness":
             raise ValueError("score.rank_by sharpness: sharpness has no better or worse end, rank by another metric")
         if self.select.on == "holdout" and self.data.holdout < 2:

@@ -126,11 +126,11 @@ def check_disk(name: str, folder: Path, least: int) -> Finding:
 
 def check_weights(needed: Sequence[str]) -> list[Finding]:
     """The weight files of others; missing ones are gaps only for a configuration that needs them."""
-    from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
+    from shanshui.weights.catalogue import WEIGHT_FILES, place
 
     findings = []
     for name, entry in WEIGHT_FILES.items():
-        path = FOLDER / entry.file
+        path = place(name)
         if path.exists():
             findings.append(Finding(name, "ok", str(path)))
         else:

@@ -26,11 +26,11 @@ from shanshui.errors import ShanshuiError
 from shanshui.files import digest
 from shanshui.names import printable
 from shanshui.retention import STATES
-from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER
+from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER, PERCEPTUAL
 from shanshui.settings import STAGES, needed_weights, stage_settings
 from shanshui.structure import rehearsed
 from shanshui.training.schedule import schedule
-from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
+from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES, place
 
 
 def weight_path(name: str) -> Path:
@@ -101,7 +101,7 @@ def check_inputs(config: Config) -> None:
             "a file outside of results/",
             f"mkdir -p resources; cp {segmenter} resources/",
         )
-    absent = [name for name in needed_weights(config) if not weight_path(name).exists()]
+    absent = [name for name in needed_weights(config) if not place(name).exists()]
     if absent:
         raise ShanshuiError(
             "weight files missing: " + ", ".join(str(weight_path(name)) for name in absent),
@@ -227,7 +227,9 @@ class Flow:
     def perceptual_weights(self, phase: str) -> list[str]:
         """The file of the phase's perceptual network, where it has one."""
         net = (self.config.pretrain if phase == "pretrain" else self.config.finetune).perceptual.net
-        return [] if net == "none" else [str(weight_path(net))]
+        if net == "none" or WEIGHT_FILES[PERCEPTUAL[net]].installed:  # set-up's files change their times, no content
+            return []
+        return [str(weight_path(PERCEPTUAL[net]))]
 
     def segmenter(self, run: str) -> list[str]:
         """The segmenter's file where a metric needs it: the user's, or the one this run trains; none is built in."""

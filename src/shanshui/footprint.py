@@ -14,7 +14,7 @@ from shanshui.config import Config
 from shanshui.data.layouts import LAYOUTS
 from shanshui.flow import Flow
 from shanshui.retention import STATES
-from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER
+from shanshui.sections import BUILTIN, NEEDS_EFFICIENTNET, NEEDS_INCEPTION, NEEDS_SEGMENTER
 
 MB = 10**6
 NUMBER = 4  # bytes of a float32
@@ -24,7 +24,7 @@ PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without 
 GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated pictures and photographs in one PNG
 GRID_PICTURES = 18
 PAPERS = 10 * MB  # report, tables, plots, logs
-INCEPTION, DCT, DEEPLAB = 2048, 192, 320  # features a picture
+INCEPTION, DCT, DEEPLAB, EFFICIENTNET = 2048, 192, 320, 1280  # features a picture
 
 
 @dataclass(frozen=True)
@@ -182,10 +182,12 @@ def _features(config: Config) -> int:
         builtin = config.segmenter.weights == BUILTIN
         found = 4 * classes + DEEPLAB if builtin else 3 * classes + 8 * config.segmenter.channels
     dct = DCT if any(metric.startswith("dct") for metric in wanted) else 0
+    found += EFFICIENTNET if NEEDS_EFFICIENTNET & wanted else 0
     return (INCEPTION if NEEDS_INCEPTION & wanted else 0) + dct + found + 8
 
 
 def _reference(config: Config) -> int:
     """Means and covariances in double precision, and features of 2000 photographs."""
     inception = INCEPTION if NEEDS_INCEPTION & set(config.score.metrics) else 0
-    return inception**2 * 8 + 2000 * inception * NUMBER + 2 * MB
+    efficientnet = EFFICIENTNET if NEEDS_EFFICIENTNET & set(config.score.metrics) else 0
+    return sum(n**2 * 8 + 2000 * n * NUMBER for n in (inception, efficientnet)) + 2 * MB

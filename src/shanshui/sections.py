@@ -21,8 +21,17 @@ Metric = Literal[
     "fid", "kid", "precision", "recall",
     "dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour", "sharpness",
     "mask_accuracy", "miou", "seg_frechet",
+    "fd_efficientnet", "kd_efficientnet", "efficientnet_precision", "efficientnet_recall", "lpips",
 ]  # fmt: skip
 NEEDS_INCEPTION: frozenset[str] = frozenset({"fid", "kid", "precision", "recall"})
+NEEDS_EFFICIENTNET: frozenset[str] = frozenset(
+    {"fd_efficientnet", "kd_efficientnet", "efficientnet_precision", "efficientnet_recall"}
+)
+NEEDS_LPIPS: frozenset[str] = frozenset({"lpips"})
+PERCEPTUAL = {  # networks of losses -> their weight files
+    "vgg19": "vgg19", "inception_v3": "inception_v3", "vgg16": "vgg16", "lpips_vgg": "vgg16", "lpips_alex": "alexnet",
+    "efficientnet_lite0": "efficientnet_lite0",
+}  # fmt: skip
 NEEDS_SEGMENTER: frozenset[str] = frozenset({"mask_accuracy", "miou", "seg_frechet"})
 BUILTIN = "builtin"  # the segmenter that comes with the package
 Positive = Annotated[int, Field(ge=1)]
@@ -153,7 +162,9 @@ class Parity(Section):
     pool_padding: Literal["counted", "excluded"] | None = Field(None, description="padding in D's average pooling")
     seg_noise_init: Literal["xavier", "zero"] | None = Field(None, description="start of the noise convolutions")
     inception_norm: Literal["batch", "running"] | None = Field(None, description="statistics in the Inception loss")
-    perceptual_input: Literal["raw", "imagenet"] | None = Field(None, description="scaling before perceptual nets")
+    perceptual_input: Literal["raw", "imagenet"] | None = Field(
+        None, description="scaling before vgg19, vgg16, inception_v3"
+    )
     rounding: Literal["truncate", "round"] | None = Field(None, description="from [-1, 1] to 8 bits")
 
     def resolved(self) -> dict[str, str]:
@@ -165,7 +176,9 @@ class Parity(Section):
 class Perceptual(Section):
     """A perceptual loss on features of an ImageNet network."""
 
-    net: Literal["vgg19", "inception_v3", "none"] = Field("none", description="network; its weights file must be there")
+    net: Literal[
+        "vgg19", "inception_v3", "vgg16", "lpips_vgg", "lpips_alex", "efficientnet_lite0", "none"
+    ] = Field("none", description="network; its weights file must be there (docs/losses.md)")  # fmt: skip
     weight: Weight = Field(10.0, description="weight of the term")
 
 

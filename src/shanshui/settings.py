@@ -14,7 +14,7 @@ from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
 from shanshui.files import read_json
 from shanshui.model_section import without_effect
-from shanshui.sections import BUILTIN, NEEDS_INCEPTION
+from shanshui.sections import BUILTIN, NEEDS_EFFICIENTNET, NEEDS_INCEPTION, NEEDS_LPIPS, PERCEPTUAL
 from shanshui.structure import structure
 
 
@@ -248,5 +248,9 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 
 def needed_weights(config: Config) -> list[str]:
     """Names of the foreign weight files (see `shanshui.weights.catalogue`) this configuration cannot do without."""
-    nets = {config.pretrain.perceptual.net, config.finetune.perceptual.net} - {"none"}
-    return sorted(nets | ({"fid_inception"} if NEEDS_INCEPTION & set(config.score.metrics) else set()))
+    nets = {
+        PERCEPTUAL[net] for net in (config.pretrain.perceptual.net, config.finetune.perceptual.net) if net != "none"
+    }
+    wanted = set(config.score.metrics)
+    scorers = {"fid_inception": NEEDS_INCEPTION, "efficientnet_lite0": NEEDS_EFFICIENTNET, "alexnet": NEEDS_LPIPS}
+    return sorted(nets | {name for name, metrics in scorers.items() if metrics & wanted})

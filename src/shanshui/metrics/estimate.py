@@ -24,6 +24,13 @@ class Estimate(NamedTuple):
     at_infinity: float | None = None
 
 
+def mean_distance(distances: np.ndarray) -> Estimate:
+    """Mean of one distance (N,) a picture, with the standard error of a mean where there are enough."""
+    values = np.asarray(distances, dtype=np.float64)
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) >= FEWEST else None
+    return Estimate(float(values.mean()), error)
+
+
 def random_groups(count: int, groups: int, generator: np.random.Generator) -> NDArray[np.intp]:
     """Group (0 to groups - 1) of every one of `count` pictures: of equal sizes as far as possible, at random."""
     return generator.permutation(count) % groups

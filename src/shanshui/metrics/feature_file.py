@@ -37,7 +37,8 @@ class FeatureSet:
         for key, ours in self.protocol.items():
             if key in protocol and protocol[key] != ours:
                 raise ShanshuiError(f"{source} was made with {key} {ours}", f"{key} {protocol[key]}", AGAIN)
-        lacking = [metric.name for metric in metrics if metric.features not in self.features]
+        measured = (metric for metric in metrics if not metric.needs_photographs)  # which not every set has
+        lacking = [metric.name for metric in measured if metric.features not in self.features]
         if lacking:
             raise ShanshuiError(
                 f"{source} has no features for {', '.join(lacking)}", f"metrics on {', '.join(self.features)}", AGAIN

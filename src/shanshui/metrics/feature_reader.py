@@ -15,6 +15,7 @@ from shanshui.images import read_photo, resize_photo
 from shanshui.metrics.colour_distance import colour_statistics
 from shanshui.metrics.dct import dct_features
 from shanshui.metrics.inception_features import InceptionFeatures, resize_299
+from shanshui.metrics.network_features import EfficientNetFeatures, LpipsFeatures
 from shanshui.metrics.segmenter_features import SegmenterFeatures
 from shanshui.metrics.sharpness import laplacian_variance
 from shanshui.metrics.swd import patch_features
@@ -29,10 +30,11 @@ class FeatureReader:
     """Reads pictures and returns the wanted kinds of features.
 
     Args:
-        kinds: of "inception", "dct", "patches", "laplacian", "colour", "segmenter", "classes". The last two come
-            together, "classes" where there are label maps.
-        size: (width, height) to which pictures are brought before all but "inception", which takes them as
-            they are. Photographs larger than the generated pictures are so compared at the same scale.
+        kinds: of "inception", "dct", "patches", "laplacian", "colour", "efficientnet", "lpips", "segmenter",
+            "classes". The last two come together, "classes" where there are label maps, and "lpips" comes
+            where there are photographs.
+        size: (width, height) to which pictures are brought before all but "inception" and "efficientnet", which take
+            them as they are. Photographs larger than the generated pictures are so compared at the same scale.
         seed: chooses the places of the patches.
         weights: Inception weight file for "inception"; None takes the published one from its place.
         segmenter: for "segmenter" and "classes".
@@ -61,11 +63,17 @@ class FeatureReader:
             )
         self._inception = InceptionFeatures(require("fid_inception", weights)) if "inception" in wanted else None
         self._segmenter = segmenter if wanted & {"segmenter", "classes"} else None
+        self._efficientnet = EfficientNetFeatures() if "efficientnet" in wanted else None
+        self._lpips = LpipsFeatures() if "lpips" in wanted else None
 
-    def _of_picture(self, path: Path, label: Path | None) -> dict[str, np.ndarray]:
+    def _of_picture(self, path: Path, label: Path | None, other: Path | None) -> dict[str, np.ndarray]:
         """Features of one picture by kind, or what they are made of where that takes whole batches."""
         photo = read_photo(path)
         row = {"inception": resize_299(photo)} if self._inception else {}
+        if self._efficientnet:
+            row["efficientnet"] = self._efficientnet.sized(photo)
+        if self._lpips and other:
+            row["lpips"] = np.stack([resize_photo(one, self._size) for one in (photo, read_photo(other))])
         sized = resize_photo(photo, self._size) if self._at_size or self._segmenter else photo
         row |= {kind: take(sized) for kind, take in self._at_size.items()}
         if self._segmenter:
@@ -78,20 +86,25 @@ class FeatureReader:
         batch = {kind: np.stack([row[kind] for row in rows]) for kind in rows[0]}
         if self._inception:
             batch["inception"] = self._inception(batch["inception"])
+        if self._efficientnet:
+            batch["efficientnet"] = self._efficientnet(batch["efficientnet"])
+        if self._lpips and "lpips" in batch:
+            batch["lpips"] = self._lpips(batch["lpips"][:, 0], batch["lpips"][:, 1])
         if self._segmenter:
             batch |= self._segmenter(batch["segmenter"], batch.get("classes"))
         return batch
 
-    def read(self, paths: Sequence[Path], what: str, labels: Sequence[Path] = ()) -> dict[str, np.ndarray]:
+    def read(
+        self, paths: Sequence[Path], what: str, labels: Sequence[Path] = (), photographs: Sequence[Path] = ()
+    ) -> dict[str, np.ndarray]:
         """Return kind -> features (N, ...) of `paths`, in their order.
 
         "patches" come from at most 2048 of the pictures, evenly spread. `what` names the progress bar; `labels`
-        are the label maps of the pictures, or nothing.
+        are the label maps of the pictures, `photographs` the real ones of these label maps, or nothing.
         """
         every = -(-len(paths) // SWD_PHOTOS)
-        pairs: list[tuple[Path, Path | None]] = [(path, None) for path in paths]
-        if labels:
-            pairs = list(zip(paths, labels, strict=True))
+        nothing: list[Path | None] = [None] * len(paths)
+        pairs = list(zip(paths, labels or nothing, photographs or nothing, strict=True))
         batches: list[dict[str, np.ndarray]] = []
         workers = min(4, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(workers) as pool, tqdm(total=len(paths), desc=what, unit="img") as bar:

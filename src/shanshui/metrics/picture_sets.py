@@ -24,13 +24,15 @@ from shanshui.segmenters import Segmenter
 class PictureSet:
     """The pictures of a folder (`paths`), or the features `stored` of pictures.
 
-    `labels` are the label maps of the pictures in the order of `paths`, or empty where they are not known.
+    `labels` are the label maps of the pictures in the order of `paths`, or empty where they are not known;
+    `photographs` likewise the real photographs of these label maps.
     """
 
     source: Path
     paths: list[Path]
     stored: FeatureSet | None = None
     labels: list[Path] = field(default_factory=list)
+    photographs: list[Path] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -39,11 +41,12 @@ class PictureSet:
 
 
 def open_sets(
-    sources: Mapping[str, Path], labels: Mapping[str, Path], metrics: Sequence[Metric]
+    sources: Mapping[str, Path], labels: Mapping[str, Path], metrics: Sequence[Metric], real: Path | None = None
 ) -> dict[str, PictureSet]:
     """What is there of every set, checked against its label maps where there are any.
 
-    `labels` are lists (CSV with the column `name`, and `label` for files) or folders of label maps. UsageError
+    `labels` are lists (CSV with the column `name`, and `label` and `image` for files) or folders of label maps. `real`
+    is a folder of photographs, which belong to the pictures of the same names where a list names none. UsageError
     where one of `metrics` needs the label maps of pictures that have none.
     """
     if unknown := set(labels) - set(sources):
@@ -57,8 +60,7 @@ def open_sets(
     for name, source in labels.items():
         files = label_files(source)
         match_names(sets[name].names, files, sources[name])
-        known = [file for path in sets[name].paths if (file := files[stem(path)])]
-        sets[name] = replace(sets[name], labels=known if len(known) == len(files) else [])
+        sets[name] = replace(sets[name], labels=_of_all(sets[name], files))
     needing = [metric.name for metric in metrics if metric.needs_labels]
     for name, one in sets.items():
         if needing and not one.stored and not one.labels:
@@ -67,15 +69,45 @@ def open_sets(
                 "a CSV with the columns name and label, or a folder of label maps of the same names",
                 f"--labels {name}=CSV or --labels {name}=FOLDER",
             )
+    if any(metric.needs_photographs for metric in metrics):
+        beside: dict[str, Path | None] = {stem(path): path for path in list_pictures(real)} if real else {}
+        for name, one in sets.items():
+            listed = labels.get(name)
+            found = _of_all(one, column_files(listed, "image")) if listed and listed.is_file() else []
+            sets[name] = replace(one, photographs=found or _of_all(one, beside))
     return sets
+
+
+def check_photographs(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> None:
+    """UsageError where a metric compares with the photograph of the label map and no set has any."""
+    pairing = [metric for metric in metrics if metric.needs_photographs]
+    stored = {kind for one in sets.values() if one.stored for kind in one.stored.features}
+    there = any(one.photographs for one in sets.values())
+    if not there and any(metric.features not in stored for metric in pairing):
+        raise UsageError(
+            f"{', '.join(metric.name for metric in pairing)}: no photographs of the pictures' label maps are known",
+            "photographs of the pictures' names: a folder as the first argument, or the column image of a CSV",
+            "--labels NAME=CSV",
+        )
+
+
+def _of_all(one: PictureSet, files: Mapping[str, Path | None]) -> list[Path]:
+    """The files of a set's pictures in their order; none where one of the pictures has none."""
+    known = [file for path in one.paths if (file := files.get(stem(path)))]
+    return known if len(known) == len(one.paths) else []
 
 
 def label_files(source: Path) -> dict[str, Path | None]:
     """Name -> label map of a folder, or of a list (CSV); None where the list has no files."""
     if source.is_dir():
         return {stem(path): path for path in list_pictures(source)}
+    return column_files(source, "label")
+
+
+def column_files(source: Path, column: str) -> dict[str, Path | None]:
+    """Name -> file in a column of a list (CSV); None where there is none."""
     rows = read_csv(source, ("name",))
-    return {normal(row["name"]): Path(row["label"]) if row.get("label") else None for row in rows}
+    return {normal(row["name"]): Path(row[column]) if row.get(column) else None for row in rows}
 
 
 def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
@@ -126,5 +158,5 @@ def take_features(
             continue
         width, height = protocol["size"]
         reader = reader or FeatureReader(kinds, (width, height), protocol["seed"], weights, look)
-        found[name] = FeatureSet(one.names, reader.read(one.paths, name, one.labels), dict(protocol))
+        found[name] = FeatureSet(one.names, reader.read(one.paths, name, one.labels, one.photographs), dict(protocol))
     return found

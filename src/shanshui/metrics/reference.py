@@ -15,6 +15,7 @@ from shanshui.checkpoint import fingerprint as numbers_digest
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, digest, sha256
 from shanshui.metrics.feature_reader import FeatureReader
+from shanshui.metrics.network_features import weights_digest
 from shanshui.metrics.registry import Metric
 from shanshui.metrics.segmenter_features import SegmenterFeatures
 from shanshui.segmenters import Segmenter, in_words
@@ -29,8 +30,8 @@ HEADER = "header"
 class Reference:
     """Statistics of `count` photographs (0: not known) for the metrics in `arrays`.
 
-    `protocol` holds what both sides must agree on: size, seed, resize, weights, segmenter, version; `photographs`
-    is a digest of their names and contents. Statistics made by pytorch-fid have an empty protocol.
+    `protocol` holds what both sides must agree on: size, seed, resize, weights, efficientnet, segmenter, version;
+    `photographs` is a digest of their names and contents. Statistics made by pytorch-fid have an empty protocol.
     """
 
     arrays: dict[str, dict[str, np.ndarray]]
@@ -123,6 +124,7 @@ def make_protocol(
     Raises UsageError where one of `metrics` needs a segmenter and there is none.
     """
     needed = any(metric.needs_weights for metric in metrics)
+    deep = any(metric.features == "efficientnet" for metric in metrics)
     seeing = [metric.name for metric in metrics if metric.needs_segmenter]
     if seeing and segmenter is None:
         raise UsageError(
@@ -136,6 +138,7 @@ def make_protocol(
         "seed": seed,
         "resize": RESIZE,
         **({"weights": sha256(require("fid_inception", weights))} if needed else {}),
+        **({"efficientnet": weights_digest("efficientnet_lite0")} if deep else {}),
         **({"segmenter": segmenter.identity, "segmenter_facts": segmenter.facts} if seeing and segmenter else {}),
     }
 

@@ -2,7 +2,8 @@
 
 A metric has two pure functions: `reference` condenses the features of real photographs into arrays that are
 stored, `score` compares the features of generated pictures with these arrays. Metrics on the same features
-share their extraction. No score without the published Inception weights is ever named FID or KID.
+share their extraction. No score without the published Inception weights is ever named FID or KID: on
+EfficientNet's features the same formulas are `fd_efficientnet` and `kd_efficientnet`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from shanshui.errors import UsageError
 from shanshui.metrics.colour_distance import colour_distance, colour_reference
-from shanshui.metrics.estimate import Estimate
+from shanshui.metrics.estimate import Estimate, mean_distance
 from shanshui.metrics.frechet import Gaussian, statistics
 from shanshui.metrics.frechet_estimate import frechet_estimate
 from shanshui.metrics.kept import kept_features
@@ -26,7 +27,9 @@ from shanshui.metrics.sharpness import sharpness, sharpness_reference
 from shanshui.metrics.swd import swd, swd_reference
 
 Arrays = Mapping[str, np.ndarray]
-Features = Literal["inception", "dct", "patches", "laplacian", "colour", "classes", "segmenter"]
+Features = Literal[
+    "inception", "dct", "patches", "laplacian", "colour", "classes", "segmenter", "efficientnet", "lpips"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Metric:
 
     `lower_is_better` is None for a ratio whose best value is 1. `reference(features, seed)` returns the
     arrays to keep, `score(features, arrays, seed)` the value and, where known, its standard error. `reference`
-    is None where pictures are compared with their label maps and not with photographs.
+    is None where every picture is compared with something of its own, its label map or its photograph.
     """
 
     name: str
@@ -49,6 +52,11 @@ class Metric:
     def needs_weights(self) -> bool:
         """Whether the Inception weight file is needed."""
         return self.features == "inception"
+
+    @property
+    def needs_photographs(self) -> bool:
+        """Whether every picture is compared with the photograph of its own label map."""
+        return self.features == "lpips"
 
     @property
     def needs_segmenter(self) -> bool:
@@ -201,6 +209,46 @@ METRICS: dict[str, Metric] = {
             "Frechet distance of a segmenter's deepest features, averaged over the picture; not FID",
             _gaussian_arrays,
             _frechet,
+        ),
+        Metric(
+            "fd_efficientnet",
+            "efficientnet",
+            True,
+            "Frechet distance of EfficientNet-Lite0 features (1280, ImageNet, pictures at 224x224); not FID",
+            _gaussian_arrays,
+            _frechet,
+        ),
+        Metric(
+            "kd_efficientnet",
+            "efficientnet",
+            True,
+            "kernel distance (cubic, unbiased) of the same EfficientNet-Lite0 features; not KID",
+            _kernel_arrays,
+            _kernel,
+        ),
+        Metric(
+            "efficientnet_precision",
+            "efficientnet",
+            False,
+            "share of pictures within the photographs' manifold (3 neighbours) in EfficientNet-Lite0 features",
+            manifold_reference,
+            _precision,
+        ),
+        Metric(
+            "efficientnet_recall",
+            "efficientnet",
+            False,
+            "share of photographs within the pictures' manifold (3 neighbours) in EfficientNet-Lite0 features",
+            manifold_reference,
+            _recall,
+        ),
+        Metric(
+            "lpips",
+            "lpips",
+            True,
+            "mean LPIPS (v0.1, AlexNet) of every picture to the photograph of its label map",
+            None,
+            lambda features, _arrays, _seed: mean_distance(features),
         ),
     )
 }

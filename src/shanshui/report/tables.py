@@ -51,7 +51,8 @@ def columns(scores: Sequence[Score], rank_by: str) -> list[str]:
     metrics = sorted(_metrics(scores), key=lambda metric: (metric != rank_by, metric))
     values = []
     for metric in metrics:
-        values += [f"{name}_{metric}" for name in sets]
+        having = [name for name in sets if any(metric in score.values.get(name, {}) for score in scores)]
+        values += [f"{name}_{metric}" for name in having]
         values += [f"{name}_{metric}{ERROR}" for name in sets if any(s.error(metric, name) is not None for s in scores)]
     counts = [f"{name}_n" for name in sets]
     return ["kind", "model", "epoch", "seed", *values, *counts, "chosen", "tied", "features"]

@@ -25,10 +25,19 @@ NAMES = {
     "mask_accuracy": "Mask accuracy",
     "miou": "mIoU",
     "seg_frechet": "Segmenter Fréchet",
+    "fd_efficientnet": "EfficientNet Fréchet",
+    "kd_efficientnet": "EfficientNet kernel distance",
+    "efficientnet_precision": "EfficientNet precision",
+    "efficientnet_recall": "EfficientNet recall",
+    "lpips": "LPIPS to the photograph",
     "board_a": "Contest score",
 }
 WEIGHT_FREE = frozenset({"dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour"})
-OWN_FRECHET = "seg_frechet"
+OTHER_FEATURES = {  # distances like FID, of other networks
+    "seg_frechet": "the segmenter's features, not FID",
+    "fd_efficientnet": "EfficientNet-Lite0's features, not FID",
+    "kd_efficientnet": "EfficientNet-Lite0's features, not KID",
+}
 TIES_NAMED = 4  # in a sentence; the table marks them all
 SET_NAMES = {"holdout": "held-out label maps", "test": "test label maps", "train": "training label maps"}
 Ranking = Mapping[str, Any]
@@ -41,13 +50,13 @@ def metric_name(metric: str) -> str:
 
 def metric_label(metric: str) -> str:
     """Name for a headline: as short as can be while saying what is not FID."""
-    return metric_name(metric) + (" (not FID)" if metric in {*WEIGHT_FREE, OWN_FRECHET} else "")
+    return metric_name(metric) + (" (not FID)" if metric in {*WEIGHT_FREE, *OTHER_FEATURES} else "")
 
 
 def metric_title(metric: str) -> str:
     """Name for an axis: a metric that might be taken for FID says that it is not."""
-    if metric == OWN_FRECHET:
-        return f"{metric_name(metric)} (the segmenter's features, not FID)"
+    if metric in OTHER_FEATURES:
+        return f"{metric_name(metric)} ({OTHER_FEATURES[metric]})"
     return metric_name(metric) + (" (weight-free proxy, not FID)" if metric in WEIGHT_FREE else "")
 
 

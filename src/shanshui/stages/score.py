@@ -8,7 +8,9 @@ The first argument is a folder of photographs, an .npz of `python -m shanshui re
 pytorch-fid. Everything after it is a folder, or name=folder, or name=features.npz as written by
 --features-out. Metrics: fid, kid, precision, recall (these need `python -m shanshui weights fid_inception`),
 dct_frechet, dct_kid, dct_precision, dct_recall, swd, colour, sharpness; mask_accuracy, miou, seg_frechet (these
-need --segmenter, the first two also --labels).
+need --segmenter, the first two also --labels); fd_efficientnet, kd_efficientnet, efficientnet_precision,
+efficientnet_recall (the file comes with set-up); lpips (`python -m shanshui weights alexnet`), to the photograph of
+the same name.
 """
 
 from __future__ import annotations
@@ -115,7 +117,11 @@ def prepare(args: argparse.Namespace) -> Job:
         reference.check_photographs(picture_sets.list_photographs(args.photographs))
     request = read_request(args, list(reference.arrays) if reference else [])
     metrics = choose(request["metrics"])
-    sets = picture_sets.open_sets(named(args.pictures, "folder"), named(args.labels, "list"), metrics)
+    sets = picture_sets.open_sets(
+        named(args.pictures, "folder"), named(args.labels, "list"), metrics, source if source.is_dir() else None
+    )
+    if not args.settings:  # a run's test label maps have no photographs, and are scored by the other metrics
+        picture_sets.check_photographs(sets, metrics)
     seeing = any(metric.needs_segmenter for metric in metrics)
     segmenter = None
     if seeing and args.segmenter:
@@ -167,7 +173,8 @@ def compute(job: Job, features: Mapping[str, FeatureSet]) -> tuple[dict[str, Any
     scores, described = {}, describe(job.metrics, job.protocol)
     for name, one in job.sets.items():
         seen = features[name].features
-        estimates = estimate_all(seen, job.metrics, job.reference, job.protocol["seed"])
+        metrics = [metric for metric in job.metrics if metric.features in seen]  # photographs are not of every set
+        estimates = estimate_all(seen, metrics, job.reference, job.protocol["seed"])
         if job.aesthetic_command:
             if one.stored:
                 raise ShanshuiError(f"{one.source} holds features", "a folder of pictures, for the aesthetic command")

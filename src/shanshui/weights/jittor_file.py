@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +127,21 @@ def read_jittor_file(path: str | Path) -> dict[str, np.ndarray]:
     return _as_state(loaded, path)
 
 
+def _flat(loaded: Mapping[Any, Any], above: str = "") -> Iterator[tuple[Any, Any]]:
+    """Entries of nested dicts, their keys joined by `/` as flax does."""
+    for key, value in loaded.items():
+        name = f"{above}{key}" if above else key
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}/")
+        else:
+            yield name, value
+
+
 def _as_state(loaded: object, path: str | Path) -> dict[str, np.ndarray]:
     if not isinstance(loaded, dict):
         raise ShanshuiError(f"{path} holds a {type(loaded).__name__}", "a dict: parameter name -> array")
     state: dict[str, np.ndarray] = {}
-    for key, value in loaded.items():
+    for key, value in _flat(loaded):
         array = getattr(value, "value", None) if isinstance(value, _Array) else value
         if not isinstance(key, str) or not isinstance(array, np.ndarray):
             raise ShanshuiError(f"{path}: entry {key!r} is not an array", "a dict: parameter name -> array")

@@ -1,0 +1,68 @@
+"""Features of EfficientNet-Lite0, and LPIPS to the photograph of the pair: pictures in, numbers out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from shanshui.images import resize_photo, to_float
+from shanshui.weights.catalogue import fill_network, require
+
+
+class EfficientNetFeatures:
+    """EfficientNet-Lite0 with its weights, as a function from pictures to features."""
+
+    def __init__(self) -> None:
+        """Read the weight file; ShanshuiError where it is missing or another one."""
+        from shanshui.models.efficientnet import SIDE, EfficientNetLite0
+
+        self._side, self._network = SIDE, EfficientNetLite0()
+        fill_network(self._network, "efficientnet_lite0", require("efficientnet_lite0"))
+        self._network.eval()
+
+    def sized(self, photo: np.ndarray) -> np.ndarray:
+        """uint8 (H, W, 3) -> uint8 (224, 224, 3), antialiased."""
+        return resize_photo(photo, (self._side, self._side))
+
+    def __call__(self, photos: np.ndarray) -> np.ndarray:
+        """uint8 (N, 224, 224, 3) -> float32 (N, 1280)."""
+        from shanshui.runtime import load_jittor
+
+        jt = load_jittor()
+        with jt.no_grad():
+            features = self._network(jt.array(_batch(photos)))
+        return features.numpy().reshape(len(photos), -1)
+
+
+class LpipsFeatures:
+    """LPIPS on AlexNet, as its authors recommend for measuring, from pairs of pictures to distances."""
+
+    def __init__(self) -> None:
+        """Read the weight file; ShanshuiError where it is missing or another one."""
+        from shanshui.models.lpips import LPIPS
+
+        self._network = LPIPS("alexnet")
+        fill_network(self._network, "alexnet", require("alexnet"))
+        self._network.eval()
+
+    def __call__(self, pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """uint8 (N, h, w, 3), twice -> float32 (N,)."""
+        from shanshui.runtime import load_jittor
+
+        jt = load_jittor()
+        with jt.no_grad():
+            found = self._network(jt.array(_batch(pictures)), jt.array(_batch(others)))
+        return found.numpy().reshape(len(pictures))
+
+
+def _batch(photos: np.ndarray) -> np.ndarray:
+    """uint8 (N, h, w, 3) -> float32 (N, 3, h, w) in [-1, 1]."""
+    return np.stack([to_float(photo) for photo in photos])
+
+
+def weights_digest(name: str) -> str:
+    """SHA-256 of a network's published weight file; ShanshuiError where it is missing."""
+    from shanshui.files import sha256
+
+    return sha256(Path(require(name)))

@@ -1,6 +1,6 @@
 """How different pictures of the same label maps are: LPIPS between folders made with different seeds or styles.
 
-    python -m shanshui diversity results/RUN/infer/seed_0/test results/RUN/infer/seed_1/test [MORE ...]
+    python -m shanshui diversity results/RUN/infer/MODEL/seed_0/test results/RUN/infer/MODEL/seed_1/test [MORE ...]
 
 For every name that the folders have in common, which must be all of them, the mean of LPIPS (v0.1, AlexNet) over all
 pairs of folders; then the mean over the names with its standard error. 0 stands for equal pictures. It needs

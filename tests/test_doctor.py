@@ -74,7 +74,9 @@ def test_weights_a_configuration_needs_are_gaps(tmp_path: Path) -> None:
 
 def test_weights_are_notes_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert {finding.state for finding in check_weights([])} == {"note"}
+    states = {finding.name: finding.state for finding in check_weights([])}
+    assert states.pop("efficientnet_lite0") in ("ok", "note"), "set-up brings it"
+    assert set(states.values()) == {"note"}
 
 
 def test_errors_become_gaps_with_their_cure() -> None:

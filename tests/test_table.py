@@ -164,7 +164,7 @@ def test_titles_of_metrics() -> None:
     assert wording.metric_title("swd") == "Laplacian SWD (weight-free proxy, not FID)"
     for name, metric in METRICS.items():
         assert name in wording.NAMES
-        free = not (metric.needs_weights or metric.needs_segmenter)
+        free = not (metric.needs_weights or metric.needs_segmenter or metric.features in ("efficientnet", "lpips"))
         assert not (free and re.search("FID|KID", re.sub("not (FID|KID)", "", wording.metric_title(name))))
         assert free == ("weight-free" in metric.description)
 

@@ -127,7 +127,7 @@ def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tu
         if one.stored:
             width, height = one.stored.protocol["size"]
             return width, height
-    if all(metric.features == "inception" for metric in metrics):
+    if all(metric.features in ("inception", "efficientnet") for metric in metrics):
         return SIDE, SIDE
     paths = [path for one in sets.values() for path in one.paths]
     first = photo_size(paths[0])

@@ -5,13 +5,15 @@ BIN := .venv/bin
 CORES ?= all
 PYTHON ?=
 KIT ?= # of gpu-kit: --golden DIR, --labels DIR, --python 3.12
+MINUTES ?= 10
+SEED ?= 0
 PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo test drill recipes test-slurm gpu-check gpu-kit lint format graph lock clean distclean
+.PHONY: help setup compile demo test drill fuzz recipes test-slurm gpu-check gpu-kit lint format graph lock clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +32,9 @@ test: compile lint ## everything that must hold: style, types, workflow, tests
 
 drill: compile ## kills the tiny run in every stage and compares what comes out, and trains by MPI (minutes)
 	@$(BIN)/python -m pytest -n 0 -v -m drill
+
+fuzz: compile ## random inputs for MINUTES (10): each ends with a right result or a sentence, and stays as it was
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) --seed $(SEED)
 
 recipes: compile ## every recipe of config/models from landscapes to a submission, at the smallest size (minutes)
 	@$(BIN)/python -m pytest -n 0 -v -m recipes

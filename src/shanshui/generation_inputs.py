@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -87,7 +88,7 @@ def label_sources(parts: Sequence[str]) -> dict[str, Path]:
 def spare_inputs(out: Path, inputs: Iterable[Path | None]) -> None:
     """UsageError where to replace the folder `out` would remove one of `inputs`."""
     for path in inputs:
-        if path and path.resolve().is_relative_to(out.resolve()):
+        if path and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out)):
             raise UsageError(f"--out {out} holds {path}", "a folder of its own for the pictures: it is replaced")
 
 

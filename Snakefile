@@ -38,8 +38,12 @@ rule all:
 
 onstart:
     check_before_start()
-    FLOW.remember_code()
+
+
+onerror:
+    keep_times()
 
 
 onsuccess:
+    keep_times()
     print(closing_words(RUN), file=sys.stderr)

@@ -8,36 +8,29 @@ from snakemake.io import checkpoint_target
 SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
 
-from shanshui import disk, flow, launch, retention, step_memory
-from shanshui.errors import ShanshuiError
+from shanshui import closing, file_times, flow, launch, retention, run_checks
+from shanshui.inputs_there import check_inputs
 from shanshui.settings import validate
+from shanshui.system_errors import said_at_the_end
 from shanshui.yaml_file import words_of
 
-try:
+with said_at_the_end():
     WORDS = words_of(workflow.configfiles)  # Snakemake has read these files too, but takes of two equal names the last
     OWN = workflow.config_settings.overwrite_config  # --configfile and --config, without config.yaml below them
     CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN, words=WORDS)
-    flow.check_inputs(CONFIG)
+    check_inputs(CONFIG)
     flow.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
     FLOW = flow.Flow(CONFIG)
     GPU_JOBS = FLOW.gpu_jobs()
-except ShanshuiError as error:
-    sys.exit(str(error))
 
 RUN = CONFIG.run
 GPU = int(CONFIG.gpus != 0)  # of one job; a cluster looks for a node that has it
 
-launch.prepare(workflow, max(GPU_JOBS, FLOW.largest_job()))
+launch.prepare(workflow, max(GPU_JOBS, FLOW.largest_job()), RUN)
 
 
 wildcard_constraints:
-    run=r"[\w.-]+",
-    resolution=r"\d+x\d+",
-    epoch=r"\d\d\d+",
-    model=r"(epoch|ema)_\d\d\d+|\d\d\d+(\+\d\d\d+)+",
-    subset=r"\d\d\d+(\+\d\d\d+)+",
-    seed=r"\d+",
-    tried=r"\d+",
+    **FLOW.wildcards(),
 
 
 def settings_text(wildcards):
@@ -47,34 +40,42 @@ def settings_text(wildcards):
 
 def closing_words(run):
     """The last line on the screen."""
-    return flow.closing_words(Path("results") / run)
+    planned = {str(file) for job in workflow.dag.jobs for file in job.output}
+    return closing.closing_words(Path("results") / run, planned, workflow.touch)
 
 
 def check_before_start():
-    """Stop where the run will not fit on the disk, or would train again what was removed on purpose."""
+    """Stop where the run would fail, or would train again what was removed on purpose; say what is limited."""
     folder = Path("results") / RUN
     planned = list(workflow.dag.needrun_jobs())
     jobs = [(job.rule.name.removesuffix("_last"), getattr(job.wildcards, "epoch", "")) for job in planned]
-    stages = {name for name, _ in jobs}
-    if stages and (said := FLOW.said_of_average()):
+    if jobs and (said := FLOW.said_of_average()):
         print(said, file=sys.stderr)
-    if {"pretrain", "finetune"} & stages and (said := step_memory.sentence(CONFIG)):
-        print(said, file=sys.stderr)
-    try:
-        disk.check(CONFIG, folder, stages)
+    with said_at_the_end():
+        findings = run_checks.examine(CONFIG, {name for name, _ in jobs}, workflow.local_exec)
+        if said := run_checks.stop_at_gaps(findings):
+            print(said, file=sys.stderr)
         if FLOW.finetuned:
             retention.check_plan(folder, jobs, CONFIG.select.tried())
-    except ShanshuiError as error:
-        sys.exit(str(error))
+        file_times.begin(folder)
+        FLOW.remember_code()
+
+
+def keep_times():
+    """Write down times and contents of the run's files, so that what is touched or copied does not run again."""
+    with said_at_the_end():
+        file_times.record(Path("results") / RUN)
 
 
 def chosen(choice, run, what="chosen", **wildcards):
     """What one of the choices of rules/select.smk came out as, best first."""
     choosing = getattr(checkpoints, choice)
     made = Path(choosing.get(run=run, **wildcards).output.choice)
-    if not made.exists():  # it is being made again just now, which Snakemake does not tell from being there
-        raise IncompleteCheckpointException(choosing.rule, checkpoint_target(str(made)))
-    return json.loads(made.read_text())[what]
+    if made.exists():  # else it is being made again just now, which Snakemake does not tell from being there
+        choice_made = json.loads(made.read_text())
+        if FLOW.stands(choice_made, seeds=choice == "select_seed"):  # else it is of another schedule
+            return choice_made[what]
+    raise IncompleteCheckpointException(choosing.rule, checkpoint_target(str(made)))
 
 
 def soup(run, tried):

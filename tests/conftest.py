@@ -37,3 +37,13 @@ def shared() -> Path:
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a home folder beside it."""
+    for name in ("desk", "home"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "desk")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "desk"

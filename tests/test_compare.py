@@ -52,7 +52,7 @@ def make_run(folder: Path, name: str, value: float, root: Path) -> Path:
 def test_curves_strip_and_table(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [make_run(tmp_path, name, value, root) for name, value in (("winner-1", 5.0), ("intended-1", 3.0))]
     assert main(["compare", *map(str, runs), "--out", str(tmp_path / "out")]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"curves.png", "strip.png", "comparison.md"}
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {"curves.png", "strip.png", "comparison.md"}
     page = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
     said = capsys.readouterr().out
     assert said.strip() in page

@@ -14,7 +14,8 @@ from shanshui.__main__ import main
 from shanshui.data.class_tables import class_names
 from shanshui.errors import UsageError
 from shanshui.files import write_json
-from shanshui.flow import Flow, check_inputs
+from shanshui.flow import Flow
+from shanshui.inputs_there import check_inputs
 from shanshui.metrics.segmentation import count_classes, mask_accuracy, miou, per_class, unjudged_share
 from shanshui.models.deeplab import build, enlarge
 from shanshui.models.inverted_residuals import SameConv

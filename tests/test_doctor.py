@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import diagnosis
+from shanshui import diagnosis, run_checks
 from shanshui.device import Device
-from shanshui.diagnosis import GIB, Finding, asked, check_disk, check_weights
+from shanshui.diagnosis import GIB, check_disk, check_weights
 from shanshui.errors import ShanshuiError
 from shanshui.files import write_json
+from shanshui.finding import Finding, asked
 from shanshui.runtime import cache_home, load_jittor
 
 SMALL = {"base_channels": 8, "discriminator_channels": 8}  # a run that fits everywhere
@@ -68,7 +69,7 @@ def test_weights_a_configuration_needs_are_gaps(tmp_path: Path) -> None:
     write_json(tmp_path / "fid.yaml", {"pretrain": {"perceptual": {"net": "none"}}, "model": SMALL})
     done = doctor(tmp_path, "--config", "fid.yaml")
     assert done.returncode == 1
-    assert "not usable: fid_inception, inception_v3" in done.stderr
+    assert "not usable: data, fid_inception, inception_v3" in done.stderr
     assert "python -m shanshui weights fid_inception" in done.stdout
 
 
@@ -95,7 +96,7 @@ def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = check_disk("disk", tmp_path, 2 * GIB)
     assert (found.state, found.text) == ("gap", f"1.0 GiB free at {tmp_path}")
     (tmp_path / "file").touch()
-    assert check_disk("disk", tmp_path / "file" / "below", 1).text.endswith("cannot be written to")
+    assert "below cannot be written to (Not a directory" in check_disk("disk", tmp_path / "file" / "below", 1).text
 
 
 def test_little_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +128,5 @@ def test_a_step_of_ccfpse_is_told_before_training() -> None:
     config = validate({"model": model, **phases})
     assert step_bytes(config) == int(2.6 * activation_bytes(384, 512, batch=2))
     assert "GiB in each process" in (sentence(config) or "")
-    (finding,) = diagnosis.check_step(config)
-    assert finding.name == "memory: a step"
-    assert diagnosis.check_step(validate({})) == []
+    assert "memory: a step" in {finding.name for finding in run_checks.examine(config, {"finetune"})}
+    assert "memory: a step" not in {finding.name for finding in run_checks.examine(validate({}), {"finetune"})}

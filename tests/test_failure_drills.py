@@ -16,6 +16,7 @@ from PIL import Image
 from shanshui import checkpoint
 from shanshui.__main__ import main
 from shanshui.files import write_csv
+from shanshui.folders import record
 from shanshui.metrics import feature_reader
 from shanshui.metrics.feature_reader import BATCH, FeatureReader
 from shanshui.metrics.picture_folder import list_pictures
@@ -80,12 +81,23 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
 def test_inference_that_dies_at_picture_37_leaves_no_pictures_and_no_number(
     mortal: dict[str, Any], real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(mortal["out"], pictures(40, first=50))  # of the checkpoint before, under the same names
     mortal["state"]["dies_at"] = 37
     with pytest.raises(Died):
         main(mortal["call"])
     assert not mortal["out"].exists()
     no_number(capsys, "is not a folder", tmp_path / "score.json", real, mortal["out"])
+
+
+def test_pictures_of_the_checkpoint_before_stay_whole_and_it_is_said(
+    mortal: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(save(mortal["out"], pictures(40, first=50)))
+    before = {path.name: path.read_bytes() for path in mortal["out"].iterdir()}
+    mortal["state"]["dies_at"] = 37
+    with pytest.raises(Died):
+        main(mortal["call"])
+    assert {path.name: path.read_bytes() for path in mortal["out"].iterdir()} == before
+    assert "images is as it was before this call" in capsys.readouterr().err
 
 
 def test_pictures_that_are_no_numbers_are_not_written(

@@ -24,16 +24,6 @@ def test_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_folders_are_replaced_whole(tmp_path: Path) -> None:
-    target = tmp_path / "pictures"
-    target.mkdir()
-    (target / "stale.jpg").touch()
-    with files.atomic(target) as staged:
-        staged.mkdir()
-        (staged / "new.jpg").touch()
-    assert [path.name for path in target.iterdir()] == ["new.jpg"]
-
-
 def test_equal_values_give_equal_bytes(tmp_path: Path) -> None:
     files.write_json(tmp_path / "a.json", {"b": 1, "a": [2]})
     files.write_json(tmp_path / "b.json", {"a": [2], "b": 1})

@@ -14,7 +14,8 @@ from shanshui.config import Config
 from shanshui.device import Device
 from shanshui.errors import ShanshuiError
 from shanshui.files import write_json, write_text
-from shanshui.flow import Flow, average_name, check_inputs, prepare_environment
+from shanshui.flow import Flow, average_name, prepare_environment
+from shanshui.inputs_there import check_inputs
 from shanshui.settings import validate
 
 

@@ -96,7 +96,7 @@ def read(path: Path) -> np.ndarray:
 def test_stage_pastes_copies_and_logs(run_folder: Path) -> None:
     assert fuse(run_folder) == 0
     generated, fused = run_folder / "images", run_folder / "fused"
-    assert sorted(path.name for path in fused.iterdir()) == [
+    assert sorted(path.name for path in fused.glob("[!.]*")) == [
         "mixed.png",
         "r.png",
         "s1.png",

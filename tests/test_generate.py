@@ -47,7 +47,7 @@ def generate(folder: Path, out: str, *arguments: str) -> dict[str, np.ndarray]:
     """Float pictures by name."""
     common = ["--weights", str(folder / "w.safetensors"), "--labels", str(folder / "labels"), "--format", "npy"]
     assert main(["generate", *common, "--out", str(folder / out), *arguments]) == 0
-    return {path.stem: np.load(path) for path in sorted((folder / out).iterdir())}
+    return {path.stem: np.load(path) for path in sorted((folder / out).glob("*.npy"))}
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(SOURCE)!r})
 from shanshui import launch
-launch.prepare(workflow, 3)
+launch.prepare(workflow, 3, "demo")
 
 rule slow:
     output: "a.txt"
@@ -50,8 +50,11 @@ def test_locks_of_others_stay(tmp_path: Path, alive: bool, monkeypatch: pytest.M
     note = tmp_path / ".snakemake" / "locks" / "0.output.lock"
     note.parent.mkdir(parents=True)
     note.write_text("a.txt\n")
-    workflow: Any = SimpleNamespace(is_main_process=True, global_resources={}, execute=lambda **_: note.read_text())
-    prepare(workflow, 1)
+    workflow: Any = SimpleNamespace(
+        is_main_process=True, global_resources={}, execute=lambda **_: note.read_text(),
+        dag_settings=SimpleNamespace(targets=()),
+    )  # fmt: skip
+    prepare(workflow, 1, "demo")
     for dry in (False, True):
         plugin = SimpleNamespace(common_settings=SimpleNamespace(local_exec=True, dryrun_exec=dry))
         with registered(tmp_path / ".snakemake") if alive else contextlib.nullcontext():
@@ -82,8 +85,13 @@ def test_number_of_gpu_jobs_holds_here_unless_said_otherwise(
     local: bool, given: dict[str, int], gpu: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    workflow: Any = SimpleNamespace(is_main_process=True, global_resources=dict(given), execute=lambda **_: "done")
-    prepare(workflow, 3)
+    workflow: Any = SimpleNamespace(
+        is_main_process=True,
+        global_resources=dict(given),
+        execute=lambda **_: "done",
+        dag_settings=SimpleNamespace(targets=()),
+    )
+    prepare(workflow, 3, "demo")
     plugin = SimpleNamespace(common_settings=SimpleNamespace(local_exec=local, dryrun_exec=False))
     assert workflow.execute(executor_plugin=plugin) == "done"
     assert workflow.global_resources.get("gpu") == gpu
@@ -91,7 +99,7 @@ def test_number_of_gpu_jobs_holds_here_unless_said_otherwise(
 
 def test_process_of_a_single_job_is_left_alone() -> None:
     workflow: Any = SimpleNamespace(is_main_process=False, execute=len)
-    prepare(workflow, 3)
+    prepare(workflow, 3, "demo")
     assert workflow.execute is len
 
 

@@ -22,7 +22,8 @@ from shanshui.data.scan import LabelFacts
 from shanshui.data.scenes import is_outdoor, read_scenes
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import write_json
-from shanshui.flow import Flow, check_inputs
+from shanshui.flow import Flow
+from shanshui.inputs_there import check_inputs
 from shanshui.palette import class_palette
 from shanshui.sections import Data
 from shanshui.settings import merge, stage_settings, validate

@@ -14,10 +14,11 @@ from shanshui.__main__ import main
 from shanshui.data.pure import group_by_class, single_class
 from shanshui.errors import ShanshuiError
 from shanshui.files import read_json, write_csv, write_json
+from shanshui.metrics.feature_file import FeatureSet, save_features
 from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.picture_folder import list_pictures
 from shanshui.metrics.reference import Reference, make_reference
-from shanshui.metrics.registry import METRICS, choose
+from shanshui.metrics.registry import choose
 
 FREE = ["dct_frechet", "swd", "sharpness"]
 
@@ -122,12 +123,47 @@ def test_other_numbers_under_the_same_names_are_refused(photographs: Path, tmp_p
 
 
 def test_statistics_of_pytorch_fid_are_accepted_for_fid(tmp_path: Path) -> None:
-    np.savez(tmp_path / "s.npz", mu=np.zeros(5), sigma=np.eye(5))
+    np.savez(tmp_path / "s.npz", mu=np.ones((1, 2048), np.float32), sigma=np.eye(2048, dtype=np.float32))
     reference = Reference.load(tmp_path / "s.npz")
-    shifted = np.random.default_rng(0).standard_normal((400, 5)) + 2
-    assert METRICS["fid"].score(shifted, reference.arrays["fid"], 0).value == pytest.approx(20, rel=0.1)
+    np.testing.assert_array_equal(reference.arrays["fid"]["mu"], np.ones(2048))
+    np.testing.assert_array_equal(reference.arrays["fid"]["sigma"], np.eye(2048))
+    assert reference.count == 0
     with pytest.raises(ShanshuiError, match="lack swd"):
         reference.check(choose(["swd"]), {})
+
+
+EYE = np.eye(2048, dtype=np.float32)
+OTHERS: dict[str, tuple[str, dict[str, np.ndarray]]] = {
+    "ADM": ("ADM", {"mu": np.zeros(4), "sigma": np.eye(4), "mu_s": np.zeros(2), "sigma_s": np.eye(2)}),
+    "pictures of ADM": ("a batch of pictures", {"arr_0": np.zeros((2, 4, 4, 3), np.uint8)}),
+    "mean and cov": (r"the names mean and cov .mean .4,., cov .4, 4.", {"mean": np.zeros(4), "cov": np.eye(4)}),
+    "diagonal": (r"sigma has shape .2048,., the variances", {"mu": np.zeros(2048), "sigma": np.ones(2048)}),
+    "another network": (r"mu has shape .768,.", {"mu": np.zeros(768), "sigma": np.eye(768)}),
+    "NaN in mu": ("2048 numbers of mu are not finite", {"mu": np.full(2048, np.nan), "sigma": EYE}),
+    "NaN in sigma": ("2048 numbers of sigma", {"mu": np.zeros(2048), "sigma": np.where(EYE == 1, np.nan, 0)}),
+    "not symmetric": ("sigma is no covariance", {"mu": np.zeros(2048), "sigma": np.roll(EYE, 1, 0)}),
+    "whole numbers": ("mu holds numbers of type int64", {"mu": np.zeros(2048, int), "sigma": EYE}),
+    "something": (r"it holds a .2,.", {"a": np.zeros(2)}),
+    "nothing": ("it holds nothing", {}),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_statistics_of_other_programs_are_named(what: str, tmp_path: Path) -> None:
+    said, arrays = OTHERS[what]
+    np.savez(tmp_path / "s.npz", **arrays)
+    with pytest.raises(ShanshuiError, match=said) as caught:
+        Reference.load(tmp_path / "s.npz")
+    assert "python -m shanshui reference" in str(caught.value)
+
+
+def test_what_is_no_archive_of_statistics_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    with pytest.raises(ShanshuiError, match=r"one array of shape \(3,\)"):
+        Reference.load(tmp_path / "a.npy")
+    save_features(tmp_path / "f.npz", {"test": FeatureSet(["a"], {"dct": np.zeros((1, 2))}, {})})
+    with pytest.raises(ShanshuiError, match="features of pictures"):
+        Reference.load(tmp_path / "f.npz")
 
 
 def test_photographs_are_brought_to_the_size_of_the_pictures(tmp_path: Path) -> None:

@@ -228,10 +228,11 @@ def finished(root: Path, workflow: CopiedWorkflow) -> dict[str, Run]:
     """Two finished runs: on drawn landscapes, and on pairs of one's own."""
     config = yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text())
     runs = {"drawn": workflow.begin("drawn", config), "own": workflow.begin("own", {**config, "landscapes": None})}
-    for part in ("train/imgs/a.jpg", "train/labels/a.png", "test/labels/b.png"):
-        file = runs["own"].folder / "data" / part
-        file.parent.mkdir(parents=True)
-        file.write_bytes(b"a")
+    for part in ("train/imgs/a{}.jpg", "train/labels/a{}.png", "test/labels/b{}.png"):
+        for number in range(8):
+            file = runs["own"].folder / "data" / part.format(number)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"a")
     for run in runs.values():
         assert run.jobs()["report"] == 1
     return runs

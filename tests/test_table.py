@@ -170,7 +170,7 @@ def test_titles_of_metrics() -> None:
 
 
 def test_numbers_of_a_column_line_up() -> None:
-    assert wording.column([31.2, 9.87654, None]) == ["31.20", "9.88", "–"]
+    assert wording.column([31.2, 9.87654, None]) == ["31.20", "9.88", "not measured"]
     assert wording.column([0.01234, 0.002]) == ["0.01234", "0.00200"]
     assert wording.column([12345.6]) == ["12346"]
     assert wording.column([0.0]) == ["0"]

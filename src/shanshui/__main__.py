@@ -7,11 +7,10 @@ import importlib
 import os
 import pkgutil
 import sys
-from pathlib import Path
 
-from shanshui import __version__, mpi, stages
+from shanshui import __version__, mpi, outputs, stages
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
-from shanshui.files import full_disk, is_full
+from shanshui.system_errors import in_words
 
 
 def stage_names() -> list[str]:
@@ -49,14 +48,17 @@ def main(argv: list[str] | None = None) -> int:
     wanted = [argv[0]] if argv and argv[0] in names else names
     args = build_parser(wanted).parse_args(argv, argparse.Namespace(arguments=argv))
     try:
+        outputs.check(args)
         args.run(args)
+        outputs.remember(args)
     except ShanshuiError as error:
         print(f"shanshui {args.stage}: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        if not is_full(error):
+        words = in_words(error)
+        if words is None:
             raise
-        print(f"shanshui {args.stage}: {full_disk(Path(error.filename or '.'))}", file=sys.stderr)
+        print(f"shanshui {args.stage}: {words}", file=sys.stderr)
         return ShanshuiError.exit_code
     except KeyboardInterrupt:
         print(f"shanshui {args.stage}: interrupted", file=sys.stderr)

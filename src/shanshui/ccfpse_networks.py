@@ -12,6 +12,7 @@ import numpy as np
 from shanshui import checkpoint
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import sha256
+from shanshui.outputs import add_file
 from shanshui.weights.classes import class_names
 
 Meta = dict[str, Any]
@@ -42,7 +43,7 @@ def add_parser(sources: Any, size: Callable[[str], tuple[int, int]], names: Call
     parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
     parser.add_argument("--encoder", type=Path, help="weights of the style encoder, where the generator takes a style")
     parser.add_argument("--discriminator", type=Path, help="weights of the FPSE discriminator, kept to train on")
-    parser.add_argument("--out", required=True, type=Path, help="checkpoint (*.safetensors)")
+    add_file(parser, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
     parser.add_argument("--size", type=size, metavar="WxH", help="of the pictures, where the generator takes a style")
     parser.add_argument(
         "--classes", type=names, metavar="NAME,NAME,...",
@@ -68,7 +69,7 @@ def import_ccfpse(args: argparse.Namespace) -> None:
 
     given = {"G": args.generator, "E": args.encoder, "D": args.discriminator}
     files: dict[str, Path] = {letter: file for letter, file in given.items() if file is not None}
-    parts = {letter: our_arrays(load_state(file), args.spectral_norm == "on") for letter, file in files.items()}
+    parts = {letter: our_arrays(load_state(file, letter), args.spectral_norm == "on") for letter, file in files.items()}
     for letter, part in parts.items():
         if broken := [name for name, array in part.items() if not np.isfinite(array).all()]:
             raise ShanshuiError(f"{files[letter]}: {broken[0]} holds numbers that are not finite", do="check the file")

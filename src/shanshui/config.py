@@ -79,6 +79,11 @@ class Config(Section):
                     raise ValueError(
                         f"{name} {side} is not a multiple of {step} ({reason}): use {below or above} or {above}"
                     )
+        for name, side in (("data.width", data.width), ("data.height", data.height)):
+            if side < model.least_side():
+                raise ValueError(
+                    f"{name} {side} is too small for generator {model.generator}: {model.least_side()} or more"
+                )
         if data.load_width < data.width or data.load_height < data.height:
             raise ValueError(
                 f"data.load_width {data.load_width} gives {data.load_width}x{data.load_height}, smaller than the crop "
@@ -111,11 +116,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def edges_fit(self) -> Config:
-        """Where edges of instances are not to be had."""
+    def merge_fits(self) -> Config:
+        """Where edges of instances are not to be had, and where there are no statistics to estimate."""
         if self.model.edges == "instance" and self.merge.batch_norm == "estimated":
             raise ValueError(
                 "merge.batch_norm estimated works on label maps alone: with model.edges instance: averaged"
+            )
+        if self.model.norm == "instance" and self.merge.batch_norm == "estimated":
+            raise ValueError(
+                "merge.batch_norm estimated has no effect with model.norm instance, which keeps no statistics: averaged"
             )
         return self
 

@@ -6,49 +6,25 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
-from shanshui import disk, step_memory
+from shanshui import run_checks
 from shanshui.compilation import environment_key, is_compiled
 from shanshui.config import Config
 from shanshui.device import cuda_devices, driver_version, find_device
 from shanshui.errors import ShanshuiError
+from shanshui.finding import Finding, State, asked
+from shanshui.memory import available_memory
+from shanshui.outputs import check_writable
 from shanshui.runtime import LEAST_FREE, cache_home
 from shanshui.toolchain import cpu_model, find_compiler, onednn_prefix, python_include
 
-State = Literal["ok", "note", "gap"]
 GIB = 1024**3
 PYTHONS = ((3, 11), (3, 12))  # those Jittor was compiled under
 LEAST_MEMORY = 3 * GIB
 LEAST_DISK = 2 * GIB
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the diagnosis. A `gap` makes the machine unusable, a `note` only limits it."""
-
-    name: str
-    state: State
-    text: str
-    do: str = ""
-
-    def line(self) -> str:
-        """For people."""
-        return f"{self.state:<5}{self.name:<14}{self.text}" + (f"\n     {'':<14}to do: {self.do}" if self.do else "")
-
-
-def asked(name: str, question: Callable[[], str]) -> Finding:
-    """Turn an answer into `ok`, a ShanshuiError into a `gap`."""
-    try:
-        return Finding(name, "ok", question())
-    except ShanshuiError as error:
-        found, *rest = str(error).splitlines()
-        do = next((line.partition(":")[2].strip() for line in rest if line.strip().startswith("to do:")), "")
-        return Finding(name, "gap", found, do)
 
 
 def check_python() -> Finding:
@@ -93,14 +69,6 @@ def check_cpu() -> Finding:
     return Finding("CPU", "ok", f"{cpu_model()}, {cores} cores, {threads or cores} threads (OMP_NUM_THREADS)")
 
 
-def available_memory() -> int:
-    """Bytes of memory that can be used without swapping."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def check_memory() -> Finding:
     """Free memory."""
     free = available_memory()
@@ -112,16 +80,25 @@ def check_memory() -> Finding:
 
 def check_disk(name: str, folder: Path, least: int) -> Finding:
     """Free space where `folder` is or will be, and the right to write there."""
+    try:
+        check_writable(folder, folder=True)
+    except OSError as error:
+        why = f"{folder} cannot be written to ({error.strerror}: {error.filename})"
+        return Finding(name, "gap", why, "use another folder; for the cache: SHANSHUI_CACHE")
     present = next(p for p in (folder, *folder.parents) if p.exists())
-    if not present.is_dir() or not os.access(present, os.W_OK):
-        return Finding(
-            name, "gap", f"{folder} cannot be written to", "use another folder; for the cache: SHANSHUI_CACHE"
-        )
     free = shutil.disk_usage(present).free
     text = f"{free / GIB:.1f} GiB free at {folder}"
     if free < least:
         return Finding(name, "gap", text, f"free some space: {least / GIB:.1f} GiB are needed")
     return Finding(name, "ok", text)
+
+
+def check_cache() -> Finding:
+    """Free space where compiled kernels go, and whether there is such a place."""
+    try:
+        return check_disk("disk: cache", cache_home(), LEAST_FREE)
+    except ShanshuiError as error:
+        return Finding("disk: cache", "gap", error.found, error.do)
 
 
 def check_weights(needed: Sequence[str]) -> list[Finding]:
@@ -130,28 +107,15 @@ def check_weights(needed: Sequence[str]) -> list[Finding]:
 
     findings = []
     for name, entry in WEIGHT_FILES.items():
+        if name in needed:
+            continue  # looked at with the run
         path = place(name)
         if path.exists():
             findings.append(Finding(name, "ok", str(path)))
         else:
-            state: State = "gap" if name in needed else "note"
+            state: State = "note"
             findings.append(Finding(name, state, f"{path} is missing ({entry.purpose})", entry.command))
     return findings
-
-
-def check_run_space(config: Config) -> Finding:
-    """Whether the run of this configuration will fit."""
-    return asked("disk: the run", lambda: disk.check(config, Path("results") / config.run))
-
-
-def check_step(config: Config) -> list[Finding]:
-    """What a training step takes of memory, where it is known."""
-    taken, said = step_memory.step_bytes(config), step_memory.sentence(config)
-    if taken is None or said is None:
-        return []
-    if find_device().kind == "cpu" and taken > available_memory():
-        return [Finding("memory: a step", "note", said, "lower batch, base_channels or the pictures' size")]
-    return [Finding("memory: a step", "ok", said)]
 
 
 def examine(needed_weights: Sequence[str] = (), config: Config | None = None) -> list[Finding]:
@@ -166,8 +130,8 @@ def examine(needed_weights: Sequence[str] = (), config: Config | None = None) ->
         check_cpu(),
         check_memory(),
         check_disk("disk: results", Path("results").absolute(), LEAST_DISK),
-        check_disk("disk: cache", cache_home(), LEAST_FREE),
-        *([check_run_space(config), *check_step(config)] if config else []),
+        check_cache(),
+        *(run_checks.examine(config) if config else []),
         *check_weights(needed_weights),
     ]
 

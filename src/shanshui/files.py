@@ -17,66 +17,96 @@ from typing import Any
 
 from shanshui.errors import ShanshuiError
 from shanshui.names import printable
+from shanshui.system_errors import full_disk, is_full
 from shanshui.texts import decode_text
 
 Row = Mapping[str, object]
-FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # a file system without it; some lack it for folders alone
-IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # why a folder cannot take a name
+IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST)  # why a folder cannot take a name
+SHOWN, LONGEST_SUFFIX = 30, 16  # characters of the target's name in a temporary one
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def put_in_place(staged: Path, target: Path) -> None:
+    """Give `staged` the name `target`. A folder in its way goes aside first and is removed last; a file never does.
 
-
-def _rename(staged: Path, target: Path) -> None:
-    """Put `staged` in place. A folder in its way goes aside first, as often as another process puts one there."""
-    aside = staged.with_name(f"{staged.name}.old")
-    while True:
-        try:
-            os.replace(staged, target)
-            return
-        except OSError as error:
-            if not staged.is_dir() or error.errno not in IN_THE_WAY:
-                raise
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(target, aside)
-            _remove(aside)
+    Goes on as often as another process puts a folder there. Whatever fails, the folder that was there is there again.
+    """
+    aside: Path | None = None
+    try:
+        while True:
+            try:
+                os.replace(staged, target)
+                break
+            except OSError as error:
+                if not staged.is_dir() or error.errno not in IN_THE_WAY or not target.is_dir():
+                    raise
+            if aside:
+                shutil.rmtree(aside)
+            moved = staged.with_name(f"{staged.name}.old")
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(target, moved)
+                aside = moved
+    except BaseException:
+        if aside and not target.exists():
+            os.replace(aside, target)
+        raise
+    if aside:
+        shutil.rmtree(aside)
 
 
 def temporary_name(target: Path) -> Path:
     """A name beside `target` with its suffix, which no other process has, on this or any other machine.
 
-    Process ids would not do: containers and nodes that share a folder have equal ones.
+    Process ids would not do: containers and nodes that share a folder have equal ones. It is not longer than names
+    may be, though `target`'s be as long as that.
     """
-    return target.with_name(f".{target.stem}.{secrets.token_hex(6)}{target.suffix}")
+    suffix = target.suffix if len(target.suffix) <= LONGEST_SUFFIX else ""
+    return target.with_name(f".{target.stem[:SHOWN]}.{secrets.token_hex(6)}{suffix}")
 
 
-def _open_up(path: Path) -> None:
-    """Give a file made for its owner alone, as safetensors makes them, the mode of other new files.
+def behind_links(path: Path) -> Path:
+    """Where a symbolic link leads: what is written goes there, and the link stays.
 
-    The mode is read off a new file: asking for the umask means setting it, for all threads of the process.
+    Raises OSError where it leads round in a circle, or into a folder that is not there.
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    if not target.parent.is_dir():
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), f"{target.parent}, where the link {path} leads")
+    return target
+
+
+def open_up(path: Path) -> None:
+    """Give a file or folder made for its owner alone, as some libraries make them, the mode of other new ones.
+
+    The mode is read off a new one: asking for the umask means setting it, for all threads of the process.
     """
     if path.stat().st_mode & 0o077:
         return
     probe = temporary_name(path)
-    os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    if path.is_dir():
+        probe.mkdir()
+    else:
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         path.chmod(probe.stat().st_mode & 0o777)
     finally:
-        probe.unlink()
+        if path.is_dir():
+            probe.rmdir()
+        else:
+            probe.unlink()
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Wait until a file, or a folder with all in it, is on the disk: what a name stands for is then whole for good."""
     if path.is_symlink():
         return
     if path.is_dir():
         for inner in path.iterdir():
-            _to_disk(inner)
+            to_disk(inner)
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -87,39 +117,28 @@ def _to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def is_full(error: BaseException) -> bool:
-    """Whether a write failed for lack of space; libraries that are not Python's say so in words only."""
-    return (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error)
-
-
-def full_disk(path: Path) -> ShanshuiError:
-    """What is said then."""
-    return ShanshuiError(
-        f"the disk is full: {path} could not be written",
-        "free space; `python -m shanshui doctor --config config.yaml` says how much a run takes",
-        "free some and start again: what was finished stays, and training goes on from its last saved state",
-    )
-
-
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` on success, remove it on any error.
 
-    The temporary name keeps the suffix, so that writers which look at it work. Folders are replaced whole. The
-    content is on the disk before it gets its name, so that a power cut leaves the old content or the new one.
-    ShanshuiError where the disk is full.
+    The temporary name keeps the suffix, so that writers which look at it work. The content is on the disk before it
+    gets its name, so that a power cut leaves the old content or the new one. For files; `shanshui.folders` is for
+    folders. Through a symbolic link the file it leads to is replaced. ShanshuiError where the disk is full, OSError
+    where `path` is a folder or cannot be written.
     """
-    target = Path(path)
+    target = behind_links(Path(path))
+    if target.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     staged = temporary_name(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield staged
-        if staged.is_file():
-            _open_up(staged)
-        _to_disk(staged)
-        _rename(staged, target)
+        open_up(staged)
+        to_disk(staged)
+        put_in_place(staged, target)
     except BaseException as error:
-        _remove(staged)
+        with contextlib.suppress(OSError):
+            staged.unlink()
         if is_full(error):
             raise full_disk(target) from error
         if isinstance(error, UnicodeEncodeError):

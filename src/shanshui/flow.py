@@ -10,8 +10,9 @@ import functools
 import itertools
 import json
 import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,14 @@ from shanshui.config import Config
 from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.device import cuda_identities, find_device
-from shanshui.errors import ShanshuiError
 from shanshui.files import digest
 from shanshui.names import printable
 from shanshui.retention import STATES
 from shanshui.sections import BUILTIN, NEEDS_INCEPTION, NEEDS_SEGMENTER, PERCEPTUAL
-from shanshui.settings import STAGES, needed_weights, stage_settings
+from shanshui.settings import STAGES, stage_settings
 from shanshui.structure import rehearsed
 from shanshui.training.schedule import schedule
-from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES, place
+from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
 
 
 def weight_path(name: str) -> Path:
@@ -59,62 +59,35 @@ def prepare_environment(source: Path, own_python: bool, config: Config) -> None:
     os.environ[lease.JOBS_PER_GPU] = str(config.jobs_per_gpu)
 
 
-def closing_words(run_folder: Path) -> str:
-    """Where submission, table and report of a finished run lie."""
-    names = {"submission": "submission.zip", "table": "fid_table.md", "report": "report.html"}
-    return "Done. " + "   ".join(f"{what}: {run_folder / name}" for what, name in names.items())
-
-
-def check_inputs(config: Config) -> None:
-    """Stop before planning where data or weight files are missing; the message says where they belong."""
-    if config.landscapes is None:
-        data = config.data
-        places = {"training photographs": data.train_images, "training label maps": data.train_labels,
-                  "test label maps": data.test_labels}  # fmt: skip
-        missing = [f"{what} ({path}/)" for what, path in places.items() if not Path(path).is_dir()]
-        if missing:
-            own = "photographs <name>.jpg and label maps <name>.png of class ids, in folders as named under `data:`"
-            raise ShanshuiError(
-                "no data: " + ", ".join(missing) + " not found",
-                own if data.layout in ("competition", "folders") else f"{data.layout} in data.root, {data.root}",
-                "put or link them there; or try without data: snakemake --cores all --configfile config/demo.yaml",
-            )
-    if config.model.edges == "instance" and len(found := Flow(config)._instances()) < len(INSTANCES):
-        raise ShanshuiError(
-            f"model.edges instance: instance maps found {', '.join(found.values()) or 'nowhere'}",
-            "those of training and of test label maps, in data.train_instances and data.test_instances",
-        )
-    segmenter = config.segmenter.weights
-    if segmenter and Flow(config).segmenter(config.run) and not Path(segmenter).is_file():
-        raise ShanshuiError(
-            f"segmenter.weights: {segmenter} not found", "a file of `python -m shanshui import segformer`, or builtin"
-        )
-    if segmenter and set("{}") & set(segmenter):
-        raise ShanshuiError(
-            f"segmenter.weights: {segmenter} holds braces, which Snakemake takes for wildcards",
-            "a path without { and }",
-            f"mkdir -p resources; cp '{segmenter}' resources/segmenter.safetensors",
-        )
-    if segmenter and Path(segmenter).parts[0] == "results":
-        raise ShanshuiError(
-            f"segmenter.weights: {segmenter} belongs to a run, and Snakemake takes it for something to be made",
-            "a file outside of results/",
-            f"mkdir -p resources; cp {segmenter} resources/",
-        )
-    absent = [name for name in needed_weights(config) if not place(name).exists()]
-    if absent:
-        raise ShanshuiError(
-            "weight files missing: " + ", ".join(str(weight_path(name)) for name in absent),
-            "the ImageNet networks this recipe's losses and scores are made of",
-            "python -m shanshui weights " + " ".join(absent),
-        )
-
-
 @dataclass(frozen=True)
 class Flow:
     """File names of one configuration's run."""
 
     config: Config
+
+    # --- what there can be --------------------------------------------------------------------------------
+
+    def wildcards(self) -> dict[str, str]:
+        """What every wildcard of the rules may be: what is of another run or another schedule is not made."""
+        one = "|".join(f"{epoch:03d}" for epoch in self._epochs())
+        epoch, stages = f"(?:{one})", "|".join(STAGES)
+        average = rf"{epoch}(?:\+{epoch})+"
+        return {
+            "run": re.escape(self.config.run), "stage": f"(?:{stages})", "epoch": epoch, "subset": average,
+            "resolution": f"(?:{'|'.join(self.resolutions())})", "model": f"(?:(?:epoch|ema)_{epoch}|{average})",
+            "seed": r"\d+", "tried": r"\d+",
+        }  # fmt: skip
+
+    def _epochs(self) -> range:
+        """The epochs of fine-tuning."""
+        first = self.config.pretrain.epochs + 1
+        return range(first, first + self.config.finetune.epochs)
+
+    def stands(self, choice: Mapping[str, Any], seeds: bool = False) -> bool:
+        """Whether what was chosen can still be: of the scored epochs and, where `seeds` were chosen, the listed."""
+        scored = {f"{epoch:03d}" for epoch in self.config.score.epochs()}
+        epochs = {epoch for model in choice["chosen"] for epoch in re.sub("^(epoch|ema)_", "", model).split("+")}
+        return epochs <= scored and (not seeds or set(choice["chosen_seeds"]) <= set(self.config.infer.seeds))
 
     # --- the machine and the code -------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -83,13 +82,6 @@ def label_sources(parts: Sequence[str]) -> dict[str, Path]:
     if len(named) > 1 and "" in dict(named):
         raise UsageError(f"--labels {' '.join(parts)}", "SET=PATH for each where there are several: test=a holdout=b")
     return {name: Path(path) for name, path in named}
-
-
-def spare_inputs(out: Path, inputs: Iterable[Path | None]) -> None:
-    """UsageError where to replace the folder `out` would remove one of `inputs`."""
-    for path in inputs:
-        if path and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out)):
-            raise UsageError(f"--out {out} holds {path}", "a folder of its own for the pictures: it is replaced")
 
 
 def read_labels(path: Path, meta: dict[str, Any], target: Size | None) -> np.ndarray:

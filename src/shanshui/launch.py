@@ -17,6 +17,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from shanshui import file_times
+from shanshui.inputs_there import check_targets
+from shanshui.system_errors import said_at_the_end
+
 STATE = ".snakemake"
 LOCK = "shanshui.lock"
 
@@ -71,8 +75,11 @@ def locked_words(alive: bool, arguments: Sequence[str]) -> str:
     )
 
 
-def prepare(workflow: Any, gpu_jobs: int) -> None:
-    """Wrap Snakemake's `workflow.execute`: register, let `gpu_jobs` GPU jobs run at a time, explain a refused start.
+def prepare(workflow: Any, gpu_jobs: int, run: str) -> None:
+    """Wrap Snakemake's `workflow.execute`: check what is asked for, register, explain a refused start.
+
+    `gpu_jobs` GPU jobs run at a time. What is asked for must be of the configured `run`. Files of it that were touched
+    or copied get their times back, unless another Snakemake is at work here.
 
     The number holds for local jobs without `--resources gpu=N`; a cluster deals out its own devices.
     Processes that Snakemake starts for single jobs are left alone.
@@ -85,10 +92,14 @@ def prepare(workflow: Any, gpu_jobs: int) -> None:
 
     def execute_registered(*args: Any, **kwargs: Any) -> Any:
         executor = (kwargs.get("executor_plugin") or args[0]).common_settings
+        with said_at_the_end():
+            check_targets(workflow.dag_settings.targets, run)
         if executor.local_exec:
             workflow.global_resources.setdefault("gpu", gpu_jobs)
         state = Path(STATE).absolute()
         alive = somebody_runs(state)
+        if not alive and (count := file_times.restore(Path("results") / run)):
+            print(f"{count} file(s) of {run} touched or copied, contents as before: times set back", file=sys.stderr)
         try:
             with contextlib.nullcontext() if executor.dryrun_exec else registered(state):
                 return execute(*args, **kwargs)

@@ -155,6 +155,10 @@ class Model(Section):
             raise ValueError("style_encoder needs a z_dim, the length of the styles it finds (256 in the paper)")
         return self
 
+    def least_side(self) -> int:
+        """Below it a network has too few pixels to mirror at its smallest size."""
+        return 32 if self.generator == "pix2pixhd" else 1
+
     def multiples(self) -> list[tuple[int, str]]:
         """Of what the pictures' sides must be multiples, each with the reason."""
         doublings = UPSAMPLINGS[self.upsampling]

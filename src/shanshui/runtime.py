@@ -28,6 +28,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.files import digest, temporary_name
 from shanshui.lease import hold_gpu
 from shanshui.mpi import find_mpi, inside_mpi
+from shanshui.system_errors import home_folder
 from shanshui.toolchain import (
     CACHE_NAME,
     find_compiler,
@@ -48,8 +49,8 @@ _loaded: ModuleType | None = None
 def cache_home() -> Path:
     """Folder of what is compiled: $SHANSHUI_CACHE, else $XDG_CACHE_HOME/shanshui, else ~/.cache/shanshui."""
     if chosen := os.environ.get("SHANSHUI_CACHE"):
-        return Path(chosen).expanduser().resolve()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return (home_folder() / chosen[2:] if chosen.startswith("~/") else Path(chosen)).resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
     return (Path(base) / "shanshui").resolve()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shanshui import contest
 from shanshui.errors import ShanshuiError
+from shanshui.metrics.estimate import NotMeasured
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,28 +23,38 @@ BOARD_A_FEATURES = "2nd challenge, board A: mask accuracy * (aesthetics and FID,
 
 def estimate_all(
     features: Mapping[str, np.ndarray], metrics: Sequence[Metric], reference: Reference, seed: int
-) -> dict[str, Estimate]:
-    """All metrics of one set; `features` by kind."""
-    return {m.name: m.score(features[m.features], reference.arrays.get(m.name, {}), seed) for m in metrics}
+) -> dict[str, Estimate | NotMeasured]:
+    """All metrics of one set, or why it has no value of them; `features` by kind."""
+    found: dict[str, Estimate | NotMeasured] = {}
+    for metric in metrics:
+        try:
+            found[metric.name] = metric.score(features[metric.features], reference.arrays.get(metric.name, {}), seed)
+        except NotMeasured as reason:
+            found[metric.name] = reason
+    return found
 
 
 def score_entry(
-    estimates: Mapping[str, Estimate],
+    measured: Mapping[str, Estimate | NotMeasured],
     count: int,
     published: bool,
     by_class: Mapping[str, Any] | None = None,
     unjudged: float | None = None,
 ) -> dict[str, Any]:
-    """What the score file says of a set; ShanshuiError where a value is not a number.
+    """What the score file says of a set; a metric without a value has None, and the reason under `not_measured`.
+
+    Raises ShanshuiError where a value is not a number.
 
     `published` tells whether "fid" may be called so and hence count in the contest's score. A hint is no score:
     it stands apart, and nothing can be ranked by it. `by_class` is the table class by class, where there is one;
     `unjudged` the share of the pixels whose classes the segmenter does not know, where it does not know all.
     """
+    estimates = {name: found for name, found in measured.items() if not isinstance(found, NotMeasured)}
+    reasons = {name: found.found for name, found in measured.items() if isinstance(found, NotMeasured)}
     for name, estimate in estimates.items():
         if not math.isfinite(estimate.value):
             raise ShanshuiError(f"{name} is {estimate.value}", "a finite number", "look at the pictures")
-    values = {name: e.value for name, e in estimates.items()}
+    values = {name: estimates[name].value if name in estimates else None for name in measured}
     errors = {name: e.standard_error for name, e in estimates.items() if e.standard_error is not None}
     hints = {f"{name}_infinity": e.at_infinity for name, e in estimates.items() if e.at_infinity is not None}
     board = contest.board_a({**values, "fid": values.get("fid") if published else None})
@@ -55,6 +66,7 @@ def score_entry(
         "contest": {BOARD_A: board.value, "not_measured": list(board.missing)},
         **({"standard_errors": errors} if errors else {}),
         **({"hints": hints} if hints else {}),
+        **({"not_measured": reasons} if reasons else {}),
         **({"per_class": dict(by_class)} if by_class else {}),
         **({} if unjudged is None else {"unjudged": unjudged}),
     }
@@ -67,6 +79,9 @@ def as_text(result: Mapping[str, Any]) -> str:
         lines.append(f"{name}: {scores['n']} pictures")
         errors, hints = scores.get("standard_errors", {}), scores.get("hints", {})
         for metric, value in scores["metrics"].items():
+            if value is None:
+                lines.append(f"  {metric:<13} not measured: {scores['not_measured'][metric]}")
+                continue
             error = f" +- {errors[metric]:.2g}" if metric in errors else ""
             lines.append(f"  {metric:<13} {value:<10.6g}{error:<11}  {result['features'][metric]}")
             if (hint := hints.get(f"{metric}_infinity")) is not None:

@@ -12,8 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shanshui.errors import ShanshuiError
+
 GROUPS = 10
 FEWEST = 4  # pictures below which there is no error
+
+
+class NotMeasured(ShanshuiError):
+    """A set has no value of a metric, through no fault of the pictures': too few of them, or all alike."""
 
 
 class Estimate(NamedTuple):

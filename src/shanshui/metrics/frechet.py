@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shanshui.errors import ShanshuiError
+from shanshui.metrics.estimate import NotMeasured
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def checked(features: NDArray[Any], what: str) -> NDArray[np.float64]:
     """Return features (N, d) as float64; ShanshuiError where no covariance can be had from them."""
     rows = np.asarray(features, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:
-        raise ShanshuiError(
+        raise NotMeasured(
             f"{what}: {len(rows)} picture(s)",
             "at least 2, a distance of distributions needs a covariance",
             "score more",
@@ -51,7 +52,7 @@ def checked(features: NDArray[Any], what: str) -> NDArray[np.float64]:
         bad = int((~np.isfinite(rows)).any(axis=1).sum())
         raise ShanshuiError(f"{what}: the features of {bad} of {len(rows)} pictures are not finite (NaN or infinite)")
     if not np.ptp(rows, axis=0).any():
-        raise ShanshuiError(
+        raise NotMeasured(
             f"{what}: all {len(rows)} pictures have the same features",
             "pictures that differ",
             "look at them: a network that has collapsed draws the same picture for every label map",

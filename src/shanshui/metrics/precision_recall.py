@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.estimate import GROUPS, Estimate, jackknife_error, random_groups
+from shanshui.metrics.estimate import GROUPS, Estimate, NotMeasured, jackknife_error, random_groups
 from shanshui.metrics.frechet import checked
 from shanshui.metrics.kept import kept_features
 
@@ -32,7 +32,7 @@ def enough(features: np.ndarray, what: str) -> np.ndarray:
     """Features (N, d) as float64; ShanshuiError where they are no numbers or too few to have neighbours."""
     rows = checked(features, what)
     if len(rows) <= NEIGHBOURS:
-        raise ShanshuiError(f"{what}: {len(rows)} pictures", f"{NEIGHBOURS + 1} or more, for {NEIGHBOURS} neighbours")
+        raise NotMeasured(f"{what}: {len(rows)} pictures", f"{NEIGHBOURS + 1} or more, for {NEIGHBOURS} neighbours")
     return rows
 
 

@@ -16,6 +16,7 @@ from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, digest, sha256
 from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.network_features import weights_digest
+from shanshui.metrics.other_statistics import of_others
 from shanshui.metrics.registry import Metric
 from shanshui.metrics.segmenter_features import SegmenterFeatures
 from shanshui.segmenters import Segmenter, in_words
@@ -63,17 +64,22 @@ class Reference:
         """Read our own .npz, or pytorch-fid's with `mu` and `sigma`; ShanshuiError for any other file."""
         again = "make it again with `python -m shanshui reference`"
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            archive = np.load(path, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise ValueError(f"it is one array of shape {archive.shape}, an .npy file")
+            with archive:
                 content = {name: archive[name] for name in archive.files}
         except FileNotFoundError:
             raise ShanshuiError(f"{path} does not exist", "statistics of the training photographs", again) from None
         except Exception as error:  # a damaged archive can raise nearly anything
             raise ShanshuiError(f"{path} cannot be read: {error}", "an .npz of statistics", again) from None
-        if set(content) == {"mu", "sigma"}:
-            return cls({"fid": {**content, "count": np.array(0)}}, 0, sha256(path))
         if HEADER not in content:
-            raise ShanshuiError(f"{path} is not a file of statistics", f"an .npz with an entry `{HEADER}`", again)
+            return cls({"fid": {**of_others(content, str(path)), "count": np.array(0)}}, 0, sha256(path))
         header = json.loads(str(content.pop(HEADER)))
+        if "sets" in header:
+            raise ShanshuiError(
+                f"{path} holds features of pictures, as `score --features-out` keeps them", "statistics", again
+            )
         content |= {name: content[one] for name, one in header.get("same", {}).items() if one in content}
         if header.get("numbers") != numbers_digest(content):
             raise ShanshuiError(f"{path} was made by another version of shanshui, or altered", do=again)

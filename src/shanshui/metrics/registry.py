@@ -21,7 +21,7 @@ from shanshui.metrics.frechet import Gaussian, statistics
 from shanshui.metrics.frechet_estimate import frechet_estimate
 from shanshui.metrics.kept import kept_features
 from shanshui.metrics.kid import kid
-from shanshui.metrics.precision_recall import manifold_reference, precision, recall
+from shanshui.metrics.precision_recall import NEIGHBOURS, manifold_reference, precision, recall
 from shanshui.metrics.segmentation import mask_accuracy, miou
 from shanshui.metrics.sharpness import sharpness, sharpness_reference
 from shanshui.metrics.swd import swd, swd_reference
@@ -47,6 +47,13 @@ class Metric:
     description: str
     reference: Callable[[np.ndarray, int], dict[str, np.ndarray]] | None
     score: Callable[[np.ndarray, Arrays, int], Estimate]
+
+    @property
+    def fewest(self) -> int:
+        """So many pictures, and photographs, have a value at all."""
+        if self.reference is manifold_reference:
+            return NEIGHBOURS + 1
+        return 2 if self.reference in (_gaussian_arrays, _kernel_arrays) else 1
 
     @property
     def needs_weights(self) -> bool:

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shanshui.data.labels import NO_CLASS
-from shanshui.errors import ShanshuiError
-from shanshui.metrics.estimate import FEWEST, Estimate, jackknife_error
+from shanshui.metrics.estimate import FEWEST, Estimate, NotMeasured, jackknife_error
 
 GIVEN, FOUND, SAID, UNJUDGED = range(4)  # the last axis of counts; the fourth is there where it is needed
 
@@ -89,9 +88,9 @@ def _checked(counts: np.ndarray) -> NDArray[np.float64]:
     exact = counts.astype(np.float64)
     if not exact[:, :, GIVEN].any():
         if exact[:, :, UNJUDGED:].any():
-            raise ShanshuiError("no pixel of the label maps has a class that the segmenter knows",
-                                "label maps with classes it knows", "use another segmenter")  # fmt: skip
-        raise ShanshuiError("no pixel of the label maps has a class", "label maps with classes")
+            raise NotMeasured("no pixel of the label maps has a class that the segmenter knows",
+                              "label maps with classes it knows", "use another segmenter")  # fmt: skip
+        raise NotMeasured("no pixel of the label maps has a class", "label maps with classes")
     return exact
 
 

@@ -10,7 +10,7 @@ from shanshui.report.curves import is_final
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, quiet_axes
 from shanshui.report.tables import Row, measured
 from shanshui.report.timing import StageTime, duration
-from shanshui.report.wording import metric_title
+from shanshui.report.wording import NOT_MEASURED, metric_title
 
 COLOURS = (TEAL, CINNABAR, OCHRE, "#5b4a8a", INK)
 STYLES = ("-", (0, (4, 2)), (0, (1, 1.5)))
@@ -41,8 +41,9 @@ def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Seq
         seen[group] += 1
         points = [row for row in rows[run] if row["kind"] == "checkpoint"]
         for metric, axis in zip(metrics, panels, strict=True):
-            values = [row[f"{part}_{metric}"] for row in points]
-            axis.plot([row["epoch"] for row in points], values, color=colour, linestyle=style, marker="o",
+            known = [(row["epoch"], row[f"{part}_{metric}"]) for row in points if row[f"{part}_{metric}"] != ""]
+            epochs, values = [epoch for epoch, _ in known], [value for _, value in known]
+            axis.plot(epochs, values, color=colour, linestyle=style, marker="o",
                       markersize=3, linewidth=1.8, label=run)  # fmt: skip
     for metric, axis in zip(metrics, panels, strict=True):
         quiet_axes(axis)
@@ -60,7 +61,7 @@ def comparison_table(
     finals = {run: submitted(lines) for run, lines in rows.items()}
     return [
         {"run": run, **facts[run], "model": final["model"], "noise seed": final["seed"]}
-        | {m: final[f"{part}_{m}"] for m in metrics}
+        | {m: NOT_MEASURED if final[f"{part}_{m}"] == "" else final[f"{part}_{m}"] for m in metrics}
         for run, final in finals.items()
     ]
 

@@ -72,7 +72,7 @@ class Page:
     times_plot: str = ""
     times_text: str = ""
     fusion: Mapping[str, Any] | None = None
-    fused_values: Sequence[tuple[str, float, float]] = ()
+    fused_values: Sequence[tuple[str, float | None, float | None]] = ()
     sheet: np.ndarray | None = None
     machine: Mapping[str, Any] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -103,11 +103,7 @@ def _facts(page: Page) -> list[tuple[str, str]]:
         ("noise seed", str(winner["seed"])),
     ]
     name = wording.metric_label(page.rank_by)
-    facts += [
-        (f"{name}, {wording.SET_NAMES[part]}", wording.number(winner[part]))
-        for part in SETS
-        if winner.get(part) is not None
-    ]
+    facts += [(f"{name}, {wording.SET_NAMES[part]}", wording.number(winner[part])) for part in SETS if part in winner]
     return facts
 
 

@@ -121,7 +121,7 @@ def read_found(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:
     return {name: part["per_class"] for name, part in sets.items() if "per_class" in part}
 
 
-def read_with_and_without(score: Path, fused: Path) -> list[tuple[str, float, float]]:
+def read_with_and_without(score: Path, fused: Path) -> list[tuple[str, float | None, float | None]]:
     """Per metric its value on the test label maps without and with pixels of photographs, of two score files."""
     without, with_pixels = (read_json(path)["sets"]["test"]["metrics"] for path in (score, fused))
     return [(metric, value, with_pixels[metric]) for metric, value in without.items() if metric in with_pixels]

@@ -176,6 +176,11 @@ def features_lines(rows: Sequence[Row]) -> list[str]:
         lines.append(f"- {metric_name(metric)}: {text}.{proxy}")
     counts = {part: rows[0][f"{part}_n"] for part in SETS if rows and f"{part}_n" in rows[0]}
     lines.append("- Pictures per value: " + ", ".join(f"{n} on {part}" for part, n in counts.items()) + ".")
+    lacking = [
+        f"{metric_name(m)} {part}" for part, m in value_columns(rows) if any(row[f"{part}_{m}"] == "" for row in rows)
+    ]
+    if lacking:
+        lines.append(f"- Not measured, of too few pictures or pictures all alike: {', '.join(lacking)}.")
     if any(name.endswith(ERROR) for name in (rows[0] if rows else ())):
         tied = "not chosen, though it differs from the last one chosen by less than the error of the difference"
         lines.append(f"- ±: standard error. Tied: {tied}.")

@@ -71,6 +71,9 @@ def model_name(model: str) -> str:
     return model
 
 
+NOT_MEASURED = "not measured"
+
+
 def number(value: float | None) -> str:
     """Four significant digits, or all digits before the point; a dash for nothing."""
     return column([value])[0]
@@ -80,7 +83,7 @@ def column(values: Sequence[float | None]) -> list[str]:
     """Numbers with equally many decimals (four significant digits of the largest), so that they line up."""
     largest = max((abs(value) for value in values if value is not None), default=0.0)
     decimals = min(9, max(0, 3 - math.floor(math.log10(largest)))) if largest > 0 else 0
-    return ["–" if value is None else f"{value:.{decimals}f}" for value in values]
+    return [NOT_MEASURED if value is None else f"{value:.{decimals}f}" for value in values]
 
 
 def _listed(entries: Sequence[Mapping[str, Any]]) -> str:

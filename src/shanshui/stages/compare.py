@@ -15,15 +15,19 @@ from typing import Any
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import read_csv, write_text
 from shanshui.images import write_image
+from shanshui.outputs import add_shared_folder
 from shanshui.settings import read_settings, validate_shown
 
 COLUMNS = 6
+WRITTEN = ("curves.png", "strip.png", "comparison.md")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of finished runs")
-    parser.add_argument("--out", required=True, type=Path, help="folder for comparison.md, strip.png and curves.png")
+    add_shared_folder(
+        parser, "--out", *WRITTEN, required=True, help="folder for comparison.md, strip.png and curves.png"
+    )
     parser.add_argument("--set", choices=("test", "holdout"), default="test", help="pictures and scores of which set")
 
 

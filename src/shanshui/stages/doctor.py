@@ -10,6 +10,7 @@ import json
 import sys
 
 from shanshui.errors import ShanshuiError
+from shanshui.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="YAML",
         help="also ask for the weight files and the disk space this run needs, and compile its networks' kernels",
     )
-    parser.add_argument("--out", metavar="JSON", help="write what was found here")
+    add_file(parser, "--out", metavar="JSON", help="write what was found here")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shanshui import checkpoint
 from shanshui.errors import UsageError
+from shanshui.outputs import add_file
 from shanshui.parallel import spread
 from shanshui.settings import read_settings
 from shanshui.training.arguments import add_training_arguments
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("--epoch", required=True, type=int, help="epoch to train up to, counted over both phases")
     parser.add_argument("--start", required=True, type=Path, help="training state at the end of pretraining")
-    parser.add_argument("--average", type=Path, help="write the moving average of G and E there")
+    add_file(parser, "--average", help="write the moving average of G and E there")
     add_training_arguments(parser)
 
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from shanshui import fusion
 from shanshui.errors import ShanshuiError
-from shanshui.files import atomic, read_csv, read_json, write_json
+from shanshui.files import read_csv, read_json, write_json
+from shanshui.folders import replaced
 from shanshui.images import (
     read_label_map,
     read_photo,
@@ -29,6 +30,7 @@ from shanshui.images import (
 )
 from shanshui.metrics.picture_folder import list_pictures
 from shanshui.names import stem
+from shanshui.outputs import add_file, add_folder, check_inputs_stay
 from shanshui.provenance import stamp
 from shanshui.settings import read_settings
 
@@ -39,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", required=True, type=Path, help="folder of the generated pictures")
     parser.add_argument("--pure", required=True, type=Path, help="pure.json of the stage `reference`")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the pictures to be submitted")
-    parser.add_argument("--log", required=True, type=Path, help="what was pasted where (JSON)")
+    add_folder(parser, "--out", required=True, help="folder of the pictures to be submitted")
+    add_file(parser, "--log", required=True, help="what was pasted where (JSON)")
 
 
 def _label_ids(path: str, settings: dict[str, Any]) -> np.ndarray:
@@ -100,11 +102,11 @@ def run(args: argparse.Namespace) -> None:
     classes = settings["classes"]
     labels = {row["name"]: row["label"] for row in read_csv(args.labels, ("name", "label"))}
     pictures = _pictures(args.images, list(labels))
+    check_inputs_stay(args.out, "folder", map(Path, labels.values()))
     plan = _plan(labels, args.pure, settings)
     fits = {fit.name: fit for fit in plan.fits}
     fused = []
-    with atomic(args.out) as folder:
-        folder.mkdir()
+    with replaced(args.out, args.force) as folder:
         for name, picture in pictures.items():
             if name not in fits:
                 shutil.copyfile(picture, folder / picture.name)

@@ -8,7 +8,6 @@ python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR -
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from shanshui import checkpoint, images
 from shanshui.errors import UsageError
 from shanshui.files import atomic
+from shanshui.folders import replaced
 from shanshui.generation_inputs import (
     Files,
     Size,
@@ -32,8 +32,8 @@ from shanshui.generation_inputs import (
     read_instances,
     read_labels,
     read_style,
-    spare_inputs,
 )
+from shanshui.outputs import add_folder, check_inputs_stay
 from shanshui.settings import read_settings
 
 Painting = Callable[[Files, np.ndarray], np.ndarray]  # these and what they hold (N, H, W) -> (N, 3, H, W)
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels", required=True, nargs="+", metavar="[SET=]PATH",
         help="folder of label maps, or manifest (CSV with columns name,label); with SET= pictures go to OUT/SET/",
     )  # fmt: skip
-    parser.add_argument("--out", required=True, type=Path, help="folder for the pictures; replaced when it exists")
+    add_folder(parser, "--out", required=True, help="folder for the pictures; one that was written here is replaced")
     parser.add_argument("--settings", type=Path, help="format, quality, subsampling, rounding (JSON)")
     parser.add_argument(
         "--size",
@@ -174,15 +174,12 @@ def run(args: argparse.Namespace) -> None:
     sources = label_sources(args.labels)
     sets = {name: label_files(path) for name, path in sources.items()}
     every = [file for files in sets.values() for file in files]
-    named = [args.weights, args.settings, args.instances, *(args.style or []), *(args.z or []), *sources.values()]
-    spare_inputs(args.out, [*named, *(path for _, path in every)])
+    check_inputs_stay(args.out, "folder", [path for _, path in every])  # those that a manifest names
 
     from shanshui.logs import progress
 
     paint = painting(args, weights, target, every, [path for path in sources.values() if path.suffix == ".csv"])
-    if args.out.is_dir():
-        shutil.rmtree(args.out)  # should this call fail, nobody takes the pictures of another model for this one's
-    with atomic(args.out) as staged, progress(len(every), "generate", "picture") as bar:
+    with replaced(args.out, args.force) as staged, progress(len(every), "generate", "picture") as bar:
         for set_name, files in sets.items():
             folder = staged / set_name
             folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from shanshui import ccfpse_networks, checkpoint
 from shanshui.data.ade20k import ADE20K, grouping
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import sha256
+from shanshui.outputs import add_file
 from shanshui.sections import CLASSES, Parity
 from shanshui.weights.classes import class_list, class_names
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     apf = sources.add_parser("apf", help="APF-GAN for Jittor: <epoch>_net_G.pkl and <epoch>_net_E.pkl")
     apf.add_argument("--generator", required=True, type=Path, help="weights of the generator")
     apf.add_argument("--encoder", required=True, type=Path, help="weights of the mask encoder")
-    apf.add_argument("--out", required=True, type=Path, help="checkpoint (*.safetensors)")
+    add_file(apf, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
     apf.set_defaults(bring_in=import_apf)
     for family, what in (("spade", "SPADE (GauGAN)"), ("clade", "CLADE and CLADE-ICPE")):
         parser_of = sources.add_parser(family, help=f"{what} in PyTorch: latest_net_G.pth, _E.pth, _D.pth")
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=_size, default=(512, 384), metavar="WxH",
         help="pictures are brought to this size for it (default 512x384)",
     )  # fmt: skip
-    segformer.add_argument("--out", required=True, type=Path, help="the segmenter's file (*.safetensors)")
+    add_file(segformer, "--out", mark="imported", required=True, help="the segmenter's file (*.safetensors)")
     segformer.set_defaults(bring_in=import_segformer)
     ccfpse_networks.add_parser(sources, _size, class_list)
 
@@ -60,7 +61,7 @@ def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
     parser.add_argument("--encoder", type=Path, help="weights of the style encoder, where the generator takes a style")
     parser.add_argument("--discriminator", type=Path, help="weights of the discriminator, kept to train on")
-    parser.add_argument("--out", required=True, type=Path, help="checkpoint (*.safetensors)")
+    add_file(parser, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
     parser.add_argument(
         "--size", type=_size, metavar="WxH",
         help="of the pictures, where the generator takes a style (default: the first of 1:1, 4:3, 2:1 that fits)",
@@ -96,8 +97,8 @@ def import_apf(args: argparse.Namespace) -> None:
     from shanshui.networks import load_generator
     from shanshui.weights.catalogue import load_state
 
-    G = translate(load_state(args.generator), generator_key)
-    E = translate(load_state(args.encoder), encoder_key)
+    G = translate(load_state(args.generator, "G"), generator_key)
+    E = translate(load_state(args.encoder, "E"), encoder_key)
     arrays = checkpoint.prefixed("G", G) | checkpoint.prefixed("E", E)
     meta = infer(G, E, str(args.generator), str(args.encoder))
     load_generator(arrays, meta, f"{args.generator} with {args.encoder}")
@@ -145,7 +146,7 @@ def import_spade(args: argparse.Namespace) -> None:
     from shanshui.weights.spade import drop_spectral_norm
 
     files = {"G": args.generator, "E": args.encoder, "D": args.discriminator}
-    states = {letter: load_state(path) for letter, path in files.items() if path is not None}
+    states = {letter: load_state(path, letter) for letter, path in files.items() if path is not None}
     if args.spectral_norm == "off":
         states = {letter: drop_spectral_norm(state) for letter, state in states.items()}
     for letter, state in states.items():

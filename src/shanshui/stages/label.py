@@ -24,6 +24,7 @@ from shanshui.data.pairs import ambiguous_files, find_images
 from shanshui.errors import ShanshuiError
 from shanshui.files import read_json, write_json
 from shanshui.images import read_photo, resize_label_map, resize_photo, write_image
+from shanshui.outputs import add_shared_folder
 from shanshui.provenance import stamp
 from shanshui.sections import BUILTIN
 from shanshui.segmenters import BATCH, Segmenter, in_words, load_segmenter
@@ -42,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=class_list, metavar="NAME,NAME,...",
                         help="class names in id order (default: the segmenter's; built in: the contest's)")  # fmt: skip
     parser.add_argument("--photographs", required=True, type=Path, metavar="DIR", help="photographs without label maps")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the label maps; may be there")
+    add_shared_folder(
+        parser, "--out", MANIFEST, required=True, metavar="DIR", help="folder of the label maps; may be there"
+    )
 
 
 def photographs(folder: Path) -> list[Path]:

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from shanshui.errors import UsageError
-from shanshui.files import atomic, write_json
+from shanshui.files import write_json
+from shanshui.folders import replaced
 from shanshui.images import write_image
+from shanshui.outputs import add_folder
 from shanshui.provenance import stamp
 from shanshui.sections import CLASSES
 from shanshui.settings import read_settings
@@ -41,13 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=type(default), metavar="N", help=f"{HELP[name]} [{default}]")
     parser.add_argument("--settings", type=Path, help="JSON file with any of these numbers")
-    parser.add_argument("--out", required=True, type=Path, help="folder to write; an existing one is replaced")
+    add_folder(parser, "--out", required=True, help="folder to write; one that was written here is replaced")
 
 
 def run(args: argparse.Namespace) -> None:
     """Draw everything into a temporary folder, then put it in place."""
     settings = _settings(args)
-    with atomic(args.out) as staged:
+    with replaced(args.out, args.force) as staged:
         counts = {split: _draw(staged, split, settings) for split in SPLITS}
         used = sorted(set(counts["train"]) | set(counts["test"]))
         classes = {

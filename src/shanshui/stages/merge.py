@@ -17,6 +17,7 @@ from shanshui.checkpoint import Arrays
 from shanshui.errors import UsageError
 from shanshui.files import sha256
 from shanshui.merging import average
+from shanshui.outputs import add_file
 from shanshui.settings import read_settings
 from shanshui.singular_vectors import refresh_singular_vectors
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="training label maps, uint8 (N, H, W), on which batch norm's statistics are estimated anew",
     )  # fmt: skip
     parser.add_argument("--settings", type=Path, help="seed, batch and label_maps (JSON), for --estimate-on")
-    parser.add_argument("--out", required=True, type=Path, help="averaged checkpoint")
+    add_file(parser, "--out", mark="averaged", required=True, help="averaged checkpoint")
 
 
 def estimate(arrays: Arrays, meta: dict[str, Any], file: Path, settings: dict[str, Any]) -> Arrays:

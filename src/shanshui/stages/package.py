@@ -18,6 +18,7 @@ from shanshui import packaging
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.files import atomic, read_csv, read_json, sha256, write_json
 from shanshui.images import colour_label_map, read_label_map, read_photo, write_image
+from shanshui.outputs import add_file
 from shanshui.palette import class_palette
 from shanshui.provenance import stamp
 from shanshui.settings import read_settings
@@ -31,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", required=True, type=Path, help="folder of the pictures to be submitted")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
     parser.add_argument("--provenance", nargs="*", default=[], type=Path, help="JSON files to repeat in the manifest")
-    parser.add_argument("--zip", required=True, type=Path, help="the submission")
-    parser.add_argument("--manifest", required=True, type=Path, help="checksums and origin (JSON)")
-    parser.add_argument("--sheet", required=True, type=Path, help="contact sheet (PNG): label maps beside pictures")
+    add_file(parser, "--zip", required=True, help="the submission")
+    add_file(parser, "--manifest", required=True, help="checksums and origin (JSON)")
+    add_file(parser, "--sheet", ".png", required=True, help="contact sheet (PNG): label maps beside pictures")
 
 
 def _inspect(path: Path) -> packaging.Picture:

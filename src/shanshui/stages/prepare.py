@@ -17,6 +17,7 @@ from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
 from shanshui.files import atomic, write_json
 from shanshui.images import read_label_map, read_photo, resize_label_map, resize_photo
+from shanshui.outputs import add_file
 from shanshui.sections import Data
 from shanshui.settings import read_settings
 
@@ -25,21 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Manifest in, memory maps, their names and their digests out."""
     parser.add_argument("--pairs", type=Path, required=True, metavar="CSV", help="manifest of the training pairs")
     parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings of this stage (JSON)")
-    parser.add_argument("--photos", type=Path, required=True, metavar="NPY", help="photographs, uint8 (N, H, W, 3)")
-    parser.add_argument(
-        "--label-maps",
-        type=Path,
-        required=True,
-        metavar="NPY",
-        help="class ids, uint8 (N, H, W), 255 = no class",
+    add_file(parser, "--photos", required=True, metavar="NPY", help="photographs, uint8 (N, H, W, 3)")
+    add_file(parser, "--label-maps", required=True, metavar="NPY", help="class ids, uint8 (N, H, W), 255 = no class")
+    add_file(
+        parser, "--instances", metavar="NPY", help="instance maps, numbered within each, uint16 (N, H, W); if wanted"
     )
-    parser.add_argument(
-        "--instances", type=Path, metavar="NPY", help="instance maps, numbered within each, uint16 (N, H, W); if wanted"
-    )
-    parser.add_argument("--names", type=Path, required=True, metavar="JSON", help="names of the pairs in this order")
-    parser.add_argument(
-        "--digests", type=Path, metavar="JSON", help="SHA-256 of the memory maps, for training; if wanted"
-    )
+    add_file(parser, "--names", required=True, metavar="JSON", help="names of the pairs in this order")
+    add_file(parser, "--digests", metavar="JSON", help="SHA-256 of the memory maps, for training; if wanted")
 
 
 def check_space(folder: Path, needed: int) -> None:

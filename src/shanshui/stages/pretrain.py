@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shanshui import checkpoint
 from shanshui.errors import UsageError
+from shanshui.outputs import add_file
 from shanshui.parallel import spread
 from shanshui.settings import read_settings
 from shanshui.training.arguments import add_training_arguments
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("--resolution", required=True, help="WIDTHxHEIGHT of the generated pictures in these epochs")
     parser.add_argument("--start", type=Path, help="training state after the resolution before; none for the first")
-    parser.add_argument("--state", required=True, type=Path, help="training state after the last epoch (*.safetensors)")
+    add_file(parser, "--state", required=True, help="training state after the last epoch (*.safetensors)")
     add_training_arguments(parser)
 
 

@@ -10,6 +10,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shanshui.outputs import add_file
+
 if TYPE_CHECKING:
     from shanshui.data.pure import Pair
 
@@ -18,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.add_argument("--train", nargs="+", action="extend", required=True, metavar="CSV", help="manifests of pairs")
     parser.add_argument("--settings", required=True, metavar="JSON", help="metrics, size, seed, label_offset, ...")
-    parser.add_argument("--statistics", required=True, metavar="NPZ", help="statistics to write")
-    parser.add_argument("--pure", required=True, metavar="JSON", help="dictionary of single-class pairs to write")
+    add_file(parser, "--statistics", ".npz", required=True, metavar="NPZ", help="statistics to write")
+    add_file(parser, "--pure", required=True, metavar="JSON", help="dictionary of single-class pairs to write")
     parser.add_argument("--weights-file", type=Path, metavar="FILE", help="Inception weights other than the usual file")
     parser.add_argument("--segmenter", type=Path, metavar="FILE", help="for seg_frechet: a file, or the word builtin")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from shanshui.files import read_csv, read_json, write_text
 from shanshui.images import read_photo, write_image
+from shanshui.outputs import add_file
 from shanshui.settings import read_settings, validate_shown
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sheet", type=Path, help="contact sheet of the submission")
     add("--doctor", type=Path, help="what the stage `doctor` found out about the machine (JSON)")
     add("--graph", type=Path, help="rule graph: SVG, or the dot or mermaid text of `snakemake --rulegraph`")
-    add("--out", required=True, type=Path, help="the report (HTML)")
-    add("--strip", required=True, type=Path, help="label maps, our pictures, photographs (PNG)")
+    add_file(parser, "--out", required=True, help="the report (HTML)")
+    add_file(parser, "--strip", ".png", required=True, help="label maps, our pictures, photographs (PNG)")
 
 
 def _write_strip(path: Path, samples: list[Sample]) -> None:

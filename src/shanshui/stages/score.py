@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shanshui.errors import ShanshuiError, UsageError
+from shanshui.outputs import add_file
 
 if TYPE_CHECKING:
     from shanshui.metrics.feature_file import FeatureSet
@@ -58,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", help="name of the model, copied to the output")
     parser.add_argument("--seed", type=int, help="noise seed of the pictures, copied to the output")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--out", type=Path, metavar="JSON", help="write the result to this file")
-    parser.add_argument("--features-out", type=Path, metavar="NPZ", help="keep the features, for other metrics later")
+    add_file(parser, "--out", metavar="JSON", help="write the result to this file")
+    add_file(parser, "--features-out", ".npz", metavar="NPZ", help="keep the features, for other metrics later")
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,15 @@ def choose_protocol(
     return protocol
 
 
-def compute(job: Job, features: Mapping[str, FeatureSet]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Entry of every set in the score file, and what every metric in them rests on."""
+def compute(
+    job: Job, features: Mapping[str, FeatureSet], all_measured: bool = True
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Entry of every set in the score file, and what every metric in them rests on.
+
+    NotMeasured, a ShanshuiError, where one has no value and `all_measured` asks for all.
+    """
     from shanshui.metrics.aesthetic_command import measure
+    from shanshui.metrics.estimate import NotMeasured
     from shanshui.metrics.reference import describe, is_published
     from shanshui.metrics.segmentation import per_class, unjudged_share
     from shanshui.scoring import BOARD_A, BOARD_A_FEATURES, estimate_all, score_entry
@@ -175,12 +183,18 @@ def compute(job: Job, features: Mapping[str, FeatureSet]) -> tuple[dict[str, Any
         seen = features[name].features
         metrics = [metric for metric in job.metrics if metric.features in seen]  # photographs are not of every set
         estimates = estimate_all(seen, metrics, job.reference, job.protocol["seed"])
+        lacking = {metric: found for metric, found in estimates.items() if isinstance(found, NotMeasured)}
+        for metric, reason in lacking.items():
+            if all_measured:
+                raise reason
+            print(f"{metric} of {name} is not measured: {reason.found}", file=sys.stderr)
         if job.aesthetic_command:
             if one.stored:
                 raise ShanshuiError(f"{one.source} holds features", "a folder of pictures, for the aesthetic command")
             estimates["aesthetic"] = measure(job.aesthetic_command, one.source, one.paths)
             described["aesthetic"] = f"mean of the scores from 0 to 10 that `{job.aesthetic_command}` gives"
         masks = any(metric.needs_labels for metric in job.metrics)
+        masks = masks and not any(metric.name in lacking for metric in job.metrics if metric.needs_labels)
         by_class = per_class(seen["classes"], job.protocol["segmenter_facts"]["classes"]) if masks else None
         unjudged = unjudged_share(seen["classes"]) if masks else None
         scores[name] = score_entry(estimates, len(one.names), is_published(job.protocol), by_class, unjudged)
@@ -189,7 +203,7 @@ def compute(job: Job, features: Mapping[str, FeatureSet]) -> tuple[dict[str, Any
 
 
 def run(args: argparse.Namespace) -> None:
-    """Score, print, write; numbers of an earlier call do not outlive one that fails."""
+    """Score, print, write; numbers of an earlier call, which are its own, do not outlive one that fails."""
     from shanshui.files import write_json
     from shanshui.metrics.feature_file import save_features
     from shanshui.metrics.picture_sets import take_features
@@ -200,7 +214,7 @@ def run(args: argparse.Namespace) -> None:
         args.out.unlink(missing_ok=True)
     job = prepare(args)
     features = take_features(job.sets, job.metrics, job.protocol, args.weights_file, job.segmenter)
-    scores, described = compute(job, features)
+    scores, described = compute(job, features, all_measured=not args.settings)  # in a run others may go on without
     result = {
         "model": args.model,
         "seed": args.seed,

@@ -13,6 +13,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shanshui.outputs import add_file
+
 if TYPE_CHECKING:
     from shanshui.checkpoint import Arrays
     from shanshui.data.loader import TrainingPairs
@@ -28,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--holdout", required=True, type=Path, metavar="CSV",
                         help="manifest of the pairs on which it is tested; may have no rows")  # fmt: skip
     parser.add_argument("--resume", required=True, type=Path, metavar="FOLDER", help="states; survives a failed job")
-    parser.add_argument(
-        "--weights", required=True, type=Path, metavar="FILE", help="segmenter to write (*.safetensors)"
-    )
+    add_file(parser, "--weights", required=True, metavar="FILE", help="segmenter to write (*.safetensors)")
 
 
 def metadata(settings: dict[str, Any]) -> dict[str, Any]:
@@ -74,12 +74,16 @@ def trained(settings: dict[str, Any], pairs: TrainingPairs, args: argparse.Names
 
 
 def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace) -> dict[str, Any] | None:
-    """`mask_accuracy` and `miou` on the `n` real photographs of the held-out pairs; None where there are none."""
+    """`mask_accuracy` and `miou` on the `n` real photographs of the held-out pairs.
+
+    None where there are none, or none with classes.
+    """
     import numpy as np
     from tqdm import tqdm
 
     from shanshui.files import read_csv
     from shanshui.images import read_photo
+    from shanshui.metrics.estimate import NotMeasured
     from shanshui.metrics.segmentation import mask_accuracy, miou
     from shanshui.metrics.segmenter_features import SegmenterFeatures
     from shanshui.segmenters import Segmenter
@@ -93,7 +97,10 @@ def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace)
         look(look.sized(read_photo(row["image"]))[None], look.label_map(row["label"])[None])["classes"]
         for row in tqdm(rows, desc="held-out photographs", unit="img")
     ])  # fmt: skip
-    return {"n": len(rows), "mask_accuracy": mask_accuracy(counts).value, "miou": miou(counts).value}
+    try:
+        return {"n": len(rows), "mask_accuracy": mask_accuracy(counts).value, "miou": miou(counts).value}
+    except NotMeasured:
+        return None
 
 
 def run(args: argparse.Namespace) -> None:
@@ -113,4 +120,4 @@ def run(args: argparse.Namespace) -> None:
             "held-out photographs"
         )
     else:
-        print(f"segmenter: not tested, {args.holdout} has no pairs")
+        print(f"segmenter: not tested, {args.holdout} has no pairs with classes")

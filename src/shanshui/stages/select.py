@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shanshui import selection
 from shanshui.files import read_json, write_json
+from shanshui.outputs import add_file
 from shanshui.settings import read_settings
 
 
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", required=True, nargs="+", type=Path, help="score files of what is to be ranked")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
     parser.add_argument("--top", required=True, type=int, help="how many are chosen")
-    parser.add_argument("--out", required=True, type=Path, help="ranking (JSON)")
+    add_file(parser, "--out", required=True, help="ranking (JSON)")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -29,6 +29,7 @@ from shanshui.generation_inputs import (
     read_labels,
     read_style,
 )
+from shanshui.outputs import add_file, check_inputs_stay
 from shanshui.palette import class_palette
 
 Line = tuple[str, np.ndarray | None, Any]  # caption, photograph (3, H, W) or None, where random numbers come from
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Weights, label maps and styles in, a picture out."""
     parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
     parser.add_argument("--labels", required=True, type=Path, metavar="PATH", help="folder or manifest of label maps")
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the sheet, PNG or JPEG")
+    add_file(parser, "--out", ".png", ".jpg", ".jpeg", required=True, metavar="FILE", help="the sheet, PNG or JPEG")
     parser.add_argument(
         "--style",
         type=Path,
@@ -100,7 +101,9 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.networks import load_painter
     from shanshui.report.sheet import evenly_spaced, strip
 
-    files = evenly_spaced(label_files(args.labels), args.columns)
+    every = label_files(args.labels)
+    check_inputs_stay(args.out, "file", [path for _, path in every])
+    files = evenly_spaced(every, args.columns)
     painter = load_painter(weights.arrays, meta, str(args.weights))
     label_maps = [read_labels(path, meta, target) for _, path in files]
     instances = instances_of(args, meta["model"], files, label_maps, target)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shanshui import selection
 from shanshui.files import read_json, write_csv, write_text
+from shanshui.outputs import add_file
 from shanshui.report import tables
 from shanshui.settings import read_settings
 
@@ -25,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path, help="ranking of checkpoints and averages")
     parser.add_argument("--seed", required=True, type=Path, help="ranking of the noise seeds")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
-    parser.add_argument("--csv", required=True, type=Path, help="table for machines")
-    parser.add_argument("--md", required=True, type=Path, help="table for people (Markdown)")
-    parser.add_argument("--curve", required=True, type=Path, help="curve (PNG)")
+    add_file(parser, "--csv", required=True, help="table for machines")
+    add_file(parser, "--md", required=True, help="table for people (Markdown)")
+    add_file(parser, "--curve", ".png", required=True, help="curve (PNG)")
 
 
 def run(args: argparse.Namespace) -> None:

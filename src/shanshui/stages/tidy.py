@@ -12,6 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from shanshui.outputs import add_file
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
@@ -19,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--settings", required=True, type=Path, help="settings of this stage (JSON)")
     add("--run-folder", required=True, type=Path, help="the run")
     add("--choices", required=True, nargs=3, type=Path, help="rankings of checkpoints, of models, of seeds")
-    add("--out", required=True, type=Path, help="the list (JSON): kept files with sha256, removed ones with bytes")
+    add_file(parser, "--out", required=True, help="the list (JSON): kept files with sha256, removed ones with bytes")
 
 
 def run(args: argparse.Namespace) -> None:

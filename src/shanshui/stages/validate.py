@@ -35,7 +35,10 @@ from shanshui.data.validation_report import render, verdict
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
 from shanshui.files import atomic, write_csv, write_text
+from shanshui.outputs import add_file, add_shared_folder
 from shanshui.settings import read_settings
+
+WRITTEN = ("report.md", "train.csv", "holdout.csv", "test.csv", "classes.csv", "classes.png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,10 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exclude", type=Path, metavar="FILE", help="file stems to leave out of training, one per line"
     )
     parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings of this stage (JSON)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for everything written here")
-    parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="report outside of --out, which stays if the job fails"
+    add_shared_folder(
+        parser, "--out", *WRITTEN, required=True, metavar="DIR", help="folder for everything written here"
     )
+    add_file(parser, "--report", metavar="FILE", help="report outside of --out, which stays if the job fails")
 
 
 def _survey(args: argparse.Namespace) -> Survey:

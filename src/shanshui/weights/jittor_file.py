@@ -18,6 +18,7 @@ import numpy as np
 
 from shanshui.errors import ShanshuiError
 from shanshui.weights.restricted_pickle import Name, PlainDict, Refused, RestrictedUnpickler
+from shanshui.weights.state_dicts import state_of
 
 MAGIC = b"HCAJSLHD"
 TAIL_BYTES = 20 + len(MAGIC)
@@ -102,8 +103,10 @@ ADMITTED: dict[Name, Callable[..., Any]] = {
 }
 
 
-def read_jittor_file(path: str | Path) -> dict[str, np.ndarray]:
+def read_jittor_file(path: str | Path, role: str | None = None) -> dict[str, np.ndarray]:
     """Read a `.pkl` of Jittor (old or new, with or without the tail) or any pickled dict of numpy arrays.
+
+    `role` as in `state_dicts.state_of`.
 
     Returns key -> array, in the order and type of the file.
     Raises ShanshuiError for a truncated, altered, foreign or malicious file.
@@ -124,7 +127,7 @@ def read_jittor_file(path: str | Path) -> dict[str, np.ndarray]:
             "a complete file saved by Jittor",
             again,
         ) from None
-    return _as_state(loaded, path)
+    return _as_state(loaded, path, role)
 
 
 def _flat(loaded: Mapping[Any, Any], above: str = "") -> Iterator[tuple[Any, Any]]:
@@ -137,11 +140,12 @@ def _flat(loaded: Mapping[Any, Any], above: str = "") -> Iterator[tuple[Any, Any
             yield name, value
 
 
-def _as_state(loaded: object, path: str | Path) -> dict[str, np.ndarray]:
+def _as_state(loaded: object, path: str | Path, role: str | None) -> dict[str, np.ndarray]:
     if not isinstance(loaded, dict):
         raise ShanshuiError(f"{path} holds a {type(loaded).__name__}", "a dict: parameter name -> array")
+    found = state_of(loaded, lambda value: isinstance(value, _Array | np.ndarray), str(path), role)
     state: dict[str, np.ndarray] = {}
-    for key, value in _flat(loaded):
+    for key, value in _flat(found):
         array = getattr(value, "value", None) if isinstance(value, _Array) else value
         if not isinstance(key, str) or not isinstance(array, np.ndarray):
             raise ShanshuiError(f"{path}: entry {key!r} is not an array", "a dict: parameter name -> array")

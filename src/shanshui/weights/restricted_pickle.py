@@ -40,6 +40,18 @@ class PlainDict(dict[Any, Any]):
         """Ignore what a state dict carries besides its entries."""
 
 
+class Ignored:
+    """Stand-in for an object beside the weights, such as the options of a training; keeps nothing of it.
+
+    The one class that resolves as itself: pickles make objects from classes alone.
+    """
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> None:
+        """Drop it."""
+
+
 class RestrictedUnpickler(pickle.Unpickler):
     """Unpickler that resolves the names in `admitted` and no others.
 
@@ -59,10 +71,11 @@ class RestrictedUnpickler(pickle.Unpickler):
         self._admitted = admitted
         self._persistent = persistent
 
-    def find_class(self, module_name: str, global_name: str) -> StandIn:
+    def find_class(self, module_name: str, global_name: str) -> StandIn | type[Ignored]:
         """Resolve a name, or refuse it."""
         try:
-            return StandIn(self._admitted[module_name, global_name])
+            admitted = self._admitted[module_name, global_name]
+            return Ignored if admitted is Ignored else StandIn(admitted)
         except KeyError:
             raise Refused(f"it wants to use {module_name}.{global_name}") from None
 

@@ -11,7 +11,7 @@ import io
 import math
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from shanshui.errors import ShanshuiError
-from shanshui.weights.restricted_pickle import Name, PlainDict, Refused, RestrictedUnpickler
+from shanshui.weights.restricted_pickle import Ignored, Name, PlainDict, Refused, RestrictedUnpickler
+from shanshui.weights.state_dicts import state_of
 
 ZIP_START = b"PK\x03\x04"
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number 0x1950a86a20f9469cfc6c, pickled
@@ -107,8 +108,16 @@ def _size(shape: Any) -> tuple[Any, ...]:
     return tuple(shape)
 
 
+def _empty(*_args: object) -> PlainDict:
+    return PlainDict()
+
+
 ADMITTED: dict[Name, Callable[..., Any]] = {
     ("collections", "OrderedDict"): PlainDict,
+    ("collections", "defaultdict"): _empty,  # an optimiser's, beside weights
+    ("builtins", "dict"): _empty,
+    ("__builtin__", "dict"): _empty,
+    ("argparse", "Namespace"): Ignored,
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
@@ -133,8 +142,8 @@ def _storage(pid: Any) -> Storage:
     return Storage(key, kind, length, start)
 
 
-def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
-    """Read a state dict saved by torch, in the zip or the legacy format.
+def read_torch_file(path: str | Path, role: str | None = None) -> dict[str, np.ndarray]:
+    """Read a state dict saved by torch, in the zip or the legacy format; `role` as in `state_dicts.state_of`.
 
     Returns key -> array in the file's order and types (bfloat16 becomes float32; 0-d tensors stay 0-d).
     Raises ShanshuiError for a truncated, compressed, foreign or malicious file.
@@ -142,12 +151,14 @@ def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
     content = Path(path).read_bytes()
     try:
         if content.startswith(ZIP_START):
-            tensors, blocks = _read_zip(content)
+            tensors, blocks = _read_zip(content, str(path), role)
         elif content.startswith(LEGACY_START):
-            tensors, blocks = _read_legacy(content)
+            tensors, blocks = _read_legacy(content, str(path), role)
         else:
             raise Refused("it is neither a zip archive nor a legacy torch file")
         return {name: tensor.array(blocks[tensor.storage.key]) for name, tensor in tensors.items()}
+    except ShanshuiError:
+        raise
     except Refused as refusal:
         raise ShanshuiError(f"{path} was refused: {refusal}", "a state dict saved by torch.save", AGAIN) from None
     except Exception as error:  # a damaged file can raise nearly anything
@@ -158,7 +169,7 @@ def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _read_zip(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
+def _read_zip(content: bytes, source: str, role: str | None) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {info.filename: info for info in archive.infolist()}
         if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
@@ -171,16 +182,17 @@ def _read_zip(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]
             raise Refused("it is a TorchScript program, not a state dict")
         if folder + "byteorder" in members and archive.read(folder + "byteorder") != b"little":
             raise Refused("it was written on a big-endian machine")
-        tensors = _tensors(RestrictedUnpickler(io.BytesIO(archive.read(heads[0])), ADMITTED, _storage).load())
+        loaded = RestrictedUnpickler(io.BytesIO(archive.read(heads[0])), ADMITTED, _storage).load()
+        tensors = _tensors(loaded, source, role)
         blocks: dict[str, np.ndarray] = {}
-        for key, (dtype, size) in _blocks_needed(tensors).items():
+        for key, (dtype, size) in _blocks_needed(tensors.values()).items():
             blocks[key] = np.frombuffer(archive.read(f"{folder}data/{key}"), dtype)
             if blocks[key].size < size:
                 raise Refused(f"storage {key} has {blocks[key].size} elements instead of {size}")
         return tensors, blocks
 
 
-def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
+def _read_legacy(content: bytes, source: str, role: str | None) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
     stream = io.BytesIO(content)
 
     def load() -> Any:
@@ -190,8 +202,9 @@ def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarra
     protocol, system = load(), load()
     if protocol != LEGACY_PROTOCOL or not isinstance(system, dict) or system.get("little_endian") is not True:
         raise Refused(f"it is of protocol {protocol!r:.20}, or from a big-endian machine")
-    tensors, keys = _tensors(load()), load()
-    needed = _blocks_needed(tensors)
+    loaded, keys = load(), load()
+    tensors = _tensors(loaded, source, role)
+    needed = _blocks_needed(_every_tensor(loaded))
     if not isinstance(keys, list) or not set(needed) <= set(keys):
         raise Refused("its list of storages does not fit its tensors")
     blocks: dict[str, np.ndarray] = {}
@@ -208,19 +221,29 @@ def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], dict[str, np.ndarra
     return tensors, blocks
 
 
-def _tensors(loaded: object) -> dict[str, Tensor]:
+def _tensors(loaded: object, source: str, role: str | None) -> dict[str, Tensor]:
     if not isinstance(loaded, dict):
         raise Refused(f"it holds a {type(loaded).__name__} instead of a state dict")
-    for key, value in loaded.items():
+    state = state_of(loaded, lambda value: isinstance(value, Tensor), source, role)
+    for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise Refused(f"entry {key!r:.60} is not a tensor but a {type(value).__name__}")
-    return dict(loaded)
+    return state
 
 
-def _blocks_needed(tensors: dict[str, Tensor]) -> dict[str, tuple[np.dtype, int]]:
+def _every_tensor(loaded: object) -> Iterator[Tensor]:
+    """All tensors in what was read, however deep."""
+    if isinstance(loaded, Tensor):
+        yield loaded
+    elif isinstance(loaded, dict | list | tuple):
+        for part in loaded.values() if isinstance(loaded, dict) else loaded:
+            yield from _every_tensor(part)
+
+
+def _blocks_needed(tensors: Iterable[Tensor]) -> dict[str, tuple[np.dtype, int]]:
     """Per stored block: element type and the number of elements that the tensors in it reach."""
     needed: dict[str, tuple[np.dtype, int]] = {}
-    for tensor in tensors.values():
+    for tensor in tensors:
         storage = tensor.storage
         dtype, size = needed.get(storage.key, (storage.kind.dtype, 0))
         if dtype != storage.kind.dtype:

@@ -1,0 +1,89 @@
+"""Errors of the operating system in words: what was found, what is expected, what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from shanshui.errors import ShanshuiError, UsageError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+ELSEWHERE = "name a place that this user may write to, or have its owner allow it"
+SENTENCES = {  # what is said of the file, what is expected, what to do
+    errno.EACCES: ("this user may not read or write it", "permission for this user", ELSEWHERE),
+    errno.EPERM: ("the system does not permit it", "permission for this user", ELSEWHERE),
+    errno.EROFS: ("its file system is read-only", "one that can be written to", "name a place on another disk"),
+    errno.ENAMETOOLONG: ("the name is too long for this file system", "255 bytes or less in each part of a path",
+                         "use a shorter name"),
+    errno.EISDIR: ("it is a folder", "a file", "name a file, or a file within that folder"),
+    errno.ENOTDIR: ("a part of this path is a file", "a folder", "name another place, or move that file away"),
+    errno.ELOOP: ("its symbolic links lead round in a circle", "a link that ends at a file or folder",
+                  "put the link right, or name the place itself"),
+    errno.ENOENT: ("it does not exist", "a file or folder that is there", "look at the path, letter by letter"),
+    errno.EEXIST: ("it is there already", "a name that is free", "name another place, or move it away"),
+    errno.EBUSY: ("it is in use, or something is mounted there", "a folder within it", "name a folder within it"),
+    errno.EIO: ("the disk does not answer as it should", "a disk without errors", "look at the disk; name another"),
+    errno.ESTALE: ("the network disk has lost it", "a network disk that is there", "mount it again, then repeat"),
+    errno.EMFILE: ("too many files are open", "more files at a time", "raise the limit: ulimit -n 4096"),
+    errno.ENFILE: ("too many files are open", "more files at a time", "end other programs"),
+    errno.EFBIG: ("the file grows too large for this file system or this user", "larger files",
+                  "name another disk, or raise the limit: ulimit -f unlimited"),
+    errno.ENOMEM: ("there is not enough memory", "free memory", "close other programs, or lower batch"),
+    errno.ETXTBSY: ("it is a program that is running", "another file", "name another place"),
+}  # fmt: skip
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write failed for lack of space; libraries that are not Python's say so in words only."""
+    return (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error)
+
+
+def full_disk(path: Path) -> ShanshuiError:
+    """What is said then."""
+    return ShanshuiError(
+        f"the disk is full: {path} could not be written",
+        "free space; `python -m shanshui doctor --config config.yaml` says how much a run takes",
+        "free some and start again: what was finished stays, and training goes on from its last saved state",
+    )
+
+
+def in_words(error: OSError) -> ShanshuiError | None:
+    """The sentence for an error of the system; None for one that is not known to be the user's to put right."""
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    if is_full(error):
+        return full_disk(Path(names[0] if names else "."))
+    if error.errno not in SENTENCES:
+        return None
+    what, expected, do = SENTENCES[error.errno]
+    shown = [name if len(name) <= 120 else f"{name[:60]} ... {name[-40:]}" for name in names]
+    return ShanshuiError(f"{' and '.join(shown) or os.strerror(error.errno)}: {what}", expected, do)
+
+
+def home_folder() -> Path:
+    """The user's home folder; UsageError where there is none: no HOME, and no entry for the user in the system."""
+    try:
+        return Path.home()
+    except (RuntimeError, KeyError):
+        raise UsageError(
+            f"user {os.getuid()} has no home folder: HOME is not set, and the system has no entry of this user",
+            "a folder for what is compiled",
+            "name one: export SHANSHUI_CACHE=/some/folder, or export HOME=/some/folder",
+        ) from None
+
+
+@contextlib.contextmanager
+def said_at_the_end() -> Iterator[None]:
+    """End the process with the sentence of what a user can put right, as Snakemake reads or begins a workflow."""
+    try:
+        yield
+    except ShanshuiError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        words = in_words(error)
+        if words is None:
+            raise
+        sys.exit(str(words))

@@ -1,0 +1,88 @@
+"""State dicts as they are wrapped: in a training's checkpoint, by a parallel wrapper, by a compiler.
+
+What is unwrapped is certain: the only state dict in the file, or the only one under the name of the network asked
+for. Where several could be meant they are named, and none is taken.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from shanshui.errors import ShanshuiError
+
+Value = TypeVar("Value")
+WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and DistributedDataParallel, of torch.compile
+COUNTERS = {"n_averaged"}  # beside the weights of torch's AveragedModel
+ROLES = {  # names of a network in a checkpoint of several, by our letter
+    "G": ("generator", "net_G", "netG", "G", "gen", "model_G"),
+    "E": ("encoder", "net_E", "netE", "E", "model_E"),
+    "D": ("discriminator", "net_D", "netD", "D", "dis", "model_D"),
+}
+PASSED = ("optim", "sched", "scaler", "amp")  # beginnings of names of what is no network
+DEEPEST = 3
+
+
+def state_of(
+    loaded: Mapping[Any, Any], is_array: Callable[[object], bool], source: str, role: str | None = None
+) -> dict[str, Any]:
+    """The state dict in what a weight file holds, its keys without wrappers.
+
+    Args:
+        loaded: what was read.
+        is_array: tells the reader's arrays.
+        source: for messages.
+        role: letter of the network that is asked for, G, E or D; None where there is but one.
+
+    Returns `loaded` itself, unwrapped, where nothing in it is a state dict of its own: it is for the reader to refuse.
+
+    Raises ShanshuiError where it holds several and cannot tell which is meant.
+    """
+    if loaded and all(is_array(value) for value in loaded.values()):
+        return unwrapped({str(key): value for key, value in loaded.items()}, role)
+    found = dict(_state_dicts(loaded, is_array))
+    if not found:
+        return dict(loaded)
+    named = [place for place in found if place[-1] in ROLES.get(role or "", ())]
+    averages = [place for place in found if any("ema" in part.lower() for part in place)]
+    chosen = named if len(named) == 1 and not averages else list(found)
+    if len(chosen) != 1:
+        shown = ", ".join(f"{'.'.join(place)} ({len(state)} arrays)" for place, state in found.items())
+        raise ShanshuiError(
+            f"{source} holds several state dicts: {shown}",
+            "a state dict, or a checkpoint in which one alone can be meant",
+            f"save the one you want: torch.save(torch.load(FILE){''.join(f'[{part!r}]' for part in chosen[0])}, NEW)",
+        )
+    (place,) = chosen
+    print(f"{source}: the state dict under {'.'.join(place)} is taken", file=sys.stderr)
+    return unwrapped({str(key): value for key, value in found[place].items()}, role)
+
+
+def _state_dicts(
+    loaded: Mapping[Any, Any], is_array: Callable[[object], bool], place: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """Dicts of nothing but arrays within a dict, their keys as torch and Jittor write them, with where they are."""
+    for key, value in loaded.items():
+        if not isinstance(key, str) or key.lower().startswith(PASSED) or not isinstance(value, dict) or not value:
+            continue
+        if all(isinstance(name, str) and is_array(entry) for name, entry in value.items()):
+            if any("." in name for name in value):  # else it is one layer of flax's nested ones
+                yield (*place, key), value
+        elif len(place) + 1 < DEEPEST:
+            yield from _state_dicts(value, is_array, (*place, key))
+
+
+def unwrapped(state: Mapping[str, Value], role: str | None = None) -> dict[str, Value]:
+    """A state dict without what stands before every key, or, where networks share it, with those of `role` alone."""
+    found = dict(state)
+    while True:
+        rest = {key: value for key, value in found.items() if key not in COUNTERS}
+        start = next((start for start in WRAPPERS if rest and all(key.startswith(start) for key in rest)), None)
+        if start is None:
+            break
+        found = {key.removeprefix(start): value for key, value in rest.items()}
+    for name in ROLES.get(role or "", ()):
+        if own := {key.removeprefix(f"{name}."): v for key, v in found.items() if key.startswith(f"{name}.")}:
+            return unwrapped(own)
+    return found

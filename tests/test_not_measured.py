@@ -98,7 +98,7 @@ def test_every_metric_needs_as_many_as_it_says(name: str) -> None:
     from shanshui.metrics.estimate import NotMeasured
 
     metric, rng = METRICS[name], np.random.default_rng(0)
-    shapes = {"patches": (1, 32, 147), "laplacian": (1,), "colour": (6,)}
+    shapes = {"patches": (1, 32, 147), "laplacian": (1,), "colour": (6,), "lpips": (1,)}
 
     def make(count: int) -> np.ndarray:
         if metric.features == "classes":

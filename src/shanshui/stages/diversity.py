@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from shanshui.outputs import add_file
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Folders in, numbers out."""
@@ -23,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folders", nargs="+", type=Path, metavar="FOLDER", help="two folders or more, of the same names"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--out", type=Path, metavar="JSON", help="write the result to this file")
+    add_file(parser, "--out", metavar="JSON", help="write the result to this file")
 
 
 def measure(folders: Sequence[Path]) -> dict[str, Any]:

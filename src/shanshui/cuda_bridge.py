@@ -191,6 +191,8 @@ def assemble(toolkit: Toolkit, home: Path) -> Path:
         **{folder / "include" / name: text for name, text in headers.items()},
         first / "cub" / "cub.cuh": CUB_HEADER,
     }.items():
+        if header.is_symlink():  # of an older form of this folder; what is written goes where links lead
+            header.unlink()
         if not header.is_file() or header.read_text(encoding="utf-8") != text:  # else nothing is compiled again
             write_text(header, text)
     link_libraries(toolkit, folder / "lib64")

@@ -164,6 +164,8 @@ def test_label_needs_no_segmenter_of_yours(tmp_path: Path, capsys: pytest.Captur
     assert main([*call, f"--out={tmp_path / 'maps'}"]) == 0
     said = capsys.readouterr().out
     assert "does not know them: rock, hill" in said
+    never = next(line for line in said.splitlines() if line.startswith("never"))
+    assert never.endswith(", ship"), "other may be there: it is what is none of the classes"
     seen = np.asarray(Image.open(tmp_path / "maps" / "a.png"))
     assert (seen.shape, CLASSES[np.bincount(seen[:20].ravel()).argmax()]) == ((96, 128), "sky")
     assert json.loads((tmp_path / "maps" / "label.json").read_text())["classes"] == list(CLASSES)

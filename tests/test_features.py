@@ -12,7 +12,9 @@ from test_score_stage import refused, score
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.flow import Flow, check_inputs
+from shanshui.files import write_csv, write_json
+from shanshui.flow import Flow
+from shanshui.inputs_there import check_inputs
 from shanshui.metrics.estimate import mean_distance
 from shanshui.models.efficientnet import EfficientNetLite0
 from shanshui.models.lpips import LPIPS, unit
@@ -249,3 +251,30 @@ def test_diversity_is_lpips_between_folders(
     (folders[2] / "3.png").unlink()
     assert main(call) != 0
     assert "3" in capsys.readouterr().err
+
+
+def test_a_run_scores_by_lpips_where_there_are_photographs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The hold-out's manifest names photographs, that of the test label maps does not."""
+    weights = file_of("alexnet")
+    real, near = draw(tmp_path / "real", 5, 0), draw(tmp_path / "near", 5, 30)
+    monkeypatch.chdir(tmp_path)
+    catalogue.FOLDER.mkdir(parents=True)
+    (catalogue.FOLDER / "alexnet.ckpt").symlink_to(weights)
+    Image.new("L", (64, 64)).save("label.png")
+    rows = [{"name": f"{i}", "image": str(real / f"{i}.png"), "label": "label.png"} for i in range(5)]
+    write_csv("holdout.csv", rows, ["name", "image", "label"])
+    write_csv("test.csv", [{**row, "image": ""} for row in rows], ["name", "image", "label"])
+    settings = {"metrics": ["lpips", "sharpness"], "size": [64, 64], "seed": 0, "classes": ["a", "b"]}
+    write_json("s.json", {**settings, "label_offset": 0, "ignore_label": None})
+    files = ["--train", "holdout.csv", "--statistics", "s.npz", "--pure", "p.json"]
+    assert main(["reference", "--settings", "s.json", *files]) == 0
+    sets = ("--labels", "holdout=holdout.csv", "test=test.csv", "--settings", "s.json")
+    found = score(capsys, "s.npz", f"holdout={near}", f"test={near}", *sets)["sets"]
+    assert set(found["holdout"]["metrics"]) == {"lpips", "sharpness"}
+    assert set(found["test"]["metrics"]) == {"sharpness"}
+    beside = score(capsys, real, near, "--metrics", "lpips")["sets"]["pictures"]["metrics"]
+    assert found["holdout"]["metrics"]["lpips"] == pytest.approx(beside["lpips"], rel=1e-6)
+    alone = score(capsys, "s.npz", f"test={near}", "--labels", "test=test.csv", "--settings", "s.json")
+    assert set(alone["sets"]["test"]["metrics"]) == {"sharpness"}, "as the submission is scored"

@@ -29,6 +29,7 @@ from shanshui.provenance import stamp
 from shanshui.sections import BUILTIN
 from shanshui.segmenters import BATCH, Segmenter, in_words, load_segmenter
 from shanshui.weights.classes import class_list
+from shanshui.weights.deeplab import REST
 
 MANIFEST = "label.json"
 SHOWN = 5
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
     if broken:
         found = f"not labelled, for they cannot be read: {number(len(broken), 'photograph')}{some(broken, SHOWN)}"
         raise ShanshuiError(found, "complete image files", "replace or remove them, and call again")
-    if unjudged := segmenter.facts.get("unjudged"):
-        print(f"never in these label maps, for the segmenter does not know them: {', '.join(unjudged)}")
+    if never := [name for name in segmenter.facts.get("unjudged", []) if name.casefold() != REST]:
+        print(f"never in these label maps, for the segmenter does not know them: {', '.join(never)}")
     made, whose = number(len(todo), "label map"), in_words(segmenter.identity, segmenter.facts)
     print(f"{made} written to {args.out}, {len(files) - len(todo)} were there; by {whose}")

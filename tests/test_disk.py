@@ -214,3 +214,18 @@ def test_doctor_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     found = capsys.readouterr()
     assert "gap  disk: the run" in found.out
     assert "disk: the run" in found.err
+
+
+def test_features_of_efficientnet_and_of_the_built_in_segmenter_are_counted() -> None:
+    """Numbers a picture: EfficientNet's 1280; four a class and 320 of DeepLab, which is not trained."""
+    plain = sizes(configured())
+    deep = sizes(configured(score={"metrics": ["dct_frechet", "fd_efficientnet"]}))
+    assert deep["features and scores"].each - plain["features and scores"].each == 8 * 1280 * 4
+    assert deep["statistics of photographs"].each - plain["statistics of photographs"].each == (
+        1280**2 * 8 + 2000 * 1280 * 4
+    )
+    seeing = {"score": {"metrics": ["dct_frechet", "miou"]}, "data": {"classes": ["sky", "sea", "tree"]}}
+    builtin = sizes(configured(**seeing, segmenter={"weights": "builtin"}))
+    assert builtin["features and scores"].each - plain["features and scores"].each == 8 * (4 * 3 + 320) * 4
+    assert "segmenter" in sizes(configured(**seeing))
+    assert "segmenter" not in builtin

@@ -110,6 +110,7 @@ def add_everything(folder: Path) -> list[str]:
     entry = {"file": "a.jpg", "name": "a", "class_name": "sky", "share": 0.99, "photo": "p7"}
     write_json(folder / "fused.json", {"enabled": True, "share": 0.98, "fused": [entry], "kept": []})
     found = {"sky": {"pixels": 0.625, "accuracy": 0.9, "iou": None}, "sea": {"pixels": 0.0, "accuracy": 0, "iou": 0}}
+    found["sand"] = {"pixels": 0.375, "accuracy": None, "iou": None}  # the segmenter does not know it
     for name, values in (("score", {METRIC: 1.5, "swd": 3}), ("fused_score", {METRIC: 1.25, "swd": 4})):
         write_json(folder / f"{name}.json", {"sets": {"test": {"metrics": values, "per_class": found}}})
     Image.new("RGB", (40, 20)).save(folder / "sheet.png")
@@ -177,6 +178,8 @@ def test_whole_report(run_folder: Path) -> None:
         "spectral_norm=on", ">train</text>", "G/adv", "python -m shanshui generate --weights results/tiny/",
         '<tr><td>sky</td><td class="number">62.5</td><td class="number">90.0</td><td class="number">–</td></tr>',
         '<td class="number">1.500</td><td class="number">1.250</td>',
+        '<tr><td>sand</td><td class="number">37.5</td><td class="number">–</td><td class="number">–</td></tr>',
+        "of classes it does not know (–): 37.5 % on the test label maps.",
     ):  # fmt: skip
         assert part in text, part
     assert "<td>sea</td>" not in text, "of the classes those that occur"

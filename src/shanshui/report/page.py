@@ -213,6 +213,7 @@ def render(page: Page) -> str:
         metric=wording.metric_title(page.rank_by),
         table=_table(page),
         found=_found(page),
+        unjudged=wording.unjudged_sentence(page.found),
         repeat=_repeat(page),
         fused_values=[(wording.metric_name(m), *wording.column([a, b])) for m, a, b in page.fused_values],
         time=_times(page.times),

@@ -170,6 +170,18 @@ def selection_sentence(metric: str, on: str) -> str:
     return f"Ranked by {metric_title(metric)}, {basis[on]}. This is selection, not an independent measurement."
 
 
+def unjudged_sentence(found: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
+    """Share of the pixels of every set whose classes the segmenter does not know; empty where it knows all."""
+    shares = {
+        part: sum(row.get("pixels") or 0 for row in classes.values() if row.get("accuracy") is None)
+        for part, classes in found.items()
+    }
+    if not any(shares.values()):
+        return ""
+    listed = _enumerated([f"{100 * share:.1f} % on the {SET_NAMES.get(part, part)}" for part, share in shares.items()])
+    return f"Not judged, and left out of mask accuracy and mIoU, are pixels of classes it does not know (–): {listed}."
+
+
 def training_sentence(stats: Sequence[Mapping[str, Any]]) -> str:
     """Epochs per phase, time and speed, from the lines of `stats.jsonl`; empty without lines."""
     if not stats:

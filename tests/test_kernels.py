@@ -10,6 +10,7 @@ import pytest
 
 from shanshui.kernels import MOST_TOGETHER, PART, elementwise
 from shanshui.models.norm_kernels import standardise
+from shanshui.models.spectral_kernels import Divide, power_iteration
 from shanshui.runtime import load_jittor
 
 jt = load_jittor()
@@ -89,3 +90,23 @@ def test_many_arrays_of_any_size_are_computed_together() -> None:
         for (a, b), (first, second) in zip(rows, found, strict=True):
             np.testing.assert_allclose(first.numpy(), a * np.float32(factor) + b, rtol=1e-5, atol=1e-6)
             np.testing.assert_array_equal(second.numpy(), b - 1)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 2, 2), (40, 7, 3, 3)])
+def test_spectral_norm_and_its_gradient(shape: tuple[int, ...]) -> None:
+    weight, upstream = (RNG.standard_normal(shape).astype(np.float32) for _ in range(2))
+    start = RNG.standard_normal(shape[0]).astype(np.float32)
+    matrix, given = weight.reshape(shape[0], -1).astype(np.float64), upstream.reshape(shape[0], -1)
+    v = matrix.T @ start / np.linalg.norm(matrix.T @ start)
+    u = matrix @ v / np.linalg.norm(matrix @ v)
+    sigma = u @ matrix @ v
+    kept = jt.array(weight)
+    found = power_iteration(kept, jt.array(start))
+    divided = Divide.apply(kept, *found)
+    (gradient,) = jt.grad((divided * jt.array(upstream)).sum(), [kept])
+    jt.sync([divided, gradient, *found])
+    for ours, wanted in zip(found, (u, v, np.array([sigma])), strict=True):
+        close(ours.numpy(), wanted)
+    close(divided.numpy(), weight / sigma)
+    exact = given / sigma - (given * matrix).sum() / sigma**2 * np.outer(u, v)
+    close(gradient.numpy().reshape(matrix.shape), exact)

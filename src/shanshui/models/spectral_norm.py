@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shanshui.models.norm_kernels import usable
+from shanshui.models.spectral_kernels import Divide, power_iteration
 from shanshui.runtime import load_jittor
 
 if TYPE_CHECKING:
@@ -40,8 +42,16 @@ class SpectralConv(nn.Conv):
         self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
 
     def execute(self, x: Var) -> Var:
-        weight = self.weight / self.sigma()  # (out, in, k, k)
+        weight = self.normalised()  # (out, in, k, k)
         return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def normalised(self) -> Var:
+        """weight / sigma; training renews the kept vector."""
+        if not (self.is_training() and usable(self.weight)):
+            return self.weight / self.sigma()
+        u, v, sigma = power_iteration(self.weight, self.weight_u)
+        self.weight_u.update(u)
+        return Divide.apply(self.weight, u, v, sigma)
 
     def sigma(self) -> Var:
         """Largest singular value (1,), as far as the power iteration has come."""
@@ -71,8 +81,17 @@ class PairedSpectralConv(nn.Conv):
         self.weight_v = unit(jt.randn(self.weight.numel() // self.out_channels)).stop_grad()
 
     def execute(self, x: Var) -> Var:
-        weight = self.weight / self.sigma()  # (out, in, k, k)
+        weight = self.normalised()  # (out, in, k, k)
         return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def normalised(self) -> Var:
+        """weight / sigma; training renews the kept vectors."""
+        if not (self.is_training() and usable(self.weight)):
+            return self.weight / self.sigma()
+        u, v, sigma = power_iteration(self.weight, self.weight_u)
+        self.weight_u.update(u)
+        self.weight_v.update(v)
+        return Divide.apply(self.weight, u, v, sigma)
 
     def sigma(self) -> Var:
         """Largest singular value (1,), as far as the power iteration has come."""

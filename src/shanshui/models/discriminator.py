@@ -151,7 +151,7 @@ class Discriminator(nn.Module):
             if i > 0:
                 segmap, image = (halve(x, self.pool_counts_padding) for x in (segmap, image))
             judged.append(self.discriminators[which](segmap, image, alpha if i == 0 else 0.0))
-        if len(images) == 1:
+        if len(images) == 1 and jt.flags.use_cuda:  # on a CPU slices decide how later sums are rounded
             return [judged]
         return [[[f[k * n : (k + 1) * n] for f in maps] for maps in judged] for k in range(len(images))]
 

@@ -23,7 +23,9 @@ Function: Any = jt.Function
 
 BLOCKS = 128  # that share the sum over a weight
 
-UNIT = SUM + """
+UNIT = (
+    SUM
+    + """
 static __global__ void __launch_bounds__(1024) unit(const float* x, float* y, float* product, int n) {
     __shared__ float kept[1024];
     float sum = 0;
@@ -34,8 +36,11 @@ static __global__ void __launch_bounds__(1024) unit(const float* x, float* y, fl
     if (threadIdx.x == 0) product[0] = sum * scale;
 }
 """
+)
 
-PARTS = SUM + """
+PARTS = (
+    SUM
+    + """
 static __global__ void __launch_bounds__(256) parts(const float* grad, const float* weight, float* sums, long long n) {
     __shared__ float kept[256];
     float sum = 0;
@@ -45,8 +50,11 @@ static __global__ void __launch_bounds__(256) parts(const float* grad, const flo
     if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 """
+)
 
-WEIGHT_GRAD = SUM + """
+WEIGHT_GRAD = (
+    SUM
+    + """
 static __global__ void __launch_bounds__(256) weight_grad(
     const float* grad, const float* u, const float* v, const float* sigma, const float* sums, float* out,
     long long n, int columns, int blocks
@@ -58,6 +66,7 @@ static __global__ void __launch_bounds__(256) weight_grad(
         out[i] = grad[i] * scale - tilt * u[i / columns] * v[i % columns];
 }
 """
+)
 
 
 def power_iteration(weight: Var, u: Var) -> tuple[Var, Var, Var]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.kernels import MOST_TOGETHER, PART, elementwise
+from shanshui.kernels import MOST_ELEMENTS, MOST_TOGETHER, PART, elementwise, groups
 from shanshui.models.norm_kernels import standardise
 from shanshui.models.spectral_kernels import Divide, power_iteration
 from shanshui.runtime import load_jittor
@@ -78,6 +78,19 @@ def test_running_statistics_follow_the_batch() -> None:
     close(norm.running_mean.numpy(), 0.75 + 0.25 * X.astype(np.float64).mean((0, 2, 3)))
     close(norm.running_var.numpy(), 0.75 + 0.25 * X.astype(np.float64).var((0, 2, 3)))
     assert norm.running_mean.is_stop_grad()
+
+
+def test_groups_are_bounded_in_arrays_and_elements() -> None:
+    class Array:
+        def __init__(self, size: int) -> None:
+            self.numel = lambda: size
+
+    def sizes(*given: int) -> list[int]:
+        return [len(group) for group in groups([[Array(size)] for size in given])]
+
+    assert sizes(*[1] * (2 * MOST_TOGETHER + 1)) == [MOST_TOGETHER, MOST_TOGETHER, 1]
+    assert sizes(1, MOST_ELEMENTS - 1, 1, MOST_ELEMENTS + 1, 2, 3) == [2, 1, 1, 2]
+    assert sizes() == []
 
 
 def test_many_arrays_of_any_size_are_computed_together() -> None:

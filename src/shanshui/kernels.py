@@ -6,7 +6,7 @@ one after another, and a block's threads as threads of the process: slow, and th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shanshui.runtime import load_jittor
@@ -77,6 +77,7 @@ def run(
 
 
 MOST_TOGETHER = 48  # arrays of each kind in one launch: with seven kinds, what a kernel may be given in 4 KiB
+MOST_ELEMENTS = 1 << 24  # of one kind in one launch: results lie beside what they replace while it runs
 PART = 1 << 14  # elements a block of threads works on
 
 EACH = """
@@ -111,6 +112,19 @@ all.first[{count}] = blocks;
 """
 
 
+def groups(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """The rows in order, cut where a group would have too many arrays or, with more than one, too many elements."""
+    begin, elements = 0, 0
+    for end, row in enumerate(rows):
+        size = row[0].numel()
+        if end > begin and (end - begin == MOST_TOGETHER or elements + size > MOST_ELEMENTS):
+            yield rows[begin:end]
+            begin, elements = end, 0
+        elements += size
+    if begin < len(rows):
+        yield rows[begin:]
+
+
 def elementwise(formula: str, rows: Sequence[Sequence[Any]], outputs: int, **numbers: float) -> list[list[Any]]:
     """Compute the same from each row of arrays of one shape (float32), with few launches for all rows.
 
@@ -121,8 +135,7 @@ def elementwise(formula: str, rows: Sequence[Sequence[Any]], outputs: int, **num
         numbers: by name; they may change from call to call.
     """
     found = []
-    for begin in range(0, len(rows), MOST_TOGETHER):
-        some = rows[begin : begin + MOST_TOGETHER]
+    for some in groups(rows):
         inputs, count = len(some[0]), len(some)
         size = {"inputs": inputs, "outputs": outputs, "kinds": inputs + outputs, "count": count, "part": PART}
         text = EACH.format(

@@ -1,12 +1,8 @@
 # What all rules share: the validated configuration, names of files, and the Python that runs the stages.
 import json
-import sys
 
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
-
-SOURCE = Path(workflow.basedir) / "src"
-sys.path.insert(0, str(SOURCE))
 
 from shanshui import closing, file_times, flow, launch, retention, run_checks
 from shanshui.inputs_there import check_inputs

@@ -82,25 +82,37 @@ def test_an_orientation_that_is_none_turns_nothing(tmp_path: Path) -> None:
         assert not decode_photo(tmp_path / name).turned
 
 
-def profile(gamma: float) -> bytes:
-    """A profile of sRGB's primaries whose curve is another: sRGB's own, its three curves replaced."""
+def profile(curve: bytes) -> bytes:
+    """A profile of sRGB's primaries whose three curves are another."""
     made = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    made += bytes(-len(made) % 4)
     for at in range(int.from_bytes(made[128:132], "big")):
         entry = 132 + 12 * at
         if made[entry : entry + 4] in (b"rTRC", b"gTRC", b"bTRC"):
-            start = int.from_bytes(made[entry + 4 : entry + 8], "big")
-            made[start : start + 14] = (
-                b"curv" + bytes(4) + (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big")
-            )
-            made[entry + 8 : entry + 12] = (14).to_bytes(4, "big")
+            made[entry + 4 : entry + 12] = len(made).to_bytes(4, "big") + len(curve).to_bytes(4, "big")
+    made += curve
+    made[:4] = len(made).to_bytes(4, "big")
     return bytes(made)
+
+
+LINEAR = b"curv" + bytes(4) + (1).to_bytes(4, "big") + (256).to_bytes(2, "big")
+
+
+def table(entries: int) -> bytes:
+    """sRGB's curve as a table, as scanners and cameras write it."""
+    steps = np.linspace(0, 1, entries)
+    values = np.where(steps <= 0.04045, steps / 12.92, ((steps + 0.055) / 1.055) ** 2.4)
+    return b"curv" + bytes(4) + entries.to_bytes(4, "big") + np.rint(values * 65535).astype(">u2").tobytes()
 
 
 def test_a_colour_profile_is_honoured_and_srgb_changes_nothing(tmp_path: Path) -> None:
     photo = Image.fromarray(SHADES)
     photo.save(tmp_path / "srgb.png", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     assert np.array_equal(images.read_photo(tmp_path / "srgb.png"), SHADES)
-    photo.save(tmp_path / "linear.png", icc_profile=profile(1.0))
+    colours = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "table.png", icc_profile=profile(table(24)))
+    assert np.array_equal(images.read_photo(tmp_path / "table.png"), colours)
+    photo.save(tmp_path / "linear.png", icc_profile=profile(LINEAR))
     read = decode_photo(tmp_path / "linear.png")
     brighter = read.pixels[0, 16]  # 40 of 255 in linear light
     assert abs(int(brighter[0]) - 110) <= 3
@@ -110,7 +122,7 @@ def test_a_colour_profile_is_honoured_and_srgb_changes_nothing(tmp_path: Path) -
 def test_grey_with_alpha_and_a_profile_keeps_both(tmp_path: Path) -> None:
     made = Image.fromarray(SHADES).convert("RGBA")
     made.putalpha(128)
-    made.save(tmp_path / "x.png", icc_profile=profile(1.0))
+    made.save(tmp_path / "x.png", icc_profile=profile(LINEAR))
     assert abs(int(images.read_photo(tmp_path / "x.png")[0, 16, 0]) - 55) <= 3
 
 

@@ -279,3 +279,20 @@ def test_choice_being_made_again_while_another_one_ends(finished: dict[str, Run]
     finally:
         workflow.restore()
         shutil.rmtree(run.folder)
+
+
+def test_options_that_yaml_reads_otherwise_stop_the_planning(workflow: CopiedWorkflow) -> None:
+    run, defaults = workflow.begin("twice", {}), workflow.folder / "config.yaml"
+    (run.folder / "config.yaml").write_text("finetune: {batch: 4}\nseed: 1\nfinetune: {epochs: 2}\n")
+    code, said = run.snakemake("-n")
+    assert code
+    assert "config.yaml: finetune stands in line 1 and again in line 3" in said
+    text = defaults.read_bytes()
+    try:
+        defaults.write_bytes("# 风景\n".encode("gb18030") + text)
+        code, said = run.snakemake("-n")
+    finally:
+        defaults.write_bytes(text)
+    assert code
+    assert "config.yaml is not UTF-8: byte 0xb7 in line 1; it may be GB18030" in said
+    assert "Traceback" not in said

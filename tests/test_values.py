@@ -103,8 +103,8 @@ def test_seams_of_a_ramp_and_of_an_object() -> None:
     def row(*numbers: int) -> Seams:
         return seams(np.array([numbers], np.uint8))
 
-    assert row(0, 0, 4, 8, 8) == Seams(1, 0, 0, 0.5)
-    assert row(0, 0, 9, 8, 8) == Seams(0, 1, 0, 0.5)
+    assert row(0, 0, 4, 8, 8) == Seams(1, 0, 0)
+    assert row(0, 0, 9, 8, 8) == Seams(0, 1, 0)
     assert row(0, 0, 8, 8, 8).plain == 1
     assert row(8, 8, 6, 4, 2, 0, 0).between == 1
     assert row(8, 8, 4, 4, 4, 0, 0).between == 0

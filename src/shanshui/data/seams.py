@@ -9,7 +9,6 @@ import numpy as np
 
 WIDEST = 4  # pixels of a seam; scaling up three times leaves three
 BAND = 3  # so many pixels of one number are an object, not a seam
-AREAS = 0.75  # of the pixels equal the one beside them, where a map shows areas at all and not noise
 LEAST = 20  # borders with a seam, to say anything
 BETWEEN = 0.45  # of what lies between two areas goes from the one number to the other
 # Share of the borders that have a seam. Of sound maps (CamVid, Stanford Background, COCO-Stuff, S-FLCKR, landscapes:
@@ -21,12 +20,11 @@ OF_A_FILE, OF_A_SET = 0.25, 0.1
 @dataclass(frozen=True)
 class Seams:
     """Borders of two areas, along rows and columns: with a seam of numbers from one to the other, with something
-    else in between, and with nothing. `areas` is the share of pixels that equal the one beside them."""
+    else in between, and with nothing."""
 
     between: int = 0
     other: int = 0
     plain: int = 0
-    areas: float = 1.0
 
     @property
     def borders(self) -> int:
@@ -36,14 +34,13 @@ class Seams:
     def scaled(self, share: float = OF_A_FILE) -> bool:
         """Whether the map was scaled, or stored, as a picture of shades."""
         least = max(LEAST, BETWEEN * (self.between + self.other), share * self.borders)
-        return self.areas >= AREAS and self.between >= least
+        return self.between >= least
 
 
 def together(found: Sequence[Seams]) -> Seams:
     """All borders of several maps."""
-    areas = sum(one.areas for one in found) / len(found) if found else 1.0
     between, other, plain = (sum(getattr(one, name) for one in found) for name in ("between", "other", "plain"))
-    return Seams(between, other, plain, areas)
+    return Seams(between, other, plain)
 
 
 def _along_rows(ids: np.ndarray) -> np.ndarray:
@@ -72,4 +69,4 @@ def _along_rows(ids: np.ndarray) -> np.ndarray:
 def seams(ids: np.ndarray) -> Seams:
     """Count the borders in class ids (H, W)."""
     between, other, plain = (int(count) for count in _along_rows(ids) + _along_rows(ids.T))
-    return Seams(between, other, plain, float((ids[:, 1:] == ids[:, :-1]).mean()) if ids.shape[1] > 1 else 1.0)
+    return Seams(between, other, plain)

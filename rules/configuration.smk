@@ -1,0 +1,11 @@
+# Reads config.yaml as it is meant, before Snakemake does: an encoding, or a name twice, is then said in a sentence.
+import sys
+
+SOURCE = Path(workflow.basedir) / "src"
+sys.path.insert(0, str(SOURCE))
+
+from shanshui.system_errors import said_at_the_end
+from shanshui.yaml_file import read_yaml
+
+with said_at_the_end():
+    read_yaml(Path(workflow.basedir) / "config.yaml")

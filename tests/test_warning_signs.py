@@ -52,6 +52,8 @@ def test_trainings_that_have_hardly_begun_show_nothing() -> None:
     """As the tiny run: two epochs of five steps, whose pictures are grey and alike; or losses that begin at zero."""
     young = [line | {"variety": 0.001, "seed_variety": 0.0} for line in sound(2, steps=5)]
     assert kinds(young[:1]) == kinds(young) == []
+    tuned = [line | {"step": line["step"] + 9000, "seed_variety": 0.0} for line in sound(3)]
+    assert kinds(tuned) == [], "noise by class begins at zero, however long the pretraining was"
     zero = [line | {"G/adv": 1e-5, "G/kl": 0.0} for line in sound(3)]
     assert kinds([*zero, zero[-1] | {"epoch": 4, "G/adv": 2.0, "G/kl": 40.0}]) == []
 

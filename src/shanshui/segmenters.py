@@ -195,7 +195,7 @@ def in_words(identity: str, facts: Mapping[str, Any]) -> str:
     """Whose segmenter it is and how good, in words."""
     name, real = f"{NAMES[facts['architecture']]} {identity[:12]}", facts.get("real")
     if unjudged := facts.get("unjudged"):
-        name += f", which cannot judge {', '.join(unjudged)}"
+        name += f" (not judged: {', '.join(unjudged)})"
     if not real:
         return f"{name}, whose accuracy on real photographs was not measured"
     return f"{name}, right in {real['mask_accuracy']:.1%} of the pixels of {real['n']} real photographs it never saw"

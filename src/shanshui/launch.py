@@ -86,7 +86,7 @@ def prepare(workflow: Any, gpu_jobs: int, run: str) -> None:
     """
     if not workflow.is_main_process:
         return
-    from snakemake.exceptions import LockException, WorkflowError
+    from snakemake.exceptions import LockException
 
     execute = workflow.execute
 
@@ -104,6 +104,6 @@ def prepare(workflow: Any, gpu_jobs: int, run: str) -> None:
             with contextlib.nullcontext() if executor.dryrun_exec else registered(state):
                 return execute(*args, **kwargs)
         except LockException:
-            raise WorkflowError(locked_words(alive, sys.argv)) from None
+            sys.exit(locked_words(alive, sys.argv))
 
     workflow.execute = execute_registered

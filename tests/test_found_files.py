@@ -13,14 +13,15 @@ from layout_trees import plant
 from PIL import Image
 from small_set import Set, draw_label, draw_photo, small_set
 
+from shanshui.__main__ import main
 from shanshui.data.listing import list_images
 from shanshui.data.pairs import find_images, pair_files, read_manifest
 from shanshui.data.scenes import read_scenes
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_csv, read_json, write_csv
+from shanshui.files import read_csv, read_json, write_csv, write_json
 from shanshui.generation_inputs import label_files
 from shanshui.metrics.picture_folder import list_pictures
-from shanshui.names import is_text
+from shanshui.names import at_home, is_text
 from shanshui.texts import decode_text
 
 LATIN = b"caf\xe9".decode("utf-8", "surrogateescape")
@@ -278,3 +279,23 @@ def test_the_full_ade20k_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "this is the full ADE20K" in said
     assert ": 1 error\n" in said
     assert "ADEChallengeData2016" in said
+
+
+def test_home_is_meant_by_a_tilde_on_the_command_line_too(
+    data: Set, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(data.folder))
+    monkeypatch.chdir(data.folder)
+    write_json(data.folder / "settings.json", data.settings)
+    folders = ["--train-images=~/imgs", "--train-labels=~/labels", "--test-labels=~/test"]
+    assert main(["validate", *folders, "--settings=~/settings.json", "--out=~/out"]) == 0
+    assert (data.folder / "out" / "train.csv").exists()
+    assert not (data.folder / "~").exists()
+    assert at_home(["test=~/a", "x=b", "~/c", "~"]) == [
+        f"test={data.folder}/a",
+        "x=b",
+        f"{data.folder}/c",
+        f"{data.folder}",
+    ]
+    (data.folder / "~").mkdir()
+    assert at_home(Path("~")) == Path("~")

@@ -247,7 +247,9 @@ def test_everything_excluded_is_an_error(data: Set, capsys: pytest.CaptureFixtur
     data.exclude = data.folder / "exclude.txt"
     data.exclude.write_text("\n".join(f"p{i}" for i in range(8)))
     assert data.validate() == 1
-    assert "no training pairs (8 names left out by the exclusion list)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no training pairs (8 names left out by the exclusion list)" in said
+    assert "to do:    take names off the exclusion list" in said
 
 
 def test_a_second_report_lies_elsewhere(data: Set, capsys: pytest.CaptureFixture[str]) -> None:

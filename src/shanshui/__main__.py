@@ -10,6 +10,7 @@ import sys
 
 from shanshui import __version__, mpi, outputs, stages
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
+from shanshui.names import at_home
 from shanshui.system_errors import in_words
 
 
@@ -47,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     names = stage_names()
     wanted = [argv[0]] if argv and argv[0] in names else names
     args = build_parser(wanted).parse_args(argv, argparse.Namespace(arguments=argv))
+    for option, value in vars(args).items():
+        if option != "arguments":
+            setattr(args, option, at_home(value))
     try:
         outputs.check(args)
         args.run(args)

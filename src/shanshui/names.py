@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 GUESSES = ("gb18030", "shift_jis", "cp1252")
 
@@ -26,6 +29,23 @@ def is_text(name: str) -> bool:
 def printable(text: object) -> str:
     r"""Text that can be written as UTF-8: bytes that are none become `\udcb7` and the like."""
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def at_home(value: Any) -> Any:
+    """An argument with the home folder for `~` at the start of paths, which shells leave alone in `--out=~/x`.
+
+    Paths, and texts `NAME=PATH` in lists, are looked at; a path that is there as it is written stays so.
+    """
+    if isinstance(value, list):
+        return [at_home(Path(item)) if isinstance(item, Path) else _named_at_home(item) for item in value]
+    if not isinstance(value, Path) or not str(value).startswith("~") or os.path.lexists(value):
+        return value
+    return Path(os.path.expanduser(value))
+
+
+def _named_at_home(item: Any) -> Any:
+    found = re.fullmatch(r"([^=/~]*=|)(~.*)", item) if isinstance(item, str) else None
+    return f"{found[1]}{at_home(Path(found[2]))}" if found else item
 
 
 def guess(name: str) -> str:

@@ -26,7 +26,7 @@ from fuzz.cases import Case, Kind
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
 
-LIMIT = 60  # seconds; past them a case counts as hung
+LIMIT = 300  # seconds; past them a case counts as hung
 DONE, REFUSED, TRACEBACK, WRONG, CHANGED, LEFT = (
     "done",
     "refused",

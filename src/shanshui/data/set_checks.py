@@ -76,6 +76,8 @@ def enough_pairs(pairing: Pairing, holdout: int, batch: int) -> list[Finding]:
         if pairing.lonely_photos and pairing.lonely_labels:
             what += f": no partner for {pairing.lonely_photos[0].name} and {pairing.lonely_labels[0].name}"
         do = "give both files of a pair the same stem, such as x.jpg and x.png"
+        if pairing.excluded and not (pairing.lonely_photos or pairing.lonely_labels):
+            do = "take names off the exclusion list (data.exclude)"
         return [error(what, "photographs and label maps of the same names", do)]
     if batch > pairs:
         what = f"a batch of {batch} is more than {number(pairs, 'training pair')}"
@@ -108,7 +110,9 @@ def enough_to_compare(held_out: int, asked: int) -> list[Finding]:
     return found
 
 
-def classes_occur(names: Sequence[str], train: ClassStatistics, test: ClassStatistics) -> list[Finding]:
+def classes_occur(
+    names: Sequence[str], train: ClassStatistics, test: ClassStatistics, held_out: int = 0
+) -> list[Finding]:
     """Classes that training never shows, apart whether the test asks for them or not."""
     absent = [i for i in range(len(names)) if train.images and not train.pixels[i]]
     asked = [i for i in absent if test.present[i]]
@@ -116,7 +120,8 @@ def classes_occur(names: Sequence[str], train: ClassStatistics, test: ClassStati
     found = []
     if asked:
         what = f"classes in test label maps, but never in training: {len(asked)}"
-        do = "add pairs that show them, or make the hold-out smaller; the generator can only guess them"
+        smaller = ", or make the hold-out smaller in case it has them" if held_out else ""
+        do = f"add pairs that show them{smaller}; the generator can only guess them"
         files = (f"{i} {names[i]}: in {number(int(test.present[i]), 'test label map')}" for i in asked)
         found.append(warning(what, "every class of the test label maps in training", do, files))
     if unused:

@@ -1,0 +1,139 @@
+"""Stands in for nvcc where launches are to be counted: compiles the host's half by g++, kernels without their bodies.
+
+Every kernel becomes a function that counts its launch, every launch a plain call of it. Which kernels Jittor makes,
+how often it launches them and what it copies stays as it is; that they compile is what the real nvcc is for.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+RELEASE = "Cuda compilation tools, release 13.0, V13.0.88"
+PRELUDE = """
+#define JIT 1
+#define JIT_cuda 1
+#include <cmath>
+#include <algorithm>
+#include <cuda_runtime.h>
+#include "var.h"
+#include "ops/op_register.h"
+#include "ops/array_op.h"
+#include "ops/binary_op.h"
+#include "ops/broadcast_to_op.h"
+#include "ops/reduce_op.h"
+"""
+LOG = "commands.jsonl"  # what was compiled, and how Jittor asked for it
+OF_NVCC = ("-arch", "-code", "--cudart", "-ccbin", "-O", "-march", "--use_fast_math", "-gencode")
+SILENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.DOTALL)
+FUNCTION = re.compile(r"\b__(global|device)__\b")
+LAUNCH = re.compile(r"<<<.*?>>>", re.DOTALL)
+HEADER = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(/[^"\n]+)"', re.MULTILINE)
+
+
+def closing(text: str, opening: int) -> int:
+    """Place of the bracket that closes the one at `opening`; `text` holds neither comments nor strings."""
+    depth = 0
+    for place in range(opening, len(text)):
+        depth += (text[place] in "({[") - (text[place] in ")}]")
+        if depth == 0:
+            return place
+    raise ValueError(f"nothing closes {text[opening : opening + 60]!r}")
+
+
+def without_comments(text: str) -> str:
+    """`text` with blanks for comments and for what strings hold, every character at its place."""
+
+    def blank(found: "re.Match[str]") -> str:
+        whole = found[0]
+        if whole[0] == "/":
+            return re.sub(r"[^\n]", " ", whole)
+        return whole[0] + " " * (len(whole) - 2) + whole[-1]
+
+    return SILENT.sub(blank, text)
+
+
+def for_the_host(text: str, where: str) -> str:
+    """`text` with kernels that count, functions of the device that end the program, and launches as calls."""
+    text = HEADER.sub(lambda found: for_the_host(Path(found[1]).read_text(encoding="utf-8"), where), text)
+    plain, parts, at = without_comments(text), [], 0
+    for function in FUNCTION.finditer(plain):
+        if function.start() < at:
+            continue
+        place = function.end()
+        while place < len(plain) and plain[place] not in "{;":
+            place = closing(plain, place) + 1 if plain[place] == "(" else place + 1
+        if place == len(plain) or plain[place] == ";" or "=" in plain[function.end() : place].partition("(")[0]:
+            continue
+        host = re.search(r"__host__", plain[plain.rfind("\n", 0, function.start()) + 1 : place])
+        if function[1] == "device" and host:
+            continue
+        head = plain[function.end() : place]
+        name = re.search(r"(\w+)\s*\(", re.sub(r"__launch_bounds__\s*\([^)]*\)", "", head))
+        body = f'{{ pretended_launch("{name[1] if name else "?"} of {where}"); }}'
+        if function[1] == "device":
+            body = "{ __builtin_trap(); }"
+        end = closing(plain, place) + 1
+        parts += [text[at:place], body + "\n" * text.count("\n", place, end)]
+        at = end
+    return LAUNCH.sub("", "".join(parts) + text[at:])
+
+
+def precompiled(compiler: list[str], flags: list[str], home: Path) -> list[str]:
+    """The flag by which what nearly every kernel includes is read in its compiled form, made at first use."""
+    prelude = home / "prelude.h"
+    ready = home / "prelude.h.gch"
+    if not ready.exists():
+        own = home / f"prelude.{os.getpid()}"
+        if not prelude.exists():
+            own.write_text(PRELUDE, encoding="utf-8")
+            os.replace(own, prelude)
+        made = subprocess.run([*compiler, *flags, "-x", "c++-header", str(prelude), "-o", str(own)], check=False)
+        if made.returncode == 0:
+            os.replace(own, ready)
+    return ["-include", str(prelude)]
+
+
+def main(arguments: list[str]) -> int:
+    """Compile as asked; the exit code."""
+    home = Path(sys.argv[0]).resolve().parent.parent
+    if "--version" in arguments:
+        print(RELEASE)
+        return 0
+    if "--dryrun" in arguments:
+        print(f"#$ TOP={home}")
+        return 0
+    compiler, flags, linking, source, out = ["g++", "-O0"], [], [], "", ""
+    left = iter(arguments)
+    for argument in left:
+        if argument == "-Xcompiler":
+            flags.append(next(left))
+        elif argument == "-o":
+            out = next(left)
+        elif argument == "-x":
+            next(left)
+        elif argument == "-Xlinker":
+            linking += [argument, next(left)]
+        elif argument.startswith(("-l", "-L", "-Wl,", "-shared")):
+            linking.append(argument)
+        elif not argument.startswith(OF_NVCC):
+            if argument.startswith("-"):
+                flags.append(argument)
+            else:
+                source = argument
+    flags = [f"-I{home / 'jittor_headers'}", *flags, f"-I{Path(source).parent}"]
+    with open(home / LOG, "a", encoding="utf-8") as log:
+        log.write(json.dumps({"source": source, "arguments": arguments}) + "\n")
+    text = for_the_host(Path(source).read_text(encoding="utf-8"), Path(source).stem[:80])
+    include = precompiled(compiler, [f for f in flags if f != "-c"], home / "bin") if "-c" not in flags else []
+    command = [*compiler, *include, *flags, "-x", "c++", "-", "-x", "none", "-o", out, *linking]
+    done = subprocess.run(command, input=text, text=True, check=False)
+    if done.returncode:
+        Path(f"{out}.failed.cc").write_text(text, encoding="utf-8")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""Training and all else "on CUDA" where there is none: what goes through the host, and how much is launched.
+
+The device is pretended (tests/pretended_cuda): kernels are generated, compiled without their bodies, and counted
+instead of run. Numbers of launches follow from the code, not from the machine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pretended_cuda.checks import OTHERS, SEEN, STEPS, WORK, as_line, launched, through_the_host
+from pretended_cuda.runs import counting_device
+
+SIDES = dict.fromkeys(OTHERS, (128, 128)) | {"pictures": (64, 128)}  # of pictures: height, width
+FLOAT = 4  # bytes
+LAUNCHES = {  # of a step: Jittor's kernels, and those of libraries
+    "fading": 1500, "finetuning": 2100, "full_size": 2080, "segmenter": 170, "recipe:spade": 2050,
+    "recipe:clade-icpe": 2450, "recipe:ccfpse": 3100, "recipe:oasis": 3050, "recipe:pix2pixhd": 1300,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, Any]:
+    """Counts of everything, by name and part."""
+    return counting_device().run(*WORK, seconds=1500)
+
+
+def part(counted: dict[str, Any], name: str, which: str) -> dict[str, Any]:
+    assert "error" not in counted[name], counted[name]["error"]
+    counts: dict[str, Any] = counted[name][which]
+    print(as_line(name, counts))
+    return counts
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_every_operation_has_a_form_for_devices(counted: dict[str, Any], name: str) -> None:
+    """One that has none is refused there, by its name."""
+    assert "error" not in counted[name], counted[name]["error"]
+
+
+@pytest.mark.parametrize("name", [*STEPS, *OTHERS])
+def test_step_does_not_wait_for_the_device(counted: dict[str, Any], name: str) -> None:
+    """The segmenter's reads its loss, which is logged at once."""
+    logged = {"copies_down": 1} if name == "segmenter" else {}
+    assert through_the_host(part(counted, name, "step")) == logged
+
+
+@pytest.mark.parametrize("name", [*STEPS, *OTHERS])
+def test_step_is_the_same_every_time(counted: dict[str, Any], name: str) -> None:
+    """Else something is made anew that could be kept."""
+    first = "first step" if "first step" in counted[name] else "second step"
+    assert launched(part(counted, name, "step")) <= launched(part(counted, name, first))
+
+
+@pytest.mark.parametrize("name", [*STEPS, *OTHERS])
+def test_few_launches(counted: dict[str, Any], name: str) -> None:
+    counts = part(counted, name, "step")
+    assert launched(counts) <= LAUNCHES[name], as_line(name, counts)
+
+
+@pytest.mark.parametrize("name", ["pictures", *OTHERS])
+def test_a_picture_is_all_that_comes_back(counted: dict[str, Any], name: str) -> None:
+    counts, (height, width) = part(counted, name, "picture"), SIDES[name]
+    assert through_the_host(counts) == {"waits": 1, "copies_down": 1}
+    assert counts["bytes_down"] == 3 * height * width * FLOAT
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_is_seen_is_all_that_comes_back(counted: dict[str, Any], name: str) -> None:
+    """Features; of a segmenter, classes too."""
+    arrays = 1 if name == "inception" else 2
+    assert through_the_host(part(counted, name, "photographs")) == {"waits": arrays, "copies_down": arrays}
+
+
+def test_states_are_read_array_by_array_and_put_back_without_waiting(counted: dict[str, Any]) -> None:
+    arrays = counted["checkpoints"]["arrays"]
+    assert part(counted, "checkpoints", "saving")["copies_down"] <= arrays
+    assert through_the_host(part(counted, "checkpoints", "loading")) == {}
+
+
+def test_losses_are_read_when_asked_for(counted: dict[str, Any]) -> None:
+    losses = part(counted, "fading", "losses")
+    assert losses["bytes_down"] == losses["copies_down"] * FLOAT > 0
+
+
+def test_half_precision_convolutions_add_up_in_single_precision(counted: dict[str, Any]) -> None:
+    calls = [call for call in part(counted, "operations", "half precision")["calls"] if " type 2 " in call]
+    for kind in ("conv ", "gradient of x ", "gradient of w "):
+        assert [call for call in calls if call.startswith(kind)], kind
+    assert [call for call in calls if " compute 0 " not in call] == []
+
+
+def test_memory_of_a_step_fits_a_card(counted: dict[str, Any]) -> None:
+    """A step of fine-tuning at 512x384, without what convolutions want to work in."""
+    assert part(counted, "full_size", "step")["bytes_peak"] < 8 * 1024**3

@@ -266,7 +266,7 @@ def test_a_run_scores_by_lpips_where_there_are_photographs(
     rows = [{"name": f"{i}", "image": str(real / f"{i}.png"), "label": "label.png"} for i in range(5)]
     write_csv("holdout.csv", rows, ["name", "image", "label"])
     write_csv("test.csv", [{**row, "image": ""} for row in rows], ["name", "image", "label"])
-    settings = {"metrics": ["lpips", "sharpness"], "size": [64, 64], "seed": 0, "classes": ["a", "b"]}
+    settings = {"metrics": ["lpips", "sharpness"], "size": [64, 32], "seed": 0, "classes": ["a", "b"]}
     write_json("s.json", {**settings, "label_offset": 0, "ignore_label": None})
     files = ["--train", "holdout.csv", "--statistics", "s.npz", "--pure", "p.json"]
     assert main(["reference", "--settings", "s.json", *files]) == 0
@@ -275,6 +275,6 @@ def test_a_run_scores_by_lpips_where_there_are_photographs(
     assert set(found["holdout"]["metrics"]) == {"lpips", "sharpness"}
     assert set(found["test"]["metrics"]) == {"sharpness"}
     beside = score(capsys, real, near, "--metrics", "lpips")["sets"]["pictures"]["metrics"]
-    assert found["holdout"]["metrics"]["lpips"] == pytest.approx(beside["lpips"], rel=1e-6)
+    assert 0.3 < found["holdout"]["metrics"]["lpips"] / beside["lpips"] < 3, "at half the height, too low for AlexNet"
     alone = score(capsys, "s.npz", f"test={near}", "--labels", "test=test.csv", "--settings", "s.json")
     assert set(alone["sets"]["test"]["metrics"]) == {"sharpness"}, "as the submission is scored"

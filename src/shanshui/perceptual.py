@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shanshui.models.efficientnet import EfficientNetLite0
 from shanshui.models.inception import Inception
-from shanshui.models.lpips import LPIPS, SMALLEST
-from shanshui.models.resize import upsample2
+from shanshui.models.lpips import LPIPS
 from shanshui.models.vgg import VGG19, imagenet_range
 from shanshui.runtime import load_jittor
 from shanshui.sections import PERCEPTUAL
@@ -68,19 +67,12 @@ def _network(net: str, scaled: bool, batch_statistics: bool) -> tuple[Any, Featu
         efficientnet = EfficientNetLite0()
         return efficientnet, efficientnet.kept, VGG_WEIGHTS
     lpips = LPIPS("alexnet" if net == "lpips_alex" else "vgg16")
-    return lpips, (lambda x: lpips.features(lpips.scaled(large(x, lpips)) if scaled else large(x, lpips))), VGG_WEIGHTS
-
-
-def large(pictures: Var, network: LPIPS) -> Var:
-    """Pictures (N, 3, h, w) doubled until they are large enough for the network's last layer."""
-    while min(pictures.shape[2:]) < SMALLEST[network.net]:
-        pictures = upsample2(pictures)
-    return pictures
+    return lpips, (lambda x: lpips.features(lpips.scaled(x) if scaled else x)), VGG_WEIGHTS
 
 
 def lpips_loss(network: LPIPS, fake: Var, real: Var) -> Var:
     """Mean LPIPS (1,) of fakes (N, 3, h, w) to photos of the same size, which are held constant."""
     with jt.no_grad():
-        wanted = network.features(network.scaled(large(real, network)))
-    found = network.features(network.scaled(large(fake, network)))
+        wanted = network.features(network.scaled(real))
+    found = network.features(network.scaled(fake))
     return mean(sum(network.between(found, [x.detach() for x in wanted])))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Literal
 
+from shanshui.models.resize import upsample2
 from shanshui.runtime import load_jittor
 
 if TYPE_CHECKING:
@@ -61,8 +62,13 @@ class LPIPS(nn.Module):
             parameter.stop_grad()
 
     def features(self, scaled: Var) -> list[Var]:
-        """Pictures (N, 3, h, w), already shifted and scaled -> five maps after ReLU."""
+        """Pictures (N, 3, h, w), already shifted and scaled -> five maps after ReLU.
+
+        Pictures too small for the poolings are doubled until they are not.
+        """
         x, maps = scaled, []
+        while min(x.shape[2:]) < SMALLEST[self.net]:
+            x = upsample2(x)
         for i, conv in enumerate(self.convs):
             if i in self.pools:
                 x = self.pools[i](x)

@@ -165,9 +165,10 @@ def weights(folder: Path, chance: random.Random) -> Case:
         found = load_state(path)
         if meant is None:
             return ""
-        if found.keys() != meant.keys():
-            return f"{sorted(found)} were read instead of {sorted(meant)}"
-        wrong = [n for n, a in meant.items() if not np.allclose(np.asarray(found[n], float), np.asarray(a, float))]
+        plain = {name.removeprefix("module."): array for name, array in meant.items()}  # that of DataParallel
+        if found.keys() != plain.keys():
+            return f"{sorted(found)} were read instead of {sorted(plain)}"
+        wrong = [n for n, a in plain.items() if not np.allclose(np.asarray(found[n], float), np.asarray(a, float))]
         return f"{wrong[0]} was read as other numbers" if wrong else ""
 
     return Case([], check)
@@ -236,7 +237,7 @@ def generate(folder: Path, chance: random.Random, network: Path) -> Case:
     (place / "w.safetensors").write_bytes(data)
 
     def check() -> str:
-        made = {path.stem: Image.open(path) for path in (folder / "out").iterdir()}
+        made = {path.stem: Image.open(path) for path in (folder / "out").iterdir() if not path.name.startswith(".")}
         if made.keys() != {normal(path.stem) for path in _seen(maps)}:
             return f"{len(made)} pictures of {len(maps)} label maps"
         return "" if all((image.mode, image.size) == ("RGB", SIZE) for image in made.values()) else "another size"

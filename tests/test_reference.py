@@ -138,6 +138,7 @@ OTHERS: dict[str, tuple[str, dict[str, np.ndarray]]] = {
     "pictures of ADM": ("a batch of pictures", {"arr_0": np.zeros((2, 4, 4, 3), np.uint8)}),
     "mean and cov": (r"the names mean and cov .mean .4,., cov .4, 4.", {"mean": np.zeros(4), "cov": np.eye(4)}),
     "diagonal": (r"sigma has shape .2048,., the variances", {"mu": np.zeros(2048), "sigma": np.ones(2048)}),
+    "half a covariance": (r"sigma has shape .4, 4.", {"mu": np.zeros(2048), "sigma": np.eye(4)}),
     "another network": (r"mu has shape .768,.", {"mu": np.zeros(768), "sigma": np.eye(768)}),
     "NaN in mu": ("2048 numbers of mu are not finite", {"mu": np.full(2048, np.nan), "sigma": EYE}),
     "NaN in sigma": ("2048 numbers of sigma", {"mu": np.zeros(2048), "sigma": np.where(EYE == 1, np.nan, 0)}),

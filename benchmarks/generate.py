@@ -15,8 +15,8 @@ from subjects import CLASSES, Subject, answer, main, our_networks, torch_network
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our form; finding the patches is part of it."""
-    from shanshui.chances import by_seed
-    from shanshui.runtime import load_jittor
+    from shanshui.architectures.chances import by_seed
+    from shanshui.backend.runtime import load_jittor
 
     jt = load_jittor()
     painter, label_maps = our_networks(subject, folder).painter, subject.label_maps()

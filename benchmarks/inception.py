@@ -73,7 +73,7 @@ def make_weights(path: Path) -> None:
     """Random weights under which activations neither fade nor grow."""
     from safetensors.numpy import save_file
 
-    from shanshui.models.inception import Inception
+    from shanshui.nn.inception import Inception
 
     rng = np.random.default_rng(0)
     state = {key: value.numpy() for key, value in Inception("fid").state_dict().items()}
@@ -85,9 +85,9 @@ def make_weights(path: Path) -> None:
 
 def ours(files: list[Path], args: argparse.Namespace, folder: Path) -> tuple[float, float]:
     """(seconds of the network, seconds from files)."""
-    from shanshui.images import read_photo
     from shanshui.metrics.feature_reader import FeatureReader
     from shanshui.metrics.inception_features import SIDE, InceptionFeatures, resize_299
+    from shanshui.storage.images import read_photo
 
     make_weights(folder / WEIGHTS)
     network = InceptionFeatures(folder / WEIGHTS)
@@ -105,8 +105,8 @@ def theirs(files: list[Path], args: argparse.Namespace, folder: Path) -> tuple[f
     from offline_pytorch_fid import use_weights
     from safetensors.numpy import load_file
 
-    from shanshui.images import read_photo
     from shanshui.metrics.inception_features import resize_299
+    from shanshui.storage.images import read_photo
 
     torch.set_num_threads(args.threads)
     state = {key: torch.from_numpy(value) for key, value in load_file(folder / WEIGHTS).items()}
@@ -155,7 +155,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as args.folder:
         args.pictures = args.pictures or draw_pictures(Path(args.folder) / "pictures", args.count)
         files = sorted(args.pictures.iterdir())[: args.count]
-        from shanshui.images import photo_size
+        from shanshui.storage.images import photo_size
 
         width, height = photo_size(files[0])
         rounds = [{form: run_child(form, args) for form in FORMS} for _ in range(args.rounds)]

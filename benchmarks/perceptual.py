@@ -13,9 +13,9 @@ import time
 
 import numpy as np
 
-from shanshui.perceptual import untrained_loss
-from shanshui.runtime import load_jittor
-from shanshui.sections import PERCEPTUAL
+from shanshui.backend.runtime import load_jittor
+from shanshui.config.sections import PERCEPTUAL
+from shanshui.training.perceptual import untrained_loss
 
 PARITY = {"perceptual_input": "imagenet", "inception_norm": "running"}
 STANDARD = "vgg19"

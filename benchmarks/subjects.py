@@ -46,7 +46,7 @@ class Subject:
     def label_maps(self) -> np.ndarray:
         """uint8 (batch, height, width): the first of a folder, or drawn landscapes."""
         if self.labels:
-            from shanshui.images import read_label_map, resize_label_map
+            from shanshui.storage.images import read_label_map, resize_label_map
 
             files = sorted(Path(self.labels).glob("*.png"))[: self.batch]
             return np.stack([resize_label_map(read_label_map(f), (self.width, self.height)) for f in files])
@@ -56,7 +56,7 @@ class Subject:
 
     def shares(self) -> str:
         """Distinct 3x3 and 5x5 label patches per pixel at full size."""
-        from shanshui.patches import find_patches
+        from shanshui.data.patches import find_patches
 
         patches = find_patches(self.label_maps())
         share = [len(found) / patches.index.size for found in (patches.labels, patches.neighbours)]
@@ -150,10 +150,10 @@ def answer(call: Callable[[], None], check: list[float], steps: int, shares: str
 
 def our_networks(subject: Subject, folder: Path) -> Any:
     """Networks of ours, with the weights the first form leaves in `folder`: large, so that pictures differ."""
-    from shanshui.models.init import init_weights
-    from shanshui.modules import gather, restore
-    from shanshui.networks import build_discriminator, build_painter
-    from shanshui.runtime import seed_everything
+    from shanshui.architectures.networks import build_discriminator, build_painter
+    from shanshui.backend.modules import gather, restore
+    from shanshui.backend.runtime import seed_everything
+    from shanshui.nn.init import init_weights
     from shanshui.training.judging import BankJudge
     from shanshui.training.optim import adam
     from shanshui.training.step import Networks

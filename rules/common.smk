@@ -4,11 +4,11 @@ import json
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
 
-from shanshui import closing, file_times, flow, launch, retention, run_checks
-from shanshui.inputs_there import check_inputs
-from shanshui.settings import validate
-from shanshui.system_errors import said_at_the_end
-from shanshui.yaml_file import words_of
+from shanshui.config.settings import validate
+from shanshui.config.yaml_file import words_of
+from shanshui.pipeline import closing, file_times, flow, launch, retention, run_checks
+from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.storage.system_errors import said_at_the_end
 
 with said_at_the_end():
     WORDS = words_of(workflow.configfiles)  # Snakemake has read these files too, but takes of two equal names the last

@@ -4,8 +4,8 @@ import sys
 SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
 
-from shanshui.system_errors import said_at_the_end
-from shanshui.yaml_file import read_yaml
+from shanshui.config.yaml_file import read_yaml
+from shanshui.storage.system_errors import said_at_the_end
 
 with said_at_the_end():
     read_yaml(Path(workflow.basedir) / "config.yaml")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from golden_rule import load_rule
 
-from shanshui.models.keys import translate
-from shanshui.modules import restore
-from shanshui.runtime import load_jittor
+from shanshui.architectures.keys import translate
+from shanshui.backend.modules import restore
+from shanshui.backend.runtime import load_jittor
 
 jt = load_jittor()
 

@@ -15,17 +15,17 @@ import numpy as np
 from small_models import fitting
 
 from shanshui.__main__ import leave
-from shanshui.files import write_json
-from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.networks import build_discriminator, build_painter, discriminator_kind
-from shanshui.runtime import load_jittor, seed_everything
-from shanshui.settings import stage_settings, validate
-from shanshui.training import ranks
+from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
+from shanshui.architectures.schedule import Schedule
+from shanshui.backend import ranks
+from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
+from shanshui.backend.runtime import load_jittor, seed_everything
+from shanshui.config.settings import stage_settings, validate
+from shanshui.storage.files import write_json
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.optim import adam
 from shanshui.training.rehearsal import CLASSES, HEIGHT, SETTINGS, WIDTH
-from shanshui.training.schedule import Schedule
 from shanshui.training.step import Networks, Recipe, train_step
 
 jt = load_jittor()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shanshui.model_section import USES, Model, without_effect
+from shanshui.config.model_section import USES, Model, without_effect
 
 
 def fitting(sections: dict[str, Any]) -> dict[str, Any]:

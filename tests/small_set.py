@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from shanshui.__main__ import main
-from shanshui.files import write_json
+from shanshui.storage.files import write_json
 
 SIZE = (48, 36)
 

@@ -65,7 +65,7 @@ def score(options: Options, text: str) -> str:
 
 def select(options: Options, text: str) -> str:
     """A ranking; its content changes only with the ranking."""
-    from shanshui import selection
+    from shanshui.evaluation import selection
 
     scores = [selection.parse_score(json.loads(Path(path).read_text()), path) for path in options["scores"]]
     settings = json.loads(Path(options["settings"][0]).read_text())

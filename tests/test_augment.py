@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
 from shanshui.training.augment import OPERATIONS, Colour, Draws, Window, augment, colour, draw
 
 jt = load_jittor()

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.architectures.ccfpse import ConditionalGenerator
+from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
+from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError
-from shanshui.models.affine_norm import AffineBatchNorm
-from shanshui.models.ccfpse import ConditionalGenerator
-from shanshui.models.ccfpse_shape import LEVELS, WIDTHS, activation_bytes
-from shanshui.models.conditional_conv import ConditionalBlock, depthwise_by_pixel
-from shanshui.models.fpse_discriminator import FPSEDiscriminator
-from shanshui.models.init import init_weights
-from shanshui.runtime import load_jittor
+from shanshui.nn.affine_norm import AffineBatchNorm
+from shanshui.nn.ccfpse_shape import LEVELS, WIDTHS, activation_bytes
+from shanshui.nn.conditional_conv import ConditionalBlock, depthwise_by_pixel
+from shanshui.nn.init import init_weights
 from shanshui.training.optim import trainable
 
 jt = load_jittor()
@@ -171,7 +171,7 @@ def test_memory_is_that_of_the_convolutions_results(monkeypatch: pytest.MonkeyPa
     for module in network.modules():
         if isinstance(module, jt.nn.Conv):
             monkeypatch.setattr(module, "execute", noting(module.execute, seen))
-    monkeypatch.setattr("shanshui.models.conditional_conv.depthwise_by_pixel", noting(depthwise_by_pixel, seen))
+    monkeypatch.setattr("shanshui.nn.conditional_conv.depthwise_by_pixel", noting(depthwise_by_pixel, seen))
     network(jt.array(one_hot(3, 64, 128)))
     assert 4 * sum(seen) == activation_bytes(64, 128, batch=2, base_channels=2, upsampling="more")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import changes, closure
 from shanshui.__main__ import main
-from shanshui.closure import Sources, code_digest
-from shanshui.files import read_json, write_json
-from shanshui.settings import STAGES, load_config, stage_settings
+from shanshui.config.settings import STAGES, load_config, stage_settings
+from shanshui.pipeline import changes, closure
+from shanshui.pipeline.closure import Sources, code_digest
+from shanshui.storage.files import read_json, write_json
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for stage in STAGES:
         modules = closure.sources().stage(stage)
         if stage == "fuse":
-            modules = {**modules, "shanshui.fusion": "another"}
+            modules = {**modules, "shanshui.submission.fusion": "another"}
         write_json(folder / "settings" / "code" / f"{code_digest(modules)}.json", modules)
         settings = stage_settings(load_config([]), stage)
         write_json(folder / "settings" / f"{stage}.json", {**settings, "code": code_digest(modules)})
@@ -100,9 +100,9 @@ def test_explain_names_modules_settings_and_changes(made: Path, capsys: pytest.C
     assert main(["explain", "fuse", "--configfile", "mine.yaml"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("fuse: code ")
-    assert any(line.endswith("  shanshui.fusion") for line in lines)
+    assert any(line.endswith("  shanshui.submission.fusion") for line in lines)
     assert "  share: 0.9" in lines
-    assert lines[-3:] == ["  changed  shanshui.fusion", "  share: 0.98 -> 0.9", "fuse would run again"]
+    assert lines[-3:] == ["  changed  shanshui.submission.fusion", "  share: 0.98 -> 0.9", "fuse would run again"]
     assert main(["explain", "merge"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "merge would not run again on this account"
 
@@ -111,7 +111,7 @@ def test_accept_names_what_it_accepts_and_says_when_there_is_nothing(
     made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["accept", "leaderboard"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["fuse: accepted", "  changed  shanshui.fusion"]
+    assert capsys.readouterr().out.splitlines() == ["fuse: accepted", "  changed  shanshui.submission.fusion"]
     assert main(["accept", "leaderboard"]) == 0
     assert "nothing to accept" in capsys.readouterr().out
     assert main(["explain", "fuse"]) == 0

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shanshui import checkpoint
 from shanshui.errors import ShanshuiError
-from shanshui.files import sha256
+from shanshui.storage import checkpoint
+from shanshui.storage.files import sha256
 
 
 def test_round_trip_with_metadata(tmp_path: Path) -> None:

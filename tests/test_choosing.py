@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from test_workflow import changed, planned, snakemake
 
-from shanshui import checkpoint, files
-from shanshui.flow import average_name
+from shanshui.pipeline.flow import average_name
+from shanshui.storage import checkpoint, files
 
 METRICS = ["dct_frechet", "mask_accuracy", "miou"]
 

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.architectures.spade_generator import SPADEGenerator
+from shanshui.backend.modules import gather, restore
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.edges import edges
 from shanshui.data.labels import one_hot
 from shanshui.data.positions import mirror, positions
-from shanshui.models import clade
-from shanshui.models.clade import CLADE
-from shanshui.models.condition import Condition, class_index
-from shanshui.models.spade_block import BlockKind
-from shanshui.models.spade_generator import SPADEGenerator
-from shanshui.modules import gather, restore
-from shanshui.runtime import load_jittor
+from shanshui.nn import clade
+from shanshui.nn.clade import CLADE
+from shanshui.nn.condition import Condition, class_index
+from shanshui.nn.spade_block import BlockKind
 
 jt = load_jittor()
 

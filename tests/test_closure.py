@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import closure
-from shanshui.closure import LEFT_OUT, LOOKED_AT, Sources, code_digest
-from shanshui.settings import STAGES
+from shanshui.config.settings import STAGES
+from shanshui.pipeline import closure
+from shanshui.pipeline.closure import LEFT_OUT, LOOKED_AT, Sources, code_digest
 
 PACKAGE = {
     "__init__.py": '"""A package."""\n\n__version__ = "1"\n',
@@ -108,7 +108,9 @@ def test_versions_of_packages_count_where_they_are_imported(folder: Path, monkey
     versions = {"numpy": "1.0", "pillow": "9.0", "scipy": "2.0", "jittor": "3.0"}
     monkeypatch.setattr(closure, "installed", lambda package: versions[package])
     assert changed(folder, "nets/spade.py", "WIDTH", "import numpy as np\nfrom PIL import Image\nWIDTH") == {"train"}
-    added = "from scipy.ndimage import zoom\nfrom shanshui.runtime import load_jittor\nimport torch\nimport os\n"
+    added = (
+        "from scipy.ndimage import zoom\nfrom shanshui.backend.runtime import load_jittor\nimport torch\nimport os\n"
+    )
     assert changed(folder, "tables.py", "NAME", f"{added}NAME") == {"show"}
     stages = {stage: Sources(folder).stage(stage) for stage in ("train", "show")}
     assert {n: v for n, v in stages["train"].items() if "package" in n} == {
@@ -139,8 +141,14 @@ def test_lists_of_what_does_not_count_name_what_there_is(real: Sources, monkeypa
 
 def test_training_depends_on_its_networks_and_on_no_words(real: Sources) -> None:
     modules = set(real.stage("finetune"))
-    assert {"shanshui.models.spade", "shanshui.training.losses", "shanshui.data.loader"} <= modules
-    kinds = ("shanshui.report", "shanshui.metrics", "shanshui.landscapes", "shanshui.generation", "shanshui.__main__")
+    assert {"shanshui.nn.spade", "shanshui.training.losses", "shanshui.data.loader"} <= modules
+    kinds = (
+        "shanshui.report",
+        "shanshui.metrics",
+        "shanshui.landscapes",
+        "shanshui.synthesis.generation",
+        "shanshui.__main__",
+    )
     assert not [name for name in modules if name.startswith(kinds)]
     assert not modules & set(LEFT_OUT)
 

@@ -11,9 +11,9 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.errors import UsageError
-from shanshui.files import write_csv, write_json
-from shanshui.images import write_image
 from shanshui.report.comparison import check_alike, comparison_table, groups_of, submitted
+from shanshui.storage.files import write_csv, write_json
+from shanshui.storage.images import write_image
 
 COLUMNS = ["kind", "model", "epoch", "seed", "holdout_swd", "test_swd", "test_n", "chosen", "features"]
 
@@ -29,7 +29,7 @@ def lines(value: float) -> list[dict[str, Any]]:
 
 def make_run(folder: Path, name: str, value: float, root: Path) -> Path:
     """What `compare` reads of a run."""
-    from shanshui.settings import load_config, stage_settings
+    from shanshui.config.settings import load_config, stage_settings
 
     run = folder / name
     config = load_config([root / "tests" / "config" / "tiny.yaml"])

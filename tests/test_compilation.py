@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import compilation, toolchain
-from shanshui.compilation import MARK, Progress, compile_core, import_lock, is_compiled
+from shanshui.backend import compilation, toolchain
+from shanshui.backend.compilation import MARK, Progress, compile_core, import_lock, is_compiled
 from shanshui.errors import ShanshuiError
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
@@ -104,7 +104,7 @@ def test_failed_compilation_shows_the_end_of_its_log(tmp_path: Path) -> None:
 def test_killed_compilation_leaves_no_note_and_no_lock(tmp_path: Path) -> None:
     script = f"""
 import pathlib
-from shanshui.compilation import compile_core, import_lock
+from shanshui.backend.compilation import compile_core, import_lock
 home = pathlib.Path({str(tmp_path)!r})
 with import_lock(home):
     print("compiling", flush=True)

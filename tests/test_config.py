@@ -8,10 +8,19 @@ from typing import Any
 import pytest
 import yaml
 
-from shanshui.config import Config
+from shanshui.config.schema import Config
+from shanshui.config.sections import PARITY, Parity
+from shanshui.config.settings import (
+    STAGES,
+    load_config,
+    merge,
+    needed_weights,
+    stage_settings,
+    validate,
+    validate_shown,
+)
+from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import UsageError
-from shanshui.sections import CLASSES, PARITY, Parity
-from shanshui.settings import STAGES, load_config, merge, needed_weights, stage_settings, validate, validate_shown
 
 
 def mistakes(**sections: Any) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from drawn import picture
 
-from shanshui import contest
 from shanshui.errors import ShanshuiError
+from shanshui.evaluation import contest
 
 # mask accuracy, aesthetics, FID and score of board A, as five entries published them.
 PUBLISHED = [

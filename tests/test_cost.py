@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from shanshui.models.ccfpse import ConditionalGenerator
-from shanshui.models.cost import Cost, cost
-from shanshui.models.fpse_discriminator import FPSEDiscriminator
-from shanshui.models.multiscale_discriminator import MultiscaleDiscriminator
-from shanshui.models.oasis import OasisDiscriminator, OasisGenerator
-from shanshui.models.pix2pixhd import GlobalGenerator
-from shanshui.models.spade_block import BlockKind
-from shanshui.models.spade_generator import SPADEGenerator
-from shanshui.models.style_encoder import StyleEncoder
-from shanshui.runtime import load_jittor
+from shanshui.architectures.ccfpse import ConditionalGenerator
+from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
+from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
+from shanshui.architectures.oasis import OasisDiscriminator, OasisGenerator
+from shanshui.architectures.pix2pixhd import GlobalGenerator
+from shanshui.architectures.spade_generator import SPADEGenerator
+from shanshui.architectures.style_encoder import StyleEncoder
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.cost import Cost, cost
+from shanshui.nn.spade_block import BlockKind
 
 jt = load_jittor()
 

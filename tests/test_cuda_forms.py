@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.cuda_forms import CONVOLUTIONS, WORKSPACE, axis_search, permutation, use_cuda_forms
-from shanshui.runtime import load_jittor
+from shanshui.backend.cuda_forms import CONVOLUTIONS, WORKSPACE, axis_search, permutation, use_cuda_forms
+from shanshui.backend.runtime import load_jittor
 
 jt = load_jittor()
 X = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)

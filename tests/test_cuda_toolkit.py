@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import cuda_toolkit
-from shanshui.cuda_bridge import GONE_FROM_CUDNN_9, assemble
-from shanshui.cuda_toolkit import PARTS, Toolkit, ask_compiler, find_toolkit, wheels_of
+from shanshui.backend import cuda_toolkit
+from shanshui.backend.cuda_bridge import GONE_FROM_CUDNN_9, assemble
+from shanshui.backend.cuda_toolkit import PARTS, Toolkit, ask_compiler, find_toolkit, wheels_of
 
 COMPILER = shutil.which("g++") or ""
 needs_compiler = pytest.mark.skipif(not COMPILER, reason="no g++")

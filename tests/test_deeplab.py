@@ -11,19 +11,19 @@ from PIL import Image
 from test_score_stage import refused, score
 
 from shanshui.__main__ import main
+from shanshui.architectures.deeplab import build, enlarge
+from shanshui.architectures.segmenters import builtin_segmenter, in_words, load_segmenter
+from shanshui.backend.modules import restore
+from shanshui.backend.runtime import load_jittor
+from shanshui.config.settings import stage_settings, validate
 from shanshui.data.class_tables import class_names
+from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import UsageError
-from shanshui.files import write_json
-from shanshui.flow import Flow
-from shanshui.inputs_there import check_inputs
 from shanshui.metrics.segmentation import count_classes, mask_accuracy, miou, per_class, unjudged_share
-from shanshui.models.deeplab import build, enlarge
-from shanshui.models.inverted_residuals import SameConv
-from shanshui.modules import restore
-from shanshui.runtime import load_jittor
-from shanshui.sections import CLASSES
-from shanshui.segmenters import builtin_segmenter, in_words, load_segmenter
-from shanshui.settings import stage_settings, validate
+from shanshui.nn.inverted_residuals import SameConv
+from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.storage.files import write_json
 from shanshui.weights import deeplab
 
 jt = load_jittor()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import cuda_probe, device
-from shanshui.cuda_toolkit import Toolkit
-from shanshui.device import Device, find_device
+from shanshui.backend import cuda_probe, device
+from shanshui.backend.cuda_toolkit import Toolkit
+from shanshui.backend.device import Device, find_device
 
 
 @pytest.fixture(autouse=True)

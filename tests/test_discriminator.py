@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.architectures.apf_discriminator import Discriminator
+from shanshui.backend.modules import gather
+from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError
-from shanshui.models.discriminator import Discriminator
-from shanshui.models.resize import halve
-from shanshui.modules import gather
-from shanshui.runtime import load_jittor
+from shanshui.nn.resize import halve
 from shanshui.training.optim import trainable
 
 jt = load_jittor()

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from small_models import fitting
 
-from shanshui import checkpoint, disk, weight_counts
 from shanshui.__main__ import main
-from shanshui.config import Config
+from shanshui.config.schema import Config
+from shanshui.config.settings import stage_settings, validate
 from shanshui.errors import ShanshuiError
-from shanshui.files import write_json
-from shanshui.footprint import Part, Pictures, averages, count_pictures, estimate
-from shanshui.retention import REMOVED
-from shanshui.settings import stage_settings, validate
+from shanshui.pipeline import disk, weight_counts
+from shanshui.pipeline.footprint import Part, Pictures, averages, count_pictures, estimate
+from shanshui.pipeline.retention import REMOVED
+from shanshui.storage import checkpoint
+from shanshui.storage.files import write_json
 
 SMALL = {
     "run": "demo",
@@ -49,8 +50,8 @@ def count(network: Any) -> int:
 
 
 def generator(config: Config, heads: int, seg_noise: bool) -> tuple[Any, Any]:
-    from shanshui.models.encoder import MaskEncoder
-    from shanshui.models.generator import Generator
+    from shanshui.architectures.apf_encoder import MaskEncoder
+    from shanshui.architectures.apf_generator import Generator
 
     classes, model, norm = len(config.data.classes), config.model, config.parity.resolved()["spectral_norm"] == "on"
     G = Generator(
@@ -66,7 +67,7 @@ def generator(config: Config, heads: int, seg_noise: bool) -> tuple[Any, Any]:
 ])  # fmt: skip
 @pytest.mark.parametrize("seg_noise", [False, True])
 def test_counts_are_those_of_the_networks(config: Config, seg_noise: bool) -> None:
-    from shanshui.models.discriminator import Discriminator
+    from shanshui.architectures.apf_discriminator import Discriminator
 
     classes, model, norm = len(config.data.classes), config.model, config.parity.resolved()["spectral_norm"] == "on"
     heads = 0 if seg_noise else model.discriminators - 1
@@ -97,7 +98,7 @@ OTHERS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("norm", ["on", "off"])
 @pytest.mark.parametrize("model", OTHERS, ids=lambda model: "-".join(map(str, model.values())))
 def test_counts_of_the_other_models_are_those_of_their_networks(model: dict[str, Any], norm: str) -> None:
-    from shanshui.networks import build_discriminator, build_painter
+    from shanshui.architectures.networks import build_discriminator, build_painter
 
     data = {"width": 256, "height": 128, "load_width": 288}
     config = configured(model=model, parity={"spectral_norm": norm}, data=data)
@@ -108,7 +109,7 @@ def test_counts_of_the_other_models_are_those_of_their_networks(model: dict[str,
 
 
 def test_segmenter_is_counted() -> None:
-    from shanshui.models.segmenter import UNet
+    from shanshui.architectures.segmenter import UNet
 
     config = configured(segmenter={"channels": 6}, data={"classes": ["a", "b", "c"]})
     assert weight_counts.segmenter(config) == count(UNet(3, 6))

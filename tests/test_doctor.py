@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import diagnosis, run_checks
-from shanshui.device import Device
-from shanshui.diagnosis import GIB, check_disk, check_weights
+from shanshui.backend.device import Device
+from shanshui.backend.runtime import cache_home, load_jittor
 from shanshui.errors import ShanshuiError
-from shanshui.files import write_json
-from shanshui.finding import Finding, asked
-from shanshui.runtime import cache_home, load_jittor
+from shanshui.pipeline import diagnosis, run_checks
+from shanshui.pipeline.diagnosis import GIB, check_disk, check_weights
+from shanshui.pipeline.finding import Finding, asked
+from shanshui.storage.files import write_json
 
 SMALL = {"base_channels": 8, "discriminator_channels": 8}  # a run that fits everywhere
 SOURCE = Path(__file__).resolve().parent.parent / "src"
@@ -119,9 +119,9 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_step_of_ccfpse_is_told_before_training() -> None:
     """2.6 times the convolutions' results of a process's pictures."""
-    from shanshui.models.ccfpse_shape import activation_bytes
-    from shanshui.settings import validate
-    from shanshui.step_memory import sentence, step_bytes
+    from shanshui.config.settings import validate
+    from shanshui.nn.ccfpse_shape import activation_bytes
+    from shanshui.pipeline.step_memory import sentence, step_bytes
 
     model = {"generator": "ccfpse", "discriminator": "fpse"}
     phases = {phase: {"batch": 4, "processes": 2} for phase in ("pretrain", "finetune")}

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.models.fpse_discriminator import FPSEDiscriminator
-from shanshui.painters import FULL, Painter, Shown
-from shanshui.runtime import load_jittor, seed_everything
-from shanshui.training import drawing, ranks
+from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
+from shanshui.architectures.painters import FULL, Painter, Shown
+from shanshui.backend import ranks
+from shanshui.backend.runtime import load_jittor, seed_everything
+from shanshui.training import drawing
 from shanshui.training.judging import ClassJudge, FPSEJudge, Goal, Seen
 from shanshui.training.losses import kl_divergence
 from shanshui.training.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses

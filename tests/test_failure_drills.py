@@ -13,13 +13,13 @@ import pytest
 from drawn import pictures, save
 from PIL import Image
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
-from shanshui.files import write_csv
-from shanshui.folders import record
 from shanshui.metrics import feature_reader
 from shanshui.metrics.feature_reader import BATCH, FeatureReader
 from shanshui.metrics.picture_folder import list_pictures
+from shanshui.storage import checkpoint
+from shanshui.storage.files import write_csv
+from shanshui.storage.folders import record
 
 SIZE = (96, 64)
 KINDS = ("dct", "patches", "laplacian", "colour")
@@ -63,8 +63,8 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         return np.stack(batch)
 
     stand_in = types.SimpleNamespace(generate_batch=generate_batch, trained_step=lambda _: None)
-    monkeypatch.setitem(sys.modules, "shanshui.generation", stand_in)
-    for module, name in (("networks", "load_painter"), ("chances", "by_seed")):
+    monkeypatch.setitem(sys.modules, "shanshui.synthesis.generation", stand_in)
+    for module, name in (("architectures.networks", "load_painter"), ("architectures.chances", "by_seed")):
         monkeypatch.setitem(sys.modules, f"shanshui.{module}", types.SimpleNamespace(**{name: lambda *_: None}))
     (tmp_path / "labels").mkdir()
     for i in range(40):

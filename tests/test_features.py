@@ -11,16 +11,16 @@ from PIL import Image
 from test_score_stage import refused, score
 
 from shanshui.__main__ import main
+from shanshui.backend.runtime import load_jittor
+from shanshui.config.settings import needed_weights, validate
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import write_csv, write_json
-from shanshui.flow import Flow
-from shanshui.inputs_there import check_inputs
 from shanshui.metrics.estimate import mean_distance
-from shanshui.models.efficientnet import EfficientNetLite0
-from shanshui.models.lpips import LPIPS, unit
-from shanshui.perceptual import perceptual_loss
-from shanshui.runtime import load_jittor
-from shanshui.settings import needed_weights, validate
+from shanshui.nn.efficientnet import EfficientNetLite0
+from shanshui.nn.lpips import LPIPS, unit
+from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.storage.files import write_csv, write_json
+from shanshui.training.perceptual import perceptual_loss
 from shanshui.weights import catalogue
 from shanshui.weights.catalogue import fill_network
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shanshui import checkpoint, files
-from shanshui.cuda_bridge import link
+from shanshui.backend.cuda_bridge import link
+from shanshui.backend.toolchain import write_kernel_compiler, write_script
 from shanshui.errors import ShanshuiError
-from shanshui.toolchain import write_kernel_compiler, write_script
+from shanshui.storage import checkpoint, files
 
 
 def test_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from copied_workflow import CopiedWorkflow, Planner, Run
 
-from shanshui import file_times
-from shanshui.closing import closing_words
+from shanshui.config.settings import validate
 from shanshui.errors import UsageError
-from shanshui.flow import Flow
-from shanshui.inputs_there import check_targets
-from shanshui.settings import validate
+from shanshui.pipeline import file_times
+from shanshui.pipeline.closing import closing_words
+from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.inputs_there import check_targets
 
 LARGE = ("--max-checksum-file-size", "0")  # every file counts as too large for Snakemake to look at its content
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import flow as flow_module
-from shanshui import lease
-from shanshui.config import Config
-from shanshui.device import Device
+from shanshui.backend import lease
+from shanshui.backend.device import Device
+from shanshui.config.schema import Config
+from shanshui.config.settings import validate
 from shanshui.errors import ShanshuiError
-from shanshui.files import write_json, write_text
-from shanshui.flow import Flow, average_name, prepare_environment
-from shanshui.inputs_there import check_inputs
-from shanshui.settings import validate
+from shanshui.pipeline import flow as flow_module
+from shanshui.pipeline.flow import Flow, average_name, prepare_environment
+from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.storage.files import write_json, write_text
 
 
 def test_one_pretraining_job_per_resolution() -> None:

@@ -29,7 +29,7 @@ def expected(y: np.ndarray, bias: float, window: str) -> np.ndarray:
 @pytest.mark.parametrize("window", ["pixel", "mean", "max", "halve"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 4), (3, 2), (2, 5), (7, 9), (8, 10)])
 def test_windows(window: str, size: tuple[int, int]) -> None:
-    from shanshui.models.folded_inception import Piece, join, jt
+    from shanshui.nn.folded_inception import Piece, join, jt
 
     if window == "halve" and min(size) < 3:
         pytest.skip("no whole window fits")
@@ -45,7 +45,7 @@ def test_windows(window: str, size: tuple[int, int]) -> None:
 
 
 def test_pieces_lie_in_their_order() -> None:
-    from shanshui.models.folded_inception import Piece, join, jt
+    from shanshui.nn.folded_inception import Piece, join, jt
 
     y = np.random.default_rng(0).normal(size=(2, 6, 4, 5)).astype(np.float32)
     other = np.random.default_rng(1).normal(size=(2, 3, 4, 5)).astype(np.float32)
@@ -57,8 +57,8 @@ def test_pieces_lie_in_their_order() -> None:
 
 
 def test_every_map_equals_the_plain_network() -> None:
-    from shanshui.models.folded_inception import FoldedInception
-    from shanshui.models.inception import Inception, jt
+    from shanshui.nn.folded_inception import FoldedInception
+    from shanshui.nn.inception import Inception, jt
 
     rng = np.random.default_rng(0)
     network = Inception("fid")
@@ -81,7 +81,7 @@ def test_every_map_equals_the_plain_network() -> None:
 def test_a_file_that_holds_no_numbers_is_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
-    from shanshui.models.inception import Inception
+    from shanshui.nn.inception import Inception
 
     state = {key: value.numpy() for key, value in Inception("fid").state_dict().items()}
     state["Mixed_6c.branch1x1.bn.bias"][5] = np.nan

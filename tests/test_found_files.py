@@ -18,11 +18,11 @@ from shanshui.data.listing import list_images
 from shanshui.data.pairs import find_images, pair_files, read_manifest
 from shanshui.data.scenes import read_scenes
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_csv, read_json, write_csv, write_json
-from shanshui.generation_inputs import label_files
 from shanshui.metrics.picture_folder import list_pictures
-from shanshui.names import at_home, is_text
-from shanshui.texts import decode_text
+from shanshui.storage.files import read_csv, read_json, write_csv, write_json
+from shanshui.storage.names import at_home, is_text
+from shanshui.storage.texts import decode_text
+from shanshui.synthesis.generation_inputs import label_files
 
 LATIN = b"caf\xe9".decode("utf-8", "surrogateescape")
 CHINESE = "风景".encode("gb18030").decode("utf-8", "surrogateescape")

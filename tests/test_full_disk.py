@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shanshui import __main__, checkpoint, files, images
+from shanshui import __main__
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.feature_file import FeatureSet, save_features
+from shanshui.storage import checkpoint, files, images
 
 NUMBERS = np.random.default_rng(0).random(2**18).astype(np.float32)  # 1 MiB
 WRITERS: dict[str, Callable[[Path], object]] = {
@@ -74,7 +75,7 @@ def test_stage_that_writes_by_other_ways_ends_with_the_same_words(
     def fails(_args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "stats.jsonl")
 
-    monkeypatch.setattr("shanshui.stages.status.run", fails)
+    monkeypatch.setattr("shanshui.commands.status.run", fails)
     assert __main__.main(["status", "demo"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("shanshui status: the disk is full: stats.jsonl could not be written")

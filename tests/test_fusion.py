@@ -12,7 +12,7 @@ from PIL import Image
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.fusion import Left, PurePhoto, dominant_class, parse_pure, paste, plan
+from shanshui.submission.fusion import Left, PurePhoto, dominant_class, parse_pure, paste, plan
 
 SIZE = (20, 10)  # width, height
 SKY, SEA, ROCK = 0, 1, 2

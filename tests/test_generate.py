@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.generation_inputs import instance_files, label_sources, read_instances
+from shanshui.storage import checkpoint
+from shanshui.synthesis.generation_inputs import instance_files, label_sources, read_instances
 
 NAMES = ("a", "b", "c")
 
@@ -21,9 +21,9 @@ NAMES = ("a", "b", "c")
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a tiny generator with noise, and three label maps."""
-    from shanshui.modules import gather
-    from shanshui.networks import build_generator
-    from shanshui.runtime import seed_everything
+    from shanshui.architectures.networks import build_generator
+    from shanshui.backend.modules import gather
+    from shanshui.backend.runtime import seed_everything
     from shanshui.training.rehearsal import SETTINGS
 
     folder = tmp_path_factory.mktemp("generate")
@@ -188,8 +188,8 @@ def test_sheets_show_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         seen.append(others[-1])
         return np.zeros((1, 3, *label_maps.shape[1:]), np.float32)
 
-    monkeypatch.setattr("shanshui.generation.generate_batch", paint)
-    monkeypatch.setattr("shanshui.networks.load_painter", lambda *_: None)
+    monkeypatch.setattr("shanshui.synthesis.generation.generate_batch", paint)
+    monkeypatch.setattr("shanshui.architectures.networks.load_painter", lambda *_: None)
     for folder, value in (("labels", 0), ("instances", 7)):
         (tmp_path / folder).mkdir()
         Image.fromarray(np.full((32, 64), value, np.uint8)).save(tmp_path / folder / "a.png")

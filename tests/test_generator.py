@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.architectures.apf_encoder import MaskEncoder
+from shanshui.architectures.apf_generator import Generator
+from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError
-from shanshui.models.encoder import MaskEncoder
-from shanshui.models.generator import Generator
-from shanshui.runtime import load_jittor
 from shanshui.training.optim import trainable
 
 jt = load_jittor()

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from golden_networks import IMAGE, Golden, close, close_map
 
+from shanshui.architectures.apf_discriminator import Discriminator
+from shanshui.architectures.apf_encoder import MaskEncoder
+from shanshui.architectures.apf_generator import Generator
+from shanshui.architectures.keys import discriminator_key, encoder_key, generator_key
+from shanshui.architectures.schedule import Schedule
+from shanshui.backend.runtime import load_jittor
+from shanshui.data.nearest import nearest_index
+from shanshui.data.patches import find_patches
 from shanshui.errors import ShanshuiError
-from shanshui.models.discriminator import Discriminator
-from shanshui.models.encoder import MaskEncoder
-from shanshui.models.generator import Generator
-from shanshui.models.keys import discriminator_key, encoder_key, generator_key
-from shanshui.models.patch_spade import PatchPyramid, to_device
-from shanshui.models.resize import bicubic, bilinear, nearest
-from shanshui.nearest import nearest_index
-from shanshui.patches import find_patches
-from shanshui.runtime import load_jittor
+from shanshui.nn.patch_spade import PatchPyramid, to_device
+from shanshui.nn.resize import bicubic, bilinear, nearest
 from shanshui.training.augment import Colour, Draws, Window, augment, crop
 from shanshui.training.losses import discriminator_losses, feature_matching, generator_losses
-from shanshui.training.schedule import Schedule
 
 jt = load_jittor()
 

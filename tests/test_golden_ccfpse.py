@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from golden_networks import IMAGE, Golden, close, close_map
 
-from shanshui.models.ccfpse import ConditionalGenerator
-from shanshui.models.fpse_discriminator import FPSEDiscriminator
-from shanshui.runtime import load_jittor
+from shanshui.architectures.ccfpse import ConditionalGenerator
+from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
+from shanshui.backend.runtime import load_jittor
 from shanshui.training.losses import discriminator_losses, feature_matching, generator_losses, l1
 from shanshui.weights.ccfpse import our_key
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from golden_networks import IMAGE, Golden, close, close_map
 
+from shanshui.architectures.keys import spade_key
+from shanshui.architectures.spade_generator import SPADEGenerator
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.edges import edges
 from shanshui.data.positions import positions
-from shanshui.models.keys import spade_key
-from shanshui.models.spade_block import BlockKind
-from shanshui.models.spade_generator import SPADEGenerator
-from shanshui.runtime import load_jittor
+from shanshui.nn.spade_block import BlockKind
 
 jt = load_jittor()
 

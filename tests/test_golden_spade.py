@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from golden_networks import IMAGE, Golden, close, close_map
 
+from shanshui.architectures.keys import spade_key
+from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
+from shanshui.architectures.spade_generator import SPADEGenerator
+from shanshui.architectures.style_encoder import StyleEncoder, reparameterise
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.edges import edges
+from shanshui.data.nearest import nearest_index
+from shanshui.data.patches import find_patches
 from shanshui.errors import ShanshuiError
-from shanshui.models.keys import spade_key
-from shanshui.models.multiscale_discriminator import MultiscaleDiscriminator
-from shanshui.models.patch_spade import PatchPyramid, to_device
-from shanshui.models.resize import nearest
-from shanshui.models.spade_block import BlockKind
-from shanshui.models.spade_generator import SPADEGenerator
-from shanshui.models.spectral_norm import PairedSpectralConv
-from shanshui.models.style_encoder import StyleEncoder, reparameterise
-from shanshui.nearest import nearest_index
-from shanshui.patches import find_patches
-from shanshui.runtime import load_jittor
+from shanshui.nn.patch_spade import PatchPyramid, to_device
+from shanshui.nn.resize import nearest
+from shanshui.nn.spade_block import BlockKind
+from shanshui.nn.spectral_norm import PairedSpectralConv
 from shanshui.training.losses import discriminator_losses, generator_losses, kl_divergence
 
 jt = load_jittor()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from shanshui.__main__ import stage_names
-from shanshui.settings import STAGES
+from shanshui.__main__ import module_names, stage_names
+from shanshui.config.settings import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "shanshui"
@@ -24,8 +24,12 @@ PYTHON_FILES = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT
 LONGEST = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "misc", "common", "tools"}
 LIGHT = (  # what Snakemake and `--help` import: no Jittor, no plots
-    "shanshui.__main__", "shanshui.flow", "shanshui.settings", "shanshui.runtime", "shanshui.diagnosis",
-)  # fmt: skip
+    "shanshui.__main__",
+    "shanshui.pipeline.flow",
+    "shanshui.config.settings",
+    "shanshui.backend.runtime",
+    "shanshui.pipeline.diagnosis",
+)
 
 
 def name_of(file: Path) -> str:
@@ -114,35 +118,95 @@ def test_no_paths_of_one_machine() -> None:
 
 # --- who may import whom ------------------------------------------------------------------------------
 
-CONFIGURATION = ("shanshui.config", "shanshui.sections", "shanshui.model_section", "shanshui.settings")
-FORBIDDEN = {
-    "shanshui.models": (*CONFIGURATION, "shanshui.training", "shanshui.data"),
-    "shanshui.metrics": (*CONFIGURATION, "shanshui.training"),
-    "shanshui.training": ("shanshui.config", "shanshui.sections", "shanshui.model_section", "shanshui.report"),
-    "shanshui.data": ("shanshui.models", "shanshui.training"),
-    "shanshui.landscapes": ("jittor", "shanshui.models", "shanshui.training"),
-    "shanshui.report": ("shanshui.models", "shanshui.training"),
-    "shanshui.weights": ("shanshui.models", "shanshui.training", "shanshui.stages"),
-    "shanshui": ("torch", "torchvision", "shanshui.stages"),
-}  # fmt: skip
+LAYERS = (  # each may import its own layer and those before it
+    ("errors", "logs", "storage"),
+    ("backend", "data", "landscapes", "weights"),
+    ("nn",),
+    ("architectures",),
+    ("config",),
+    ("training", "synthesis", "metrics"),
+    ("evaluation",),
+    ("submission", "report"),
+    ("pipeline",),
+    ("stages", "commands"),
+    ("__main__",),
+)
+RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
+TOLERATED = {  # imports of a later layer, each with the reason
+    (
+        "data.survey",
+        "config.sections",
+    ): "what is examined is described by the section `data`, which is needed for its type",
+    ("report.page", "pipeline.flow"): "the page shows commands with the paths of a run, and one place knows these",
+}
+NOWHERE = {"shanshui": ("torch", "torchvision"), "shanshui.landscapes": ("jittor",)}
 
 
-@pytest.mark.parametrize("file", MODULES, ids=ids(MODULES))
-def test_imports_point_one_way(file: Path) -> None:
-    name = name_of(file)
-    barred = [bar for part, bars in FORBIDDEN.items() if f"{name}.".startswith(f"{part}.") for bar in bars]
-    if name == "shanshui.__main__":
-        barred.remove("shanshui.stages")
-    wrong = [got for got in imports(file) if any(f"{got}.".startswith(f"{bar}.") for bar in barred)]
-    assert wrong == []
+def own_imports(file: Path) -> set[str]:
+    """Modules of the package that a module imports, without the package's name and the top, which holds the version."""
+    there = {name_of(other) for other in MODULES}
+    found = set()
+    for name in imports(file):
+        while name.startswith("shanshui.") and name not in there:
+            name = name.rpartition(".")[0]
+        if name.startswith("shanshui."):
+            found.add(name.removeprefix("shanshui."))
+    return found
 
 
-def test_config_imports_pydantic_only() -> None:
+IMPORTS = {name_of(file).removeprefix("shanshui."): own_imports(file) for file in MODULES}
+
+
+def package_of(module: str) -> str:
+    """First part of a module's name."""
+    return module.partition(".")[0]
+
+
+def test_only_what_has_a_layer_lies_at_the_root() -> None:
+    found = {package_of(name) for name in IMPORTS} - {"shanshui"}
+    assert found == set(RANK)
+
+
+@pytest.mark.parametrize("name", sorted(IMPORTS.keys() - {"shanshui"}))
+def test_imports_point_one_way(name: str) -> None:
+    rank = RANK[package_of(name)]
+    later = {got for got in IMPORTS[name] if RANK[package_of(got)] > rank}
+    assert later == {got for of, got in TOLERATED if of == name}
+
+
+def test_packages_of_one_layer_do_not_import_each_other_both_ways() -> None:
+    arrows = {(package_of(name), package_of(got)) for name, all_got in IMPORTS.items() for got in all_got}
+    beside = {arrow for arrow in arrows if arrow[0] != arrow[1] and RANK.get(arrow[0]) == RANK[arrow[1]]}
+    assert {arrow for arrow in beside if arrow[::-1] in beside} == set()
+
+
+def test_nothing_imports_a_stage_or_a_command() -> None:
+    called = {"stages", "commands"}
+    found = {(name, got) for name, all_got in IMPORTS.items() for got in all_got if package_of(got) in called}
+    assert {arrow for arrow in found if arrow[0] != "__main__"} == set()
+
+
+def test_some_libraries_stay_out() -> None:
+    found = [
+        (name_of(file), got)
+        for part, barred in NOWHERE.items()
+        for file in MODULES
+        if f"{name_of(file)}.".startswith(f"{part}.")
+        for got in imports(file)
+        if got.partition(".")[0] in barred
+    ]
+    assert found == []
+
+
+def test_sections_import_pydantic_only() -> None:
+    """Snakemake and the documentation read them in milliseconds."""
     allowed = {"pydantic", *sys.stdlib_module_names}
-    own = ("shanshui.sections.", "shanshui.model_section.")
-    for name in ("config", "sections", "model_section"):
-        got = [module for module in imports(PACKAGE / f"{name}.py") if not module.startswith(own)]
-        assert {module.split(".")[0] for module in got} <= allowed
+    constants = ("data/landscape_classes", "weights/builtin")
+    own = ("config/schema", "config/sections", "config/model_section", *constants)
+    known = tuple(f"{PACKAGE.name}.{name.replace('/', '.')}." for name in own)
+    for name in own:
+        got = [module for module in imports(PACKAGE / f"{name}.py") if not module.startswith(known)]
+        assert {module.partition(".")[0] for module in got} <= allowed
 
 
 class JittorImports(ast.NodeVisitor):
@@ -173,13 +237,13 @@ def test_jittor_comes_through_its_door(file: Path) -> None:
     found = JittorImports()
     found.visit(ast.parse(file.read_text(encoding="utf-8")))
     early = [line for line in found.taken if not any(door < line for door in found.opened)]
-    assert early == [] or name_of(file) == "shanshui.runtime"
+    assert early == [] or name_of(file) == "shanshui.backend.runtime"
 
 
 def test_planning_and_help_are_light() -> None:
     script = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
     script += "print(*sorted({'jittor', 'matplotlib', 'pandas', 'tensorboardX'} & set(sys.modules)))"
-    names = [*LIGHT, *(f"shanshui.stages.{name}" for name in stage_names())]
+    names = [*LIGHT, *module_names().values()]
     done = subprocess.run(
         [sys.executable, "-c", script, *names], capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
@@ -190,9 +254,20 @@ def test_planning_and_help_are_light() -> None:
 # --- stages and rules ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", stage_names())
-def test_stage_has_docstring_arguments_and_run(stage: str) -> None:
-    module = importlib.import_module(f"shanshui.stages.{stage}")
+def names_in(package: str) -> list[str]:
+    """What the modules of `stages` or `commands` are called on the command line."""
+    return [name for name, module in module_names().items() if module.startswith(f"shanshui.{package}.")]
+
+
+def test_rules_call_all_stages_and_no_command() -> None:
+    called = {name for _, whole in rules().values() for name in re.findall(r"-m shanshui (\w+)", whole)}
+    assert set(names_in("stages")) == called
+    assert set(names_in("commands")) & called == set()
+
+
+@pytest.mark.parametrize("name", stage_names())
+def test_command_has_docstring_arguments_and_run(name: str) -> None:
+    module = importlib.import_module(module_names()[name])
     assert (module.__doc__ or "").strip().splitlines()[0].endswith((".", ":"))
     assert callable(module.add_arguments)
     assert callable(module.run)
@@ -219,7 +294,7 @@ def test_rule_has_log_environment_and_an_existing_stage(name: str) -> None:
     assert "conda:" in whole
     assert '"""' in whole
     called = re.findall(r"-m shanshui (\w+)", whole)
-    assert set(called) <= set(stage_names())
+    assert set(called) <= set(names_in("stages"))
     assert called or name == "settings"
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from shanshui.config import Config
+from shanshui.config.model_section import USES, Model
+from shanshui.config.schema import Config
+from shanshui.config.sections import Finetune, Pretrain
+from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.errors import UsageError
-from shanshui.model_section import USES, Model
-from shanshui.sections import Finetune, Pretrain
-from shanshui.settings import merge, stage_settings, validate
 
 GENERATORS = typing.get_args(Model.model_fields["generator"].annotation)
 DISCRIMINATORS = typing.get_args(Model.model_fields["discriminator"].annotation)

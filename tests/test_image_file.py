@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from shanshui import images
 from shanshui.errors import ShanshuiError
-from shanshui.label_file import decode_label_map
-from shanshui.photo_file import decode_photo
+from shanshui.storage import images
+from shanshui.storage.label_file import decode_label_map
+from shanshui.storage.photo_file import decode_photo
 
 IDS = np.arange(6, dtype=np.uint8).reshape(2, 3)
 SHADES = np.stack([IDS * 40] * 3, axis=-1).repeat(16, axis=0).repeat(16, axis=1)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui import images
 from shanshui.errors import ShanshuiError
+from shanshui.storage import images
 
 
 def test_eight_bits_survive_the_way_to_float_and_back() -> None:

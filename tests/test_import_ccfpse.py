@@ -10,13 +10,13 @@ import pytest
 from painted import generate
 from safetensors.numpy import save_file
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
-from shanshui.ccfpse_networks import build_fpse
+from shanshui.architectures.ccfpse_networks import build_fpse
+from shanshui.architectures.networks import load_generator
+from shanshui.backend.modules import restore
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
-from shanshui.modules import restore
-from shanshui.networks import load_generator
-from shanshui.runtime import load_jittor
+from shanshui.storage import checkpoint
 from shanshui.weights.catalogue import load_state
 from shanshui.weights.ccfpse import our_key
 

@@ -12,14 +12,14 @@ from golden_networks import IMAGE, Golden
 from painted import generate
 from PIL import Image
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.architectures.networks import discriminator_kind
+from shanshui.architectures.spade_generator import HALVINGS
+from shanshui.architectures.spade_networks import build_spade_discriminator
+from shanshui.backend.modules import restore
+from shanshui.backend.runtime import load_jittor
 from shanshui.errors import UsageError
-from shanshui.models.spade_generator import HALVINGS
-from shanshui.modules import restore
-from shanshui.networks import discriminator_kind
-from shanshui.runtime import load_jittor
-from shanshui.spade_networks import build_spade_discriminator
+from shanshui.storage import checkpoint
 from shanshui.weights import spade
 from shanshui.weights.classes import class_names
 

@@ -46,7 +46,7 @@ def weights(state: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("which", ["299", "small"])
 def test_every_block_equals_pytorch_fid(golden: dict[str, np.ndarray], weights: Path, which: str) -> None:
-    from shanshui.models.inception import TAP_CHANNELS, Inception, jt
+    from shanshui.nn.inception import TAP_CHANNELS, Inception, jt
     from shanshui.weights.catalogue import fill_network
 
     net = Inception("fid")
@@ -90,7 +90,7 @@ def test_a_file_that_does_not_fit_is_refused(state: dict[str, np.ndarray], tmp_p
 
 
 def test_average_pool_counts_real_pixels_or_all() -> None:
-    from shanshui.models.inception import average_pool, jt
+    from shanshui.nn.inception import average_pool, jt
 
     ones = jt.ones((1, 1, 2, 4))
     np.testing.assert_allclose(average_pool(ones, False).numpy(), 1)
@@ -98,7 +98,7 @@ def test_average_pool_counts_real_pixels_or_all() -> None:
 
 
 def test_the_torchvision_variant_differs_in_the_pools_only(weights: Path) -> None:
-    from shanshui.models.inception import Inception, jt
+    from shanshui.nn.inception import Inception, jt
     from shanshui.weights.catalogue import fill_network
 
     nets = [Inception("fid"), Inception("torchvision")]
@@ -118,7 +118,7 @@ def test_the_torchvision_variant_differs_in_the_pools_only(weights: Path) -> Non
 
 
 def test_batch_statistics_normalise_by_the_batch() -> None:
-    from shanshui.models.inception import FrozenNorm, jt
+    from shanshui.nn.inception import FrozenNorm, jt
 
     x = np.random.default_rng(0).normal(3, 2, (2, 4, 5, 6)).astype(np.float32)
     ours = FrozenNorm(4, batch_statistics=True)(jt.array(x)).numpy()

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from shanshui import checkpoint
+from shanshui.storage import checkpoint
 
 EPOCHS = {"pretrain": 8, "finetune": 8}
 TARGETS = ["pretrain/032x016", "pretrain/064x032", "finetune/epoch_016"]

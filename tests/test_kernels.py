@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.kernels import MOST_ELEMENTS, MOST_TOGETHER, PART, elementwise, groups
-from shanshui.models.norm_kernels import standardise
-from shanshui.models.spectral_kernels import Divide, power_iteration
-from shanshui.runtime import load_jittor
+from shanshui.backend.kernels import MOST_ELEMENTS, MOST_TOGETHER, PART, elementwise, groups
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.norm_kernels import standardise
+from shanshui.nn.spectral_kernels import Divide, power_iteration
 
 jt = load_jittor()
 RNG = np.random.default_rng(0)

@@ -23,7 +23,7 @@ import psutil
 import pytest
 import yaml
 
-from shanshui import files
+from shanshui.storage import files
 
 Kill = tuple[str, str, str]
 Job = tuple[psutil.Process, list[str]]

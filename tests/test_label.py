@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.architectures.segmenter import build
+from shanshui.architectures.segmenters import load_segmenter
+from shanshui.backend.modules import gather
+from shanshui.backend.runtime import seed_everything
+from shanshui.config.settings import stage_settings, validate
 from shanshui.data.pairs import read_manifest
-from shanshui.files import read_json, sha256, write_json
-from shanshui.flow import Flow
-from shanshui.models.segmenter import build
-from shanshui.modules import gather
-from shanshui.runtime import seed_everything
-from shanshui.segmenters import load_segmenter
-from shanshui.settings import stage_settings, validate
+from shanshui.pipeline.flow import Flow
+from shanshui.storage import checkpoint
+from shanshui.storage.files import read_json, sha256, write_json
 
 CLASSES = ["sky", "ground", "sea"]
 SIZES = [(40, 30), (32, 32), (50, 60), (40, 30)]

@@ -13,7 +13,6 @@ from PIL import Image
 from scipy import ndimage
 
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_json, write_json
 from shanshui.landscapes import draw_landscape, noise
 from shanshui.landscapes.camera import Slices, View, cut, trace, trace_mirrored
 from shanshui.landscapes.dice import Dice
@@ -21,6 +20,7 @@ from shanshui.landscapes.light import choose_light, to_display
 from shanshui.landscapes.scene import develop, majority
 from shanshui.landscapes.scenes import PURE, SCENES
 from shanshui.stages import landscapes as stage
+from shanshui.storage.files import read_json, write_json
 
 SKY, MOUNTAIN, GRASS, TREE = 1, 0, 12, 5
 WATERS = {2, 3, 8, 20}

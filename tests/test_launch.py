@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from copied_workflow import Planner
 
-from shanshui.launch import LOCK, prepare, registered, somebody_runs, unlocking
+from shanshui.pipeline.launch import LOCK, prepare, registered, somebody_runs, unlocking
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(SOURCE)!r})
-from shanshui import launch
+from shanshui.pipeline import launch
 launch.prepare(workflow, 3, "demo")
 
 rule slow:

@@ -14,19 +14,19 @@ from layout_trees import PAIRS, SIZE, TESTS, TREES, Tree, file, ids, plant, save
 from PIL import Image
 
 from shanshui.__main__ import main
-from shanshui.config import Config
+from shanshui.config.schema import Config
+from shanshui.config.sections import Data
+from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.data.annotation_checks import palette_means_ids
 from shanshui.data.layouts import LAYOUTS, completed
 from shanshui.data.pairs import read_manifest
+from shanshui.data.palette import class_palette
 from shanshui.data.scan import LabelFacts
 from shanshui.data.scenes import is_outdoor, read_scenes
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import write_json
-from shanshui.flow import Flow
-from shanshui.inputs_there import check_inputs
-from shanshui.palette import class_palette
-from shanshui.sections import Data
-from shanshui.settings import merge, stage_settings, validate
+from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.storage.files import write_json
 
 SMALL = {"width": 64, "height": 64, "load_width": 64, "holdout": 1}
 OWN = {"classes": ["sky", "sea", "sand"], "train_images": "x_a", "train_labels": "x_b", "test_labels": "y_b",

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import lease
+from shanshui.backend import lease
+from shanshui.backend.lease import Gpu, allowed, hold_gpu, try_lease, visible_gpus
 from shanshui.errors import UsageError
-from shanshui.lease import Gpu, allowed, hold_gpu, try_lease, visible_gpus
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 GPUS = [Gpu(f"device{number}", str(number)) for number in range(4)]
 JOB = """
 import os, sys, time
 from pathlib import Path
-from shanshui.lease import Gpu, lease
+from shanshui.backend.lease import Gpu, lease
 folder, log, count, seconds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 held = lease([Gpu(f"device{number}", str(number)) for number in range(count)], 1, folder, pause=0.02)
 note = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -40,7 +40,7 @@ def test_divergence_names_term_and_epoch() -> None:
 
 
 def _terms(**values: float) -> dict[str, Any]:
-    from shanshui.runtime import load_jittor
+    from shanshui.backend.runtime import load_jittor
 
     return {name: load_jittor().array(np.float32([value])) for name, value in values.items()}
 
@@ -76,13 +76,13 @@ def test_divergence_between_two_looks_is_seen_at_the_next() -> None:
 @pytest.fixture(scope="module")
 def trained() -> tuple[list[float], list[float]]:
     """Reconstruction loss of a tiny network at the start and after some steps on one batch, and D's loss."""
-    from shanshui.networks import build_discriminator, build_painter
-    from shanshui.painters import Shown
-    from shanshui.runtime import load_jittor, seed_everything
+    from shanshui.architectures.networks import build_discriminator, build_painter
+    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.schedule import Schedule
+    from shanshui.backend.runtime import load_jittor, seed_everything
     from shanshui.training.judging import BankJudge, Goal
     from shanshui.training.optim import adam
     from shanshui.training.rehearsal import SETTINGS
-    from shanshui.training.schedule import Schedule
     from shanshui.training.step import Networks, Recipe, one_hot, train_step
 
     jt = load_jittor()

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.models.vgg import VGG19, imagenet_range
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.vgg import VGG19, imagenet_range
 from shanshui.training.losses import (
     VGG_WEIGHTS,
     discriminator_losses,

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.architectures.apf_generator import MIDDLE
+from shanshui.architectures.networks import build_generator, load_generator
+from shanshui.backend.modules import gather
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
+from shanshui.data.nearest import nearest_index
 from shanshui.errors import ShanshuiError
-from shanshui.files import write_json
-from shanshui.merging import average
-from shanshui.models.generator import MIDDLE
-from shanshui.modules import gather
-from shanshui.nearest import nearest_index
-from shanshui.networks import build_generator, load_generator
-from shanshui.runtime import load_jittor
-from shanshui.singular_vectors import refresh_singular_vectors
+from shanshui.evaluation.merging import average
+from shanshui.nn.singular_vectors import refresh_singular_vectors
+from shanshui.storage import checkpoint
+from shanshui.storage.files import write_json
 
 jt = load_jittor()
 

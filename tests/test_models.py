@@ -13,11 +13,11 @@ import yaml
 from PIL import Image
 from small_models import fitting
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
-from shanshui.config import Config
-from shanshui.files import write_csv, write_json
-from shanshui.settings import load_config, merge, stage_settings, validate
+from shanshui.config.schema import Config
+from shanshui.config.settings import load_config, merge, stage_settings, validate
+from shanshui.storage import checkpoint
+from shanshui.storage.files import write_csv, write_json
 
 RECIPES = sorted(path.stem for path in (Path(__file__).parent.parent / "config" / "models").glob("*.yaml"))
 OTHERS = [recipe for recipe in RECIPES if recipe != "apf-gan"]  # which the tests of the workflow train

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError
-from shanshui.models.spectral_norm import conv
-from shanshui.runtime import load_jittor
+from shanshui.nn.spectral_norm import conv
 from shanshui.training.moving_average import MovingAverage, follow_together
 
 jt = load_jittor()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shanshui.models.norms import BatchNorm, instance_norm
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.norms import BatchNorm, instance_norm
 
 jt = load_jittor()
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui import selection
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_json, write_json
+from shanshui.evaluation import selection
 from shanshui.metrics.registry import METRICS
 from shanshui.report import tables
+from shanshui.storage.files import read_json, write_json
 
 SIZE = (48, 32)
 CHOSEN = ["dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour", "sharpness"]

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.architectures.oasis import OasisDiscriminator, OasisGenerator
+from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError
-from shanshui.models.init import init_weights
-from shanshui.models.oasis import OasisDiscriminator, OasisGenerator
-from shanshui.runtime import load_jittor
+from shanshui.nn.init import init_weights
 from shanshui.training.oasis_losses import (
     class_loss,
     class_weights,

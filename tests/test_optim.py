@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.modules import gather_optimizer, restore_optimizer
-from shanshui.runtime import load_jittor
+from shanshui.backend.modules import gather_optimizer, restore_optimizer
+from shanshui.backend.runtime import load_jittor
 from shanshui.training.optim import EPS, Adam, AdamTogether
 
 jt = load_jittor()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shanshui import options
-from shanshui.files import read_json
+from shanshui.config import options
+from shanshui.storage.files import read_json
 
 FIX = "run `python -m shanshui options`"
 

@@ -12,10 +12,10 @@ import pytest
 from drawn_folders import draw, names, score
 from PIL import Image
 
-from shanshui import checkpoint, folders, outputs
 from shanshui.__main__ import build_parser, main, stage_names
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import atomic, read_json, write_json, write_text
+from shanshui.storage import checkpoint, folders, outputs
+from shanshui.storage.files import atomic, read_json, write_json, write_text
 
 # --- folders --------------------------------------------------------------------------------------------
 

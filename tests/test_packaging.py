@@ -15,7 +15,7 @@ from PIL import Image
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.packaging import expected_names
+from shanshui.submission.packaging import expected_names
 
 NAMES = ["b", "a", "c.2"]
 SIZE = (32, 24)

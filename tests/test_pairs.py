@@ -17,7 +17,7 @@ from shanshui.data.pairs import (
     read_manifest,
 )
 from shanshui.errors import ShanshuiError
-from shanshui.files import write_csv
+from shanshui.storage.files import write_csv
 
 
 def test_images_of_one_folder_in_natural_order(tmp_path: Path) -> None:

@@ -17,14 +17,15 @@ import psutil
 import pytest
 from PIL import Image
 
-from shanshui import checkpoint, lease, mpi, parallel
-from shanshui.config import Config
+from shanshui.backend import lease, mpi, parallel
+from shanshui.backend.runtime import compile_for_ranks
+from shanshui.config.schema import Config
+from shanshui.config.settings import stage_settings, validate
 from shanshui.data.loader import TrainingPairs, batches
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import write_csv, write_json
-from shanshui.flow import Flow
-from shanshui.runtime import compile_for_ranks
-from shanshui.settings import stage_settings, validate
+from shanshui.pipeline.flow import Flow
+from shanshui.storage import checkpoint
+from shanshui.storage.files import write_csv, write_json
 
 PAIRS, EPOCHS = 4, 6
 needs_mpi = pytest.mark.skipif(
@@ -110,7 +111,7 @@ def test_another_number_of_ranks_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 RANK = """
 import os, sys, time
-from shanshui import mpi, parallel
+from shanshui.backend import mpi, parallel
 parallel.become_rank()
 open(os.path.join(sys.argv[1], f"{mpi.rank()}.of.{mpi.size()}"), "w").write(str(os.getpid()))
 time.sleep(600 if sys.argv[2] == "wait" or mpi.rank() == 0 else 0)
@@ -118,7 +119,7 @@ sys.exit(3)
 """
 LAUNCHER = """
 import os, sys
-from shanshui import mpi, parallel
+from shanshui.backend import mpi, parallel
 command = parallel.rank_command(mpi.find_mpi().mpirun, 2, [], os.geteuid() == 0)
 command = command[: command.index("-m")] + ["-c", sys.argv[1], *sys.argv[2:]]
 sys.exit(parallel.run_ranks(command, {**os.environ, **parallel.rank_environment(2, [])}))

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.architectures import apf_generator
+from shanshui.architectures.apf_generator import Generator
+from shanshui.backend.modules import gather
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
-from shanshui.models import generator
-from shanshui.models.generator import Generator
-from shanshui.models.patch_spade import available, to_device
-from shanshui.models.spade import SLOPE, SPADE
-from shanshui.modules import gather
-from shanshui.patches import NEIGHBOURS, find_patches, number, patch_pyramid
-from shanshui.runtime import load_jittor
+from shanshui.data.patches import NEIGHBOURS, find_patches, number, patch_pyramid
+from shanshui.nn.patch_spade import available, to_device
+from shanshui.nn.spade import SLOPE, SPADE
 
 jt = load_jittor()
 
@@ -149,5 +149,5 @@ def test_sizes_are_those_of_the_features(halvings: int, level: int | None, alpha
 def test_no_patches_where_their_kernels_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
     G = Generator(CLASSES, 2, halvings=5, spade_hidden=2)
     assert G.patch_sizes(64, 64)
-    monkeypatch.setattr(generator, "available", lambda: False)
+    monkeypatch.setattr(apf_generator, "available", lambda: False)
     assert G.patch_sizes(64, 64) == []

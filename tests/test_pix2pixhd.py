@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.architectures.pix2pixhd import GlobalGenerator, reflect
+from shanshui.backend.runtime import load_jittor
+from shanshui.config.settings import validate
+from shanshui.config.structure import structure
 from shanshui.errors import ShanshuiError
-from shanshui.models.init import init_weights
-from shanshui.models.pix2pixhd import GlobalGenerator, reflect
-from shanshui.runtime import load_jittor
-from shanshui.settings import validate
-from shanshui.structure import structure
+from shanshui.nn.init import init_weights
 
 jt = load_jittor()
 

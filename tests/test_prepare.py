@@ -15,8 +15,8 @@ from shanshui.data import prepared
 from shanshui.data.pairs import INSTANCE_COLUMN, MANIFEST_COLUMNS, Pair
 from shanshui.data.prepared import prepared_digests
 from shanshui.errors import ShanshuiError
-from shanshui.files import sha256, write_csv, write_json
 from shanshui.stages.prepare import check_space
+from shanshui.storage.files import sha256, write_csv, write_json
 
 SETTINGS = {
     "classes": ["a", "b", "c"], "label_offset": -1, "ignore_label": 9,

@@ -17,11 +17,11 @@ import pytest
 from golden_rule import load_rule
 from PIL import Image
 
-from shanshui.images import read_photo
 from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.frechet import frechet_distance, statistics
 from shanshui.metrics.inception_features import resize_299
 from shanshui.metrics.picture_folder import list_pictures
+from shanshui.storage.images import read_photo
 
 NEEDED = ("torch", "torchvision", "pytorch_fid")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
@@ -96,8 +96,8 @@ def close(ours: np.ndarray, theirs: np.ndarray) -> None:
 def test_features_of_every_block(
     weights: Path, folders: dict[str, Path], theirs: dict[str, np.ndarray], folded: bool
 ) -> None:
-    from shanshui.models.folded_inception import FoldedInception
-    from shanshui.models.inception import Inception, jt
+    from shanshui.nn.folded_inception import FoldedInception
+    from shanshui.nn.inception import Inception, jt
     from shanshui.weights.catalogue import fill_network
 
     network = Inception("fid")

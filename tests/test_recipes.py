@@ -12,8 +12,8 @@ import pytest
 import yaml
 from small_models import fitting
 
-from shanshui import checkpoint, files
-from shanshui.settings import merge
+from shanshui.config.settings import merge
+from shanshui.storage import checkpoint, files
 
 RECIPES = sorted((Path(__file__).parent.parent / "config" / "models").glob("*.yaml"))
 SIDE = 64  # which every network can halve as often as it wants

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from shanshui.__main__ import main
-from shanshui.files import write_csv, write_json
-from shanshui.images import grid
+from shanshui.config.settings import validate
+from shanshui.evaluation.selection import Score, parse_score, rank
 from shanshui.report import plotting, tables
 from shanshui.report.graph import draw_graph, layers_of, parse_graph, reduce_edges
 from shanshui.report.markdown import to_html
@@ -22,8 +22,8 @@ from shanshui.report.readers import read_stats
 from shanshui.report.sheet import contact_sheet, cut_grid, evenly_spaced, strip
 from shanshui.report.time_plot import by_kind, described, time_plot
 from shanshui.report.timing import StageTime, duration, stage_times
-from shanshui.selection import Score, parse_score, rank
-from shanshui.settings import validate
+from shanshui.storage.files import write_csv, write_json
+from shanshui.storage.images import grid
 
 METRIC = "dct_frechet"
 SIZE = (64, 32)  # width, height

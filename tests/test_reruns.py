@@ -17,9 +17,9 @@ import pytest
 import yaml
 from copied_workflow import CopiedWorkflow, Planner, Run
 
-from shanshui.changes import accept, code_change
-from shanshui.closure import Sources
-from shanshui.settings import STAGES
+from shanshui.config.settings import STAGES
+from shanshui.pipeline.changes import accept, code_change
+from shanshui.pipeline.closure import Sources
 
 Change = Callable[[Run], None]
 
@@ -57,19 +57,26 @@ def touch(run: Run) -> None:
 
 
 def reword(run: Run) -> None:
-    code("src/shanshui/models/generator.py", '"""', '"""Reworded. ')(run)
-    code("src/shanshui/models/spade.py", "", "\n# the end\n")(run)
+    code("src/shanshui/architectures/apf_generator.py", '"""', '"""Reworded. ')(run)
+    code("src/shanshui/nn/spade.py", "", "\n# the end\n")(run)
     code("src/shanshui/training/loop.py", "training diverged", "the training diverged")(run)
     code("src/shanshui/training/arguments.py", "settings of this stage", "the settings")(run)
 
 
 def machine(run: Run) -> None:
-    for module in ("config", "logs", "device", "files", "training/resume", "data/validation_report"):
+    for module in (
+        "config/schema",
+        "logs",
+        "backend/device",
+        "storage/files",
+        "training/resume",
+        "data/validation_report",
+    ):
         code(f"src/shanshui/{module}.py")(run)
 
 
 def accepted(run: Run) -> None:
-    code("src/shanshui/models/spade.py")(run)
+    code("src/shanshui/nn/spade.py")(run)
     sources = Sources(run.workflow.sources)
     changes = [code_change(run.results, stage, sources) for stage in STAGES]
     accept(run.results, [change for change in changes if change and change.pending])
@@ -186,19 +193,23 @@ ROWS = [
     Row("`report.samples`", options(report={"samples": 3}), jobs(settings=1, report=1)),
     Row("comments, docstrings, help texts, wording of errors in the code", reword, {}),
     Row("code that changes no result: `logs`, `device`, `files`, ...", machine, {}),
-    Row("a network (`models/spade.py`)", code(f"{MODULES}/models/spade.py"), jobs(PRETRAIN, settings=4)),
+    Row("a network (`nn/spade.py`)", code(f"{MODULES}/nn/spade.py"), jobs(PRETRAIN, settings=4)),
     Row("the same, accepted as harmless", accepted, {}),
     Row("a loss (`training/losses.py`)", code(f"{MODULES}/training/losses.py"), jobs(PRETRAIN, settings=2)),
-    Row("how pictures are generated (`generation.py`)", code(f"{MODULES}/generation.py"), jobs(PICTURES, settings=1)),
+    Row(
+        "how pictures are generated (`synthesis/generation.py`)",
+        code(f"{MODULES}/synthesis/generation.py"),
+        jobs(PICTURES, settings=1),
+    ),
     Row("a metric (`metrics/dct.py`)", code(f"{MODULES}/metrics/dct.py"), jobs(SCORED, settings=2, reference=1)),
     Row(
-        "how weights are averaged (`merging.py`)",
-        code(f"{MODULES}/merging.py"),
+        "how weights are averaged (`evaluation/merging.py`)",
+        code(f"{MODULES}/evaluation/merging.py"),
         jobs(SEEDS, OUTPUTS, settings=1, merge=1, generate=1, score=1, select_model=1, select_seed=1),
     ),
     Row(
         "another version of Pillow",
-        code(f"{MODULES}/closure.py", "return metadata", 'return "9" if package == "pillow" else metadata'),
+        code(f"{MODULES}/pipeline/closure.py", "return metadata", 'return "9" if package == "pillow" else metadata'),
         jobs(DATA, settings=11, landscapes=1),
     ),
     Row("the report's template", code(f"{MODULES}/report/report.html.j2"), jobs(settings=1, report=1)),
@@ -274,7 +285,7 @@ def test_choice_being_made_again_while_another_one_ends(finished: dict[str, Run]
     """Snakemake then asks for its file, which is not there for a moment."""
     run = finished["drawn"].copy("changed")
     try:
-        code(f"{MODULES}/generation.py")(run)
+        code(f"{MODULES}/synthesis/generation.py")(run)
         assert run.jobs(STAND_IN_SLOW="select/seed.json") == jobs(PICTURES, settings=1)
     finally:
         workflow.restore()

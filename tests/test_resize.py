@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shanshui.models import resize
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn import resize
 
 jt = load_jittor()
 

@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from shanshui import checkpoint
 from shanshui.errors import ShanshuiError
+from shanshui.storage import checkpoint
 from shanshui.training.resume import PAUSE, resume_folder
 
 ARRAYS = {"G.a": np.ones(3, np.float32)}

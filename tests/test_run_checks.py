@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui import run_checks
 from shanshui.__main__ import main
-from shanshui.device import Device
+from shanshui.backend.device import Device
+from shanshui.config.settings import validate
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import write_json
-from shanshui.finding import Finding
-from shanshui.settings import validate
+from shanshui.pipeline import run_checks
+from shanshui.pipeline.finding import Finding
+from shanshui.storage.files import write_json
 
 PLAIN = {"net": "none"}
 SMALL: dict[str, Any] = {

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shanshui import runtime
-from shanshui.cuda_toolkit import Toolkit
-from shanshui.device import Device
+from shanshui.backend import runtime
+from shanshui.backend.cuda_toolkit import Toolkit
+from shanshui.backend.device import Device
+from shanshui.backend.runtime import cache_home, check_space, link_onednn, load_jittor, seed_everything
+from shanshui.backend.toolchain import find_compiler
 from shanshui.errors import ShanshuiError
-from shanshui.runtime import cache_home, check_space, link_onednn, load_jittor, seed_everything
-from shanshui.toolchain import find_compiler
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -59,7 +59,7 @@ def test_import_is_silent_offline_and_leaves_everything_as_it_was(start: Start, 
         import os, signal, ssl, sys
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a script
         before = dict(os.environ), ssl._create_default_https_context, os.getcwd()
-        from shanshui.runtime import cache_home, load_jittor
+        from shanshui.backend.runtime import cache_home, load_jittor
         jt = load_jittor()
         assert (dict(os.environ), ssl._create_default_https_context, os.getcwd()) == before
         assert jt.flags.cache_path.startswith(str(cache_home())), jt.flags.cache_path
@@ -81,7 +81,7 @@ def test_three_starts_at_a_time_all_end(start: Start) -> None:
     load_jittor()
     script = """
         from shanshui.__main__ import leave
-        from shanshui.runtime import load_jittor
+        from shanshui.backend.runtime import load_jittor
         print(load_jittor().ones(3).sum().item())
         leave(0)
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from shanshui.architectures.schedule import Schedule, Stage, Step, schedule
 from shanshui.errors import ShanshuiError
-from shanshui.training.schedule import Schedule, Stage, Step, schedule
 
 WINNER = Schedule(epochs=180, discriminators=4)
 

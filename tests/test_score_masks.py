@@ -15,15 +15,16 @@ import pytest
 from PIL import Image
 from test_score_stage import refused, score
 
-from shanshui import checkpoint, segmenters
 from shanshui.__main__ import main
-from shanshui.files import write_csv, write_json
+from shanshui.architectures import segmenters
+from shanshui.backend.runtime import load_jittor
 from shanshui.metrics.feature_file import FeatureSet
 from shanshui.metrics.picture_sets import PictureSet
 from shanshui.metrics.reference import Reference, describe
 from shanshui.metrics.registry import METRICS, choose
-from shanshui.runtime import load_jittor
 from shanshui.stages.score import Job, compute
+from shanshui.storage import checkpoint
+from shanshui.storage.files import write_csv, write_json
 from shanshui.weights import catalogue
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from drawn import blurred, pictures, save
 from PIL import Image
 
 from shanshui.__main__ import main
-from shanshui.files import read_json, write_csv, write_json
+from shanshui.storage.files import read_json, write_csv, write_json
 from shanshui.weights import catalogue
 
 

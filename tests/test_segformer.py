@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.architectures.segmenters import load_segmenter
 from shanshui.data.ade20k import ADE20K, grouping
-from shanshui.sections import CLASSES
-from shanshui.segmenters import load_segmenter
+from shanshui.data.landscape_classes import CLASSES
+from shanshui.storage import checkpoint
 from shanshui.weights.segformer import SIZES, source_name, structure
 
 Arrays = dict[str, np.ndarray]
@@ -50,15 +50,15 @@ def meta_of(model: dict[str, Any], groups: list[int], classes: list[str]) -> dic
 
 
 def shapes_of(meta: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    from shanshui.models.segformer import build
+    from shanshui.architectures.segformer import build
 
     return {name: tuple(var.shape) for name, var in build(meta).state_dict().items()}
 
 
 def see(meta: dict[str, Any], arrays: Arrays, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Logits and features of the network."""
-    from shanshui.models.segformer import build, jt
-    from shanshui.modules import restore
+    from shanshui.architectures.segformer import build, jt
+    from shanshui.backend.modules import restore
 
     network = build(meta)
     restore(network, arrays, "test")
@@ -247,7 +247,7 @@ def test_what_is_brought_in_says_what_it_is(b0: Arrays, tmp_path: Path) -> None:
 
 
 def test_segmenters_use_it_like_their_own(b0: Arrays, tmp_path: Path) -> None:
-    from shanshui.images import to_float
+    from shanshui.storage.images import to_float
 
     assert bring_in(b0, tmp_path, "--size", "128x96") == 0
     segmenter = load_segmenter(tmp_path / "segmenter.safetensors", CLASSES)

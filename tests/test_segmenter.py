@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
+from shanshui.architectures.segmenter import UNet, spread
+from shanshui.architectures.segmenters import in_words, load_segmenter
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.loader import TrainingPairs
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
-from shanshui.files import write_csv, write_json
-from shanshui.models.segmenter import UNet, spread
-from shanshui.runtime import load_jittor
-from shanshui.segmenters import in_words, load_segmenter
+from shanshui.storage import checkpoint
+from shanshui.storage.files import write_csv, write_json
 from shanshui.training.resume import ResumeFolder
 from shanshui.training.segmenting import Plan, batches, cross_entropy, vary
 

@@ -10,7 +10,7 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.selection import Score, check_comparable, parse_score, rank
+from shanshui.evaluation.selection import Score, check_comparable, parse_score, rank
 
 # FID per epoch as published for APF-GAN's own run, and its best six.
 PUBLISHED = """271,33.27; 272,29.78; 273,28.64; 274,30.84; 275,31.95; 276,30.48; 277,30.30; 278,32.19;

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from slurm_cluster import DEVICES, Cluster, missing, running_cluster
 
-from shanshui.files import sha256
+from shanshui.storage.files import sha256
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "profiles" / "slurm"

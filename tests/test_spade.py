@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.models.init import init_weights
-from shanshui.models.spade import SPADE, SPADEResBlock
-from shanshui.modules import gather
-from shanshui.runtime import load_jittor
+from shanshui.backend.modules import gather
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.init import init_weights
+from shanshui.nn.spade import SPADE, SPADEResBlock
 
 jt = load_jittor()
 

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
+from shanshui.architectures.spade_generator import SPADEGenerator, start_size
+from shanshui.architectures.style_encoder import StyleEncoder
+from shanshui.backend.modules import gather, restore
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
+from shanshui.data.patches import patch_pyramid
 from shanshui.errors import ShanshuiError
-from shanshui.models.init import init_weights
-from shanshui.models.multiscale_discriminator import MultiscaleDiscriminator
-from shanshui.models.norms import NormKind
-from shanshui.models.patch_spade import to_device
-from shanshui.models.simam import simam
-from shanshui.models.spade_block import BlockKind
-from shanshui.models.spade_generator import SPADEGenerator, start_size
-from shanshui.models.style_encoder import StyleEncoder
-from shanshui.modules import gather, restore
-from shanshui.patches import patch_pyramid
-from shanshui.runtime import load_jittor
+from shanshui.nn.init import init_weights
+from shanshui.nn.norms import NormKind
+from shanshui.nn.patch_spade import to_device
+from shanshui.nn.simam import simam
+from shanshui.nn.spade_block import BlockKind
 from shanshui.training.optim import trainable
 
 jt = load_jittor()

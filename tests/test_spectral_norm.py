@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.models.discriminator import Discriminator
-from shanshui.models.encoder import MaskEncoder
-from shanshui.models.generator import Generator
-from shanshui.models.spectral_norm import SpectralConv, conv
-from shanshui.runtime import load_jittor
+from shanshui.architectures.apf_discriminator import Discriminator
+from shanshui.architectures.apf_encoder import MaskEncoder
+from shanshui.architectures.apf_generator import Generator
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.spectral_norm import SpectralConv, conv
 from shanshui.training.optim import trainable
 
 jt = load_jittor()

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from shanshui.__main__ import main
-from shanshui.files import write_json
-from shanshui.launch import LOCK
-from shanshui.retention import REMOVED
-from shanshui.run_reader import begun_outputs, read_progress, read_run
-from shanshui.settings import load_config, stage_settings
-from shanshui.status import Row, rows, text
+from shanshui.config.settings import load_config, stage_settings
+from shanshui.pipeline.launch import LOCK
+from shanshui.pipeline.retention import REMOVED
+from shanshui.pipeline.run_reader import begun_outputs, read_progress, read_run
+from shanshui.pipeline.status import Row, rows, text
+from shanshui.storage.files import write_json
 
 CONFIG = """
 run: demo

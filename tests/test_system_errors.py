@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from drawn_folders import draw, names, pictures, score
 
-from shanshui import outputs
 from shanshui.__main__ import main
+from shanshui.storage import outputs
 
 NOBODY = ("setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups")
 
@@ -89,14 +89,14 @@ def test_a_disk_that_is_mounted_there_is_filled(here: Path) -> None:
 def test_any_error_of_the_system_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from shanshui.system_errors import SENTENCES
+    from shanshui.storage.system_errors import SENTENCES
 
     for number in SENTENCES:
 
         def fails(_args: object, number: int = number) -> None:
             raise OSError(number, os.strerror(number), "some/file")
 
-        monkeypatch.setattr("shanshui.stages.status.run", fails)
+        monkeypatch.setattr("shanshui.commands.status.run", fails)
         assert main(["status", "demo"]) == 1
         said = capsys.readouterr().err.splitlines()
         assert said[0].startswith("shanshui status: some/file: ")

@@ -11,10 +11,10 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_csv
+from shanshui.evaluation.selection import Score, parse_score, rank
 from shanshui.metrics.registry import METRICS
 from shanshui.report import curves, plotting, tables, wording
-from shanshui.selection import Score, parse_score, rank
+from shanshui.storage.files import read_csv
 
 METRIC = "dct_frechet"
 

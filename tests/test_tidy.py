@@ -18,8 +18,8 @@ import yaml
 from copied_workflow import CopiedWorkflow, Planner, Run
 
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_json, write_json
-from shanshui.retention import REMOVED, check_plan, kept_names, losses, plan, read_removed, remove, write_kept
+from shanshui.pipeline.retention import REMOVED, check_plan, kept_names, losses, plan, read_removed, remove, write_kept
+from shanshui.storage.files import read_json, write_json
 
 TOLD = {"tried": 2, "last": 12, "full": "128x096"}
 RANKED = {"ranking": [{"model": f"epoch_{epoch:03d}"} for epoch in (10, 9, 11, 12)]}

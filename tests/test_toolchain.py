@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from shanshui import toolchain
+from shanshui.backend import toolchain
+from shanshui.backend.toolchain import find_compiler, write_kernel_compiler, write_python_config
 from shanshui.errors import ShanshuiError
-from shanshui.toolchain import find_compiler, write_kernel_compiler, write_python_config
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from small_set import (
 )
 
 from shanshui.data.pairs import read_manifest
-from shanshui.files import read_csv
+from shanshui.storage.files import read_csv
 
 WRITTEN = ["classes.csv", "classes.png", "holdout.csv", "report.md", "test.csv", "train.csv"]
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui import checkpoint
 from shanshui.__main__ import main
-from shanshui.files import read_json, sha256, write_csv, write_json, write_text
+from shanshui.storage import checkpoint
+from shanshui.storage.files import read_json, sha256, write_csv, write_json, write_text
 
 NAMES = ("b", "c")
 

@@ -10,8 +10,9 @@ from typing import Any
 import psutil
 import pytest
 
-from shanshui import warmup, watched
+from shanshui.backend import watched
 from shanshui.errors import ShanshuiError
+from shanshui.training import warmup
 
 
 def test_every_step_runs_once_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
@@ -119,8 +120,8 @@ def test_other_networks_ask_for_kernels_of_their_own(compiled: list[Any]) -> Non
     {"discriminator": "oasis"},
 ])  # fmt: skip
 def test_configured_networks_are_rehearsed_small(model: dict[str, Any]) -> None:
-    from shanshui.settings import validate
-    from shanshui.structure import rehearsed
+    from shanshui.config.settings import validate
+    from shanshui.config.structure import rehearsed
 
     networks = rehearsed(validate({"model": model}))
     assert networks is not None

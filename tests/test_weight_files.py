@@ -18,7 +18,7 @@ from golden_rule import load_rule
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.files import sha256
+from shanshui.storage.files import sha256
 from shanshui.weights import catalogue
 from shanshui.weights.catalogue import load_state, require
 from shanshui.weights.jittor_file import MAGIC, read_jittor_file

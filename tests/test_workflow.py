@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shanshui import files
-from shanshui.settings import load_config
+from shanshui.config.settings import load_config
+from shanshui.storage import files
 
 OUTPUTS = ("submission.zip", "fid_table.csv", "fid_table.md", "fid_curve.png", "report.html")
 

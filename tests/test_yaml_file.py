@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from shanshui.__main__ import main
-from shanshui.config import Config
+from shanshui.config.schema import Config
+from shanshui.config.sections import expanded
+from shanshui.config.settings import load_config
+from shanshui.config.yaml_file import parse, words_of
 from shanshui.errors import UsageError
-from shanshui.sections import expanded
-from shanshui.settings import load_config
-from shanshui.yaml_file import parse, words_of
 
 
 def refused(text: str, tmp_path: Path) -> str:

@@ -7,8 +7,8 @@ import time
 
 from measuring import report
 
-from shanshui.device import find_device
-from shanshui.runtime import load_jittor
+from shanshui.backend.device import find_device
+from shanshui.backend.runtime import load_jittor
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ STEPS = 20
 
 def train(args: argparse.Namespace) -> None:
     """Train on this process's device; the CPU leaves its states, the GPU takes them where `--side same`."""
-    from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
+    from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 
     nets, step = measuring.training_step(measuring.subject(args.batch, args.channels, args.size), args.folder)
     optimisers = {"opt_g": nets.opt_g, "opt_d": nets.opt_d}

@@ -89,8 +89,8 @@ def training_step(subject: Subject, folder: Path) -> tuple[Any, Callable[[], dic
     """
     from subjects import our_networks
 
-    from shanshui.painters import FULL
-    from shanshui.runtime import load_jittor
+    from shanshui.architectures.painters import FULL
+    from shanshui.backend.runtime import load_jittor
     from shanshui.training.judging import Goal
     from shanshui.training.step import Recipe, train_step
 

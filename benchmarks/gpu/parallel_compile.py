@@ -2,6 +2,6 @@
 
 import measuring  # noqa: F401 - finds the sources
 
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
 
 load_jittor(parallel_compile=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 def keep_gradients(nets: Any, letters: str, optimiser: Any, grads: dict[str, np.ndarray]) -> None:
     """Let an optimiser copy its gradients into `grads` before it forgets them."""
-    from shanshui.runtime import load_jittor
+    from shanshui.backend.runtime import load_jittor
 
     jt = load_jittor()
     parts = nets.parts()

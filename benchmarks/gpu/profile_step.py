@@ -9,7 +9,7 @@ from pathlib import Path
 
 import measuring
 
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
 
 
 def main() -> None:

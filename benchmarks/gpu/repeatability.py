@@ -14,8 +14,8 @@ import measuring
 
 def digests(args: argparse.Namespace, folder: Path, times: int) -> list[str]:
     """Digest of all weights after two steps, `times` times from the same weights in `folder`."""
-    from shanshui.modules import gather
-    from shanshui.runtime import seed_everything
+    from shanshui.backend.modules import gather
+    from shanshui.backend.runtime import seed_everything
 
     found = []
     for _ in range(times):

@@ -19,7 +19,7 @@ import numpy as np
 
 def load(precision: str) -> Any:
     """Load Jittor with the wanted precision; SystemExit where the environment says another."""
-    from shanshui.runtime import load_jittor
+    from shanshui.backend.runtime import load_jittor
 
     if (precision == "fp32") != (os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"):
         raise SystemExit("fp32 needs NVIDIA_TF32_OVERRIDE=0 in the environment, and tf32 must not have it")
@@ -30,7 +30,7 @@ def load(precision: str) -> Any:
 
 def measure_training(args: argparse.Namespace, batch: int, jt: Any) -> None:
     """Report milliseconds a step, seconds of the first one, memory, and images a second."""
-    from shanshui.chances import by_seed
+    from shanshui.architectures.chances import by_seed
 
     subject = measuring.subject(batch, args.channels, args.size)
     with tempfile.TemporaryDirectory() as folder:

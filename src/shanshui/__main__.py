@@ -8,15 +8,28 @@ import os
 import pkgutil
 import sys
 
-from shanshui import __version__, mpi, outputs, stages
+from shanshui import __version__, commands, stages
+from shanshui.backend import mpi
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
-from shanshui.names import at_home
-from shanshui.system_errors import in_words
+from shanshui.storage import outputs
+from shanshui.storage.names import at_home
+from shanshui.storage.system_errors import in_words
+
+NAMES = {"import_weights": "import"}  # `import` is a keyword: no statement could import a module of that name
+
+
+def module_names() -> dict[str, str]:
+    """Dotted module names by what stages (called by rules) and commands (called by people) are called."""
+    return {
+        NAMES.get(found.name, found.name): f"{package.__name__}.{found.name}"
+        for package in (stages, commands)
+        for found in pkgutil.iter_modules(package.__path__)
+    }
 
 
 def stage_names() -> list[str]:
-    """All stages, from the files of the package `stages`."""
-    return sorted(module.name for module in pkgutil.iter_modules(stages.__path__))
+    """All stages and commands, from the files of the packages `stages` and `commands`."""
+    return sorted(module_names())
 
 
 def build_parser(names: list[str]) -> argparse.ArgumentParser:
@@ -29,7 +42,7 @@ def build_parser(names: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"shanshui {__version__}")
     subparsers = parser.add_subparsers(dest="stage", required=True, metavar="stage")
     for name in names:
-        module = importlib.import_module(f"shanshui.stages.{name}")
+        module = importlib.import_module(module_names()[name])
         description = (module.__doc__ or "").strip()
         sub = subparsers.add_parser(
             name,

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from shanshui.files import write_text
+from shanshui.storage.files import write_text
 
 
 def progress(total: int, description: str, unit: str = "step", shown: bool = True) -> Any:

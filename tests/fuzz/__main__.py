@@ -24,10 +24,10 @@ COMMANDS = ("validate", "import", "score", "generate")  # that can run as proces
 
 def network(path: Path) -> None:
     """Weights of a tiny generator of three classes that paints 64x32."""
-    from shanshui import checkpoint
-    from shanshui.modules import gather
-    from shanshui.networks import build_generator
-    from shanshui.runtime import seed_everything
+    from shanshui.architectures.networks import build_generator
+    from shanshui.backend.modules import gather
+    from shanshui.backend.runtime import seed_everything
+    from shanshui.storage import checkpoint
     from shanshui.training.rehearsal import SETTINGS
 
     seed_everything(0)

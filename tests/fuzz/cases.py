@@ -16,11 +16,11 @@ from PIL import Image
 
 from fuzz import documents, pictures
 from fuzz.pictures import SUFFIXES, Truth
-from shanshui.files import write_json
-from shanshui.images import read_label_map, read_photo
-from shanshui.names import normal
-from shanshui.settings import load_config
-from shanshui.texts import decode_text
+from shanshui.config.settings import load_config
+from shanshui.storage.files import write_json
+from shanshui.storage.images import read_label_map, read_photo
+from shanshui.storage.names import normal
+from shanshui.storage.texts import decode_text
 from shanshui.weights.catalogue import load_state
 
 SIZE = (64, 32)

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel
 from safetensors.numpy import save_file
 
-from shanshui.config import Config
+from shanshui.config.schema import Config
 
 Arrays = dict[str, np.ndarray]
 WORDS = (

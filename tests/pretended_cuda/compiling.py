@@ -19,9 +19,9 @@ from pretended_cuda.counting_nvcc import LOG
 from pretended_cuda.runs import PretendedDevice
 
 ASK = """
-from shanshui.cuda_bridge import assemble
-from shanshui.device import find_device
-from shanshui.runtime import cache_home
+from shanshui.backend.cuda_bridge import assemble
+from shanshui.backend.device import find_device
+from shanshui.backend.runtime import cache_home
 print("nvcc:", assemble(find_device().toolkit, cache_home() / "jittor"))
 """
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pretended_cuda import toolkit
-from shanshui.runtime import cache_home
+from shanshui.backend.runtime import cache_home
 
 TESTS = Path(__file__).resolve().parent.parent
 ROOT = TESTS.parent

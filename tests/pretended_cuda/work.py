@@ -18,25 +18,25 @@ import numpy as np
 import yaml
 
 from pretended_cuda.device_counts import Counts, counted
-from shanshui.chances import by_seed
-from shanshui.files import write_json
-from shanshui.generation import generate_batch
+from shanshui.architectures.chances import by_seed
+from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
+from shanshui.architectures.schedule import Schedule
+from shanshui.architectures.segmenter import build as build_segmenter
+from shanshui.architectures.segmenters import BUILDERS, Segmenter
+from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
+from shanshui.backend.runtime import load_jittor
+from shanshui.config.settings import validate
+from shanshui.config.structure import rehearsed
 from shanshui.metrics import inception_features
-from shanshui.models.segmenter import build as build_segmenter
-from shanshui.models.vgg import VGG19
-from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.networks import build_discriminator, build_painter, discriminator_kind
-from shanshui.runtime import load_jittor
-from shanshui.segmenters import BUILDERS, Segmenter
-from shanshui.settings import validate
-from shanshui.structure import rehearsed
+from shanshui.nn.vgg import VGG19
+from shanshui.storage.files import write_json
+from shanshui.synthesis.generation import generate_batch
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.losses import VGG_WEIGHTS, perceptual
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.rehearsal import SETTINGS
-from shanshui.training.schedule import Schedule
 from shanshui.training.segmenting import Trainer
 from shanshui.training.step import Networks, Recipe, train_step
 from shanshui.weights.segformer import structure

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from shanshui.data.findings import Finding, error, number, warning
 from shanshui.data.labels import outside
 from shanshui.data.scan import LabelFacts, PhotoFacts
-from shanshui.image_file import UNREADABLE
+from shanshui.storage.image_file import UNREADABLE
 
 ASPECT_TOLERANCE = 0.02
 PAIR_ASPECT_TOLERANCE = 0.01

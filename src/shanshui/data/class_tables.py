@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from shanshui.files import read_csv
+from shanshui.storage.files import read_csv
 
 Colours = tuple[tuple[int, int, int], ...]
 HERE = Path(__file__).resolve().parent

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_json, sha256, write_text
+from shanshui.storage.files import read_json, sha256, write_text
 
 FRESH = 2 * 10**9  # nanoseconds in which a file may change again without its time telling
 MANY = 100 * 10**6  # bytes that take long enough to say so

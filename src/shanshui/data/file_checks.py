@@ -10,7 +10,7 @@ from shanshui.data.folders import Folder
 from shanshui.data.listing import Passed, grouped
 from shanshui.data.pairs import RENAME
 from shanshui.data.scan import LabelFacts, PhotoFacts
-from shanshui.names import guess, is_text
+from shanshui.storage.names import guess, is_text
 
 
 def _passed(folders: Sequence[Folder]) -> list[Passed]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shanshui.errors import ShanshuiError
-from shanshui.names import printable
+from shanshui.storage.names import printable
 
 SHOWN_IN_MESSAGE = 3
 Level = Literal["error", "warning", "note"]

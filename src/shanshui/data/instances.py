@@ -10,7 +10,7 @@ import numpy as np
 from shanshui.data.edges import edges
 from shanshui.data.scan import first_line
 from shanshui.errors import ShanshuiError
-from shanshui.images import read_label_map
+from shanshui.storage.images import read_label_map
 
 
 @dataclass(frozen=True)

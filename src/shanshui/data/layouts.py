@@ -1,7 +1,7 @@
 """Layouts: how a dataset's files lie, how they are paired, and what the numbers in its label maps mean.
 
-One entry of LAYOUTS per dataset. `config.yaml` names one, `shanshui.settings` fills in what the configuration leaves
-out, and everything after the manifests of `validate` knows class names, offset and ignored value alone.
+One entry of LAYOUTS per dataset. `config.yaml` names one, `shanshui.config.settings` fills in what the configuration
+leaves out, and everything after the manifests of `validate` knows class names, offset and ignored value alone.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from shanshui.data.class_tables import class_names
+from shanshui.data.landscape_classes import CLASSES
 from shanshui.data.listing import Listing, Passed, list_images, walk
 from shanshui.errors import UsageError
-from shanshui.names import normal
-from shanshui.sections import CLASSES
+from shanshui.storage.names import normal
 
 FOLDERS = ("train_images", "train_labels", "test_labels")  # every layout has these, and perhaps:
 INSTANCES = ("train_instances", "test_instances")

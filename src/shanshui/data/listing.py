@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from shanshui.errors import ShanshuiError
-from shanshui.images import IMAGE_SUFFIXES
+from shanshui.storage.images import IMAGE_SUFFIXES
 
 SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store"}
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}

@@ -11,9 +11,9 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from shanshui.data.patches import Patches, patch_pyramid
 from shanshui.errors import ShanshuiError
-from shanshui.images import to_float
-from shanshui.patches import Patches, patch_pyramid
+from shanshui.storage.images import to_float
 
 AHEAD = 3
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from shanshui.data.findings import SHOWN_IN_MESSAGE, number, some
 from shanshui.data.listing import grouped, list_images
 from shanshui.errors import ShanshuiError
-from shanshui.files import digest, read_csv, sha256
-from shanshui.names import is_text, normal, printable, stem
-from shanshui.texts import read_text
+from shanshui.storage.files import digest, read_csv, sha256
+from shanshui.storage.names import is_text, normal, printable, stem
+from shanshui.storage.texts import read_text
 
 MANIFEST_COLUMNS = ("name", "image", "label")
 RENAME = "rename them, e.g. `convmv -f gb18030 -t utf-8 -r --notest FOLDER`, or unpack the archive in its own encoding"

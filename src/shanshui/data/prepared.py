@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_json, sha256, write_json
+from shanshui.storage.files import read_json, sha256, write_json
 
 
 def write_digests(path: Path, files: Sequence[Path]) -> None:

@@ -12,9 +12,9 @@ from PIL import Image
 from shanshui.data.labels import value_counts
 from shanshui.data.seams import Seams, seams
 from shanshui.errors import ShanshuiError
-from shanshui.image_file import UNREADABLE, ImageFileError
-from shanshui.label_file import decode_label_map
-from shanshui.photo_file import decode_photo
+from shanshui.storage.image_file import UNREADABLE, ImageFileError
+from shanshui.storage.label_file import decode_label_map
+from shanshui.storage.photo_file import decode_photo
 
 NOTHING = np.zeros((2, 3))
 

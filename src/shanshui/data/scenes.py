@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from shanshui.errors import ShanshuiError
-from shanshui.names import normal
-from shanshui.texts import read_text
+from shanshui.storage.names import normal
+from shanshui.storage.texts import read_text
 
 # The outdoor half of Places365's scenes (Zhou et al. 2018), from which ADE20K's scenes take their names. Whatever
 # ends in "outdoor" or "exterior" is not listed.

@@ -9,7 +9,7 @@ from shanshui.data.findings import Finding, error, number, warning
 from shanshui.data.folders import Folder
 from shanshui.data.pairs import Pairing
 from shanshui.data.statistics import ClassStatistics
-from shanshui.images import IMAGE_SUFFIXES
+from shanshui.storage.images import IMAGE_SUFFIXES
 
 COMPARED = 2  # pictures that a set has at least, of which distances can be measured
 

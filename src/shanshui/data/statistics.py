@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from shanshui.data.palette import class_palette
 from shanshui.data.scan import LabelFacts, PhotoFacts
-from shanshui.palette import class_palette
 
 CLASS_COLUMNS = (
     "id", "name", "train_pixels", "train_share", "train_images", "train_mean_share",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shanshui.config.sections import Data
 from shanshui.data import annotation_checks, checks, file_checks, set_checks, value_checks
 from shanshui.data.findings import ORDER, Finding
 from shanshui.data.folders import Folder
@@ -14,7 +15,6 @@ from shanshui.data.layouts import LAYOUTS, Layout
 from shanshui.data.pairs import Exclusion, Pair, Pairing, ambiguous_files, holdout_names
 from shanshui.data.scan import LabelFacts, PhotoFacts
 from shanshui.data.statistics import ClassStatistics, class_counts, class_statistics
-from shanshui.sections import Data
 
 
 @dataclass(frozen=True)

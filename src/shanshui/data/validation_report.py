@@ -10,7 +10,7 @@ from tabulate import tabulate
 from shanshui.data.findings import Finding, number
 from shanshui.data.statistics import ClassStatistics, pixel_statistics
 from shanshui.data.survey import Survey
-from shanshui.names import printable
+from shanshui.storage.names import printable
 
 FILES_SHOWN = 200
 SIZES_SHOWN = 4

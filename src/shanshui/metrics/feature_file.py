@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.checkpoint import fingerprint
 from shanshui.errors import ShanshuiError
-from shanshui.files import atomic, digest
 from shanshui.metrics.registry import Metric
+from shanshui.storage.checkpoint import fingerprint
+from shanshui.storage.files import atomic, digest
 
 HEADER = "header"
 NOT_KEPT = frozenset({"patches"})

@@ -11,7 +11,6 @@ import numpy as np
 from tqdm import tqdm
 
 from shanshui.errors import ShanshuiError
-from shanshui.images import read_photo, resize_photo
 from shanshui.metrics.colour_distance import colour_statistics
 from shanshui.metrics.dct import dct_features
 from shanshui.metrics.inception_features import InceptionFeatures, resize_299
@@ -19,6 +18,7 @@ from shanshui.metrics.network_features import EfficientNetFeatures, LpipsFeature
 from shanshui.metrics.segmenter_features import SegmenterFeatures
 from shanshui.metrics.sharpness import laplacian_variance
 from shanshui.metrics.swd import patch_features
+from shanshui.storage.images import read_photo, resize_photo
 from shanshui.weights.catalogue import require
 
 BATCH = 16

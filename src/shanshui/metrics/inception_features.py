@@ -46,8 +46,8 @@ class InceptionFeatures:
 
     def __init__(self, weights: str | Path) -> None:
         """Read the weight file; ShanshuiError where it does not fit the network or holds no numbers."""
-        from shanshui.models.folded_inception import FoldedInception, available
-        from shanshui.models.inception import Inception
+        from shanshui.nn.folded_inception import FoldedInception, available
+        from shanshui.nn.inception import Inception
 
         network = Inception("fid")
         fill_network(network, "fid_inception", weights)
@@ -57,7 +57,7 @@ class InceptionFeatures:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """float32 (N, 3, 299, 299) in [-1, 1] -> float32 (N, 2048)."""
-        from shanshui.runtime import load_jittor
+        from shanshui.backend.runtime import load_jittor
 
         jt = load_jittor()
         with jt.no_grad():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shanshui.images import resize_photo, to_float
+from shanshui.storage.images import resize_photo, to_float
 from shanshui.weights.catalogue import fill_network, require
 
 
@@ -15,7 +15,7 @@ class EfficientNetFeatures:
 
     def __init__(self) -> None:
         """Read the weight file; ShanshuiError where it is missing or another one."""
-        from shanshui.models.efficientnet import SIDE, EfficientNetLite0
+        from shanshui.nn.efficientnet import SIDE, EfficientNetLite0
 
         self._side, self._network = SIDE, EfficientNetLite0()
         fill_network(self._network, "efficientnet_lite0", require("efficientnet_lite0"))
@@ -27,7 +27,7 @@ class EfficientNetFeatures:
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         """uint8 (N, 224, 224, 3) -> float32 (N, 1280)."""
-        from shanshui.runtime import load_jittor
+        from shanshui.backend.runtime import load_jittor
 
         jt = load_jittor()
         with jt.no_grad():
@@ -40,7 +40,7 @@ class LpipsFeatures:
 
     def __init__(self) -> None:
         """Read the weight file; ShanshuiError where it is missing or another one."""
-        from shanshui.models.lpips import LPIPS
+        from shanshui.nn.lpips import LPIPS
 
         self._network = LPIPS("alexnet")
         fill_network(self._network, "alexnet", require("alexnet"))
@@ -48,7 +48,7 @@ class LpipsFeatures:
 
     def __call__(self, pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
         """uint8 (N, h, w, 3), twice -> float32 (N,)."""
-        from shanshui.runtime import load_jittor
+        from shanshui.backend.runtime import load_jittor
 
         jt = load_jittor()
         with jt.no_grad():
@@ -63,6 +63,6 @@ def _batch(photos: np.ndarray) -> np.ndarray:
 
 def weights_digest(name: str) -> str:
     """SHA-256 of a network's published weight file; ShanshuiError where it is missing."""
-    from shanshui.files import sha256
+    from shanshui.storage.files import sha256
 
     return sha256(Path(require(name)))

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from shanshui.errors import ShanshuiError
-from shanshui.images import IMAGE_SUFFIXES
-from shanshui.names import is_text, printable, stem
+from shanshui.storage.images import IMAGE_SUFFIXES
+from shanshui.storage.names import is_text, printable, stem
 
 
 def _some(names: Iterable[str]) -> str:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from shanshui.architectures.segmenters import Segmenter
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import read_csv
-from shanshui.images import photo_size
 from shanshui.metrics.feature_file import FeatureSet, load_features
 from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.inception_features import SIDE
 from shanshui.metrics.picture_folder import list_pictures, match_names
 from shanshui.metrics.registry import Metric
 from shanshui.metrics.segmenter_features import SegmenterFeatures
-from shanshui.names import normal, stem
-from shanshui.segmenters import Segmenter
+from shanshui.storage.files import read_csv
+from shanshui.storage.images import photo_size
+from shanshui.storage.names import normal, stem
 
 
 @dataclass(frozen=True)

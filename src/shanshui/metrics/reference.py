@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.checkpoint import fingerprint as numbers_digest
+from shanshui.architectures.segmenters import Segmenter, in_words
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import atomic, digest, sha256
 from shanshui.metrics.feature_reader import FeatureReader
 from shanshui.metrics.network_features import weights_digest
 from shanshui.metrics.other_statistics import of_others
 from shanshui.metrics.registry import Metric
 from shanshui.metrics.segmenter_features import SegmenterFeatures
-from shanshui.segmenters import Segmenter, in_words
+from shanshui.storage.checkpoint import fingerprint as numbers_digest
+from shanshui.storage.files import atomic, digest, sha256
 from shanshui.weights.catalogue import entry, require
 
 VERSION = 1  # of all features together; raised when any of them is computed in another way

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from shanshui.architectures.segmenters import Segmenter
 from shanshui.data.labels import apply_label_rules
-from shanshui.images import read_label_map, resize_label_map, resize_photo
 from shanshui.metrics.segmentation import count_classes
-from shanshui.segmenters import Segmenter
+from shanshui.storage.images import read_label_map, resize_label_map, resize_photo
 
 LabelRules = Mapping[str, int | None]
 PLAIN_RULES: LabelRules = {"label_offset": 0, "ignore_label": 255}

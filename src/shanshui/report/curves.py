@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shanshui.evaluation.selection import SETS
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, SET_COLOURS, TEAL, new_figure, quiet_axes
 from shanshui.report.tables import Row
 from shanshui.report.wording import SET_NAMES, metric_title
-from shanshui.selection import SETS
 
 RING = {"s": 110, "facecolors": "none", "edgecolors": CINNABAR, "linewidths": 1.8, "zorder": 4}
 DOTS = (0, (1, 2))

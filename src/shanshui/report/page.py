@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.config import Config
-from shanshui.flow import Flow
+from shanshui.config.schema import Config
+from shanshui.evaluation.selection import SETS
+from shanshui.pipeline.flow import Flow
 from shanshui.report import wording
 from shanshui.report.tables import Row, features_lines, number_cells, value_columns
 from shanshui.report.timing import StageTime, duration
-from shanshui.selection import SETS
 
 TEMPLATE = "report.html.j2"
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from shanshui.files import atomic
+from shanshui.storage.files import atomic
 
 INK = "#2b2b28"
 PAPER = "#fbf8f1"

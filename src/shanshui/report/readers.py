@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.config.sections import Data
 from shanshui.data.labels import apply_label_rules
+from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_csv, read_json
-from shanshui.images import colour_label_map, read_label_map, read_photo, resize_photo
 from shanshui.metrics.picture_folder import list_pictures
-from shanshui.names import stem
-from shanshui.palette import class_palette
 from shanshui.report.graph import draw_graph
 from shanshui.report.page import Frame, Sample
 from shanshui.report.sheet import cut_grid, evenly_spaced
 from shanshui.report.timing import KINDS, StageTime, stage_times
-from shanshui.sections import Data
+from shanshui.storage.files import read_csv, read_json
+from shanshui.storage.images import colour_label_map, read_label_map, read_photo, resize_photo
+from shanshui.storage.names import stem
 
 Colour = tuple[int, int, int]
 NamedColour = tuple[str, Colour]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from shanshui.images import resize_photo
+from shanshui.storage.images import resize_photo
 
 PAPER = (251, 248, 241)
 INK = (43, 43, 40)

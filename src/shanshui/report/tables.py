@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shanshui.contest import TERMS, Outcome
 from shanshui.errors import ShanshuiError
+from shanshui.evaluation.contest import TERMS, Outcome
+from shanshui.evaluation.selection import SETS, Score
 from shanshui.report.wording import WEIGHT_FREE, column, metric_name, selection_sentence
-from shanshui.selection import SETS, Score
 
 KINDS = ("checkpoint", "average", "seed")
 ERROR = "_se"  # ending of the columns of standard errors

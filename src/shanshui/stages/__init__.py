@@ -1,1 +1,1 @@
-"""One module per stage: `add_arguments(parser)` and `run(args)`; they read and write, the rest computes."""
+"""One module per stage that rules call: `add_arguments(parser)` and `run(args)`; stages read and write."""

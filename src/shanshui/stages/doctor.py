@@ -10,7 +10,7 @@ import json
 import sys
 
 from shanshui.errors import ShanshuiError
-from shanshui.outputs import add_file
+from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,13 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the diagnosis; raise ShanshuiError where there are gaps."""
-    from shanshui import disk, provenance
-    from shanshui.diagnosis import examine, summary
-    from shanshui.files import write_json
-    from shanshui.footprint import count_pictures, estimate
-    from shanshui.settings import load_config, needed_weights
-    from shanshui.structure import rehearsed
-    from shanshui.warmup import ensure_compiled
+    from shanshui.config.settings import load_config, needed_weights
+    from shanshui.config.structure import rehearsed
+    from shanshui.pipeline import disk
+    from shanshui.pipeline.diagnosis import examine, summary
+    from shanshui.pipeline.footprint import count_pictures, estimate
+    from shanshui.storage import provenance
+    from shanshui.storage.files import write_json
+    from shanshui.training.warmup import ensure_compiled
 
     config = load_config(args.config) if args.config else None
     needed = needed_weights(config) if config else []

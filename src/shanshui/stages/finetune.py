@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from shanshui import checkpoint
+from shanshui.backend.parallel import spread
+from shanshui.config.settings import read_settings
 from shanshui.errors import UsageError
-from shanshui.outputs import add_file
-from shanshui.parallel import spread
-from shanshui.settings import read_settings
+from shanshui.storage import checkpoint
+from shanshui.storage.outputs import add_file
 from shanshui.training.arguments import add_training_arguments
 
 

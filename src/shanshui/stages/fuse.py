@@ -17,22 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from shanshui import fusion
+from shanshui.config.settings import read_settings
 from shanshui.errors import ShanshuiError
-from shanshui.files import read_csv, read_json, write_json
-from shanshui.folders import replaced
-from shanshui.images import (
-    read_label_map,
-    read_photo,
-    resize_label_map,
-    resize_photo,
-    write_image,
-)
 from shanshui.metrics.picture_folder import list_pictures
-from shanshui.names import stem
-from shanshui.outputs import add_file, add_folder, check_inputs_stay
-from shanshui.provenance import stamp
-from shanshui.settings import read_settings
+from shanshui.storage.files import read_csv, read_json, write_json
+from shanshui.storage.folders import replaced
+from shanshui.storage.images import read_label_map, read_photo, resize_label_map, resize_photo, write_image
+from shanshui.storage.names import stem
+from shanshui.storage.outputs import add_file, add_folder, check_inputs_stay
+from shanshui.storage.provenance import stamp
+from shanshui.submission import fusion
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from shanshui import checkpoint, images
+from shanshui.config.settings import read_settings
 from shanshui.errors import UsageError
-from shanshui.files import atomic
-from shanshui.folders import replaced
-from shanshui.generation_inputs import (
+from shanshui.storage import checkpoint, images
+from shanshui.storage.files import atomic
+from shanshui.storage.folders import replaced
+from shanshui.storage.outputs import add_folder, check_inputs_stay
+from shanshui.synthesis.generation_inputs import (
     Files,
     Size,
     instance_files,
@@ -33,8 +35,6 @@ from shanshui.generation_inputs import (
     read_labels,
     read_style,
 )
-from shanshui.outputs import add_folder, check_inputs_stay
-from shanshui.settings import read_settings
 
 Painting = Callable[[Files, np.ndarray], np.ndarray]  # these and what they hold (N, H, W) -> (N, 3, H, W)
 
@@ -113,8 +113,8 @@ def painting(
     args: argparse.Namespace, weights: checkpoint.Checkpoint, target: Size | None, files: Files, manifests: list[Path]
 ) -> Painting:
     """The networks of the weights, and how they are used: random numbers, styles, edges."""
-    from shanshui.generation import generate_batch, trained_step
-    from shanshui.networks import load_painter
+    from shanshui.architectures.networks import load_painter
+    from shanshui.synthesis.generation import generate_batch, trained_step
 
     meta = weights.meta
     painter = load_painter(weights.arrays, meta, str(args.weights))
@@ -136,7 +136,7 @@ def painting(
 
 def chances_of(args: argparse.Namespace, painter: Any, target: Size | None) -> Any:
     """Where the pictures' random numbers come from: seed and name, a photo's style, or a file."""
-    from shanshui.chances import by_seed
+    from shanshui.architectures.chances import by_seed
 
     sources = args.style or args.z or []
     if args.blend is not None and len(sources) != 2:
@@ -144,7 +144,7 @@ def chances_of(args: argparse.Namespace, painter: Any, target: Size | None) -> A
     if not sources:
         return by_seed(args.seed if args.noise == "on" else None)
 
-    from shanshui.styles import blended, encoder_of, every_picture, one_style, style_of
+    from shanshui.synthesis.styles import blended, encoder_of, every_picture, one_style, style_of
 
     if args.z and not painter.vector:
         raise UsageError("--z", "weights of a generator that takes a style or noise as one vector")

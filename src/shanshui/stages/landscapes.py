@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.config.settings import read_settings
+from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import UsageError
-from shanshui.files import write_json
-from shanshui.folders import replaced
-from shanshui.images import write_image
-from shanshui.outputs import add_folder
-from shanshui.provenance import stamp
-from shanshui.sections import CLASSES
-from shanshui.settings import read_settings
+from shanshui.storage.files import write_json
+from shanshui.storage.folders import replaced
+from shanshui.storage.images import write_image
+from shanshui.storage.outputs import add_folder
+from shanshui.storage.provenance import stamp
 
 DEFAULTS: dict[str, Any] = {"train": 300, "test": 60, "width": 256, "height": 192, "seed": 2022, "pure": 0.03}
 HELP = {

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from shanshui import checkpoint
-from shanshui.checkpoint import Arrays
+from shanshui.config.settings import read_settings
 from shanshui.errors import UsageError
-from shanshui.files import sha256
-from shanshui.merging import average
-from shanshui.outputs import add_file
-from shanshui.settings import read_settings
-from shanshui.singular_vectors import refresh_singular_vectors
+from shanshui.evaluation.merging import average
+from shanshui.nn.singular_vectors import refresh_singular_vectors
+from shanshui.storage import checkpoint
+from shanshui.storage.checkpoint import Arrays
+from shanshui.storage.files import sha256
+from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def estimate(arrays: Arrays, meta: dict[str, Any], file: Path, settings: dict[str, Any]) -> Arrays:
     """The arrays with G's running statistics estimated on label maps spread evenly over `file`."""
-    from shanshui.batch_statistics import estimate_statistics
-    from shanshui.modules import gather
-    from shanshui.networks import load_painter
+    from shanshui.architectures.networks import load_painter
+    from shanshui.backend.modules import gather
+    from shanshui.evaluation.batch_statistics import estimate_statistics
 
     label_maps = np.load(file, mmap_mode="r")
     batch, count = settings["batch"], min(settings["label_maps"], len(label_maps))

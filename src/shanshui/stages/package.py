@@ -14,14 +14,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from shanshui import packaging
+from shanshui.config.settings import read_settings
+from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.files import atomic, read_csv, read_json, sha256, write_json
-from shanshui.images import colour_label_map, read_label_map, read_photo, write_image
-from shanshui.outputs import add_file
-from shanshui.palette import class_palette
-from shanshui.provenance import stamp
-from shanshui.settings import read_settings
+from shanshui.storage.files import atomic, read_csv, read_json, sha256, write_json
+from shanshui.storage.images import colour_label_map, read_label_map, read_photo, write_image
+from shanshui.storage.outputs import add_file
+from shanshui.storage.provenance import stamp
+from shanshui.submission import packaging
 
 SHEET_PICTURES = 48
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from shanshui.config.data_section import data_section
+from shanshui.config.sections import Data
+from shanshui.config.settings import read_settings
 from shanshui.data.labels import apply_label_rules
 from shanshui.data.pairs import Pair, read_manifest
 from shanshui.data.prepared import write_digests
-from shanshui.data.section import data_section
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
-from shanshui.files import atomic, write_json
-from shanshui.images import read_label_map, read_photo, resize_label_map, resize_photo
-from shanshui.outputs import add_file
-from shanshui.sections import Data
-from shanshui.settings import read_settings
+from shanshui.storage.files import atomic, write_json
+from shanshui.storage.images import read_label_map, read_photo, resize_label_map, resize_photo
+from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shanshui.outputs import add_file
+from shanshui.storage.outputs import add_file
 
 if TYPE_CHECKING:
     from shanshui.data.pure import Pair
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def read_pairs(manifests: list[str]) -> list[Pair]:
     """All rows of the manifests; ShanshuiError where a name comes twice or nothing comes at all."""
     from shanshui.errors import ShanshuiError
-    from shanshui.files import read_csv
+    from shanshui.storage.files import read_csv
 
     rows = [row for manifest in manifests for row in read_csv(manifest)]
     names = [row["name"] for row in rows]
@@ -45,13 +45,13 @@ def run(args: argparse.Namespace) -> None:
     """Write both files."""
     from tqdm import tqdm
 
+    from shanshui.architectures.segmenters import load_segmenter
+    from shanshui.config.settings import read_settings
     from shanshui.data.pure import group_by_class, single_class
-    from shanshui.files import write_json
-    from shanshui.images import read_label_map
     from shanshui.metrics.reference import make_reference
     from shanshui.metrics.registry import choose
-    from shanshui.segmenters import load_segmenter
-    from shanshui.settings import read_settings
+    from shanshui.storage.files import write_json
+    from shanshui.storage.images import read_label_map
 
     settings = read_settings(args.settings)
     pairs = read_pairs(args.train)

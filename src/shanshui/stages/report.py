@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shanshui.files import read_csv, read_json, write_text
-from shanshui.images import read_photo, write_image
-from shanshui.outputs import add_file
-from shanshui.settings import read_settings, validate_shown
+from shanshui.config.settings import read_settings, validate_shown
+from shanshui.storage.files import read_csv, read_json, write_text
+from shanshui.storage.images import read_photo, write_image
+from shanshui.storage.outputs import add_file
 
 if TYPE_CHECKING:
-    from shanshui.config import Config
+    from shanshui.config.schema import Config
     from shanshui.report.page import Page, Sample
 
 FRAMES = 8

@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.outputs import add_file
+from shanshui.storage.outputs import add_file
 
 if TYPE_CHECKING:
+    from shanshui.architectures.segmenters import Segmenter
     from shanshui.metrics.feature_file import FeatureSet
     from shanshui.metrics.picture_sets import PictureSet
     from shanshui.metrics.reference import Reference
     from shanshui.metrics.registry import Metric
-    from shanshui.segmenters import Segmenter
 
 WEIGHT_FREE = "dct_frechet,swd,sharpness"
 
@@ -91,7 +91,7 @@ def named(texts: Sequence[str], what: str) -> dict[str, Path]:
 
 def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, Any]:
     """Metrics, and what else is given, from settings and command line; without settings 255 is no class."""
-    from shanshui.settings import read_settings
+    from shanshui.config.settings import read_settings
 
     settings = read_settings(args.settings) if args.settings else {}
     known = ("metrics", "size", "seed", "classes", "segmenter_size", "aesthetic_command")
@@ -108,10 +108,10 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, A
 
 def prepare(args: argparse.Namespace) -> Job:
     """Open everything, and refuse what does not go together, before a picture is looked at."""
+    from shanshui.architectures.segmenters import load_segmenter
     from shanshui.metrics import picture_sets
     from shanshui.metrics.reference import Reference, make_reference
     from shanshui.metrics.registry import choose
-    from shanshui.segmenters import load_segmenter
 
     source = Path(args.reference)
     reference = None if source.is_dir() else Reference.load(source)
@@ -148,9 +148,9 @@ def choose_protocol(
     segmenter: Segmenter | None,
 ) -> dict[str, Any]:
     """What all sets are scored under; where features are kept of all of them, no network need be here any more."""
+    from shanshui.architectures.segmenters import check_classes
     from shanshui.metrics.reference import make_protocol
     from shanshui.metrics.segmenter_features import PLAIN_RULES
-    from shanshui.segmenters import check_classes
 
     stored = [(one.source, one.stored.protocol) for one in sets.values() if one.stored]
     if len(stored) < len(sets):
@@ -172,11 +172,11 @@ def compute(
 
     NotMeasured, a ShanshuiError, where one has no value and `all_measured` asks for all.
     """
+    from shanshui.evaluation.scoring import BOARD_A, BOARD_A_FEATURES, estimate_all, score_entry
     from shanshui.metrics.aesthetic_command import measure
     from shanshui.metrics.estimate import NotMeasured
     from shanshui.metrics.reference import describe, is_published
     from shanshui.metrics.segmentation import per_class, unjudged_share
-    from shanshui.scoring import BOARD_A, BOARD_A_FEATURES, estimate_all, score_entry
 
     scores, described = {}, describe(job.metrics, job.protocol)
     for name, one in job.sets.items():
@@ -204,11 +204,11 @@ def compute(
 
 def run(args: argparse.Namespace) -> None:
     """Score, print, write; numbers of an earlier call, which are its own, do not outlive one that fails."""
-    from shanshui.files import write_json
+    from shanshui.evaluation.scoring import as_text
     from shanshui.metrics.feature_file import save_features
     from shanshui.metrics.picture_sets import take_features
-    from shanshui.provenance import code_version
-    from shanshui.scoring import as_text
+    from shanshui.storage.files import write_json
+    from shanshui.storage.provenance import code_version
 
     if args.out:
         args.out.unlink(missing_ok=True)

@@ -13,11 +13,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shanshui.outputs import add_file
+from shanshui.storage.outputs import add_file
 
 if TYPE_CHECKING:
-    from shanshui.checkpoint import Arrays
     from shanshui.data.loader import TrainingPairs
+    from shanshui.storage.checkpoint import Arrays
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,11 +48,11 @@ def metadata(settings: dict[str, Any]) -> dict[str, Any]:
 
 def trained(settings: dict[str, Any], pairs: TrainingPairs, args: argparse.Namespace) -> Arrays:
     """Weights after the last epoch, from the newest state of an earlier call or from the start."""
+    from shanshui.architectures.segmenter import build
+    from shanshui.backend.modules import gather
+    from shanshui.backend.runtime import seed_everything
     from shanshui.data.prepared import prepared_digests
-    from shanshui.files import digest
-    from shanshui.models.segmenter import build
-    from shanshui.modules import gather
-    from shanshui.runtime import seed_everything
+    from shanshui.storage.files import digest
     from shanshui.training.resume import resume_folder
     from shanshui.training.segmenting import Plan, Trainer, epoch_seed, train
 
@@ -81,12 +81,12 @@ def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace)
     import numpy as np
     from tqdm import tqdm
 
-    from shanshui.files import read_csv
-    from shanshui.images import read_photo
+    from shanshui.architectures.segmenters import Segmenter
     from shanshui.metrics.estimate import NotMeasured
     from shanshui.metrics.segmentation import mask_accuracy, miou
     from shanshui.metrics.segmenter_features import SegmenterFeatures
-    from shanshui.segmenters import Segmenter
+    from shanshui.storage.files import read_csv
+    from shanshui.storage.images import read_photo
 
     rows = read_csv(args.holdout)
     if not rows:
@@ -105,9 +105,9 @@ def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace)
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, write, and say how good it is."""
-    from shanshui import checkpoint
+    from shanshui.config.settings import read_settings
     from shanshui.data.loader import read_training_pairs
-    from shanshui.settings import read_settings
+    from shanshui.storage import checkpoint
 
     settings = read_settings(args.settings)
     pairs = read_training_pairs(args.photos, args.label_maps)

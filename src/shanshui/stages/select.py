@@ -12,10 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from shanshui import selection
-from shanshui.files import read_json, write_json
-from shanshui.outputs import add_file
-from shanshui.settings import read_settings
+from shanshui.config.settings import read_settings
+from shanshui.evaluation import selection
+from shanshui.storage.files import read_json, write_json
+from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from shanshui import selection
-from shanshui.files import read_json, write_csv, write_text
-from shanshui.outputs import add_file
+from shanshui.config.settings import read_settings
+from shanshui.evaluation import selection
 from shanshui.report import tables
-from shanshui.settings import read_settings
+from shanshui.storage.files import read_json, write_csv, write_text
+from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

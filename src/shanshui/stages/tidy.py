@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from shanshui.outputs import add_file
+from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Look, list, remove, list again."""
-    from shanshui import retention
-    from shanshui.disk import gigabytes
-    from shanshui.files import read_json
-    from shanshui.settings import read_settings
+    from shanshui.config.settings import read_settings
+    from shanshui.pipeline import retention
+    from shanshui.pipeline.disk import gigabytes
+    from shanshui.storage.files import read_json
 
     checkpoints, model, seed = (read_json(path) for path in args.choices)
     names = retention.kept_names(read_settings(args.settings), checkpoints, model["chosen"][0], seed["chosen_seeds"][0])

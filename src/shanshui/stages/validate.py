@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from shanshui.config.data_section import data_section
+from shanshui.config.settings import read_settings
 from shanshui.data.findings import SHOWN_IN_MESSAGE, as_error, some
 from shanshui.data.folders import Folder, look, only
 from shanshui.data.instances import scan_instances
@@ -28,15 +30,13 @@ from shanshui.data.pairs import (
 )
 from shanshui.data.scan import scan_label, scan_photo
 from shanshui.data.scenes import is_outdoor, read_scenes
-from shanshui.data.section import data_section
 from shanshui.data.statistics import CLASS_COLUMNS, class_rows, plot_classes
 from shanshui.data.survey import Survey, examine
 from shanshui.data.validation_report import render, verdict
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
-from shanshui.files import atomic, write_csv, write_text
-from shanshui.outputs import add_file, add_shared_folder
-from shanshui.settings import read_settings
+from shanshui.storage.files import atomic, write_csv, write_text
+from shanshui.storage.outputs import add_file, add_shared_folder
 
 WRITTEN = ("report.md", "train.csv", "holdout.csv", "test.csv", "classes.csv", "classes.png")
 

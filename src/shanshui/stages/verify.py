@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from shanshui.errors import ShanshuiError
-from shanshui.runs import find_run
+from shanshui.pipeline.runs import find_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print a line per check and finding; ShanshuiError where there are findings."""
-    from shanshui import verification
+    from shanshui.pipeline import verification
 
     folder = find_run(args.run_name)
     count = 0

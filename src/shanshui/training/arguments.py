@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from shanshui.outputs import add_file
+from shanshui.storage.outputs import add_file
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:

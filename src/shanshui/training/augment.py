@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.models.resize import bicubic_matrix, gather, separable
-from shanshui.nearest import nearest_index
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
+from shanshui.data.nearest import nearest_index
+from shanshui.nn.resize import bicubic_matrix, gather, separable
 
 if TYPE_CHECKING:
     from jittor import Var

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from shanshui.chances import Chance
-from shanshui.models.style_encoder import reparameterise
-from shanshui.painters import Painter, Shown
-from shanshui.runtime import load_jittor
-from shanshui.training import ranks
+from shanshui.architectures.chances import Chance
+from shanshui.architectures.painters import Painter, Shown
+from shanshui.architectures.schedule import Step
+from shanshui.architectures.style_encoder import reparameterise
+from shanshui.backend import ranks
+from shanshui.backend.runtime import load_jittor
 from shanshui.training.losses import kl_divergence
-from shanshui.training.schedule import Step
 
 jt = load_jittor()
 

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from shanshui.models.fpse_discriminator import FPSEDiscriminator
-from shanshui.runtime import load_jittor
-from shanshui.training import ranks
+from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
+from shanshui.architectures.schedule import Step
+from shanshui.backend import ranks
+from shanshui.backend.runtime import load_jittor
 from shanshui.training.losses import GanLoss, discriminator_losses, generator_losses, picture_losses
 from shanshui.training.oasis_losses import (
     draw_classes,
@@ -19,7 +20,6 @@ from shanshui.training.oasis_losses import (
     oasis_discriminator_losses,
     oasis_generator_losses,
 )
-from shanshui.training.schedule import Step
 
 jt = load_jittor()
 

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shanshui.architectures.painters import Shown
+from shanshui.architectures.schedule import FullSize, Schedule
+from shanshui.backend import ranks
+from shanshui.backend.runtime import load_jittor, seed_everything
 from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
-from shanshui.models import patch_spade
-from shanshui.painters import Shown
-from shanshui.runtime import load_jittor, seed_everything
-from shanshui.training import ranks
-from shanshui.training.schedule import FullSize, Schedule
+from shanshui.nn import patch_spade
 from shanshui.training.step import Networks, Recipe, one_hot, train_step
 
 jt = load_jittor()

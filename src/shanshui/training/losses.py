@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
 
 if TYPE_CHECKING:
     from jittor import Var
 
-    from shanshui.models.discriminator import Features
+    from shanshui.architectures.apf_discriminator import Features
 
 jt = load_jittor()
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.checkpoint import Arrays, check_keys
-from shanshui.kernels import elementwise
-from shanshui.runtime import load_jittor
-from shanshui.singular_vectors import refresh_singular_vectors
+from shanshui.backend.kernels import elementwise
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.singular_vectors import refresh_singular_vectors
+from shanshui.storage.checkpoint import Arrays, check_keys
 
 jt = load_jittor()
 

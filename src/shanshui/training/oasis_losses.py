@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.models.norms import over_ranks
-from shanshui.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.norms import over_ranks
 from shanshui.training.losses import mean
 
 if TYPE_CHECKING:

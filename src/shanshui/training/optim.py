@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from shanshui.kernels import elementwise
-from shanshui.runtime import load_jittor
+from shanshui.backend.kernels import elementwise
+from shanshui.backend.runtime import load_jittor
 
 if TYPE_CHECKING:
     from jittor import Var

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.chances import by_seed
-from shanshui.generation import generate_batch
-from shanshui.models import segmenter
-from shanshui.modules import gather
-from shanshui.networks import build_discriminator, build_painter, discriminator_kind
-from shanshui.painters import FULL, Painter
-from shanshui.runtime import load_jittor
-from shanshui.segmenters import Segmenter
+from shanshui.architectures import segmenter
+from shanshui.architectures.chances import by_seed
+from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
+from shanshui.architectures.painters import FULL, Painter
+from shanshui.architectures.schedule import Schedule, Step
+from shanshui.architectures.segmenters import Segmenter
+from shanshui.backend.modules import gather
+from shanshui.backend.runtime import load_jittor
+from shanshui.synthesis.generation import generate_batch
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
-from shanshui.training.schedule import Schedule, Step
 from shanshui.training.segmenting import Trainer
 from shanshui.training.step import Networks, Recipe, train_step
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from shanshui import checkpoint
-from shanshui.checkpoint import Arrays, Checkpoint
 from shanshui.errors import ShanshuiError
-from shanshui.files import temporary_name, write_text
+from shanshui.storage import checkpoint
+from shanshui.storage.checkpoint import Arrays, Checkpoint
+from shanshui.storage.files import temporary_name, write_text
 
 KEEP = 2
 PAUSE = 0.5  # seconds between two looks at a lock that another process holds

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from shanshui import images
 from shanshui.data.labels import apply_label_rules
-from shanshui.files import read_csv
-from shanshui.palette import class_palette
+from shanshui.data.palette import class_palette
+from shanshui.storage import images
+from shanshui.storage.files import read_csv
 
 SAMPLES = 6
 DIFFERENT = 0.1  # share of pixels in which two label maps differ that are to give different pictures

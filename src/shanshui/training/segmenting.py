@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from shanshui.checkpoint import Arrays, Checkpoint, prefixed
+from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
+from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import NO_CLASS
 from shanshui.data.loader import TrainingPairs, prefetched
 from shanshui.errors import ShanshuiError
-from shanshui.images import to_float
 from shanshui.logs import progress
-from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.runtime import load_jittor
+from shanshui.storage.checkpoint import Arrays, Checkpoint, prefixed
+from shanshui.storage.images import to_float
 from shanshui.training.optim import adam
 
 if TYPE_CHECKING:

@@ -12,27 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from shanshui import checkpoint, images
-from shanshui.chances import Chances, by_seed
-from shanshui.checkpoint import Arrays, Checkpoint, prefixed
+from shanshui.architectures.chances import Chances, by_seed
+from shanshui.architectures.networks import adopt, build_discriminator, build_painter, discriminator_kind
+from shanshui.architectures.schedule import schedule
+from shanshui.backend import ranks
+from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
+from shanshui.backend.runtime import load_jittor, seed_everything
 from shanshui.data.loader import TrainingPairs
 from shanshui.data.prepared import prepared_digests
-from shanshui.files import digest
-from shanshui.generation import generate_batch
 from shanshui.logs import StatsLog
-from shanshui.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.networks import adopt, build_discriminator, build_painter, discriminator_kind
-from shanshui.perceptual import perceptual_loss
-from shanshui.runtime import load_jittor, seed_everything
-from shanshui.training import ranks
+from shanshui.storage import checkpoint, images
+from shanshui.storage.checkpoint import Arrays, Checkpoint, prefixed
+from shanshui.storage.files import digest
+from shanshui.synthesis.generation import generate_batch
 from shanshui.training.drawing import StyleLoss
 from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.loop import Plan, train
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
+from shanshui.training.perceptual import perceptual_loss
 from shanshui.training.resume import ResumeFolder, resume_folder, state_file
 from shanshui.training.samples import Samples, difference, read_samples, variety
-from shanshui.training.schedule import schedule
 from shanshui.training.step import Networks, Recipe
 from shanshui.training.warning_signs import SEED_VARIETY, VARIETY, signs
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.models import resize
-from shanshui.painters import Painter, Shown
-from shanshui.runtime import load_jittor
-from shanshui.training import ranks
+from shanshui.architectures.painters import Painter, Shown
+from shanshui.architectures.schedule import Step
+from shanshui.backend import ranks
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn import resize
 from shanshui.training.augment import augment
 from shanshui.training.augment import draw as draw_augmentation
 from shanshui.training.drawing import StyleLoss, draw
 from shanshui.training.judging import Goal, Judge, Seen
 from shanshui.training.moving_average import MovingAverage
-from shanshui.training.schedule import Step
 
 jt = load_jittor()
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from shanshui.errors import ShanshuiError
-from shanshui.files import sha256, write_text
+from shanshui.storage.files import sha256, write_text
 from shanshui.weights.jittor_file import read_jittor_file
 from shanshui.weights.package_file import PackageFile
 from shanshui.weights.package_networks import converted
@@ -242,7 +242,7 @@ def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
 
 def fill_network(network: Any, name: str, path: str | Path) -> None:
     """Load weight file `path` (of kind `name`) into a Jittor module with the same key names, strictly."""
-    from shanshui.modules import restore
+    from shanshui.backend.modules import restore
 
     unused = entry(name).unused
     state = {k: v for k, v in load_state(path).items() if not any(k.startswith(u) or k.endswith(u) for u in unused)}

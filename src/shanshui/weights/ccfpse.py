@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.checkpoint import Arrays, check_keys
 from shanshui.errors import ShanshuiError, UsageError
+from shanshui.storage.checkpoint import Arrays, check_keys
 
 UNUSED = re.compile(r"\.num_batches_tracked$|^\w+\.norm_0\.|^\w+\.conv_[02]\.norm_layer\.")
 TRUNK = 16  # channels of the start / base channels

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import UsageError
-from shanshui.sections import CLASSES
 
 MOST = 255  # label maps are read into 8 bits, and 255 is no class
 

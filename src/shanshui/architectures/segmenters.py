@@ -1,0 +1,202 @@
+"""Segmenters: networks that find the given classes in pictures: our own and imported files, and one that is built in.
+
+A module of an architecture has `build(meta)`, which gives a network with `see`: photographs float32 (N, 3, h, w)
+in [-1, 1] -> logits (N, num_classes, h', w') of any size, and features (N, d) averaged over the picture. Where the
+metadata have a `translation`, the logits are of the network's own classes, which it turns into the label maps'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.data.landscape_classes import CLASSES
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.storage import checkpoint
+from shanshui.storage.checkpoint import Arrays
+from shanshui.storage.files import digest, sha256
+from shanshui.storage.images import to_float
+from shanshui.weights.builtin import BUILTIN
+
+KIND = "segmenter"
+BATCH = 16
+LARGE = {"deeplab": 4}  # pictures a batch where logits have the size of the pictures
+BUILTIN_SIZE = (384, 288)  # (width, height) where nobody says another
+
+
+def _unet(meta: Mapping[str, Any]) -> Any:
+    from shanshui.architectures.segmenter import build
+
+    return build(meta)
+
+
+def _segformer(meta: Mapping[str, Any]) -> Any:
+    from shanshui.architectures.segformer import build
+
+    return build(meta)
+
+
+def _deeplab(meta: Mapping[str, Any]) -> Any:
+    from shanshui.architectures.deeplab import build
+
+    return build(meta)
+
+
+BUILDERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "unet": _unet, "segformer": _segformer, "deeplab": _deeplab,
+}  # fmt: skip
+NAMES = {
+    "unet": "our own U-Net", "segformer": "an imported SegFormer", "deeplab": "the built-in DeepLabV3+ of ADE20K",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A segmenter's weights and what is known of them; the network is built when it is first needed.
+
+    Args:
+        arrays: weights.
+        meta: `architecture`, `classes` (names in id order), `width` and `height` of the pictures it takes, what
+            the architecture needs besides, and `real`: its `mask_accuracy` and `miou` on `n` real photographs
+            that it was not trained on, or None. `unjudged`, where it is there, names classes it cannot find.
+        source: name of the file, for messages.
+        identity: digest of the weights.
+    """
+
+    arrays: Arrays
+    meta: dict[str, Any]
+    source: str
+    identity: str
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes in id order."""
+        return list(self.meta["classes"])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the pictures it takes."""
+        return int(self.meta["width"]), int(self.meta["height"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is to be kept beside scores: architecture, classes, and its own accuracy on real photographs."""
+        unjudged = {"unjudged": self.meta["unjudged"]} if self.meta.get("unjudged") else {}
+        return {name: self.meta.get(name) for name in ("architecture", "classes", "real")} | unjudged
+
+    @property
+    def judged(self) -> np.ndarray | None:
+        """Which of the classes it can find, (num_classes,) bool; None: all."""
+        unjudged = self.meta.get("unjudged")
+        return np.array([name not in unjudged for name in self.classes]) if unjudged else None
+
+    @cached_property
+    def _net(self) -> Any:
+        from shanshui.backend.modules import restore
+
+        net = BUILDERS[self.meta["architecture"]](self.meta)
+        restore(net, self.arrays, self.source)
+        net.eval()
+        return net
+
+    def see(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is in photographs uint8 (N, height, width, 3).
+
+        Returns:
+            Class ids uint8 (N, height, width), 255 where it sees what is no class of the label maps; and features
+            float32 (N, d).
+        """
+        width, height = self.size
+        if photos.shape[1:] != (height, width, 3):
+            raise ValueError(f"pictures of shape {photos.shape[1:]}, the segmenter takes {(height, width, 3)}")
+        batch = LARGE.get(self.meta["architecture"], BATCH)
+        parts = [self._see_batch(photos[start : start + batch]) for start in range(0, len(photos), batch)]
+        return np.concatenate([ids for ids, _ in parts]), np.concatenate([features for _, features in parts])
+
+    def _see_batch(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from shanshui.backend.runtime import load_jittor
+        from shanshui.nn.resize import bilinear
+
+        jt = load_jittor()
+        width, height = self.size
+        with jt.no_grad():
+            logits, features = self._net.see(jt.array(np.stack([to_float(photo) for photo in photos])))
+            ids = bilinear(logits, (height, width)).argmax(1)[0]
+            jt.sync([ids, features])
+        found, translation = ids.numpy().astype(np.uint8), self.meta.get("translation")
+        if translation:
+            found = np.array(translation, np.uint8)[found]
+        return found, features.numpy().reshape(len(photos), -1)
+
+
+def builtin_segmenter(classes: Sequence[str], size: tuple[int, int] = BUILTIN_SIZE) -> Segmenter:
+    """The segmenter that comes with the package, for `classes`, on pictures brought to `size` (width, height).
+
+    Raises UsageError where it knows none of the classes or cannot take the size.
+    """
+    from shanshui.weights import deeplab
+
+    if size[0] % deeplab.SIDE_STEP or size[1] % deeplab.SIDE_STEP:
+        raise UsageError(
+            f"the built-in segmenter at {size[0]}x{size[1]}", f"sides that are multiples of {deeplab.SIDE_STEP}"
+        )
+    meta: dict[str, Any] = {
+        "architecture": "deeplab", "classes": list(classes), "width": size[0], "height": size[1], "real": None,
+        "translation": deeplab.translation(classes), "unjudged": deeplab.unjudged(classes),
+    }  # fmt: skip
+    return Segmenter(deeplab.read_weights(), meta, "the built-in segmenter", digest([sha256(deeplab.FILE), meta]))
+
+
+def load_segmenter(
+    path: str | Path, classes: Sequence[str] | None = None, size: Sequence[int] | None = None
+) -> Segmenter:
+    """Read a segmenter's file, for `classes` where they are given; or take the one that is built in.
+
+    Args:
+        path: the file, or the word "builtin".
+        classes: names in id order; where the built-in one is given none, the contest's.
+        size: (width, height) at which the built-in one works; the others bring their own.
+
+    Raises ShanshuiError for a file of another kind or architecture, and for a segmenter of other classes.
+    """
+    if str(path) == BUILTIN:
+        return builtin_segmenter(classes or CLASSES, (size[0], size[1]) if size else BUILTIN_SIZE)
+    do = "give a file of `python -m shanshui segmenter` or `python -m shanshui import segformer`, or: builtin"
+    loaded = checkpoint.load(path)
+    kind, architecture = loaded.meta.get("kind"), loaded.meta.get("architecture")
+    if kind != KIND:
+        raise ShanshuiError(f"{path} is a checkpoint of kind {kind!r}", f"a checkpoint of kind {KIND!r}", do)
+    if architecture not in BUILDERS:
+        raise ShanshuiError(f"{path} has architecture {architecture!r}", f"one of {', '.join(BUILDERS)}", do)
+    segmenter = Segmenter(loaded.arrays, loaded.meta, str(path), sha256(path))
+    check_classes(segmenter.classes, classes, str(path))
+    return segmenter
+
+
+def check_classes(found: Sequence[str], wanted: Sequence[str] | None, source: str) -> None:
+    """ShanshuiError where a segmenter's classes are not exactly the wanted ones, in this order; None wants none."""
+    if wanted is None or list(found) == list(wanted):
+        return
+    differing = [i for i, (one, other) in enumerate(zip(found, wanted, strict=False)) if one != other]
+    place = differing[0] if differing else min(len(found), len(wanted))
+    ours, theirs = (names[place] if place < len(names) else "nothing" for names in (found, wanted))
+    raise ShanshuiError(
+        f"{source} is a segmenter of other classes: {len(found)}, with {ours!r} as number {place}",
+        f"the {len(wanted)} of data.classes, with {theirs!r} as number {place}",
+        "use the segmenter that was trained on these classes, or train one",
+    )
+
+
+def in_words(identity: str, facts: Mapping[str, Any]) -> str:
+    """Whose segmenter it is and how good, in words."""
+    name, real = f"{NAMES[facts['architecture']]} {identity[:12]}", facts.get("real")
+    if unjudged := facts.get("unjudged"):
+        name += f" (not judged: {', '.join(unjudged)})"
+    if not real:
+        return f"{name}, whose accuracy on real photographs was not measured"
+    return f"{name}, right in {real['mask_accuracy']:.1%} of the pixels of {real['n']} real photographs it never saw"

@@ -1,0 +1,161 @@
+"""The generator of SPADE (GauGAN; Park et al. 2019), and with other modulations that of CLADE.
+
+With c = base_channels (h, w are the start's size, C channels):
+
+    block       fc   head_0  G_middle_0  G_middle_1  up_0  up_1  up_2  up_3  up_4
+    channels    16c  16c     16c         16c         8c    4c    2c    c     c/2
+    "normal"    1    1       2           2           4     8     16    32    -      x (h, w)
+    "more"      1    1       2           4           8     16    32    64    -
+    "most"      1    1       2           4           8     16    32    64    128
+
+fc makes the first features of the label map itself, reduced to (h, w), or of a style vector z.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.errors import ShanshuiError
+from shanshui.nn.condition import Condition, class_index
+from shanshui.nn.patch_spade import PatchPyramid, available
+from shanshui.nn.resize import nearest, upsample2
+from shanshui.nn.spade_block import BlockKind, ModulatedResBlock, activate
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+Upsampling = Literal["normal", "more", "most"]
+
+HALVINGS: dict[str, int] = dict(zip(get_args(Upsampling), (5, 6, 7), strict=True))
+BLOCKS = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", "up_4")
+WIDTHS = (32, 32, 32, 32, 16, 8, 4, 2, 1)  # channels / (base_channels / 2), before and after each block
+
+
+def start_size(height: int, width: int, upsampling: str) -> tuple[int, int]:
+    """Size (h, w) of the first features of a picture.
+
+    Raises ShanshuiError where a side is no multiple of the doublings: rounded, the start would make a picture
+    of another size (192x256 under "most" one of 256x256).
+    """
+    step = 2 ** HALVINGS[upsampling]
+    if height % step or width % step or min(height, width) < step:
+        raise ShanshuiError(
+            f"pictures {width} wide and {height} high",
+            f'sides that are multiples of {step}: upsampling "{upsampling}" doubles its first features '
+            f"{HALVINGS[upsampling]} times",
+            "resize the label maps, or take another upsampling",
+        )
+    return height // step, width // step
+
+
+class SPADEGenerator(nn.Module):
+    """(segmap[, z]) -> image (N, 3, H, W) in [-1, 1]."""
+
+    def __init__(
+        self, kind: BlockKind, base_channels: int = 64, upsampling: Upsampling = "normal", *,
+        z_dim: int | None = None, size: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            kind: what the blocks are made of, and what they are given.
+            base_channels: c above, even for "most".
+            upsampling: how often the first features are doubled.
+            z_dim: length of the style vector to start from; None starts from the label map.
+            size: (height, width) of the pictures, which a start from z fixes.
+
+        Raises:
+            ShanshuiError: no start of whole numbers gives `size`; base_channels is odd where it is halved.
+        """
+        if (z_dim is None) != (size is None):
+            raise ValueError("z_dim and size belong together")
+        if upsampling == "most" and base_channels % 2:
+            raise ShanshuiError(f'base_channels {base_channels} with upsampling "most"', "an even number")
+        self.kind, self.upsampling, self.z_dim, self.size = kind, upsampling, z_dim, size
+        self.names = BLOCKS if upsampling == "most" else BLOCKS[:-1]
+        self.single = {"head_0", "G_middle_1"} if upsampling == "normal" else {"head_0"}
+        channels = [base_channels * width // 2 for width in WIDTHS]
+        if z_dim is None or size is None:
+            self.fc = nn.Conv(kind.num_classes + kind.edges, channels[0], 3, padding=1)
+        else:
+            h, w = start_size(*size, upsampling)
+            self.fc = nn.Linear(z_dim, channels[0] * h * w)
+        for name, (fin, fout) in zip(self.names, itertools.pairwise(channels), strict=False):
+            setattr(self, name, ModulatedResBlock(fin, fout, kind))
+        self.conv_img = nn.Conv(channels[len(self.names)], 3, 3, padding=1)
+
+    def execute(
+        self, segmap: Var, z: Var | None = None, positions: Var | None = None, patches: PatchPyramid | None = None
+    ) -> Var:
+        """Generate images.
+
+        Args:
+            segmap: (N, num_classes, H, W), one-hot, all zero where there is no class; with edges one channel
+                more, the last.
+            z: (N, z_dim), style vectors, for a generator that starts from them.
+            positions: (N, 2, H, W), offsets within each region, for CLADE-ICPE.
+            patches: by size (h, w) the segmap's distinct patches, where computing with them is faster; the
+                result is the same.
+
+        Returns:
+            (N, 3, H, W) in [-1, 1].
+
+        Raises:
+            ShanshuiError: the segmap's size is not the one trained for, or has no start of whole numbers.
+        """
+        for _, x in self.trace(segmap, z, positions, patches):
+            last = x
+        return self.conv_img(activate(last, self.kind.activation)).tanh()
+
+    def trace(
+        self, segmap: Var, z: Var | None = None, positions: Var | None = None, patches: PatchPyramid | None = None
+    ) -> Iterator[tuple[str, Var]]:
+        """Name and output of fc and of each block in turn."""
+        self._check(segmap, z, positions)
+        x = self.start(segmap, z)  # (N, 16c, h, w)
+        yield "fc", x
+        whole, condition = self.condition(segmap, positions), None
+        for name in self.names:
+            x = x if name in self.single else upsample2(x)
+            if condition is None or name not in self.single:
+                condition = whole.at(tuple(x.shape[2:]), patches or {})
+            x = getattr(self, name)(x, condition)
+            yield name, x
+
+    def start(self, segmap: Var, z: Var | None) -> Var:
+        """The first features (N, 16c, h, w)."""
+        height, width = segmap.shape[2:]
+        h, w = start_size(height, width, self.upsampling)
+        if z is None:
+            return self.fc(nearest(segmap, (h, w)))
+        return self.fc(z).reshape(z.shape[0], -1, h, w)
+
+    def condition(self, segmap: Var, positions: Var | None) -> Condition:
+        """What modulates the features, at full size."""
+        kind = self.kind
+        index = None if kind.modulation == "spade" else class_index(segmap[:, : kind.num_classes])
+        return Condition(segmap, segmap[:, kind.num_classes :] if kind.edges else None, positions, index)
+
+    def patch_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Sizes (h, w) at which `execute` can use `patches`; none where the layers see more than labels nearby."""
+        kind = self.kind
+        if kind.modulation != "spade" or kind.kernel != 3 or kind.edges or not available():
+            return []
+        return [(height >> i, width >> i) for i in range(HALVINGS[self.upsampling] + 1)]
+
+    def _check(self, segmap: Var, z: Var | None, positions: Var | None) -> None:
+        wanted, shape = self.kind.num_classes + self.kind.edges, tuple(segmap.shape)
+        if self.size not in (None, shape[2:]):
+            raise ShanshuiError(
+                f"a label map {shape[3]} wide and {shape[2]} high",
+                "{1} by {0}: a generator that starts from a style vector makes pictures of one size".format(*self.size),
+            )
+        if shape[1] != wanted:
+            raise ValueError(f"a segmap of {shape[1]} channels for a generator with {wanted}")
+        if (z is None) != (self.z_dim is None) or (positions is None) != (self.kind.modulation != "clade_icpe"):
+            raise ValueError("z and positions are for generators that were built for them, and needed there")

@@ -1,0 +1,1 @@
+"""Jittor and the machine: start, compilation, CUDA, devices, GPU locks, MPI."""

@@ -1,0 +1,189 @@
+"""Compiling Jittor itself: once per machine and environment, in a child process, with progress to look at.
+
+`import jittor` compiles about 150 files where it finds no result of before. It also ends the whole
+process with exit code 0 where a part of the old result no longer fits, so that a job would seem done
+that never ran. Both happen in a child process here; ours imports what is ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata, util
+from pathlib import Path
+from typing import TextIO
+
+from shanshui.backend.device import find_device
+from shanshui.backend.toolchain import cpu_model, find_compiler, python_include
+from shanshui.errors import ShanshuiError
+from shanshui.storage.files import digest, read_json, write_json
+
+OBJECT_FILES = 157  # counted after a compilation of Jittor 1.3.11.0 for the CPU
+MARK = "compiled in "
+CHILD = f"""
+import jittor, jittor_utils, os
+print("{MARK}" + jittor.flags.cache_path, flush=True)
+if jittor_utils.pool_size:
+    jittor_utils.pool_cleanup()
+os._exit(0)
+"""
+
+
+class Progress:
+    """One line that is rewritten on a terminal; elsewhere a new line every `every` seconds."""
+
+    def __init__(self, what: str, total: int, stream: TextIO | None = None, every: float = 15.0) -> None:
+        self.what, self.total, self.every = what, total, every
+        self.stream = sys.stderr if stream is None else stream
+        self.start = time.monotonic()
+        self.shown = -every
+
+    def show(self, done: int, last: bool = False) -> None:
+        """Report `done` of `total` parts."""
+        seconds = time.monotonic() - self.start
+        live = self.stream.isatty()
+        if not (last or live or seconds - self.shown >= self.every):
+            return
+        self.shown = seconds
+        count = f"{min(done, self.total)} of {self.total}" if self.total else str(done)
+        text = f"{self.what}: {count} files, {int(seconds) // 60}:{int(seconds) % 60:02d}"
+        self.stream.write(f"\r{text} " if live else f"{text}\n")
+        if live and last:
+            self.stream.write("\n")
+        self.stream.flush()
+
+
+def environment_key(mpi: str = "") -> str:
+    """Digest of all that decides whether a compiled Jittor still fits: package, Python, compiler, machine, MPI."""
+    compiler = find_compiler()
+    package = util.find_spec("jittor")
+    return digest(
+        {
+            "jittor": metadata.version("jittor"),
+            "place": package.origin if package else None,
+            "python": [platform.python_version(), str(python_include())],
+            "compiler": [compiler.path, compiler.version],
+            "cpu": cpu_model(),
+            "system": [platform.platform(), platform.node()],
+            "nvcc": toolkit.key if (toolkit := find_device().toolkit) else "",
+            **({"mpi": mpi} if mpi else {}),
+        }
+    )
+
+
+def stamp_file(home: Path, key: str) -> Path:
+    """The note that Jittor was compiled under `home` for the environment `key`."""
+    return home / "compiled" / f"{key}.json"
+
+
+def is_compiled(home: Path, key: str) -> bool:
+    """Whether the note is there and what it speaks of too."""
+    stamp = stamp_file(home, key)
+    return stamp.is_file() and any(Path(read_json(stamp)["cache"]).glob("jittor_core*.so"))
+
+
+def forget(home: Path, key: str) -> None:
+    """Withdraw the note, so that the next start compiles again what changed."""
+    stamp_file(home, key).unlink(missing_ok=True)
+
+
+def count_new_objects(home: Path, since: float) -> int:
+    """Object files under `home` written after the time `since`."""
+    new = 0
+    for file in (home / ".cache" / "jittor").rglob("obj_files/*.o"):
+        with contextlib.suppress(FileNotFoundError):  # the compiler renames as it goes
+            new += file.stat().st_mtime >= since
+    return new
+
+
+def watch(process: subprocess.Popen[bytes], report: Callable[[int], None], home: Path, pause: float = 0.5) -> None:
+    """Report the number of new object files until `process` ends."""
+    since = time.time() - 1
+    patience = time.monotonic() + 5  # a start that finds everything compiled ends sooner and says nothing
+    while process.poll() is None:
+        time.sleep(pause)
+        if time.monotonic() > patience:
+            report(count_new_objects(home, since))
+
+
+def compile_core(home: Path, environment: Mapping[str, str], key: str, command: list[str] | None = None) -> None:
+    """Import Jittor in a child process until all is compiled; leave the note `is_compiled` looks for.
+
+    Args:
+        home: folder that is HOME and JITTOR_HOME to the child.
+        environment: variables for the child over those of this process.
+        key: see `environment_key`.
+        command: another child, for tests.
+
+    Raises ShanshuiError with the end of the compiler's output where it fails.
+    """
+    log = home / "compile.log"
+    for _ in range(3):  # a rebuilt helper library ends the child early, with exit code 0: start it again
+        progress = Progress("compiling Jittor, once per machine (about 5 minutes on two cores)", OBJECT_FILES)
+        with open(log, "w", encoding="utf-8") as said:
+            child = subprocess.Popen(
+                command or [sys.executable, "-c", CHILD],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                watch(child, progress.show, home)
+            except BaseException:
+                child.kill()
+                raise
+        if child.returncode != 0:
+            break
+        if progress.shown >= 0:
+            progress.show(OBJECT_FILES, last=True)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if folder := next((line.removeprefix(MARK) for line in lines if line.startswith(MARK)), ""):
+            write_json(stamp_file(home, key), {"cache": folder})
+            return
+    tail = "\n    ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
+    raise ShanshuiError(
+        f"Jittor could not be compiled (exit code {child.returncode}):\n    {tail}",
+        "a working g++, Python headers, 2 GB of memory and 1 GB of disk",
+        f"see {log}; `python -m shanshui doctor` checks the machine",
+    )
+
+
+@contextlib.contextmanager
+def import_lock(home: Path, patience: float = 10.0, shared: bool = False) -> Iterator[None]:
+    """Let one process at a time import Jittor: the first compiles, the others find its result.
+
+    With `shared` several that ask so may import at a time, while nobody compiles. Says on stderr what it waits for
+    after `patience` seconds. ShanshuiError where `home` is not writable.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        handle = open(home / "import.lock", "w")  # noqa: SIM115 - closed below, after the lock
+    except OSError as error:
+        raise ShanshuiError(
+            f"Jittor's cache {home} cannot be written to: {error.strerror}",
+            "a folder with 1 GB of free space for compiled code",
+            "put it elsewhere: export SHANSHUI_CACHE=/some/folder",
+        ) from None
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    with handle:
+        try:
+            fcntl.flock(handle, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            words = "waiting for another process that imports or compiles Jittor ..."
+            reminder = threading.Timer(patience, print, [words], {"file": sys.stderr, "flush": True})
+            reminder.daemon = True
+            reminder.start()
+            fcntl.flock(handle, mode)
+            reminder.cancel()
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # closing is not enough once a forked child holds the file too

@@ -1,0 +1,222 @@
+"""Where the parts of CUDA are that Jittor compiles with: of the system, of pip's `nvidia-*` wheels, or of both.
+
+Jittor 1.3.11 expects one folder with all of them, libraries without version numbers, and cuDNN 8. What is
+found here in other places and under newer names is put into that form by `shanshui.backend.cuda_bridge`.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shanshui.storage.files import digest
+
+SYSTEM_NVCC = ("/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc")
+LEAST, MOST = 11, 13  # major versions of CUDA whose headers Jittor's sources are known to compile with
+PINNED = "envs/cuda.txt"
+RUNTIME = "cuda-runtime"
+DEVICE_RUNTIME = "libcudadevrt.a"  # nvcc links it into everything
+LEAST_CAPABILITY_OF_13 = (7, 5)
+PARTS = {  # header and library of everything Jittor links
+    RUNTIME: ("cuda_runtime.h", "cudart"),
+    "cublas": ("cublas.h", "cublas"),
+    "cudnn": ("cudnn.h", "cudnn"),
+    "curand": ("curand.h", "curand"),
+    "cufft": ("cufft.h", "cufft"),
+    "cusparse": ("cusparse.h", "cusparse"),
+}
+WHEELS = {  # versions that belong together, for the parts a system lacks
+    11: {
+        "cublas": "11.11.3.6",
+        "cudnn": "8.9.6.50",
+        "curand": "10.3.0.86",
+        "cufft": "10.9.0.58",
+        "cusparse": "11.7.5.86",
+    },
+    12: {
+        "cublas": "12.2.5.6",
+        "cudnn": "8.9.7.29",
+        "curand": "10.3.3.141",
+        "cufft": "11.0.8.103",
+        "cusparse": "12.1.2.141",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """A complete set: compiler, its version, and the folders of headers and libraries, the first to be preferred."""
+
+    nvcc: str
+    version: tuple[int, int]
+    cudnn: int  # major version
+    includes: tuple[Path, ...]
+    libraries: tuple[Path, ...]
+    packages: tuple[Path, ...] = ()  # folders of pip's wheels, whose libraries look for each other beside themselves
+
+    def describe(self) -> str:
+        """For people."""
+        return f"nvcc {self.version[0]}.{self.version[1]} at {self.nvcc}, cuDNN {self.cudnn}"
+
+    @property
+    def key(self) -> str:
+        """Tells toolkits apart in the cache."""
+        return digest([self.nvcc, *self.version, self.cudnn, *map(str, (*self.includes, *self.libraries))])
+
+
+def pip_folders() -> list[Path]:
+    """The folders `nvidia` of this environment, where pip puts CUDA."""
+    return [folder for entry in sys.path if entry and (folder := Path(entry).absolute() / "nvidia").is_dir()]
+
+
+def wheels_of(major: int, folders: Iterable[Path]) -> list[Path]:
+    """Unpacked wheels for one major version of CUDA: from 13 on one folder for all and cuDNN's, before one for each."""
+    found = []
+    for folder in folders:
+        found += [whole for whole in (folder / f"cu{major}",) if whole.is_dir()]
+        for note in sorted(folder.parent.glob(f"nvidia_*_cu{major}-*.dist-info")):
+            package = folder / note.name.removeprefix("nvidia_").partition(f"_cu{major}-")[0]
+            found += [package] if package.is_dir() else []
+    return found
+
+
+def compilers(folders: Iterable[Path]) -> list[str]:
+    """Every nvcc: on the PATH, in the usual places, in pip's wheels (they hold one from CUDA 13 on)."""
+    candidates = [shutil.which("nvcc") or "", *SYSTEM_NVCC]
+    candidates += [str(nvcc) for folder in folders for nvcc in sorted(folder.glob("*/bin/nvcc"))]
+    return list(dict.fromkeys(nvcc for nvcc in candidates if nvcc and Path(nvcc).is_file()))
+
+
+def ask_compiler(nvcc: str) -> tuple[tuple[int, int], Path]:
+    """Version and home of a compiler; (0, 0) where it does not run. It may be a script that calls another."""
+
+    def say(*arguments: str) -> str:
+        try:
+            said = subprocess.run([nvcc, *arguments], capture_output=True, text=True, check=False)
+        except OSError:
+            return ""
+        return said.stdout + said.stderr
+
+    release = re.search(r"release (\d+)\.(\d+)", say("--version"))
+    top = re.search(r"^#\$ TOP=(.+)$", say("--dryrun", "-E", "-x", "cu", "/dev/null"), re.MULTILINE)
+    home = Path(top[1].strip()).resolve() if top else Path(nvcc).resolve().parent.parent
+    return ((int(release[1]), int(release[2])) if release else (0, 0)), home
+
+
+def library_in(folder: Path, name: str) -> Path | None:
+    """`lib<name>.so`, or the one with the shortest version number behind it."""
+    return min(folder.glob(f"lib{name}.so*"), key=lambda path: (len(path.name), path.name), default=None)
+
+
+def first_with(folders: Iterable[Path], header: str) -> Path | None:
+    """The first folder with a header."""
+    return next((folder for folder in folders if (folder / header).is_file()), None)
+
+
+def cudnn_major(include: Path) -> int:
+    """Major version of the cuDNN whose headers are in `include`; 0 where they do not say."""
+    for name in ("cudnn_version.h", "cudnn.h"):
+        if (include / name).is_file():
+            text = (include / name).read_text(encoding="utf-8", errors="replace")
+            if number := re.search(r"#define\s+CUDNN_MAJOR\s+(\d+)", text):
+                return int(number[1])
+    return 0
+
+
+def _parts_missing(includes: Iterable[Path], libraries: Iterable[Path]) -> list[str]:
+    includes, libraries = list(includes), list(libraries)
+    missing = [
+        part
+        for part, (header, library) in PARTS.items()
+        if not first_with(includes, header) or not any(library_in(folder, library) for folder in libraries)
+    ]
+    if RUNTIME not in missing and not first_with(libraries, DEVICE_RUNTIME):
+        missing.insert(0, RUNTIME)
+    return missing
+
+
+def to_install(major: int, missing: Collection[str]) -> str:
+    """What brings the missing parts beside a compiler of one major version of CUDA."""
+    if major not in WHEELS:
+        return f"uv pip install --no-deps --require-hashes -r {PINNED}"
+    if RUNTIME in missing:  # before CUDA 13, pip's wheel of it holds too little to compile with
+        return f"install the full toolkit of CUDA {major} from NVIDIA, then ask again"
+    return "uv pip install --no-deps " + " ".join(f"nvidia-{part}-cu{major}=={WHEELS[major][part]}" for part in missing)
+
+
+def complete(nvcc: str, folders: list[Path], root: Path = Path("/")) -> Toolkit | str:
+    """The set around one compiler, or one line about what is missing and how to get it."""
+    version, home = ask_compiler(nvcc)
+    major = version[0]
+    if not major:
+        return f"nvcc at {nvcc} does not run"
+    if not LEAST <= major <= MOST:
+        return f"nvcc at {nvcc} is of CUDA {version[0]}.{version[1]}; Jittor works with {LEAST} to {MOST}"
+    machine = platform.machine()
+    target = home / "targets" / f"{machine}-linux"
+    wheels = wheels_of(major, folders)
+    includes = [home / "include", target / "include", root / "usr/include", *(wheel / "include" for wheel in wheels)]
+    libraries = [
+        home / "lib64",
+        target / "lib",
+        home / "lib",
+        root / f"usr/lib/{machine}-linux-gnu",
+        root / "usr/lib64",
+    ]
+    libraries += [wheel / "lib" for wheel in wheels]
+    if missing := _parts_missing(includes, libraries):
+        lacks = ", ".join("headers and library of " + part for part in missing)
+        return f"nvcc {major}.{version[1]} at {nvcc} lacks {lacks}: {to_install(major, missing)}"
+    include = first_with(includes, "cudnn.h")
+    cudnn = cudnn_major(include) if include else 0
+    parts = {8: "cudnn_ops_infer", 9: "cudnn_ops"}
+    if cudnn not in parts or not any(library_in(folder, parts[cudnn]) for folder in libraries):
+        return f"cuDNN {cudnn or '?'} in {include} is not the 8 or 9 Jittor can use: {to_install(major, ['cudnn'])}"
+    return Toolkit(nvcc, version, cudnn, _present(includes), _present(libraries), tuple(wheels))
+
+
+def _present(folders: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir()))
+
+
+def does_not_serve(version: tuple[int, int], driver: tuple[int, int], capability: tuple[int, int]) -> str:
+    """Why a toolkit is of no use with a driver and a device, "" where it is."""
+    name = f"CUDA {version[0]}.{version[1]}"
+    if version[0] > driver[0]:
+        older = f"CUDA {driver[0]}.{driver[1]}"
+        return f"{name} is newer than the driver, which serves {older}: install a newer driver, or {older}"
+    if version[0] >= 13 and capability < LEAST_CAPABILITY_OF_13:
+        return f"{name} does not compile for compute capability {capability[0]}.{capability[1]}: install CUDA 12"
+    return ""
+
+
+def find_toolkit(driver: tuple[int, int], capability: tuple[int, int], root: Path = Path("/")) -> Toolkit | str:
+    """The first complete set that serves driver and device, or one line about what to install.
+
+    Args:
+        driver: the newest CUDA version the driver serves.
+        capability: the least compute capability of the devices.
+        root: what the system's own folders are looked for in.
+    """
+    folders, gaps = pip_folders(), []
+    for nvcc in compilers(folders):
+        version, _ = ask_compiler(nvcc)
+        gap = does_not_serve(version, driver, capability)
+        found = f"nvcc at {nvcc} of {gap}" if gap else complete(nvcc, folders, root)
+        if isinstance(found, Toolkit):
+            return found
+        gaps.append(found)
+    if gaps:
+        return gaps[0]
+    if driver[0] >= MOST and capability >= LEAST_CAPABILITY_OF_13:
+        return f"no nvcc, with which Jittor compiles: {to_install(MOST, ())}"
+    return (
+        f"no nvcc, with which Jittor compiles: install the toolkit of CUDA {min(driver[0], MOST - 1)} from NVIDIA "
+        f"(pip's compiler, of CUDA {MOST}, wants a newer driver or device)"
+    )

@@ -1,0 +1,83 @@
+"""CUDA or CPU: what the driver, the toolkit and cuDNN on this machine really allow."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from shanshui.backend import cuda_probe
+from shanshui.backend.cuda_toolkit import Toolkit, compilers, find_toolkit
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the networks will run on: `kind` is "cuda" or "cpu", `why` one line for people."""
+
+    kind: str
+    why: str
+    toolkit: Toolkit | None = None
+    capability: tuple[int, int] = (0, 0)  # the greatest of the devices
+
+
+@functools.cache
+def ask_driver() -> dict[str, Any]:
+    """What the CUDA driver shows (see `cuda_probe`), asked in a child: this process can then still choose a device."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return cuda_probe.NOTHING
+    child = [sys.executable, "-I", "-S", cuda_probe.__file__]
+    said = subprocess.run(child, capture_output=True, text=True, check=False)
+    return dict(json.loads(said.stdout)) if said.returncode == 0 else cuda_probe.NOTHING
+
+
+def cuda_device_count() -> int:
+    """Number of CUDA devices the driver shows to this process; 0 without a driver."""
+    return len(ask_driver()["devices"])
+
+
+def cuda_devices() -> list[dict[str, object]]:
+    """Name and memory (MiB) of every device the driver shows."""
+    return [{"name": d["name"], "memory_mib": d["memory_mib"]} for d in ask_driver()["devices"]]
+
+
+def cuda_identities() -> list[str]:
+    """What tells every device the driver shows from all others, in the driver's order."""
+    return [str(d["uuid"]) for d in ask_driver()["devices"]]
+
+
+def driver_version() -> str:
+    """The newest CUDA version the driver serves, e.g. "12.2"; "" without a driver."""
+    return str(ask_driver()["version"])
+
+
+def driver_capabilities() -> list[tuple[int, int]]:
+    """Compute capability of every device the driver shows, e.g. (9, 0)."""
+    return [(int(d["capability"][0]), int(d["capability"][1])) for d in ask_driver()["devices"]]
+
+
+@functools.cache
+def find_device() -> Device:
+    """Decide between CUDA and CPU from what is really usable: driver with a device, compiler, runtime, cuDNN.
+
+    SHANSHUI_DEVICE=cpu in the environment asks for the CPU.
+    """
+    if os.environ.get("SHANSHUI_DEVICE", "").lower() == "cpu":
+        return Device("cpu", "CPU, because SHANSHUI_DEVICE=cpu")
+    capabilities = driver_capabilities()
+    if not capabilities:
+        nvcc = next(iter(compilers(())), "")
+        also = f" (nvcc at {nvcc} alone is not enough: no driver with a device)" if nvcc else ""
+        return Device("cpu", f"CPU: no CUDA device{also}")
+    major, minor = (int(part) for part in driver_version().split("."))
+    toolkit = find_toolkit((major, minor), min(capabilities))
+    if isinstance(toolkit, str):
+        return Device("cpu", f"CPU: a CUDA device, but {toolkit}")
+    why = f"CUDA: {len(capabilities)} device(s), {toolkit.describe()}"
+    return Device("cuda", why, toolkit, max(capabilities))

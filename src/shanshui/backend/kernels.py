@@ -1,0 +1,154 @@
+"""Kernels of our own for GPUs: how they are launched by `jt.code`, and how their text runs on a CPU to be tested.
+
+A kernel may use threadIdx.x, blockIdx.x, blockDim.x, gridDim.x, __shared__ and __syncthreads(). On a CPU the blocks run
+one after another, and a block's threads as threads of the process: slow, and the same arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from shanshui.backend.runtime import load_jittor
+
+jt = load_jittor()
+
+IMITATION = """
+#include <algorithm>
+#include <cmath>
+#include <pthread.h>
+#include <thread>
+#include <vector>
+namespace jittor {
+struct Place { int x; };
+static thread_local Place threadIdx, blockIdx, blockDim, gridDim;
+static pthread_barrier_t all_threads;
+template <class Kernel> void imitate(int blocks, int threads, Kernel kernel) {
+    std::vector<std::thread> started;
+    pthread_barrier_init(&all_threads, nullptr, threads);
+    for (int thread = 0; thread < threads; thread++)
+        started.emplace_back([=] {
+            threadIdx.x = thread, blockDim.x = threads, gridDim.x = blocks;
+            for (int block = 0; block < blocks; block++) {
+                blockIdx.x = block;
+                kernel();
+                pthread_barrier_wait(&all_threads);
+            }
+        });
+    for (auto& thread : started) thread.join();
+    pthread_barrier_destroy(&all_threads);
+}
+}
+#define __global__
+#define __device__
+#define __shared__ static
+#define __launch_bounds__(most)
+#define __syncthreads() pthread_barrier_wait(&all_threads)
+"""
+
+
+def run(
+    text: str, launch: str, inputs: Sequence[Any], shapes: Sequence[Sequence[int]], dtypes: Sequence[str] | None = None,
+    *, grid: str, kernel: str, arguments: str, data: dict[str, float] | None = None,
+) -> list[Any]:  # fmt: skip
+    """Launch one kernel; return its outputs, through which no gradient goes.
+
+    Args:
+        text: source of the kernel, in C++ without a namespace.
+        launch: statements before it, which may name inputs and outputs as `jt.code` does (in0_p, in0_shape0, out0_p).
+        inputs: what the kernel reads.
+        shapes: of the outputs.
+        dtypes: of the outputs; float32 where not said.
+        grid: "blocks, threads", in terms of `launch`.
+        kernel: its name, with template arguments.
+        arguments: what it is called with.
+        data: numbers that change from call to call, by name: `data["name"]` in `launch`.
+    """
+    inside = f"namespace jittor {{\n{text}\n}}\n"
+    outputs = jt.code(
+        [tuple(shape) for shape in shapes], list(dtypes or ["float32"] * len(shapes)), list(inputs),
+        cpu_header=IMITATION + inside,
+        cpu_src=f"{launch} imitate({grid}, [=] {{ {kernel}({arguments}); }});",
+        cuda_header="#include <algorithm>\n" + inside,
+        cuda_src=f"{launch} {kernel}<<<{grid}>>>({arguments});",
+        data=data or {},
+    )  # fmt: skip
+    return list(outputs)
+
+
+MOST_TOGETHER = 48  # arrays of each kind in one launch: with seven kinds, what a kernel may be given in 4 KiB
+MOST_ELEMENTS = 1 << 24  # of one kind in one launch: results lie beside what they replace while it runs
+PART = 1 << 14  # elements a block of threads works on
+
+EACH = """
+struct Each {{
+    float* array[{kinds}][{count}];
+    long long size[{count}];
+    int first[{count} + 1];
+}};
+static __global__ void __launch_bounds__(256) each(const Each all{parameters}) {{
+    int which = 0;
+    while ((int)blockIdx.x >= all.first[which + 1]) which++;
+    const long long start = (long long)(blockIdx.x - all.first[which]) * {part}, size = all.size[which];
+    const long long end = start + {part} < size ? start + {part} : size;
+    for (long long i = start + threadIdx.x; i < end; i += blockDim.x) {{
+{reads}
+{formula}
+{writes}
+    }}
+}}
+"""
+COLLECT = """
+Each all;
+int blocks = 0;
+for (int i = 0; i < {count}; i++) {{
+    for (int k = 0; k < {inputs}; k++) all.array[k][i] = _inputs[i * {inputs} + k]->ptr<float32>();
+    for (int k = 0; k < {outputs}; k++) all.array[{inputs} + k][i] = _outputs[i * {outputs} + k]->ptr<float32>();
+    all.size[i] = _inputs[i * {inputs}]->num;
+    all.first[i] = blocks;
+    blocks += (all.size[i] + {part} - 1) / {part};
+}}
+all.first[{count}] = blocks;
+"""
+
+
+def groups(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """The rows in order, cut where a group would have too many arrays or, with more than one, too many elements."""
+    begin, elements = 0, 0
+    for end, row in enumerate(rows):
+        size = row[0].numel()
+        if end > begin and (end - begin == MOST_TOGETHER or elements + size > MOST_ELEMENTS):
+            yield rows[begin:end]
+            begin, elements = end, 0
+        elements += size
+    if begin < len(rows):
+        yield rows[begin:]
+
+
+def elementwise(formula: str, rows: Sequence[Sequence[Any]], outputs: int, **numbers: float) -> list[list[Any]]:
+    """Compute the same from each row of arrays of one shape (float32), with few launches for all rows.
+
+    Args:
+        formula: statements that set r0, r1, ... from a0, a1, ..., an element of each array, and from the numbers.
+        rows: arrays a0, a1, ...
+        outputs: how many results a row has, each of its shape.
+        numbers: by name; they may change from call to call.
+    """
+    found = []
+    for some in groups(rows):
+        inputs, count = len(some[0]), len(some)
+        size = {"inputs": inputs, "outputs": outputs, "kinds": inputs + outputs, "count": count, "part": PART}
+        text = EACH.format(
+            **size, parameters="".join(f", const float {name}" for name in numbers), formula=formula,
+            reads="".join(f"const float a{k} = all.array[{k}][which][i];\n" for k in range(inputs))
+            + "".join(f"float r{k};\n" for k in range(outputs)),
+            writes="".join(f"all.array[{inputs + k}][which][i] = r{k};\n" for k in range(outputs)),
+        )  # fmt: skip
+        given = "".join(f'const float {name} = data["{name}"];' for name in numbers)
+        results = run(
+            text, COLLECT.format(**size) + given, [array for row in some for array in row],
+            [row[0].shape for row in some for _ in range(outputs)], grid="blocks, 256", kernel="each",
+            arguments=", ".join(["all", *numbers]), data=numbers,
+        )  # fmt: skip
+        found += [results[i * outputs : (i + 1) * outputs] for i in range(count)]
+    return found

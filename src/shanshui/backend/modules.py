@@ -1,0 +1,50 @@
+"""Jittor modules to and from plain arrays, strictly (Jittor's own loading never complains)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.storage.checkpoint import Arrays, check_keys
+
+jt = load_jittor()
+
+
+def gather(module: Any) -> Arrays:
+    """All parameters and buffers of a module as arrays."""
+    return {name: np.array(var.numpy()) for name, var in module.state_dict().items()}
+
+
+def restore(module: Any, arrays: Arrays, source: str) -> None:
+    """Set every parameter and buffer of a module; ShanshuiError where names or shapes differ."""
+    variables = module.state_dict()
+    check_keys(arrays, {name: tuple(var.shape) for name, var in variables.items()}, source)
+    for name, var in variables.items():
+        var.assign(jt.array(arrays[name]))
+    jt.sync_all()  # pending one-element arrays would fuse into kernels that do not compile
+
+
+def gather_optimizer(optimizer: Any) -> Arrays:
+    """Adam's moments and step counter as arrays, by position."""
+    arrays: Arrays = {"step": np.array([optimizer.n_step], np.int64)}
+    for g, group in enumerate(optimizer.param_groups):
+        for i, (m, v) in enumerate(zip(group["m"], group["values"], strict=True)):
+            arrays[f"m.{g}.{i}"], arrays[f"v.{g}.{i}"] = np.array(m.numpy()), np.array(v.numpy())
+    return arrays
+
+
+def restore_optimizer(optimizer: Any, arrays: Arrays, source: str) -> None:
+    """The reverse of `gather_optimizer`, as strict as `restore`."""
+    wanted: dict[str, tuple[int, ...]] = {"step": (1,)}
+    slots: dict[str, Any] = {}
+    for g, group in enumerate(optimizer.param_groups):
+        for i, (m, v) in enumerate(zip(group["m"], group["values"], strict=True)):
+            slots[f"m.{g}.{i}"], slots[f"v.{g}.{i}"] = m, v
+    wanted |= {name: tuple(var.shape) for name, var in slots.items()}
+    check_keys(arrays, wanted, source)
+    optimizer.n_step = int(arrays["step"][0])
+    for name, var in slots.items():
+        var.assign(jt.array(arrays[name]))
+    jt.sync_all()

@@ -1,0 +1,92 @@
+"""One training job as several processes: it starts itself again under mpirun, and no rank outlives it.
+
+Each rank takes its rows of every batch; `shanshui.backend.ranks` makes their steps one step.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from shanshui.backend import lease, mpi
+from shanshui.backend.device import cuda_identities, find_device
+from shanshui.backend.runtime import compile_for_ranks
+from shanshui.errors import UsageError
+
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+THREADS = "OMP_NUM_THREADS"
+
+
+def spread(processes: int, arguments: Sequence[str]) -> bool:
+    """Have `python -m shanshui ARGUMENTS` done by `processes` ranks; True once they have done it.
+
+    False where this process is to do it itself: alone, or as one of the ranks. Where ranks fail the process ends
+    with the exit code of the first that did, which has said why.
+    """
+    if mpi.size() != processes and mpi.inside_mpi():
+        raise UsageError(f"{mpi.size()} MPI ranks", f"{processes}, as the option `processes` says")
+    if mpi.inside_mpi():
+        become_rank()
+    if processes == 1 or mpi.inside_mpi():
+        return False
+    command = rank_command(mpi.find_mpi().mpirun, processes, arguments, os.geteuid() == 0)
+    devices = lease.hold_gpus(cuda_identities(), processes) if find_device().kind == "cuda" else []
+    compile_for_ranks()
+    code = run_ranks(command, {**os.environ, **rank_environment(processes, devices)})
+    if code:
+        sys.exit(code if code > 0 else 128 - code)
+    return True
+
+
+def rank_command(mpirun: str, processes: int, arguments: Sequence[str], root: bool) -> list[str]:
+    """The command line of mpirun.
+
+    Ranks may be more than cores and are not bound to one: each has threads. What mpirun says of a rank that failed
+    would bury what the rank says itself.
+    """
+    options = ["-np", str(processes), "--oversubscribe", "--bind-to", "none", "--quiet"]
+    options += ["--allow-run-as-root"] if root else []
+    return [mpirun, *options, sys.executable, "-m", "shanshui", *arguments]
+
+
+def rank_environment(processes: int, devices: Sequence[str]) -> dict[str, str]:
+    """Variables that are the same for all ranks: their share of the threads, and the devices they share."""
+    threads = int(os.environ.get(THREADS) or len(os.sched_getaffinity(0)))
+    shares = {THREADS: str(max(1, threads // processes))}
+    shares["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"  # forbidden in containers, and then it complains
+    if devices:
+        shares |= {lease.VISIBLE: ",".join(devices), lease.HELD: "1"}
+    return shares
+
+
+def run_ranks(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run mpirun to its end and return its exit code; it ends when this process does, whatever ends that."""
+    here = os.getpid()
+    process = subprocess.Popen(
+        command, env=dict(environment), stdin=subprocess.DEVNULL, preexec_fn=lambda: end_with(here, signal.SIGTERM)
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def end_with(parent: int, number: signal.Signals) -> None:
+    """Let the kernel send this process the signal `number` as soon as its parent, process `parent`, has ended."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
+    if os.getppid() != parent:  # it has ended already
+        os.kill(os.getpid(), number)
+
+
+def become_rank() -> None:
+    """End with mpirun; look at one device, unless NCCL is there, which wants to choose among all."""
+    end_with(os.getppid(), signal.SIGKILL)
+    devices = os.environ.get(lease.VISIBLE, "").split(",")
+    if lease.HELD in os.environ and mpi.nccl_variables()["use_nccl"] == "0":
+        os.environ[lease.VISIBLE] = devices[mpi.rank()]

@@ -1,0 +1,39 @@
+"""Accept changed code as harmless: the stages of a run then count as made by it, and do not run again.
+
+python -m shanshui accept demo             all stages
+python -m shanshui accept demo finetune    one stage
+
+For changes that cannot alter a result, such as a new name or a faster way to the same numbers. Say it before
+Snakemake runs again; afterwards the old results are already being replaced. `explain` shows what changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from shanshui.config.settings import STAGES
+from shanshui.errors import UsageError
+from shanshui.pipeline import changes
+from shanshui.pipeline.runs import find_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A run and some of its stages."""
+    parser.add_argument("run_name", metavar="RUN", help="name of the run, or its folder")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="stages; all by default")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Find what changed and write it down as equal."""
+    folder = find_run(args.run_name)
+    if unknown := set(args.stages) - set(STAGES):
+        raise UsageError(f"no stage {', '.join(sorted(unknown))} with settings", f"some of {', '.join(STAGES)}")
+    found = [changes.code_change(folder, stage) for stage in args.stages or STAGES]
+    pending = [change for change in found if change and change.pending]
+    for change in pending:
+        named = change.modules or ["a change of which no list of modules was kept"]
+        print(f"{change.stage}: accepted", *(f"  {line}" for line in named), sep="\n")
+    if pending:
+        changes.accept(folder, pending)
+    else:
+        print("nothing to accept: no code changed since")

@@ -1,0 +1,63 @@
+"""Show what a stage's results depend on: modules with their digests, settings, and what changed since the run.
+
+python -m shanshui explain finetune [--configfile my.yaml]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shanshui.config.settings import STAGES, load_config, stage_settings
+from shanshui.pipeline import changes
+from shanshui.pipeline.closure import LEFT_OUT, PACKAGE, code_digest, sources
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A stage, and the configuration as Snakemake would read it."""
+    parser.add_argument("of", choices=list(STAGES), metavar="STAGE", help=f"one of {', '.join(STAGES)}")
+    parser.add_argument(
+        "--configfile", nargs="+", default=[], type=Path, metavar="YAML", help="laid over config.yaml, as in Snakemake"
+    )
+
+
+def flat(settings: Any, name: str = "") -> Iterator[str]:
+    """`name.of.setting: value`, one line each."""
+    if isinstance(settings, dict) and settings:
+        for key in sorted(settings):
+            yield from flat(settings[key], f"{name}.{key}" if name else str(key))
+    elif name:
+        yield f"{name}: {settings}"
+
+
+def since(run_folder: Path, stage: str, settings: dict[str, Any]) -> Iterator[str]:
+    """What changed since the stage last ran, in lines."""
+    change = changes.code_change(run_folder, stage)
+    if change is None:
+        yield f"{run_folder}: {stage} has not run yet"
+        return
+    numbers = changes.setting_differences(changes.recorded_settings(run_folder, stage), settings)
+    yield f"since {run_folder}/settings/{stage}.json was written:"
+    if change.modules is None:
+        yield f"  code {change.before or '(not recorded)'}, of which no list of modules was kept"
+    yield from (f"  {line}" for line in [*(change.modules or []), *numbers])
+    if change.now != change.before and not change.pending:
+        yield "  the changes to the code were accepted and count as none"
+    again = change.pending or bool(numbers)
+    yield f"{stage} would run again" if again else f"{stage} would not run again on this account"
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print it."""
+    defaults = Path("config.yaml")
+    config = load_config([*([defaults] if defaults.exists() else []), *args.configfile])
+    modules = sources().stage(args.of)
+    settings = stage_settings(config, args.of)
+    print(f"{args.of}: code {code_digest(modules)}, {len(modules)} modules")
+    print(*(f"  {digest}  {name}" for name, digest in modules.items()), sep="\n")
+    left_out = ", ".join(name.removeprefix(f"{PACKAGE}.") for name in LEFT_OUT if name != PACKAGE)
+    print(f"not counted, since they change no result: {left_out}")
+    print("settings:", *(f"  {line}" for line in list(flat(settings)) or ["none"]), sep="\n")
+    print(*since(Path("results") / config.run, args.of, settings), sep="\n")

@@ -1,0 +1,254 @@
+"""Bring weights of other implementations in: generators for `generate`, segmenters for the mask accuracy.
+
+python -m shanshui import apf --generator 300_net_G.pkl --encoder 300_net_E.pkl --out W.safetensors
+python -m shanshui import spade --generator latest_net_G.pth --encoder latest_net_E.pth --out W.safetensors
+python -m shanshui import segformer --weights pytorch_model.bin --out segmenter.safetensors
+python -m shanshui import ccfpse --generator latest_net_G.pth --out W.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.architectures import ccfpse_networks
+from shanshui.config.sections import Parity
+from shanshui.data.ade20k import ADE20K, grouping
+from shanshui.data.landscape_classes import CLASSES
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.storage import checkpoint
+from shanshui.storage.files import sha256
+from shanshui.storage.outputs import add_file
+from shanshui.weights.classes import class_list, class_names
+
+SIDE_STEP = 32  # by how much SegFormer reduces a picture
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    sources = parser.add_subparsers(dest="source", required=True, metavar="source")
+    apf = sources.add_parser("apf", help="APF-GAN for Jittor: <epoch>_net_G.pkl and <epoch>_net_E.pkl")
+    apf.add_argument("--generator", required=True, type=Path, help="weights of the generator")
+    apf.add_argument("--encoder", required=True, type=Path, help="weights of the mask encoder")
+    add_file(apf, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
+    apf.set_defaults(bring_in=import_apf)
+    for family, what in (("spade", "SPADE (GauGAN)"), ("clade", "CLADE and CLADE-ICPE")):
+        parser_of = sources.add_parser(family, help=f"{what} in PyTorch: latest_net_G.pth, _E.pth, _D.pth")
+        add_spade_arguments(parser_of)
+        if family == "spade":
+            parser_of.add_argument("--edges", action="store_true", help="trained with instance maps (no --no_instance)")
+    segformer = sources.add_parser(
+        "segformer", help="SegFormer B0 to B5, trained on ADE20K or on your classes, of Hugging Face's transformers"
+    )
+    segformer.add_argument("--weights", required=True, type=Path, help="pytorch_model.bin or model.safetensors")
+    segformer.add_argument(
+        "--classes", type=class_list, default=list(CLASSES), metavar="NAME,NAME,...",
+        help="your class names in id order (default: the contest's); ADE20K's go to their namesakes, the rest to other",
+    )  # fmt: skip
+    segformer.add_argument(
+        "--size", type=_size, default=(512, 384), metavar="WxH",
+        help="pictures are brought to this size for it (default 512x384)",
+    )  # fmt: skip
+    add_file(segformer, "--out", mark="imported", required=True, help="the segmenter's file (*.safetensors)")
+    segformer.set_defaults(bring_in=import_segformer)
+    ccfpse_networks.add_parser(sources, _size, class_list)
+
+
+def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `import spade` and `import clade`."""
+    parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
+    parser.add_argument("--encoder", type=Path, help="weights of the style encoder, where the generator takes a style")
+    parser.add_argument("--discriminator", type=Path, help="weights of the discriminator, kept to train on")
+    add_file(parser, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH",
+        help="of the pictures, where the generator takes a style (default: the first of 1:1, 4:3, 2:1 that fits)",
+    )  # fmt: skip
+    parser.add_argument("--upsampling", choices=("normal", "more", "most"), help="as it was trained (default normal)")
+    parser.add_argument(
+        "--classes",
+        type=class_list,
+        metavar="NAME,NAME,...",
+        help="class names in id order (default: the contest's, or numbers)",
+    )
+    parser.add_argument(
+        "--unknown-class",
+        action="store_true",
+        help="the last class is that of unlabelled pixels, 255 in label maps (contain_dontcare_label); not for the "
+        "official ADE20K weights, whose 151 classes are the label maps' own values 0 to 150",
+    )
+    parser.add_argument(
+        "--spectral-norm", choices=("on", "off"), default="on",
+        help="off: of a Jittor port, where it is written down but changes nothing",
+    )  # fmt: skip
+    parser.set_defaults(bring_in=import_spade, edges=False)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Translate names, infer the sizes, prove that the networks accept every array, and write."""
+    args.bring_in(args)
+
+
+def import_apf(args: argparse.Namespace) -> None:
+    """The winner's generator with its mask encoder."""
+    from shanshui.architectures.keys import encoder_key, generator_key, translate
+    from shanshui.architectures.networks import load_generator
+    from shanshui.weights.catalogue import load_state
+
+    G = translate(load_state(args.generator, "G"), generator_key)
+    E = translate(load_state(args.encoder, "E"), encoder_key)
+    arrays = checkpoint.prefixed("G", G) | checkpoint.prefixed("E", E)
+    meta = infer(G, E, str(args.generator), str(args.encoder))
+    load_generator(arrays, meta, f"{args.generator} with {args.encoder}")
+    origin = {str(path.name): sha256(path) for path in (args.generator, args.encoder)}
+    checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
+
+
+def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: str) -> dict[str, Any]:
+    """Metadata of a checkpoint from the shapes of its arrays.
+
+    Raises ShanshuiError where the arrays that tell the sizes are not there.
+    """
+    from shanshui.architectures.apf_encoder import WIDTHS
+
+    try:
+        spade_hidden, num_classes = G["head_0.norm_0.mlp_shared.weight"].shape[:2]
+        base_channels = 2 * G["out_conv_img.weight"].shape[1]
+    except KeyError as error:
+        raise ShanshuiError(
+            f"{generator} has no {error.args[0]}", "the state dict of an APF-GAN generator (net_G)", "check the file"
+        ) from None
+    halvings = sum(name.endswith(".weight") for name in E)
+    if halvings not in WIDTHS:
+        raise ShanshuiError(f"{encoder} has {halvings} layers", "the 6 layers of an APF-GAN mask encoder (net_E)")
+    names = class_names(None, num_classes, generator)
+    return {
+        "data": {"classes": names, "width": None, "height": None, "label_offset": 0, "ignore_label": None},
+        "model": {"base_channels": base_channels, "halvings": halvings, "spade_hidden": spade_hidden},
+        "parity": Parity(preset="winner").resolved(),
+        "preset": "winner",
+        "heads": sum(name.startswith("inter_conv_img.") and name.endswith(".weight") for name in G),
+        "seg_noise": any(".seg_noise_var." in name for name in G),
+        "level": None,
+        "alpha": 0.0,
+    }
+
+
+def import_spade(args: argparse.Namespace) -> None:
+    """A generator of the SPADE family, with its style encoder and discriminator where given."""
+    from shanshui.architectures.keys import spade_key, translate
+    from shanshui.architectures.networks import load_generator
+    from shanshui.architectures.spade_networks import build_spade_discriminator
+    from shanshui.backend.modules import restore
+    from shanshui.weights.catalogue import load_state
+    from shanshui.weights.spade import drop_spectral_norm
+
+    files = {"G": args.generator, "E": args.encoder, "D": args.discriminator}
+    states = {letter: load_state(path, letter) for letter, path in files.items() if path is not None}
+    if args.spectral_norm == "off":
+        states = {letter: drop_spectral_norm(state) for letter, state in states.items()}
+    for letter, state in states.items():
+        if broken := [name for name, array in state.items() if not np.isfinite(array).all()]:
+            raise ShanshuiError(f"{files[letter]}: {broken[0]} holds numbers that are not finite", do="check the file")
+    meta = spade_meta(args, states)
+    parts = {letter: translate(state, spade_key) for letter, state in states.items()}
+    arrays = {
+        name: array for letter, part in parts.items() for name, array in checkpoint.prefixed(letter, part).items()
+    }
+    load_generator(arrays, meta, " with ".join(str(files[letter]) for letter in parts if letter != "D"))
+    if "D" in parts:
+        restore(build_spade_discriminator(meta), parts["D"], str(args.discriminator))
+    origin = {files[letter].name: sha256(files[letter]) for letter in parts}
+    checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
+
+
+def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -> dict[str, Any]:
+    """Metadata of a checkpoint from the arrays of its networks and what they do not tell.
+
+    Raises ShanshuiError where they do not belong together.
+    """
+    from shanshui.weights import spade
+
+    source = str(args.generator)
+    model, size = spade.generator_structure(
+        states["G"], source, edges=args.edges, upsampling=args.upsampling, size=args.size
+    )
+    if (model["modulation"] == "spade") != (args.source == "spade"):
+        raise UsageError(f"{source} is a generator of {model['modulation']}", "import spade for SPADE, clade for CLADE")
+    model |= {"unknown_class": args.unknown_class, "halvings": spade.HALVINGS[model["upsampling"]]}
+    seen = model["num_classes"] + model["edges"]
+    classes = model["num_classes"] - args.unknown_class
+    names = class_names(args.classes, classes, source)
+    if size and not args.size:
+        print(f"pictures of {size[0]}x{size[1]} assumed; --size or --upsampling say otherwise", file=sys.stderr)
+    width, height = size or (None, None)
+    ignored = 255 if args.unknown_class else None
+    data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
+    meta: dict[str, Any] = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
+    if "E" in states:
+        meta["encoder"] = spade.encoder_structure(states["E"], str(args.encoder))
+        if meta["encoder"]["z_dim"] != model["z_dim"]:
+            raise UsageError(
+                f"{args.encoder} makes styles of {meta['encoder']['z_dim']} numbers",
+                f"as {source} takes: {model['z_dim'] or 'none, it starts from the label map'}",
+            )
+    if "D" in states:
+        meta["discriminator"] = spade.discriminator_structure(states["D"], str(args.discriminator))
+        if meta["discriminator"]["channels"] != seen:
+            raise UsageError(
+                f"{args.discriminator} sees {meta['discriminator']['channels']} channels", f"{seen} as {source}"
+            )
+    return meta
+
+
+def import_segformer(args: argparse.Namespace) -> None:
+    """A SegFormer, as a segmenter of our classes."""
+    from shanshui.architectures.segformer import build
+    from shanshui.weights.catalogue import load_state
+    from shanshui.weights.segformer import needed, recognise, source_name, structure
+
+    state, source = needed(load_state(args.weights)), str(args.weights)
+    size, trained = recognise(state, source)
+    width, height = args.size
+    meta = {
+        "architecture": "segformer", "variant": size, "model": structure(size),
+        "classes": args.classes, "grouping": groups(args.classes, trained, source), "width": width, "height": height,
+    }  # fmt: skip
+    shapes = {name: tuple(var.shape) for name, var in build(meta).state_dict().items()}
+    try:
+        checkpoint.check_keys(state, {source_name(name): shape for name, shape in shapes.items()}, source)
+    except ShanshuiError as error:
+        raise ShanshuiError(error.found, f"the {len(shapes)} arrays of a SegFormer-{size}", "check the file") from None
+    if broken := [name for name, array in state.items() if not np.isfinite(array).all()]:
+        raise ShanshuiError(f"{source}: {broken[0]} holds numbers that are not finite", do="fetch the file again")
+    arrays = {name: state[source_name(name)] for name in shapes}
+    checkpoint.save(args.out, arrays, kind="segmenter", imported={args.weights.name: sha256(args.weights)}, **meta)
+
+
+def groups(classes: list[str], trained: int, source: str) -> list[int]:
+    """For each of the network's `trained` classes, the number of ours: by name for ADE20K, else one to one."""
+    if trained == len(classes) != len(ADE20K):
+        return list(range(trained))
+    if trained != len(ADE20K):
+        raise ShanshuiError(
+            f"{source} tells {trained} classes apart",
+            f"the {len(ADE20K)} of ADE20K, or as many as --classes names ({len(classes)})",
+        )
+    found = grouping(classes)
+    unknown = [name for number, name in enumerate(classes) if number not in found]
+    if len(unknown) == len(classes):
+        raise UsageError(f"no class of --classes is one of ADE20K: {', '.join(classes)}", ", ".join(ADE20K))
+    if unknown:
+        print(f"ADE20K has no class of these names, they will never be seen: {', '.join(unknown)}", file=sys.stderr)
+    return found
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) and int(side) % SIDE_STEP == 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is not WxH in multiples of {SIDE_STEP}, such as 512x384")
+    return int(sides[0]), int(sides[1])

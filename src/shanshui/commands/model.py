@@ -1,0 +1,158 @@
+"""What a configuration's networks cost: parameters, multiply-accumulates, outputs that training keeps, time.
+
+python -m shanshui model --config config.yaml [my.yaml] [--size 256x192 512x384] [--labels DIR] [--time]
+
+Counting computes nothing and takes a second at any size. With label maps it also says what is left of the arithmetic
+where SPADE layers compute on distinct patches, and how long a picture takes here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.config.schema import Config
+from shanshui.errors import UsageError
+from shanshui.synthesis.generation_inputs import Size, parse_size
+
+MOST = 20  # label maps that are looked at
+MIB = 2**20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("--config", required=True, nargs="+", metavar="YAML", help="later files are laid over earlier")
+    parser.add_argument("--size", type=parse_size, nargs="+", metavar="WxH", help="sizes; default: the configuration's")
+    parser.add_argument("--labels", type=Path, metavar="DIR", help=f"label maps, of which the first {MOST} are taken")
+    parser.add_argument("--time", action="store_true", help="also generate these pictures, with untrained weights")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def read_label_maps(folder: Path, data: dict[str, Any]) -> np.ndarray:
+    """The first label maps of a folder, uint8 (N, height, width)."""
+    from shanshui.data.labels import apply_label_rules
+    from shanshui.data.pairs import find_images
+    from shanshui.storage import images
+
+    found = []
+    for path in find_images(folder)[:MOST]:
+        ids = images.resize_label_map(images.read_label_map(path), (data["width"], data["height"]))
+        found.append(apply_label_rules(ids, len(data["classes"]), data["label_offset"], data["ignore_label"], path))
+    if not found:
+        raise UsageError(f"{folder} holds no label maps", "a folder of label maps")
+    return np.stack(found)
+
+
+def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The painter, and the costs of one picture by the letters of the networks."""
+    from shanshui.architectures.chances import by_seed
+    from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
+    from shanshui.backend.runtime import load_jittor
+    from shanshui.nn.cost import cost
+
+    jt = load_jittor()
+    width, height = settings["data"]["width"], settings["data"]["height"]
+    painter = build_painter(settings, seg_noise=settings["finetune"].get("seg_noise", False))
+    D = build_discriminator(settings)
+    shown = painter.show(np.zeros((1, height, width), np.uint8))
+    photo = jt.zeros((1, 3, height, width))
+    judged = (photo,) if discriminator_kind(settings) == "oasis" else (shown.with_edges(), photo)
+    costs = {"G": cost(painter.G, lambda: painter.paint(shown, by_seed(0)(["one"])))}
+    if painter.E is not None:
+        seen = photo if painter.takes_style else shown.segmap
+        costs["E"] = cost(painter.E, lambda: painter.E(seen))
+        if not painter.takes_style:  # painting has gone through it
+            costs["G"].macs -= costs["E"].macs
+            costs["G"].outputs -= costs["E"].outputs
+    return painter, {**costs, "D": cost(D, lambda: D(*judged))}
+
+
+def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:
+    """Distinct 3x3 patches per pixel, the mean over the label maps, at the sizes where they are used."""
+    from shanshui.data.patches import patch_pyramid
+
+    _, height, width = label_maps.shape
+    sizes = painter.patch_sizes(height, width)
+    shares: dict[tuple[int, int], list[float]] = {size: [] for size in sizes}
+    for label_map in label_maps:
+        pyramid = patch_pyramid(label_map[None], sizes)
+        for size in sizes:
+            used = len(pyramid[size].labels) / (size[0] * size[1]) if size in pyramid else 1.0
+            shares[size].append(used)
+    return {size: float(np.mean(found)) for size, found in shares.items()}
+
+
+def seconds_per_picture(painter: Any, label_maps: np.ndarray) -> float:
+    """Wall seconds of a picture, after one that is not timed: it compiles and warms up."""
+    from shanshui.architectures.chances import by_seed
+    from shanshui.synthesis.generation import generate_batch
+
+    for network in painter.networks().values():
+        network.eval()
+    names = [str(i) for i in range(len(label_maps))]
+    generate_batch(painter, label_maps[:1], names[:1], by_seed(0))
+    start = time.perf_counter()
+    for i, name in enumerate(names):
+        generate_batch(painter, label_maps[i : i + 1], [name], by_seed(0))
+    return (time.perf_counter() - start) / len(names)
+
+
+def table(found: dict[str, Any]) -> str:
+    """For people."""
+    lines = [f"one picture of {found['size'][0]}x{found['size'][1]}, {found['classes']} classes", ""]
+    lines.append(f"{'':10}{'parameters':>14}{'GMACs':>10}{'kept by training, MiB':>24}")
+    for name, row in found["networks"].items():
+        kept = row["outputs"] * 4 / MIB
+        lines.append(f"{name:10}{row['parameters']:>14,}{row['macs'] / 1e9:>10.2f}{kept:>24.0f}")
+    if "on_patches" in found:
+        spared = found["networks"]["G"]["macs"] / found["on_patches"]
+        lines += [
+            "",
+            f"G on distinct patches of labels: {found['on_patches'] / 1e9:.2f} GMACs, {spared:.1f} times fewer",
+        ]
+    if "seconds" in found:
+        lines += [f"On this machine: {found['seconds']:.2f} s a picture"]
+    return "\n".join(lines)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Count, look at the label maps, and print."""
+    from shanshui.config.settings import load_config, stage_settings
+
+    if args.time and not args.labels:
+        raise UsageError("--time without --labels", "label maps: how long a picture takes depends on them")
+    config = load_config(args.config)
+    configs = [at_size(config, size) for size in args.size] if args.size else [config]
+    found = [report(stage_settings(each, "finetune"), args.labels, args.time) for each in configs]
+    print(json.dumps(found, indent=1) if args.json else "\n\n".join(map(table, found)))
+
+
+def at_size(config: Config, size: Size) -> Config:
+    """The configuration for pictures of another size; UsageError where its networks cannot halve the sides."""
+    from shanshui.config.settings import merge, validate
+
+    width, height = size
+    data = {"width": width, "height": height, "load_width": width}
+    return validate(merge(config.model_dump(), {"data": data}), f"--size {width}x{height}")
+
+
+def report(settings: dict[str, Any], labels: Path | None, timed: bool) -> dict[str, Any]:
+    """What the networks cost."""
+    data = settings["data"]
+    label_maps = read_label_maps(labels, data) if labels else None
+    painter, costs = network_costs(settings)
+    rows = {name: {"parameters": c.parameters, "macs": c.macs, "outputs": c.outputs} for name, c in costs.items()}
+    found: dict[str, Any] = {
+        "size": [data["width"], data["height"]], "classes": len(data["classes"]), "networks": rows,
+    }  # fmt: skip
+    if label_maps is not None:
+        if shares := patch_shares(painter, label_maps):
+            found["on_patches"] = costs["G"].on_patches(shares)
+        if timed:
+            found["seconds"] = seconds_per_picture(painter, label_maps)
+    return found

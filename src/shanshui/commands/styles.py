@@ -1,0 +1,125 @@
+"""One sheet of what styles do: the same label maps in the style of photographs, between them, or in random ones.
+
+    python -m shanshui styles --weights W.safetensors --labels DIR --style DAY.jpg DUSK.jpg --out styles.png
+    python -m shanshui styles --weights W.safetensors --labels DIR --seeds 0 1 2 3 --out styles.png
+
+A line of pictures for each style, the photograph it is from first. `--between 2` adds two steps on the way from each
+photograph to the next. Whole folders of pictures in one style: `generate --style PHOTO` or `--seed N`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.data.palette import class_palette
+from shanshui.errors import UsageError
+from shanshui.storage import images
+from shanshui.storage.outputs import add_file, check_inputs_stay
+from shanshui.synthesis.generation_inputs import (
+    Files,
+    Size,
+    instance_files,
+    label_files,
+    picture_size,
+    positive,
+    read_generator,
+    read_instances,
+    read_labels,
+    read_style,
+)
+
+Line = tuple[str, np.ndarray | None, Any]  # caption, photograph (3, H, W) or None, where random numbers come from
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Weights, label maps and styles in, a picture out."""
+    parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
+    parser.add_argument("--labels", required=True, type=Path, metavar="PATH", help="folder or manifest of label maps")
+    add_file(parser, "--out", ".png", ".jpg", ".jpeg", required=True, metavar="FILE", help="the sheet, PNG or JPEG")
+    parser.add_argument(
+        "--style",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="IMAGE",
+        help="photos, for weights with a style encoder",
+    )
+    parser.add_argument(
+        "--between", type=int, default=0, metavar="N", help="steps between each photograph and the next [0]"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[], metavar="N", help="seeds of random styles or noise")
+    parser.add_argument(
+        "--instances", type=Path, metavar="DIR", help="instance maps named as the label maps, as for `generate`"
+    )
+    parser.add_argument("--columns", type=positive, default=4, metavar="N", help="label maps, evenly spread [4]")
+
+
+def photo_lines(args: argparse.Namespace, painter: Any, target: Size | None) -> list[Line]:
+    """The photographs' styles, with `--between` steps on the way from each to the next."""
+    from shanshui.synthesis.styles import blended, encoder_of, every_picture, style_of
+
+    if not args.style:
+        return []
+    encoder = encoder_of(painter, args.weights)
+    photos = [read_style(path, target) for path in args.style]
+    styles = [style_of(encoder, photo) for photo in photos]
+    lines: list[Line] = []
+    for i, (path, photo) in enumerate(zip(args.style, photos, strict=True)):
+        lines.append((path.stem, photo, every_picture(styles[i])))
+        for step in range(1, args.between + 1 if i + 1 < len(styles) else 1):
+            share = step / (args.between + 1)
+            lines.append((f"{share:.2f}", None, every_picture(blended(styles[i : i + 2], share))))
+    return lines
+
+
+def instances_of(
+    args: argparse.Namespace, model: dict[str, Any], files: Files, label_maps: list[np.ndarray], target: Size | None
+) -> list[np.ndarray | None]:
+    """Numbers of instances (1, H, W) of every label map, or None where the weights see none."""
+    maps = instance_files(model, files, args.instances, [args.labels] if args.labels.suffix == ".csv" else [])
+    pairs = zip(files, label_maps, strict=True)
+    return [read_instances(maps[path], target, ids)[None] if maps else None for (_, path), ids in pairs]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Paint the same label maps in every style."""
+    if not (args.style or args.seeds):
+        raise UsageError("no styles", "--style IMAGE ..., --seeds N ..., or both")
+    if args.between < 0:
+        raise UsageError(f"--between {args.between}", "0 or more steps")
+    weights = read_generator(args.weights)
+    meta = weights.meta
+    target = picture_size(meta)
+
+    from shanshui.architectures.chances import by_seed
+    from shanshui.architectures.networks import load_painter
+    from shanshui.logs import progress
+    from shanshui.report.sheet import evenly_spaced, strip
+    from shanshui.synthesis.generation import generate_batch, trained_step
+
+    every = label_files(args.labels)
+    check_inputs_stay(args.out, "file", [path for _, path in every])
+    files = evenly_spaced(every, args.columns)
+    painter = load_painter(weights.arrays, meta, str(args.weights))
+    label_maps = [read_labels(path, meta, target) for _, path in files]
+    instances = instances_of(args, meta["model"], files, label_maps, target)
+    palette = class_palette(meta["data"]["classes"])
+    lines = [*photo_lines(args, painter, target), *((f"seed {seed}", None, by_seed(seed)) for seed in args.seeds)]
+    gap = [None] if args.style else []
+    rows: list[tuple[str, list[np.ndarray | None]]] = [
+        ("label map", [*gap, *(images.colour_label_map(ids, palette) for ids in label_maps)])
+    ]
+    with progress(len(lines) * len(files), "styles", "picture") as bar:
+        for caption, photo, chances in lines:
+            row: list[np.ndarray | None] = [None if photo is None else images.to_uint8(photo)] if args.style else []
+            for (name, _), ids, numbers in zip(files, label_maps, instances, strict=True):
+                picture = generate_batch(painter, ids[None], [name], chances, trained_step(meta), numbers)[0]
+                images.check_finite(name, picture)
+                row.append(images.to_uint8(picture))
+                bar.update(1)
+            rows.append((caption, row))
+    images.write_image(args.out, strip(rows))

@@ -1,0 +1,67 @@
+"""The configuration's schema and its table for the README, both from the classes in `config`."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from shanshui.config.schema import Config
+
+BEGIN, END = "<!-- options: begin (python -m shanshui options) -->", "<!-- options: end -->"
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of `config.yaml`, for completion in editors."""
+    generated = Config.model_json_schema()
+    parity = generated["properties"]["parity"]
+    generated["properties"]["parity"] = {"anyOf": [parity, {"enum": ["winner", "intended"]}]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **generated}
+
+
+def table() -> str:
+    """A Markdown table of every option with default and meaning, one section after the other."""
+    lines = ["| option | default | meaning |", "|---|---|---|", *_rows(Config, "")]
+    return "\n".join([BEGIN, "", *lines, "", END])
+
+
+def place(document: str) -> str:
+    """`document` with the table put between its two markers."""
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + table() + after
+
+
+def _rows(section: type[BaseModel], prefix: str) -> list[str]:
+    rows = []
+    for name, field in section.model_fields.items():
+        inner = _section(field.annotation)
+        if inner is not None:
+            rows += _rows(inner, f"{prefix}{name}.")
+        else:
+            rows.append(f"| `{prefix}{name}` | {_default(field)} | {field.description}{_choices(field.annotation)} |")
+    return rows
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _choices(annotation: Any) -> str:
+    kinds = [annotation, *get_args(annotation)]
+    choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    return f" ({', '.join(f'`{choice}`' for choice in choices)})" if choices else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "-"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, list) and len(value) > 6:
+        return f"{len(value)} values"
+    if value is None:
+        return "`null`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"

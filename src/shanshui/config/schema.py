@@ -1,0 +1,171 @@
+"""The configuration: one section per part of `config.yaml`, and what has to fit between sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from shanshui.config.model_section import USES, Model, ignored
+from shanshui.config.sections import (
+    Data,
+    Finetune,
+    Fuse,
+    Generate,
+    Infer,
+    Landscapes,
+    Merge,
+    Parity,
+    Positive,
+    Pretrain,
+    Report,
+    Score,
+    Section,
+    Segmenter,
+    Select,
+)
+
+
+class Config(Section):
+    """The whole configuration of a run."""
+
+    run: str = Field("leaderboard", pattern=r"^[\w.-]+$", description="name of the run: its folder under results/")
+    gpus: Literal["auto", 0] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        "auto", description="all visible GPUs, none (0), or a list of their numbers; without a GPU the CPU is used"
+    )
+    jobs_per_gpu: Positive = Field(1, description="small jobs that may share one GPU")
+    seed: int = Field(2022, ge=0, description="the seed everything random is derived from")
+    retention: Literal["all", "best"] = Field(
+        "all", description="weights, states and seeds' pictures that stay once the run is done (docs/disk.md)"
+    )
+    landscapes: Landscapes | None = Field(None, description="draw the embedded dataset; null: your own pairs")
+    data: Data = Data()
+    model: Model = Model()
+    parity: Parity = Parity()
+    pretrain: Pretrain = Pretrain()
+    finetune: Finetune = Finetune()
+    segmenter: Segmenter = Segmenter()
+    generate: Generate = Generate()
+    score: Score = Score()
+    merge: Merge = Merge()
+    select: Select = Select()
+    infer: Infer = Infer()
+    fuse: Fuse = Fuse()
+    report: Report = Report()
+
+    @field_validator("gpus")
+    @classmethod
+    def gpus_are_distinct(cls, gpus: object) -> object:
+        """A device is one device."""
+        if isinstance(gpus, list) and len(set(gpus)) != len(gpus):
+            raise ValueError("a GPU is listed twice; several jobs share one by jobs_per_gpu")
+        return gpus
+
+    @field_validator("parity", mode="before")
+    @classmethod
+    def preset_alone(cls, value: object) -> object:
+        """`parity: winner` is short for `parity: {preset: winner}`."""
+        return {"preset": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def sizes_fit(self) -> Config:
+        """Sides against what the networks can halve, crop and discriminators."""
+        data, model = self.data, self.model
+        for step, reason in model.multiples():
+            for name, side in (("data.width", data.width), ("data.height", data.height)):
+                if side % step:
+                    below, above = side // step * step, (side // step + 1) * step
+                    raise ValueError(
+                        f"{name} {side} is not a multiple of {step} ({reason}): use {below or above} or {above}"
+                    )
+        for name, side in (("data.width", data.width), ("data.height", data.height)):
+            if side < model.least_side():
+                raise ValueError(
+                    f"{name} {side} is too small for generator {model.generator}: {model.least_side()} or more"
+                )
+        if data.load_width < data.width or data.load_height < data.height:
+            raise ValueError(
+                f"data.load_width {data.load_width} gives {data.load_width}x{data.load_height}, smaller than the crop "
+                f"{data.width}x{data.height}: use {data.width} or more"
+            )
+        if model.discriminator == "bank" and model.discriminator_channels % 2 ** (model.discriminators - 1):
+            raise ValueError(
+                f"model.discriminator_channels {model.discriminator_channels} is halved {model.discriminators - 1} "
+                f"times: use a multiple of {2 ** (model.discriminators - 1)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def schedule_fits(self) -> Config:
+        """Epochs against stages, and the scored range against both phases."""
+        stages = self.model.sizes - 1
+        epochs = self.pretrain.epochs
+        if stages and (epochs % stages or epochs < 2 * stages):
+            raise ValueError(
+                f"pretrain.epochs {epochs} cannot be shared among model.discriminators - 1 = {stages} stages "
+                f"of at least 2 epochs: use a multiple of {stages}, e.g. {max(2, round(epochs / stages)) * stages}"
+            )
+        last = epochs + self.finetune.epochs
+        score = self.score
+        if not epochs < score.first <= score.last <= last:
+            raise ValueError(
+                f"score.first {score.first} to score.last {score.last} must lie in the epochs of fine-tuning, "
+                f"{epochs + 1} to {last} (pretrain.epochs {epochs} + finetune.epochs {self.finetune.epochs})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def merge_fits(self) -> Config:
+        """Where edges of instances are not to be had, and where there are no statistics to estimate."""
+        if self.model.edges == "instance" and self.merge.batch_norm == "estimated":
+            raise ValueError(
+                "merge.batch_norm estimated works on label maps alone: with model.edges instance: averaged"
+            )
+        if self.model.norm == "instance" and self.merge.batch_norm == "estimated":
+            raise ValueError(
+                "merge.batch_norm estimated has no effect with model.norm instance, which keeps no statistics: averaged"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def options_have_an_effect(self, info: ValidationInfo) -> Config:
+        """Options that neither of the chosen networks knows are no options of this run.
+
+        The context's `given` is what the user said, where defaults of another file lie below (`settings.validate`).
+        """
+        given = (info.context or {}).get("given", {})
+        said: list[str] = []
+        for section in USES:
+            named = given.get(section)
+            named = named if isinstance(named, Mapping) else {}
+            said += ignored(self.model, section, getattr(self, section), named)
+        if said:
+            raise ValueError("; ".join(said) + ". Leave out what has no effect")
+        return self
+
+    @model_validator(mode="after")
+    def choices_fit(self) -> Config:
+        """Ranking and hold-out."""
+        score = self.score
+        if score.rank_by in ("aesthetic", "board_a") and not score.aesthetic_command:
+            raise ValueError(f"score.rank_by {score.rank_by} needs score.aesthetic_command")
+        needed = {"aesthetic": [], "board_a": ["fid", "mask_accuracy"]}.get(score.rank_by, [score.rank_by])
+        if lacking := [metric for metric in needed if metric not in score.metrics]:
+            raise ValueError(
+                f"score.rank_by {score.rank_by}: {', '.join(lacking)} is not among score.metrics {score.metrics}"
+            )
+        if "lpips" in score.metrics and (self.select.on == "test" or not self.data.holdout):
+            raise ValueError(
+                "score.metrics lpips compares with the photograph of the label map: use data.holdout of 2 pairs "
+                "or more, and select.on holdout or train"
+            )
+        if score.rank_by == "sharpness":
+            raise ValueError("score.rank_by sharpness: sharpness has no better or worse end, rank by another metric")
+        if self.select.on == "holdout" and self.data.holdout < 2:
+            raise ValueError("select.on holdout needs data.holdout of 2 pairs or more; or use `select: {on: test}`")
+        if self.select.top > len(self.score.epochs()):
+            raise ValueError(
+                f"select.top {self.select.top} is more than the {len(self.score.epochs())} scored checkpoints"
+            )
+        return self

@@ -1,0 +1,257 @@
+"""Reading the configuration, saying what is wrong with it, and cutting it into what each stage may see."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from shanshui.config.model_section import without_effect
+from shanshui.config.schema import Config
+from shanshui.config.sections import NEEDS_EFFICIENTNET, NEEDS_INCEPTION, NEEDS_LPIPS, PERCEPTUAL
+from shanshui.config.structure import structure
+from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
+from shanshui.errors import UsageError
+from shanshui.storage.files import read_json
+from shanshui.weights.builtin import BUILTIN
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`: mappings are merged, everything else (lists too) is replaced, as Snakemake does."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def _section_at(location: Sequence[int | str]) -> type[BaseModel] | None:
+    """The class whose options live at `location`, to look up what a misspelt name may have meant."""
+    section: type[BaseModel] = Config
+    for name in location:
+        field = section.model_fields.get(str(name))
+        if field is None:
+            return None
+        kinds = [field.annotation, *get_args(field.annotation)]
+        section = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), section)
+    return section
+
+
+def _as_written(words: Mapping[tuple[str, ...], str], location: Sequence[int | str], value: object) -> str:
+    """What to say of a `value` that YAML made of another word; empty where it is the word that was written."""
+    word = words.get(tuple(map(str, location)))
+    if word is None or word == str(value):
+        return ""
+    return f" ({word or 'nothing'} is written, which YAML takes for {str(value).lower()}; a name goes in quotes)"
+
+
+def _explain(error: Mapping[str, Any], words: Mapping[tuple[str, ...], str]) -> str:
+    location = [part for part in error["loc"] if part != "function-after"]
+    place = ".".join(str(part) for part in location)
+    if error["type"] == "extra_forbidden":
+        section = _section_at(location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), list(section.model_fields) if section else [], 1)
+        hint = f"; did you mean `{close[0]}`?" if close else ""
+        return f"{place}: there is no such option{hint}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    given = "" if error["type"] == "value_error" else f", found {error['input']!r}"
+    given += _as_written(words, location, error["input"])
+    return f"{place}: {message}{given}" if place else message
+
+
+def own_options(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a file or a command line says of its own accord: nothing, where it has every section as `config.yaml` has.
+
+    Such a file spells out defaults, for all networks; of these only what differs from them is somebody's choice.
+    """
+    return {} if set(Config.model_fields) <= set(layer) else layer
+
+
+def validate(
+    raw: Mapping[str, Any],
+    source: str = "the configuration",
+    given: Mapping[str, Any] | None = None,
+    words: Mapping[tuple[str, ...], str] | None = None,
+) -> Config:
+    """Turn raw YAML values into a `Config`; UsageError lists every mistake by option name.
+
+    Args:
+        given: the part of `raw` that is the user's own, above the defaults of `config.yaml`; by default all of it,
+            unless it has every section. An option of it without effect in the chosen networks is a mistake.
+        words: plain words of the files, by place, to name those that YAML takes for something else.
+    """
+    data = raw.get("data")
+    whole = {**raw, "data": completed(data)} if isinstance(data, Mapping) else dict(raw)
+    try:
+        config = Config.model_validate(whole, context={"given": own_options(raw if given is None else given)})
+    except ValidationError as error:
+        mistakes = [_explain(dict(item), words or {}) for item in error.errors(include_url=False)]
+        raise UsageError(
+            f"{source} has {len(mistakes)} mistake(s):\n" + "\n".join(f"  {m}" for m in mistakes)
+        ) from None
+    if config.landscapes and config.data.layout != "competition":
+        raise UsageError(
+            f"{source} draws landscapes, and data.layout is {config.data.layout}",
+            "data.layout competition, in which they are drawn",
+            "set landscapes to null",
+        )
+    if config.model.edges == "instance":
+        _check_instances(config, source)
+    return config
+
+
+def validate_shown(shown: Mapping[str, Any], source: str) -> Config:
+    """The configuration out of a report's settings, which spell every option out, whoever said it."""
+    return validate(shown, source, given={})
+
+
+def _check_instances(config: Config, source: str) -> None:
+    """UsageError where there cannot be instance maps, of which edges are to be made."""
+    data, layout = config.data, LAYOUTS[config.data.layout]
+    lacking = [option for option in INSTANCES if not getattr(data, option) and option not in layout.folders]
+    if config.landscapes or lacking:
+        what = "drawn landscapes" if config.landscapes else f"data.layout {data.layout}"
+        raise UsageError(
+            f"{source}: model.edges instance, and {what} without instance maps",
+            "data.train_instances and data.test_instances, or a layout that has them: coco-stuff, cityscapes",
+            "use `edges: label`, boundaries of classes",
+        )
+
+
+def load_config(paths: Sequence[str | Path]) -> Config:
+    """Read YAML files, later ones laid over earlier ones."""
+    from shanshui.config.yaml_file import read_yaml
+
+    raw: dict[str, Any] = {}
+    given: dict[str, Any] = {}
+    words: dict[tuple[str, ...], str] = {}
+    for path in paths:
+        part, written = read_yaml(path)
+        raw, given, words = merge(raw, part), merge(given, own_options(part)), words | written
+    return validate(raw, " + ".join(map(str, paths)), given, words)
+
+
+_LABELS = {"classes", "label_offset", "ignore_label"}  # what the numbers in a label map mean
+_SIZE = {"width", "height"}
+
+
+def _training(config: Config, phase: str) -> dict[str, Any]:
+    """Numbers of one training phase; the epoch range of fine-tuning is a file name, not a setting."""
+    section = config.pretrain if phase == "pretrain" else config.finetune
+    numbers = section.model_dump(exclude={"snapshot_minutes", "log_every", *without_effect(config.model, phase)})
+    if numbers.get("gan") == "hinge":
+        del numbers["gan"]  # as it was before there were others: what was trained then stays
+    if phase == "finetune" and not section.lr_decay_epochs:
+        del numbers["epochs"]  # more epochs must not retrain the first ones
+    data = config.data.model_dump(
+        include={"classes", "width", "height", "load_width", "flip", "label_offset", "ignore_label"}
+    )
+    parity = {k: v for k, v in config.parity.resolved().items() if k != "rounding"}
+    return {
+        "seed": config.seed, "data": data, **structure(config), "parity": parity,
+        "preset": config.parity.preset, "pretrain_epochs": config.pretrain.epochs, phase: numbers,
+    }  # fmt: skip
+
+
+def _metrics(config: Config) -> dict[str, Any]:
+    size = [config.data.width, config.data.height]
+    labels = config.data.model_dump(include=_LABELS)
+    seen = [config.segmenter.width, config.segmenter.height]  # others bring their own size in their files
+    builtin = {"segmenter_size": seen} if config.segmenter.weights == BUILTIN else {}
+    return {"metrics": config.score.metrics, "size": size, "seed": config.seed, **labels, **builtin}
+
+
+def _score(config: Config) -> dict[str, Any]:
+    """What `score` needs beyond `reference`: without the command the two are the same."""
+    command = config.score.aesthetic_command
+    return {**_metrics(config), **({"aesthetic_command": command} if command else {})}
+
+
+def _choice(config: Config) -> dict[str, Any]:
+    return {"rank_by": config.score.rank_by, "on": config.select.on}
+
+
+def _shown(config: Config) -> dict[str, Any]:
+    """The configuration as the report shows it, without what changes no result."""
+    shown = config.model_dump(mode="json")
+    for section, option in (
+        ("pretrain", "snapshot_minutes"),
+        ("pretrain", "log_every"),
+        ("finetune", "snapshot_minutes"),
+        ("finetune", "log_every"),
+        ("generate", "batch"),
+    ):
+        del shown[section][option]
+    del shown["gpus"], shown["jobs_per_gpu"]
+    return shown
+
+
+STAGES: dict[str, Callable[[Config], dict[str, Any]]] = {
+    "landscapes": lambda c: {"seed": c.seed, **(c.landscapes.model_dump() if c.landscapes else {})},
+    "validate": lambda c: {
+        "seed": c.seed,
+        "batch": max(c.pretrain.batch, c.finetune.batch),
+        **c.data.model_dump(include=_LABELS | _SIZE | {"layout", "load_width", "holdout"}),
+        **({"instances": True} if c.model.edges == "instance" else {}),
+    },
+    "prepare": lambda c: {
+        **c.data.model_dump(include=_LABELS | _SIZE | {"load_width"}),
+        "load_height": c.data.load_height,
+    },
+    "segmenter": lambda c: {
+        "seed": c.seed,
+        "segmenter": c.segmenter.model_dump(exclude={"weights"}),
+        "data": c.data.model_dump(include=_LABELS | {"flip"}),
+    },
+    "reference": _metrics,
+    "pretrain": lambda c: _training(c, "pretrain"),
+    "finetune": lambda c: _training(c, "finetune"),
+    "generate": lambda c: {**c.generate.model_dump(exclude={"batch"}), "rounding": c.parity.resolved()["rounding"]},
+    "score": _score,
+    "merge": lambda c: (
+        {"seed": c.seed, "batch": c.finetune.batch, **c.merge.model_dump()} if c.merge.batch_norm == "estimated" else {}
+    ),
+    "select": _choice,
+    "table": _choice,
+    "fuse": lambda c: {
+        **c.fuse.model_dump(),
+        **c.generate.model_dump(include={"quality", "subsampling"}),
+        **c.data.model_dump(include=_LABELS | _SIZE),
+    },
+    "package": lambda c: {
+        **c.generate.model_dump(exclude={"batch"}),
+        **c.data.model_dump(include=_LABELS | _SIZE),
+    },
+    "tidy": lambda c: {
+        "tried": c.select.tried(),
+        "last": c.score.last,
+        "full": f"{c.data.width:03d}x{c.data.height:03d}",
+    },
+    "report": lambda c: {**c.report.model_dump(), **_choice(c), "run": c.run, "config": _shown(c)},
+}
+
+
+def stage_settings(config: Config, stage: str) -> dict[str, Any]:
+    """The numbers `stage` depends on, and no others: what is equal here need not run again."""
+    return STAGES[stage](config)
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Read a stage's settings file."""
+    settings = read_json(path)
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path} is not a settings file", "a JSON object as written under results/<run>/settings/")
+    return settings
+
+
+def needed_weights(config: Config) -> list[str]:
+    """Names of the foreign weight files (see `shanshui.weights.catalogue`) this configuration cannot do without."""
+    nets = {
+        PERCEPTUAL[net] for net in (config.pretrain.perceptual.net, config.finetune.perceptual.net) if net != "none"
+    }
+    wanted = set(config.score.metrics)
+    scorers = {"fid_inception": NEEDS_INCEPTION, "efficientnet_lite0": NEEDS_EFFICIENTNET, "alexnet": NEEDS_LPIPS}
+    return sorted(nets | {name for name, metrics in scorers.items() if metrics & wanted})

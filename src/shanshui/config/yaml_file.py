@@ -1,0 +1,132 @@
+"""YAML as people mean it: what YAML reads otherwise than it looks is refused, or remembered to be named.
+
+YAML 1.1, which Snakemake reads too, takes the second of two equal keys without a word, `012` for ten, `1:30` for
+ninety, `2022-11-28` for a date, `no` for false. The first four are refused with their lines; the last is right
+where an option is a switch, so that the word is remembered for the message where it is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shanshui.errors import UsageError
+from shanshui.storage.texts import read_text
+
+Place = tuple[str, ...]
+Words = dict[Place, str]
+MEANT = "write it in quotes if it is a name"
+REFUSED = {  # tag and what is written -> what YAML takes it for
+    "tag:yaml.org,2002:int": ((re.compile(r"[-+]?0[0-9_]+$"), "an octal number"), (re.compile(r".*:"), "minutes")),
+    "tag:yaml.org,2002:float": ((re.compile(r".*:"), "minutes"),),
+    "tag:yaml.org,2002:timestamp": ((re.compile(r""), "a date"),),
+    "tag:yaml.org,2002:binary": ((re.compile(r""), "bytes in base64"),),
+}
+PLAIN = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:null", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+class _Reading:
+    """One document: where each plain word stands, and what cannot be taken."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.words: Words = {}
+        self.seen: set[int] = set()
+
+    def look(self, node: yaml.Node, place: Place = (), above: tuple[int, ...] = ()) -> None:
+        """Go through a node; UsageError at the first thing that is not what it looks like."""
+        if id(node) in above:
+            raise UsageError(f"{self.source}, line {_line(node)}: an alias that contains itself", "plain values")
+        if id(node) in self.seen:
+            return
+        self.seen.add(id(node))
+        above = (*above, id(node))
+        if isinstance(node, yaml.MappingNode):
+            self._mapping(node, place, above)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, item in enumerate(node.value):
+                self.look(item, (*place, str(number)), above)
+        else:
+            self._scalar(node, place)
+
+    def _mapping(self, node: yaml.MappingNode, place: Place, above: tuple[int, ...]) -> None:
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise UsageError(f"{self.source}, line {_line(key)}: a name that is no text", "name: value")
+            if key.value in lines and key.tag != "tag:yaml.org,2002:merge":
+                where = ".".join((*place, key.value))
+                raise UsageError(
+                    f"{self.source}: {where} stands in line {lines[key.value]} and again in line {_line(key)}",
+                    "every name once: of two, YAML takes the last and forgets the first",
+                    "write what belongs together under one of them",
+                )
+            lines[key.value] = _line(key)
+            self.look(value, (*place, key.value), above)
+
+    def _scalar(self, node: yaml.ScalarNode, place: Place) -> None:
+        if node.style is not None:  # in quotes, or a block of text
+            return
+        for pattern, taken in REFUSED.get(node.tag, ()):
+            if pattern.match(node.value):
+                raise UsageError(
+                    f"{self.source}, line {_line(node)}: {'.'.join(place)}: {node.value}, which YAML takes for {taken}",
+                    "a plain number or text",
+                    f"{MEANT}, without zeros in front if it is a number",
+                )
+        if node.tag in PLAIN:
+            self.words[place] = node.value
+
+
+def _object(pairs: Sequence[tuple[str, Any]], source: str) -> dict[str, Any]:
+    """A JSON object whose names are all different."""
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"{source}: {twice} stands twice in one place", "every name once")
+    return dict(pairs)
+
+
+def parse(text: str, source: str) -> tuple[dict[str, Any], Words]:
+    """The mapping in YAML `text`, and its plain words, such as `no`, by their place; `source` names it in messages.
+
+    UsageError for what is no YAML, no mapping, has a name twice, or values that YAML takes for others.
+    """
+    reading = _Reading(source)
+    with contextlib.suppress(ValueError):  # Snakemake takes JSON too, which with tabs is no YAML
+        found = json.loads(text, object_pairs_hook=lambda pairs: _object(pairs, source))
+        if isinstance(found, dict):
+            return found, {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is None:
+            return {}, {}
+        if not isinstance(node, yaml.MappingNode):
+            raise UsageError(f"{source} holds no options", "lines of `name: value`, as in config.yaml")
+        reading.look(node)
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = "too deep" if isinstance(error, RecursionError) else error
+        raise UsageError(f"{source} is not valid YAML: {said}") from None
+    return found, reading.words
+
+
+def read_yaml(path: str | Path) -> tuple[dict[str, Any], Words]:
+    """Read a YAML file of options as `parse` does; UsageError names a missing one, or one that is no UTF-8."""
+    if not Path(path).exists():
+        raise UsageError(f"{path} does not exist", "a YAML file like config.yaml")
+    return parse(read_text(path, "the configuration", "a YAML file like config.yaml"), str(path))
+
+
+def words_of(paths: Sequence[str | Path]) -> Words:
+    """The plain words of several files, later ones laid over earlier ones."""
+    return {place: word for path in paths for place, word in read_yaml(path)[1].items()}

@@ -1,0 +1,96 @@
+"""Distinct neighbourhoods of a label map: what a SPADE layer's gamma and beta really depend on.
+
+Two 3x3 convolutions of the one-hot label map see its 5x5 neighbourhood and nothing else, and label maps are
+piecewise constant: at 512x384, one pixel in twenty-six of a street scene has a neighbourhood that is new. Here the
+distinct ones are numbered, once per label map and size; `models.patch_spade` computes on the numbered ones
+only, which gives what the convolutions give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from shanshui.data.nearest import nearest_index
+
+NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+CORNERS = [0, 2, 6, 8]  # of NEIGHBOURS: they fix all others, as their 3x3 patches overlap in the middle
+OUTSIDE = 256  # label of what lies outside of the map, which is neither a class nor 255
+MOST_DISTINCT = 0.6  # share of distinct 3x3 patches above which the convolutions are faster
+LEAST_PIXELS = 512  # below that, too
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Distinct patches of label maps (N, h, w), numbered over the whole batch.
+
+    Attributes:
+        labels: (K3, 9) uint16, the 3x3 patches row by row; 256 where they reach out of the map.
+        neighbours: (K5, 9) int32, each 5x5 patch as the numbers of the 3x3 patches around its nine inner
+            pixels; K3 where that pixel lies outside.
+        index: (N, h, w) int32, number of the 5x5 patch around each pixel.
+    """
+
+    labels: np.ndarray
+    neighbours: np.ndarray
+    index: np.ndarray
+
+    @property
+    def worth_it(self) -> bool:
+        """Whether computing on distinct patches takes less time than convolving the whole map."""
+        return len(self.labels) <= MOST_DISTINCT * self.index.size
+
+
+def find_patches(label_maps: np.ndarray) -> Patches:
+    """Number the distinct patches of label maps uint8 (N, h, w), both sides at least 2; 255 is no class."""
+    labels = shifted(label_maps.astype(np.int64), OUTSIDE)
+    above, centre, below = (number(labels[row : row + 3])[0] for row in (0, 3, 6))
+    inner, places = number([above, centre, below])
+    around = shifted(inner, len(places))
+    index, distinct = number([around[i] for i in CORNERS])
+    return Patches(
+        np.stack([ids.ravel()[places] for ids in labels], axis=1).astype(np.uint16),
+        np.stack([ids.ravel()[distinct] for ids in around], axis=1).astype(np.int32),
+        index.astype(np.int32),
+    )
+
+
+def shifted(maps: np.ndarray, outside: int) -> list[np.ndarray]:
+    """The values of (N, h, w) at each pixel's nine neighbours, itself in the middle, as nine arrays (N, h, w)."""
+    _, height, width = maps.shape
+    wide = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=outside)
+    return [wide[:, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in NEIGHBOURS]
+
+
+def number(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Number the distinct tuples (a, b, ...) of equally shaped arrays of numbers from 0, in order of appearance.
+
+    Returns:
+        The number of each place, of the arrays' shape, and the flat place at which each number appears first.
+    """
+    key = parts[0].astype(np.int64)
+    for part in parts[1:]:
+        base = int(part.max()) + 1
+        if int(key.max()) >= np.iinfo(np.int64).max // base:
+            key = number([key])[0]  # keep the product within 64 bits
+        key = key * base + part
+    codes, distinct = pd.factorize(key.ravel())
+    first = np.full(len(distinct), codes.size, np.int64)
+    first[codes[::-1]] = np.arange(codes.size - 1, -1, -1)  # the last assignment counts: the first place
+    return codes.reshape(key.shape), first
+
+
+def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Patches]:
+    """Patches of label maps uint8 (N, H, W), at each of `sizes` (height, width) at which they save time."""
+    pyramid = {}
+    for height, width in sizes:
+        if min(height, width) < 2 or label_maps.shape[0] * height * width < LEAST_PIXELS:
+            continue
+        rows, columns = nearest_index(label_maps.shape[1], height), nearest_index(label_maps.shape[2], width)
+        patches = find_patches(label_maps[:, rows][:, :, columns])
+        if patches.worth_it:
+            pyramid[height, width] = patches
+    return pyramid

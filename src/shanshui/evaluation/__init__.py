@@ -1,0 +1,1 @@
+"""Scores of whole sets of images, the contest's formulas, choosing and averaging checkpoints."""

@@ -1,0 +1,44 @@
+"""Running statistics of batch norm estimated anew: an average of weights makes other features than its members.
+
+Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", section 3.2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shanshui.architectures.chances import by_seed
+from shanshui.architectures.painters import Painter
+from shanshui.backend.runtime import load_jittor
+from shanshui.data.nearest import nearest_index
+from shanshui.nn.norms import BatchNorm
+
+jt = load_jittor()
+
+
+def estimate_statistics(painter: Painter, label_maps: np.ndarray, size: tuple[int, int], seed: int, batch: int) -> None:
+    """Set the running statistics of G to means over whole batches, equally weighted; all else stays as it is.
+
+    Args:
+        painter: with its networks in evaluation mode.
+        label_maps: class ids uint8 (N, H, W), of any size; 255 is no class.
+        size: (height, width) at which G works.
+        seed: of the noise G draws, where it draws any.
+        batch: label maps per batch; what is left over is not used.
+    """
+    norms = [module for module in painter.G.modules() if isinstance(module, BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    rows, columns = nearest_index(label_maps.shape[1], size[0]), nearest_index(label_maps.shape[2], size[1])
+    for norm in norms:
+        norm.train()
+    for count, start in enumerate(range(0, len(label_maps) - batch + 1, batch), start=1):
+        for norm in norms:
+            norm.momentum = 1 / count  # the first batch replaces what was there
+        part = label_maps[start : start + batch][:, rows][:, :, columns]
+        names = [str(index) for index in range(start, start + batch)]
+        with jt.no_grad():
+            painter.paint(painter.show(part), by_seed(seed)(names)).sync()
+        jt.sync_all()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()

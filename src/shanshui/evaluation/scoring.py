@@ -1,0 +1,107 @@
+"""Scores of a set of pictures from its features: values with errors, hints, the contest's score; and all in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shanshui.errors import ShanshuiError
+from shanshui.evaluation import contest
+from shanshui.metrics.estimate import NotMeasured
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from shanshui.metrics.estimate import Estimate
+    from shanshui.metrics.reference import Reference
+    from shanshui.metrics.registry import Metric
+
+BOARD_A = "board_a"
+BOARD_A_FEATURES = "2nd challenge, board A: mask accuracy * (aesthetics and FID, half each), by scorers of our own"
+
+
+def estimate_all(
+    features: Mapping[str, np.ndarray], metrics: Sequence[Metric], reference: Reference, seed: int
+) -> dict[str, Estimate | NotMeasured]:
+    """All metrics of one set, or why it has no value of them; `features` by kind."""
+    found: dict[str, Estimate | NotMeasured] = {}
+    for metric in metrics:
+        try:
+            found[metric.name] = metric.score(features[metric.features], reference.arrays.get(metric.name, {}), seed)
+        except NotMeasured as reason:
+            found[metric.name] = reason
+    return found
+
+
+def score_entry(
+    measured: Mapping[str, Estimate | NotMeasured],
+    count: int,
+    published: bool,
+    by_class: Mapping[str, Any] | None = None,
+    unjudged: float | None = None,
+) -> dict[str, Any]:
+    """What the score file says of a set; a metric without a value has None, and the reason under `not_measured`.
+
+    Raises ShanshuiError where a value is not a number.
+
+    `published` tells whether "fid" may be called so and hence count in the contest's score. A hint is no score:
+    it stands apart, and nothing can be ranked by it. `by_class` is the table class by class, where there is one;
+    `unjudged` the share of the pixels whose classes the segmenter does not know, where it does not know all.
+    """
+    estimates = {name: found for name, found in measured.items() if not isinstance(found, NotMeasured)}
+    reasons = {name: found.found for name, found in measured.items() if isinstance(found, NotMeasured)}
+    for name, estimate in estimates.items():
+        if not math.isfinite(estimate.value):
+            raise ShanshuiError(f"{name} is {estimate.value}", "a finite number", "look at the pictures")
+    values = {name: estimates[name].value if name in estimates else None for name in measured}
+    errors = {name: e.standard_error for name, e in estimates.items() if e.standard_error is not None}
+    hints = {f"{name}_infinity": e.at_infinity for name, e in estimates.items() if e.at_infinity is not None}
+    board = contest.board_a({**values, "fid": values.get("fid") if published else None})
+    if board.value is not None:
+        values[BOARD_A] = board.value
+    return {
+        "n": count,
+        "metrics": values,
+        "contest": {BOARD_A: board.value, "not_measured": list(board.missing)},
+        **({"standard_errors": errors} if errors else {}),
+        **({"hints": hints} if hints else {}),
+        **({"not_measured": reasons} if reasons else {}),
+        **({"per_class": dict(by_class)} if by_class else {}),
+        **({} if unjudged is None else {"unjudged": unjudged}),
+    }
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """The result for people: a line per set and metric, and what each metric looks at."""
+    lines = []
+    for name, scores in result["sets"].items():
+        lines.append(f"{name}: {scores['n']} pictures")
+        errors, hints = scores.get("standard_errors", {}), scores.get("hints", {})
+        for metric, value in scores["metrics"].items():
+            if value is None:
+                lines.append(f"  {metric:<13} not measured: {scores['not_measured'][metric]}")
+                continue
+            error = f" +- {errors[metric]:.2g}" if metric in errors else ""
+            lines.append(f"  {metric:<13} {value:<10.6g}{error:<11}  {result['features'][metric]}")
+            if (hint := hints.get(f"{metric}_infinity")) is not None:
+                lines.append(f"    hint, not a score: {hint:.4g} for infinitely many pictures, by a line in 1/N")
+        board = scores["contest"]
+        outcome = contest.Outcome(board[BOARD_A], tuple(board["not_measured"]))
+        lines.append(f"  contest score (board A): {outcome}")
+        if (share := scores.get("unjudged")) is not None:
+            lines.append(f"  not judged, and left out of mask accuracy and mIoU: {share:.1%} of the labelled pixels")
+        lines += _class_lines(scores.get("per_class", {}))
+    return "\n".join(lines)
+
+
+def _class_lines(by_class: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """The table class by class, the most frequent first; classes that do not occur are left out."""
+    there = {name: row for name, row in by_class.items() if row["accuracy"] is not None}
+    if not there:
+        return []
+    width = max(map(len, there))
+    lines = [f"  {'class':<{width}}  pixels  accuracy  IoU"]
+    for name, row in sorted(there.items(), key=lambda item: -(item[1]["pixels"] or 0)):
+        lines.append(f"  {name:<{width}}  {row['pixels']:>6.1%}  {row['accuracy']:>8.1%}  {row['iou']:.1%}")
+    return lines

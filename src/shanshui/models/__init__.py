@@ -1,1 +1,0 @@
-"""Networks: plain arguments in, tensors out; they touch no disk and know no configuration."""

@@ -1,0 +1,32 @@
+"""Batch norm with a scale and a shift of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.norm_kernels import standardise, usable
+from shanshui.nn.norms import BatchNorm
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+
+class AffineBatchNorm(BatchNorm):
+    """weight * standardised(x) + bias per channel: (N, C, h, w) -> (N, C, h, w).
+
+    The weight starts normal around 1 with standard deviation 0.02, as in the code of SPADE and its kin.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.weight = jt.init.gauss((channels,), mean=1.0, std=0.02)
+        self.bias = jt.zeros((channels,))
+
+    def execute(self, x: Var) -> Var:
+        if self.is_training() and usable(x):
+            return standardise(x, self.weight, self.bias, unit=0.0, norm=self)
+        return super().execute(x) * self.weight.reshape(1, -1, 1, 1) + self.bias.reshape(1, -1, 1, 1)

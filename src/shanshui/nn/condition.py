@@ -1,0 +1,50 @@
+"""What modulates a generator's features: the label map and what goes with it, at the size of the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.patch_spade import DevicePatches, PatchPyramid
+from shanshui.nn.resize import Size, nearest
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One size (h, w) of it.
+
+    Attributes:
+        segmap: (N, num_classes, h, w), one-hot; all zero where there is no class. With edges: one channel more.
+        edges: (N, 1, h, w), the last channel of `segmap`; None for a generator without.
+        positions: (N, 2, h, w), offsets within each region; or None.
+        index: (N, h, w) int32 class ids, num_classes where there is no class; where layers look up by class.
+        patches: the distinct patches of `segmap`; or None.
+    """
+
+    segmap: Var
+    edges: Var | None = None
+    positions: Var | None = None
+    index: Var | None = None
+    patches: DevicePatches | None = None
+
+    def at(self, size: Size, pyramid: PatchPyramid) -> Condition:
+        """The same at another size, by nearest neighbour."""
+        index = self.index
+        if index is not None:
+            index = nearest(index.unsqueeze(1), size).squeeze(1)
+        segmap, edges, positions = (
+            x if x is None else nearest(x, size) for x in (self.segmap, self.edges, self.positions)
+        )
+        return Condition(segmap, edges, positions, index, pyramid.get(size))
+
+
+def class_index(one_hot: Var) -> Var:
+    """Class ids int32 (N, h, w) of (N, num_classes, h, w); num_classes where no channel is above zero."""
+    ids, largest = jt.argmax(one_hot, 1)
+    return jt.where(largest > 0, ids, jt.full_like(ids, one_hot.shape[1])).int32()

@@ -1,0 +1,136 @@
+"""What a network costs: parameters, multiply-accumulates (MACs), and the numbers its layers put out.
+
+Jittor builds graphs lazily, so a forward pass whose result nobody reads only settles shapes: full sizes are counted in
+a second, without their memory. Counted are convolutions and linear layers, as the papers do; what modulates, normalises
+or resizes is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.resize import Size
+from shanshui.nn.spade import SPADE
+
+jt = load_jittor()
+nn: Any = jt.nn
+_one_at_a_time = threading.RLock()
+
+
+@dataclass
+class Cost:
+    """Of one forward pass.
+
+    Attributes:
+        parameters: trained numbers; running statistics and singular vectors do not count.
+        macs: multiply-accumulates of convolutions and linear layers.
+        outputs: numbers that these layers put out; training keeps them for the backward pass.
+        modulation: MACs of the convolutions inside SPADE layers, by size (h, w) of the features.
+    """
+
+    parameters: int = 0
+    macs: int = 0
+    outputs: int = 0
+    modulation: dict[Size, int] = field(default_factory=dict)
+
+    def on_patches(self, shares: Mapping[Size, float]) -> int:
+        """MACs where SPADE layers compute on distinct patches only.
+
+        Args:
+            shares: distinct 3x3 patches per pixel of the label map, by size; 1 where a size is not among them.
+        """
+        spared = sum(macs * (1 - shares.get(size, 1.0)) for size, macs in self.modulation.items())
+        return round(self.macs - spared)
+
+
+def cost(network: Any, forward: Callable[[], Any]) -> Cost:
+    """Cost of `forward`, a call of `network` in evaluation mode, on lazily made arguments.
+
+    Nothing is computed as long as neither the arguments nor the result are read. The network is left as it was, in
+    training or in evaluation. What other threads compute meanwhile does not count.
+    """
+    counted = Cost(sum(p.numel() for p in network.parameters() if not p.is_stop_grad()))
+    inner = {id(layer) for module in network.modules() if isinstance(module, SPADE)
+             for layer in (module.mlp_shared, module.mlp_gamma, module.mlp_beta)}  # fmt: skip
+
+    def see(layer: Any, output: Any, macs: int) -> None:
+        counted.macs += macs
+        counted.outputs += output.numel()
+        if id(layer) in inner:
+            size = (output.shape[2], output.shape[3])
+            counted.modulation[size] = counted.modulation.get(size, 0) + macs
+
+    with _evaluating(network), _watched(see):
+        forward()
+    return counted
+
+
+@contextlib.contextmanager
+def _evaluating(network: Any) -> Iterator[None]:
+    """Evaluation mode inside; afterwards every module is in the mode it was in."""
+    modes = [(module, module.is_training()) for module in (network, *network.modules())]
+    network.eval()
+    try:
+        yield
+    finally:
+        if modes[0][1]:
+            network.train()  # which gives its parameters their gradients back
+        for module, training in modes:
+            module.is_train = training
+
+
+def _per_output(weight: Any) -> int:
+    """Products summed up for one number of the output, by the weight (out, in, ...)."""
+    return int(weight.numel() // weight.shape[0])
+
+
+@contextlib.contextmanager
+def _watched(see: Callable[[Any, Any, int], None]) -> Iterator[None]:
+    """Call `see(layer, output, MACs)` for every convolution and linear layer; `layer` is None for plain functions.
+
+    Jittor's own classes are changed meanwhile, for all threads: those that are not this one are passed by.
+    """
+    here = threading.get_ident()
+
+    def note(layer: Any, output: Any, macs: int) -> None:
+        if threading.get_ident() == here:
+            see(layer, output, macs)
+
+    with _one_at_a_time:
+        yield from _changed(note)
+
+
+def _changed(see: Callable[[Any, Any, int], None]) -> Iterator[None]:
+    """Let Jittor's classes call `see` until the generator ends."""
+    kept = nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d
+
+    def convolve(layer: Any, x: Any) -> Any:
+        output = kept[0](layer, x)
+        see(layer, output, output.numel() * _per_output(layer.weight))
+        return output
+
+    def transposed(layer: Any, x: Any) -> Any:
+        output = kept[1](layer, x)
+        see(layer, output, x.numel() * _per_output(layer.weight))  # each number of the input meets a whole kernel
+        return output
+
+    def connect(layer: Any, x: Any) -> Any:
+        output = kept[2](layer, x)
+        see(layer, output, output.numel() * layer.in_features)
+        return output
+
+    def function(x: Any, weight: Any, *rest: Any, **named: Any) -> Any:
+        output = kept[3](x, weight, *rest, **named)
+        see(None, output, output.numel() * _per_output(weight))
+        return output
+
+    nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d = convolve, transposed, connect, function
+    try:
+        yield
+    finally:
+        nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d = kept

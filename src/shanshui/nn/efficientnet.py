@@ -1,0 +1,62 @@
+"""EfficientNet-Lite0 (Tan and Le 2019; Google's variant for phones of 2020): features of pictures, at little cost.
+
+It has no squeeze-and-excitation, and ReLU6 for Swish. Batch normalisation is folded into the convolutions where the
+weights are read (`shanshui.weights.efficientnet`). Comes untrained.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.inverted_residuals import InvertedResidual, SameConv
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+STAGES = (  # expansion, kernel, stride of the first block, outputs, blocks
+    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)  # fmt: skip
+KEPT = (0, 2, 4, 10, 15)  # the last blocks at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
+FEATURES = 1280
+CLASSES = 1000
+SIDE = 224  # of the pictures it was trained on
+
+
+class EfficientNetLite0(nn.Module):
+    """The network with its classifier; parameters are frozen, gradients reach the pictures."""
+
+    def __init__(self) -> None:
+        self.stem = SameConv(3, 32, 3, stride=2)
+        blocks, channels = [], 32
+        for expansion, kernel, stride, outputs, count in STAGES:
+            for i in range(count):
+                blocks.append(InvertedResidual(channels, outputs, expansion, kernel, stride if i == 0 else 1))
+                channels = outputs
+        self.blocks = nn.ModuleList(blocks)
+        self.head = SameConv(channels, FEATURES)
+        self.classify = nn.Linear(FEATURES, CLASSES)
+        for parameter in self.parameters():
+            parameter.stop_grad()
+
+    def maps(self, pictures: Var) -> list[Var]:
+        """Pictures (N, 3, h, w) in [-1, 1] -> the outputs of all blocks, (N, C, h / 2^i, w / 2^i) rounded up."""
+        x = self.stem((pictures * 127.5 + 0.5) / 128.0)  # (value of 0 to 255 - 127) / 128
+        found = []
+        for block in self.blocks:
+            x = block(x)
+            found.append(x)
+        return found
+
+    def kept(self, pictures: Var) -> list[Var]:
+        """Five of the maps, one of each size."""
+        maps = self.maps(pictures)
+        return [maps[i] for i in KEPT]
+
+    def execute(self, pictures: Var) -> Var:
+        """Pictures (N, 3, h, w) in [-1, 1] -> features (N, 1280), means over the positions."""
+        return self.head(self.maps(pictures)[-1]).mean(3).mean(2)

@@ -1,0 +1,38 @@
+"""First values of weights: Xavier normal with a small gain, biases zero."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.spade import SPADE
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+
+def init_weights(network: Any, gain: float = 0.02, seg_noise: Literal["zero", "xavier"] = "zero") -> None:
+    """Draw all convolution and linear weights of a network anew, in place.
+
+    A weight (out, in, k, k) is normal with standard deviation gain * sqrt(2 / ((in + out) * k * k)).
+
+    Args:
+        network: G, E or D.
+        gain: factor of the standard deviation.
+        seg_noise: "zero" starts the noise amplitudes of SPADE layers at nothing, as the authors of APF-GAN
+            meant to; "xavier" draws them like any other weight, which is what their code does.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv | nn.Linear | nn.ConvTranspose):
+            xavier(module, gain)
+    if seg_noise == "zero":
+        for module in network.modules():
+            if isinstance(module, SPADE) and module.seg_noise:
+                module.seg_noise_var.weight.assign(jt.zeros(module.seg_noise_var.weight.shape))
+
+
+def xavier(layer: Any, gain: float) -> None:
+    """Xavier normal weight (Glorot and Bengio 2010) and zero bias for one layer, in place."""
+    layer.weight.assign(jt.init.xavier_gauss(tuple(layer.weight.shape), gain=gain))
+    if layer.bias is not None:
+        layer.bias.assign(jt.zeros(layer.bias.shape))

@@ -1,0 +1,90 @@
+"""Layers of small networks for phones: convolutions padded as TensorFlow does, and inverted residual blocks.
+
+MobileNetV2 (Sandler et al. 2018) and EfficientNet-Lite (Tan and Le 2019; Google's variant of 2020) are made of
+them. Batch normalisation is folded into the convolutions when weights are read, so that these only infer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shanshui.backend.runtime import load_jittor
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+
+def same_padding(side: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Zeros before and after a side, for ceil(side / stride) outputs; TensorFlow puts the odd one after."""
+    total = max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
+    return total // 2, total - total // 2
+
+
+def padded(x: Var, rows: tuple[int, int], columns: tuple[int, int]) -> Var:
+    """(N, C, h, w) with zeros before and after its rows and columns."""
+    n, c, h, w = x.shape
+    size = [n, c, h + sum(rows), w + sum(columns)]
+    return x.reindex(size, ["i0", "i1", f"i2-{rows[0]}", f"i3-{columns[0]}"])
+
+
+class SameConv(nn.Module):
+    """Convolution with bias, and ReLU or ReLU6: (N, inputs, h, w) -> (N, outputs, ceil(h / stride), ceil(w / stride)).
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        kernel: side of the kernel.
+        stride: step between two outputs.
+        dilation: step between two taps of the kernel.
+        depthwise: every channel on its own; `inputs` and `outputs` are the same.
+        limit: 6 for ReLU6, 0 for ReLU, None for neither.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, dilation: int = 1, depthwise: bool = False,
+        limit: int | None = 6,
+    ) -> None:  # fmt: skip
+        self.kernel, self.stride, self.dilation, self.limit = kernel, stride, dilation, limit
+        self.groups = inputs if depthwise else 1
+        self.weight = jt.zeros((outputs, inputs // self.groups, kernel, kernel))
+        self.bias = jt.zeros((outputs,))
+
+    def execute(self, x: Var) -> Var:
+        rows, columns = (same_padding(side, self.kernel, self.stride, self.dilation) for side in x.shape[2:])
+        both = (rows[0], columns[0])
+        if rows[0] != rows[1] or columns[0] != columns[1]:
+            x, both = padded(x, rows, columns), (0, 0)
+        x = nn.conv2d(x, self.weight, self.bias, self.stride, both, self.dilation, self.groups)
+        if self.limit is None:
+            return x
+        x = x.maximum(0.0)
+        return x.minimum(float(self.limit)) if self.limit else x
+
+
+class InvertedResidual(nn.Module):
+    """Widen by a 1x1 convolution, convolve every channel on its own, narrow; beside it a shortcut where sizes allow."""
+
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, kernel: int = 3, stride: int = 1, dilation: int = 1
+    ) -> None:
+        hidden = inputs * expansion
+        self.shortcut = stride == 1 and inputs == outputs
+        if expansion > 1:
+            self.expand = SameConv(inputs, hidden)
+        self.depthwise = SameConv(hidden, hidden, kernel, stride, dilation, depthwise=True)
+        self.project = SameConv(hidden, outputs, limit=None)
+
+    def filtered(self, x: Var) -> Var:
+        """(N, inputs, h, w) -> the wide maps (N, inputs * expansion, h', w') before they are narrowed."""
+        return self.depthwise(self.expand(x) if hasattr(self, "expand") else x)
+
+    def narrowed(self, x: Var, wide: Var) -> Var:
+        """The output (N, outputs, h', w') from the input and what `filtered` made of it."""
+        y = self.project(wide)
+        return y + x if self.shortcut else y
+
+    def execute(self, x: Var) -> Var:
+        return self.narrowed(x, self.filtered(x))

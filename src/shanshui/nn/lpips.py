@@ -1,0 +1,113 @@
+"""Convolutions of VGG16 and AlexNet, and LPIPS, the learned perceptual distance on them (Zhang et al. 2018).
+
+Features of two pictures are brought to unit length over the channels; the squared differences, weighted per channel
+by the layer's head, are averaged over positions and summed over the layers. Comes untrained.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Literal
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.resize import upsample2
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+Net = Literal["vgg16", "alexnet"]
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of pictures in [-1, 1]
+Layer = tuple[int, int, int, int]  # outputs, kernel, stride, padding
+LAYOUTS: dict[str, tuple[tuple[Layer | int, ...], tuple[int, ...]]] = {  # layers, a pooling by its kernel; layers kept
+    "vgg16": (
+        (*[(64, 3, 1, 1)] * 2, 2, *[(128, 3, 1, 1)] * 2, 2, *[(256, 3, 1, 1)] * 3, 2, *[(512, 3, 1, 1)] * 3, 2,
+         *[(512, 3, 1, 1)] * 3),
+        (1, 3, 6, 9, 12),  # relu1_2, relu2_2, relu3_3, relu4_3, relu5_3
+    ),
+    "alexnet": (
+        ((64, 11, 4, 2), 3, (192, 5, 1, 2), 3, (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)),
+        (0, 1, 2, 3, 4),  # relu1 .. relu5
+    ),
+}  # fmt: skip
+SMALLEST = {"vgg16": 24, "alexnet": 40}  # side of a picture that Jittor's poolings take
+TINY = 1e-20  # under the square root, so that its gradient is finite where all channels are 0
+
+
+class LPIPS(nn.Module):
+    """One of the two networks with its heads; parameters are frozen, gradients reach the pictures.
+
+    Args:
+        net: which network.
+    """
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        layers, self.kept = LAYOUTS[net]
+        self.pools: dict[int, Any] = {}  # before which convolution
+        convs: list[Any] = []
+        channels = 3
+        for layer in layers:
+            if isinstance(layer, int):
+                self.pools[len(convs)] = nn.Pool(layer, 2)
+            else:
+                outputs, kernel, stride, padding = layer
+                convs.append(nn.Conv(channels, outputs, kernel, stride, padding))
+                channels = outputs
+        self.convs = nn.ModuleList(convs)
+        self.heads = nn.ParameterList([jt.zeros((1, convs[i].out_channels, 1, 1)) for i in self.kept])
+        for parameter in self.parameters():
+            parameter.stop_grad()
+
+    def features(self, scaled: Var) -> list[Var]:
+        """Pictures (N, 3, h, w), already shifted and scaled -> five maps after ReLU.
+
+        Pictures too small for the poolings are doubled until they are not.
+        """
+        x, maps = scaled, []
+        while min(x.shape[2:]) < SMALLEST[self.net]:
+            x = upsample2(x)
+        for i, conv in enumerate(self.convs):
+            if i in self.pools:
+                x = self.pools[i](x)
+            x = nn.relu(conv(x))
+            if i in self.kept:
+                maps.append(x)
+        return maps
+
+    def scaled(self, pictures: Var) -> Var:
+        """Pictures (N, 3, h, w) in [-1, 1] as LPIPS shows them to the network."""
+        shift, scale = constants()
+        return (pictures - shift) / scale
+
+    def layers(self, pictures: Var, others: Var) -> list[Var]:
+        """The five terms (N,) of the distance of pictures (N, 3, h, w) in [-1, 1] to others of the same size."""
+        return self.between(self.features(self.scaled(pictures)), self.features(self.scaled(others)))
+
+    def between(self, maps: list[Var], others: list[Var]) -> list[Var]:
+        """The five terms (N,) from the features of both sides."""
+        terms = []
+        for one, other, head in zip(maps, others, self.heads, strict=True):
+            difference = unit(one) - unit(other)
+            weighted = (difference * difference * head).sum(1)
+            terms.append(weighted.mean(2).mean(1))
+        return terms
+
+    def execute(self, pictures: Var, others: Var) -> Var:
+        """LPIPS (N,), 0 for equal pictures."""
+        return sum(self.layers(pictures, others))
+
+
+@functools.cache
+def constants() -> tuple[Var, Var]:
+    """Shift and scale (1, 3, 1, 1), made once; no arrays of the network's own, which are saved and loaded."""
+    shift, scale = (jt.array(values).reshape(1, 3, 1, 1).stop_grad() for values in (SHIFT, SCALE))
+    jt.sync([shift, scale])
+    return shift, scale
+
+
+def unit(x: Var) -> Var:
+    """(N, C, h, w) with channels of length 1 at every position; 0 stays 0."""
+    return x / ((x * x).sum(1, keepdims=True) + TINY).sqrt()

@@ -1,0 +1,116 @@
+"""Normalisation without parameters of its own: batch norm (with running statistics) and instance norm.
+
+Jittor adds float32 numbers one after another and takes the variance as E[x^2] - E[x]^2; both lose digits
+on large maps (spread 1 around 100: off by 0.1). Here the mean is taken along the rows first, and the
+variance from the centred values, which is also the faster form on a CPU.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.norm_kernels import EPS, standardise, usable
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+NormKind = Literal["batch", "instance"]
+
+
+def instance_norm(x: Var, slope: float = 1.0) -> Var:
+    """Standardise every channel of every image, then a leaky ReLU with `slope`: (N, C, h, w) -> (N, C, h, w)."""
+    if usable(x):
+        return standardise(x, by_image=True, slope=slope)
+    centred = x - mean(x, [2])  # (N, C, h, w)
+    return leaky(centred / (mean(centred * centred, [2]) + EPS).sqrt(), slope)
+
+
+def leaky(x: Var, slope: float) -> Var:
+    """Leaky ReLU; with slope 1 nothing."""
+    return x if slope == 1 else nn.leaky_relu(x, slope)
+
+
+def mean(x: Var, axes: list[int]) -> Var:
+    """Mean of (N, C, h, w) over the width and `axes`, which stay with length 1."""
+    return x.mean(3, keepdims=True).mean(axes, keepdims=True)
+
+
+class BatchNorm(nn.Module):
+    """Standardise channels over the batch: (N, C, h, w) -> (N, C, h, w), no scale, no shift.
+
+    In training mode by the batch's own mean and biased variance, which the running statistics follow;
+    in evaluation mode by the running statistics. Over several MPI ranks the batch is the global one.
+    """
+
+    def __init__(self, channels: int, momentum: float = 0.1) -> None:
+        self.momentum = momentum
+        self.running_mean = jt.zeros((channels,)).stop_grad()
+        self.running_var = jt.ones((channels,)).stop_grad()
+
+    def execute(self, x: Var) -> Var:
+        if not self.is_training():
+            scale = 1 / (self.running_var + EPS).sqrt()
+            return x * scale.reshape(1, -1, 1, 1) - (self.running_mean * scale).reshape(1, -1, 1, 1)
+        if usable(x):
+            return standardise(x, norm=self)
+        centre = over_ranks(mean(x, [0, 2]))  # (1, C, 1, 1)
+        centred = x - centre  # (N, C, h, w)
+        variance = over_ranks(mean(centred * centred, [0, 2]))  # (1, C, 1, 1)
+        self.follow(centre, variance)
+        return centred / (variance + EPS).sqrt()
+
+    def follow(self, mean: Var, variance: Var) -> None:
+        """Move the running statistics towards those of a batch, each C numbers in any shape."""
+        for running, batch in ((self.running_mean, mean), (self.running_var, variance)):
+            running.update(running + (batch.reshape(-1) - running) * self.momentum)
+
+
+def modulates(norm: Any, x: Var) -> bool:
+    """Whether `modulate` can be used: on a GPU, with statistics of x itself."""
+    return usable(x) and (isinstance(norm, InstanceNorm) or norm.is_training())
+
+
+def modulate(norm: Any, x: Var, gamma: Any, beta: Any, hidden: Var, slope: float) -> Var:
+    """norm(x) * (1 + gamma(hidden)) + beta(hidden), then a leaky ReLU, as one kernel behind the two convolutions.
+
+    Args:
+        norm: a BatchNorm or InstanceNorm.
+        x: (N, C, h, w).
+        gamma, beta: convolutions hidden -> C that keep the size.
+        hidden: (N, hidden, h, w).
+        slope: of the leaky ReLU; 1 for none.
+    """
+    if isinstance(norm, InstanceNorm):
+        return standardise(x, None, None, gamma(hidden), beta(hidden), by_image=True, slope=slope)
+    maps = [nn.conv2d(hidden, conv.weight, None, conv.stride, conv.padding) for conv in (gamma, beta)]
+    return standardise(x, gamma.bias, beta.bias, *maps, slope=slope, norm=norm)
+
+
+def scaled(norm: Any, x: Var, scale: Var, shift: Var, slope: float) -> Var:
+    """norm(x) * scale + shift, then a leaky ReLU with `slope`; all (N, C, h, w)."""
+    if modulates(norm, x):
+        by_image = isinstance(norm, InstanceNorm)
+        followed = None if by_image else norm
+        return standardise(x, None, None, scale, shift, by_image=by_image, slope=slope, unit=0.0, norm=followed)
+    return leaky(norm(x) * scale + shift, slope)
+
+
+def over_ranks(statistic: Var) -> Var:
+    """Mean of a batch's statistic over all MPI ranks, whose parts of the batch are equal; differentiable."""
+    return statistic.mpi_all_reduce("mean") if jt.in_mpi else statistic
+
+
+class InstanceNorm(nn.Module):
+    """`instance_norm` as a layer: (N, C, h, w) -> (N, C, h, w), no parameters, no running statistics."""
+
+    def execute(self, x: Var) -> Var:
+        return instance_norm(x)
+
+
+def parameter_free(kind: NormKind, channels: int) -> Any:
+    """The layer that standardises `channels` channels, over the batch or image by image."""
+    return BatchNorm(channels) if kind == "batch" else InstanceNorm()

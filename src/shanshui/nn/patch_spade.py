@@ -1,0 +1,298 @@
+"""SPADE on distinct patches: the layer's result, without convolving what repeats (CPU kernels).
+
+With hidden = ReLU(conv(one_hot)) and [gamma; beta] = conv(hidden), both 3x3, a pixel's gamma and beta depend
+on its 5x5 patch of labels. For the K3 distinct 3x3 patches and the K5 distinct 5x5 patches of a batch:
+
+    hidden = relu(one_hot(labels) @ W1 + b1)      (K3, hidden)       one row per 3x3 patch
+    parts  = hidden @ W2                          (K3, 9, 2C)        what it adds to each neighbour
+    table  = b2 + sum_j parts[neighbours[:, j], j]  (2C, K5)         gamma and beta of each 5x5 patch
+    out    = act((x - mean) / std * (1 + gamma[index]) + beta[index])
+
+This equals the dense layer up to rounding, at the borders too, and so do its gradients. The two sums over
+patches and pixels are OpenMP kernels of their own, in which every number is summed by one thread: their bits do not
+depend on how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.data.patches import Patches
+from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+Function: Any = jt.Function
+
+HEADER = """
+#include <vector>
+using std::vector;
+"""
+
+
+@dataclass(frozen=True)
+class DevicePatches:
+    """`Patches` of one size on the device, with the 3x3 patches as rows of one-hot labels (K3, 9 * num_classes)."""
+
+    one_hot: Var
+    neighbours: Var
+    index: Var
+
+
+PatchPyramid = Mapping[tuple[int, int], DevicePatches]  # by size (h, w) of the features
+
+
+def available() -> bool:
+    """Whether the kernels below can be used here: on one CPU process. Elsewhere layers stay dense."""
+    return not (jt.flags.use_cuda or jt.in_mpi)
+
+
+def to_device(pyramid: Mapping[tuple[int, int], Patches], num_classes: int) -> PatchPyramid:
+    """Move patches to where the networks run; labels that are no class give zeros, as in a segmap."""
+    classes = np.arange(num_classes, dtype=np.uint16)
+    placed = {}
+    for size, patches in pyramid.items():
+        rows = (patches.labels[:, :, None] == classes).reshape(len(patches.labels), -1)  # (K3, 9 * num_classes)
+        arrays = rows.astype(np.float32), patches.neighbours, patches.index
+        placed[size] = DevicePatches(*(jt.array(array) for array in arrays))
+    return placed
+
+
+def gamma_beta(patches: DevicePatches, shared: Any, gamma: Any, beta: Any) -> Var:
+    """Scale and shift of each distinct 5x5 patch, (2C, K5): gammas, then betas.
+
+    Args:
+        shared: convolution num_classes -> hidden, 3x3.
+        gamma, beta: convolutions hidden -> C, 3x3.
+    """
+    hidden = jt.nn.relu(jt.matmul(patches.one_hot, _rows(shared.weight)) + shared.bias)  # (K3, hidden)
+    weight = jt.concat([gamma.weight, beta.weight], 0)  # (2C, hidden, 3, 3)
+    outputs, inner = weight.shape[:2]
+    weight = weight.reshape(outputs, inner, 9).permute(1, 2, 0).reshape(inner, 9 * outputs)
+    parts = jt.matmul(hidden, weight).reshape(-1, 9, outputs)  # (K3, 9, 2C)
+    return SumNeighbours.apply(parts, jt.concat([gamma.bias, beta.bias], 0), patches.neighbours)
+
+
+def _rows(weight: Var) -> Var:
+    """Convolution weight (hidden, num_classes, 3, 3) -> (9 * num_classes, hidden)."""
+    return weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
+
+
+def normalise(norm: BatchNorm | InstanceNorm, x: Var, table: Var, index: Var, slope: float) -> Var:
+    """Batch or instance norm, scale and shift by patch, leaky ReLU: (N, C, h, w) -> (N, C, h, w).
+
+    Args:
+        norm: whose statistics to use, or to update while training.
+        table: (2C, K5) from `gamma_beta`.
+        index: (N, h, w) numbers of patches.
+        slope: of the leaky ReLU; 1 for none.
+    """
+    if isinstance(norm, InstanceNorm):
+        images = [(x[i : i + 1], index[i : i + 1]) for i in range(x.shape[0])]
+        parts = [Modulate.apply(one, table, ids, *_standard(*moments(one)), slope, True) for one, ids in images]
+        return jt.concat(parts, 0) if len(parts) > 1 else parts[0]
+    if not norm.is_training():
+        deviation = (norm.running_var + EPS).sqrt()
+        return Modulate.apply(x, table, index, norm.running_mean, deviation, slope, False)
+    mean, variance = moments(x)
+    norm.follow(mean, variance)
+    return Modulate.apply(x, table, index, *_standard(mean, variance), slope, True)
+
+
+def _standard(mean: Var, variance: Var) -> tuple[Var, Var]:
+    """Mean and standard deviation."""
+    return mean, (variance + EPS).sqrt()
+
+
+def moments(x: Var) -> tuple[Var, Var]:
+    """Mean and biased variance (C,) of every channel of (N, C, h, w), without a gradient of their own."""
+    c = x.shape[1]
+    mean, variance = jt.code([(c,), (c,)], ["float32", "float32"], [x], cpu_header=HEADER, cpu_src=MOMENTS)
+    return mean.stop_grad(), variance.stop_grad()
+
+
+MOMENTS = """
+const int64 N = in0_shape0, C = in0_shape1, S = in0_shape2 * in0_shape3;
+#pragma omp parallel for schedule(static)
+for (int64 c = 0; c < C; c++) {
+    double sum = 0;
+    for (int64 n = 0; n < N; n++)
+        for (int64 start = 0; start < S; start += 512) {
+            const float* x = in0_p + (n * C + c) * S;
+            float part = 0;
+            for (int64 p = start; p < std::min(start + 512, S); p++) part += x[p];
+            sum += part;
+        }
+    const float mean = sum / (N * S);
+    double squares = 0;
+    for (int64 n = 0; n < N; n++)
+        for (int64 start = 0; start < S; start += 512) {
+            const float* x = in0_p + (n * C + c) * S;
+            float part = 0;
+            for (int64 p = start; p < std::min(start + 512, S); p++) part += (x[p] - mean) * (x[p] - mean);
+            squares += part;
+        }
+    out0_p[c] = mean;
+    out1_p[c] = squares / (N * S);
+}
+"""
+
+
+class SumNeighbours(Function):
+    """parts (K3, 9, F), bias (F,), neighbours (K5, 9) -> table (F, K5): bias + the parts of nine neighbours.
+
+    A neighbour numbered K3 lies outside of the map and adds nothing.
+    """
+
+    def execute(self, parts: Var, bias: Var, neighbours: Var) -> Var:
+        self.neighbours, self.rows = neighbours, parts.shape[0]
+        shape = (parts.shape[2], neighbours.shape[0])
+        return jt.code(shape, "float32", [parts, bias, neighbours], cpu_header=HEADER, cpu_src=SUM_NEIGHBOURS)
+
+    def grad(self, table: Var) -> tuple[Var, Var, None]:
+        shape = (self.rows, 9, table.shape[0])
+        parts = jt.code(shape, "float32", [table, self.neighbours], cpu_header=HEADER, cpu_src=SUM_NEIGHBOURS_GRAD)
+        return parts, table.sum(1), None
+
+
+SUM_NEIGHBOURS = """
+const int64 rows = in0_shape0, F = in0_shape2, K = in2_shape0, BLOCK = 16;
+#pragma omp parallel
+{
+    vector<float> sums(BLOCK * F);
+    #pragma omp for schedule(static)
+    for (int64 first = 0; first < K; first += BLOCK) {
+        const int64 last = std::min(first + BLOCK, K);
+        for (int64 k = first; k < last; k++) {
+            float* sum = sums.data() + (k - first) * F;
+            for (int64 f = 0; f < F; f++) sum[f] = in1_p[f];
+            for (int j = 0; j < 9; j++) {
+                const int64 row = in2_p[k * 9 + j];
+                if (row >= rows) continue;
+                const float* part = in0_p + (row * 9 + j) * F;
+                for (int64 f = 0; f < F; f++) sum[f] += part[f];
+            }
+        }
+        for (int64 f = 0; f < F; f++)
+            for (int64 k = first; k < last; k++) out_p[f * K + k] = sums[(k - first) * F + f];
+    }
+}
+"""
+
+SUM_NEIGHBOURS_GRAD = """
+const int64 rows = out_shape0, F = out_shape2, K = in0_shape1, WIDTH = 64;
+#pragma omp parallel for collapse(2) schedule(dynamic)
+for (int64 j = 0; j < 9; j++)
+    for (int64 start = 0; start < F; start += WIDTH) {
+        const int64 width = std::min(WIDTH, F - start), BLOCK = 16;
+        float lines[16 * 64];
+        for (int64 row = 0; row < rows; row++) {
+            float* part = out_p + (row * 9 + j) * F + start;
+            for (int64 f = 0; f < width; f++) part[f] = 0;
+        }
+        for (int64 first = 0; first < K; first += BLOCK) {
+            const int64 count = std::min(BLOCK, K - first);
+            for (int64 f = 0; f < width; f++)
+                for (int64 k = 0; k < count; k++) lines[k * WIDTH + f] = in0_p[(start + f) * K + first + k];
+            for (int64 k = 0; k < count; k++) {
+                const int64 row = in1_p[(first + k) * 9 + j];
+                if (row >= rows) continue;
+                float* part = out_p + (row * 9 + j) * F + start;
+                for (int64 f = 0; f < width; f++) part[f] += lines[k * WIDTH + f];
+            }
+        }
+    }
+"""
+
+
+class Modulate(Function):
+    """act((x - mean) / deviation * (1 + table[c, index]) + table[C + c, index]).
+
+    Args of `execute`: x (N, C, h, w), table (2C, K), index (N, h, w), mean and deviation (C,), slope of the
+    activation, and whether mean and deviation are those of x itself, so that x's gradient goes through them.
+    """
+
+    def execute(
+        self, x: Var, table: Var, index: Var, mean: Var, deviation: Var, slope: float, own_statistics: bool
+    ) -> Var:
+        self.saved = x, table, index, mean, deviation
+        self.constants = f"const float slope = {slope}f; const bool own_statistics = {str(own_statistics).lower()};"
+        return jt.code(x.shape, "float32", list(self.saved), cpu_header=HEADER, cpu_src=self.constants + MODULATE)
+
+    def grad(self, out: Var) -> tuple[Any, ...]:
+        x, table, *_ = self.saved
+        grads = jt.code(
+            [x.shape, table.shape], ["float32", "float32"], [*self.saved, out], cpu_header=HEADER,
+            cpu_src=self.constants + MODULATE_GRAD,
+        )  # fmt: skip
+        return (*grads, None, None, None, None, None)
+
+
+MODULATE = """
+const int64 N = in0_shape0, C = in0_shape1, S = in0_shape2 * in0_shape3, K = in1_shape1;
+#pragma omp parallel for collapse(2) schedule(static)
+for (int64 n = 0; n < N; n++)
+    for (int64 c = 0; c < C; c++) {
+        const float* x = in0_p + (n * C + c) * S;
+        const float *gamma = in1_p + c * K, *beta = in1_p + (C + c) * K;
+        const int* index = in2_p + n * S;
+        const float mean = in3_p[c], scale = 1 / in4_p[c];
+        float* out = out_p + (n * C + c) * S;
+        for (int64 p = 0; p < S; p++) {
+            const float value = (x[p] - mean) * scale * (1 + gamma[index[p]]) + beta[index[p]];
+            out[p] = value > 0 ? value : value * slope;
+        }
+    }
+"""
+
+MODULATE_GRAD = """
+const int64 N = in0_shape0, C = in0_shape1, S = in0_shape2 * in0_shape3, K = in1_shape1, BLOCK = 512;
+#pragma omp parallel for schedule(static)
+for (int64 c = 0; c < C; c++) {
+    const float *gamma = in1_p + c * K, *beta = in1_p + (C + c) * K;
+    const float mean = in3_p[c], scale = 1 / in4_p[c];
+    float to_gamma[512], to_beta[512];
+    float *gamma_grad = out1_p + c * K, *beta_grad = out1_p + (C + c) * K;
+    for (int64 k = 0; k < K; k++) gamma_grad[k] = beta_grad[k] = 0;
+    double sum = 0, product = 0;  // of the gradient of the standardised x, and of it times that x
+    for (int64 n = 0; n < N; n++) {
+        const float *x = in0_p + (n * C + c) * S, *out_grad = in5_p + (n * C + c) * S;
+        const int* index = in2_p + n * S;
+        float* grad = out0_p + (n * C + c) * S;
+        for (int64 start = 0; start < S; start += BLOCK) {
+            const int64 count = std::min(BLOCK, S - start);
+            float part_sum = 0, part_product = 0;
+            for (int64 i = 0; i < count; i++) {
+                const int64 p = start + i;
+                const int k = index[p];
+                const float standard = (x[p] - mean) * scale, factor = 1 + gamma[k];
+                const float g = standard * factor + beta[k] > 0 ? out_grad[p] : out_grad[p] * slope;
+                to_beta[i] = g;
+                to_gamma[i] = g * standard;
+                grad[p] = g * factor;
+                part_sum += g * factor;
+                part_product += g * factor * standard;
+            }
+            for (int64 i = 0; i < count; i++) {
+                gamma_grad[index[start + i]] += to_gamma[i];
+                beta_grad[index[start + i]] += to_beta[i];
+            }
+            sum += part_sum;
+            product += part_product;
+        }
+    }
+    const float shift = own_statistics ? sum / (N * S) : 0, tilt = own_statistics ? product / (N * S) : 0;
+    for (int64 n = 0; n < N; n++) {
+        const float* x = in0_p + (n * C + c) * S;
+        float* grad = out0_p + (n * C + c) * S;
+        for (int64 p = 0; p < S; p++) grad[p] = (grad[p] - shift - (x[p] - mean) * scale * tilt) * scale;
+    }
+}
+"""

@@ -1,0 +1,32 @@
+"""The singular vectors that spectral norm keeps (`weight_u`, some layers `weight_v` too), fitted to new weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shanshui.storage.checkpoint import Arrays
+
+
+def refresh_singular_vectors(arrays: Arrays, iterations: int = 50) -> Arrays:
+    """Recompute every `<layer>.weight_u` from `<layer>.weight` by power iteration (float64), and `weight_v` where kept.
+
+    u and v are the leading singular vectors, left and right, of the weight seen as (out, in * k * k).
+    """
+    fresh = dict(arrays)
+    for name, u in arrays.items():
+        if not name.endswith("weight_u"):
+            continue
+        matrix = arrays[name.removesuffix("_u")].reshape(u.size, -1).astype(np.float64)
+        vector = u.reshape(-1).astype(np.float64)
+        for _ in range(iterations):
+            vector = unit(matrix @ unit(matrix.T @ vector))
+        fresh[name] = vector.reshape(u.shape).astype(np.float32)
+        right = name.removesuffix("_u") + "_v"
+        if right in arrays:
+            fresh[right] = unit(matrix.T @ vector).astype(np.float32)
+    return fresh
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    """The vector divided by its length."""
+    return vector / np.maximum(np.linalg.norm(vector), 1e-12)

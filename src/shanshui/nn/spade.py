@@ -1,0 +1,119 @@
+"""SPADE (Park et al. 2019): normalisation whose scale and shift are computed from the label map.
+
+The one-hot label map comes in at the resolution of the features; the generator resizes it once for all
+layers. Segmentation-aware noise is APF-GAN's: one normal draw per pixel, scaled per class and channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.norms import NormKind, leaky, modulate, modulates, parameter_free
+from shanshui.nn.patch_spade import DevicePatches, gamma_beta, normalise
+from shanshui.nn.spectral_norm import conv
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+SLOPE = 0.2  # of every leaky ReLU in G, E and D
+
+
+class SPADE(nn.Module):
+    """norm(x + noise * amplitude(segmap)) * (1 + gamma(segmap)) + beta(segmap)."""
+
+    def __init__(
+        self, channels: int, num_classes: int, hidden: int, seg_noise: bool = False, *,
+        norm: NormKind = "batch", kernel: int = 3,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            channels: C of the features.
+            num_classes: channels of the one-hot label map.
+            hidden: channels between the label map and gamma, beta.
+            seg_noise: give the layer noise amplitudes (a 1x1 convolution of the label map).
+            norm: how features are standardised.
+            kernel: side of the convolutions, odd.
+        """
+        self.seg_noise = seg_noise
+        self.param_free_norm = parameter_free(norm, channels)
+        if seg_noise:
+            self.seg_noise_var = nn.Conv(num_classes, channels, 1)
+        self.mlp_shared = nn.Conv(num_classes, hidden, kernel, padding=kernel // 2)
+        self.mlp_gamma = nn.Conv(hidden, channels, kernel, padding=kernel // 2)
+        self.mlp_beta = nn.Conv(hidden, channels, kernel, padding=kernel // 2)
+
+    def execute(
+        self, x: Var, segmap: Var, noise: Var | None = None, patches: DevicePatches | None = None, slope: float = 1.0
+    ) -> Var:
+        """x (N, C, h, w) -> (N, C, h, w), after a leaky ReLU with `slope`.
+
+        Args:
+            segmap: (N, num_classes, h, w).
+            noise: (N, 1, h, w), or None.
+            patches: the segmap's distinct patches, to compute the same faster; or None. Only with kernel 3.
+        """
+        if noise is not None:
+            x = x + noise * self.seg_noise_var(segmap)
+        if patches is not None:
+            table = gamma_beta(patches, self.mlp_shared, self.mlp_gamma, self.mlp_beta)  # (2C, K5)
+            return normalise(self.param_free_norm, x, table, patches.index, slope)
+        hidden = nn.relu(self.mlp_shared(segmap))  # (N, hidden, h, w)
+        if modulates(self.param_free_norm, x):
+            return modulate(self.param_free_norm, x, self.mlp_gamma, self.mlp_beta, hidden, slope)
+        return leaky(self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden), slope)
+
+
+class SPADEResBlock(nn.Module):
+    """Residual block of two SPADE layers and convolutions; where the width changes, a third pair as shortcut.
+
+    shortcut(x) + conv_1(lrelu(norm_1(conv_0(lrelu(norm_0(x))))))
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, num_classes: int, hidden: int, *,
+        seg_noise: bool, spectral_norm: bool,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            in_channels: channels of the input.
+            out_channels: channels of the output; between the two convolutions there are the fewer of both.
+            num_classes: channels of the one-hot label map.
+            hidden: inner width of the SPADE layers.
+            seg_noise: SPADE layers with noise amplitudes.
+            spectral_norm: normalise the block's own convolutions (not those inside SPADE).
+        """
+        middle = min(in_channels, out_channels)
+        self.learned_shortcut = in_channels != out_channels
+        self.conv_0 = conv(in_channels, middle, 3, padding=1, spectral_norm=spectral_norm)
+        self.conv_1 = conv(middle, out_channels, 3, padding=1, spectral_norm=spectral_norm)
+        self.norm_0 = SPADE(in_channels, num_classes, hidden, seg_noise)
+        self.norm_1 = SPADE(middle, num_classes, hidden, seg_noise)
+        if self.learned_shortcut:
+            self.conv_s = conv(in_channels, out_channels, 1, bias=False, spectral_norm=spectral_norm)
+            self.norm_s = SPADE(in_channels, num_classes, hidden, seg_noise)
+
+    def execute(
+        self, x: Var, segmap: Var, draw: Callable[[], Var | None] = lambda: None, patches: DevicePatches | None = None
+    ) -> Var:
+        """x (N, in, h, w) -> (N, out, h, w).
+
+        Args:
+            segmap: (N, num_classes, h, w).
+            draw: called once per SPADE layer, in the order norm_s (if there), norm_0, norm_1; returns noise
+                (N, 1, h, w), or None for no noise.
+            patches: the segmap's distinct patches, or None.
+        """
+        shortcut = self.conv_s(self.norm_s(x, segmap, draw(), patches)) if self.learned_shortcut else x
+        y = self.conv_0(self.norm_0(x, segmap, draw(), patches, SLOPE))  # (N, middle, h, w)
+        y = self.conv_1(self.norm_1(y, segmap, draw(), patches, SLOPE))  # (N, out, h, w)
+        return shortcut + y
+
+
+def leaky_relu(x: Var) -> Var:
+    """Leaky ReLU with the slope used throughout."""
+    return nn.leaky_relu(x, SLOPE)

@@ -1,0 +1,114 @@
+"""Residual block of the SPADE family, with any of its modulations, activations and attentions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.clade import CLADE
+from shanshui.nn.condition import Condition
+from shanshui.nn.norms import NormKind
+from shanshui.nn.simam import simam
+from shanshui.nn.spade import SLOPE, SPADE
+from shanshui.nn.spectral_norm import PairedSpectralConv
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+Modulation = Literal["spade", "clade", "clade_icpe"]
+Activation = Literal["leaky_relu", "gelu"]
+Attention = Literal["none", "simam"]
+
+
+@dataclass(frozen=True)
+class BlockKind:
+    """What all blocks of a generator have in common.
+
+    Attributes:
+        num_classes: channels of the one-hot label map, edges not counted.
+        modulation: "spade" (Park et al. 2019), "clade" or "clade_icpe" (Tan et al. 2021).
+        norm: how features are standardised before they are modulated.
+        kernel: side of the convolutions inside SPADE.
+        hidden: channels between label map and gamma, beta inside SPADE.
+        edges: the segmap has one channel more, boundaries.
+        activation: between modulation and convolution.
+        attention: after each activation.
+        spectral_norm: normalise the block's own convolutions (not those inside SPADE).
+    """
+
+    num_classes: int
+    modulation: Modulation = "spade"
+    norm: NormKind = "batch"
+    kernel: int = 3
+    hidden: int = 128
+    edges: bool = False
+    activation: Activation = "leaky_relu"
+    attention: Attention = "none"
+    spectral_norm: bool = True
+
+    def layer(self, channels: int) -> Any:
+        """A modulating layer for `channels` channels; it returns as many, or one more (`added`)."""
+        if self.modulation == "spade":
+            return SPADE(channels, self.num_classes + self.edges, self.hidden, norm=self.norm, kernel=self.kernel)
+        positions = self.modulation == "clade_icpe"
+        return CLADE(channels, self.num_classes, norm=self.norm, positions=positions, edges=self.edges)
+
+    @property
+    def added(self) -> int:
+        """Channels a modulating layer returns beyond its features: CLADE passes edges on to the convolution."""
+        return int(self.edges and self.modulation != "spade")
+
+    def conv(self, in_channels: int, out_channels: int, kernel: int, bias: bool = True) -> Any:
+        """A convolution behind a modulating layer of `in_channels`, that keeps the size."""
+        return convolution(self.spectral_norm)(
+            in_channels + self.added, out_channels, kernel, padding=kernel // 2, bias=bias
+        )
+
+
+class ModulatedResBlock(nn.Module):
+    """SPADE residual block (Park et al. 2019, figure 4): shortcut(x) + conv_1(act(norm_1(conv_0(act(norm_0(x)))))).
+
+    Where the width changes the shortcut is conv_s(norm_s(x)), else x.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kind: BlockKind) -> None:
+        middle = min(in_channels, out_channels)
+        self.kind = kind
+        self.learned_shortcut = in_channels != out_channels
+        self.conv_0, self.norm_0 = kind.conv(in_channels, middle, 3), kind.layer(in_channels)
+        self.conv_1, self.norm_1 = kind.conv(middle, out_channels, 3), kind.layer(middle)
+        if self.learned_shortcut:
+            self.conv_s, self.norm_s = kind.conv(in_channels, out_channels, 1, bias=False), kind.layer(in_channels)
+
+    def execute(self, x: Var, condition: Condition) -> Var:
+        """x (N, in, h, w) -> (N, out, h, w), with a condition of the same size."""
+        shortcut = self.conv_s(self.modulated(self.norm_s, x, condition)) if self.learned_shortcut else x
+        y = self.conv_0(self.activated(self.norm_0, x, condition))  # (N, middle, h, w)
+        return shortcut + self.conv_1(self.activated(self.norm_1, y, condition))
+
+    def activated(self, norm: Any, x: Var, condition: Condition) -> Var:
+        """Modulation, activation, attention; a leaky ReLU goes into the modulation's own pass over the data."""
+        leaky = self.kind.activation == "leaky_relu"
+        y = self.modulated(norm, x, condition, SLOPE) if leaky else nn.gelu(self.modulated(norm, x, condition))
+        return simam(y) if self.kind.attention == "simam" else y
+
+    def modulated(self, norm: Any, x: Var, condition: Condition, slope: float = 1.0) -> Var:
+        """x through one of the block's modulating layers, and a leaky ReLU with `slope`."""
+        if self.kind.modulation == "spade":
+            return norm(x, condition.segmap, None, condition.patches, slope)
+        return norm(x, condition, slope)
+
+
+def convolution(spectral_norm: bool) -> Callable[..., Any]:
+    """The class of convolutions, spectrally normalised as PyTorch does it or plain."""
+    return PairedSpectralConv if spectral_norm else nn.Conv
+
+
+def activate(x: Var, activation: Activation) -> Var:
+    """The activation, elementwise."""
+    return nn.leaky_relu(x, SLOPE) if activation == "leaky_relu" else nn.gelu(x)

@@ -1,0 +1,118 @@
+"""Spectral normalisation (Miyato et al. 2018): convolutions divided by their largest singular value.
+
+The Jittor code of APF-GAN computes this value and throws it away, so its published recipe runs without
+("off"); "on" is what the papers describe. Weights are not interchangeable: at the small initial values
+of GAN training the normalised weight is some forty times larger.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.nn.norm_kernels import usable
+from shanshui.nn.spectral_kernels import Divide, power_iteration
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+nn: Any = jt.nn
+
+
+def conv(
+    in_channels: int, out_channels: int, kernel: int, *,
+    stride: int = 1, padding: int = 0, bias: bool = True, spectral_norm: bool = False,
+) -> Any:  # fmt: skip
+    """A 2-d convolution, plain or spectrally normalised; both keep `weight` (and `bias`) by these names."""
+    kind = SpectralConv if spectral_norm else nn.Conv
+    return kind(in_channels, out_channels, kernel, stride=stride, padding=padding, bias=bias)
+
+
+class SpectralConv(nn.Conv):
+    """Convolution with weight / sigma, sigma the largest singular value of the weight as (out, in * k * k).
+
+    sigma comes from one power iteration per training forward, started at the kept left vector `weight_u`
+    (out,), a buffer: saved, never trained. Gradients reach the weight through sigma as well; the vectors
+    are constants to them. In evaluation mode `weight_u` stays as it is.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
+
+    def execute(self, x: Var) -> Var:
+        weight = self.normalised()  # (out, in, k, k)
+        return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def normalised(self) -> Var:
+        """weight / sigma; training renews the kept vector."""
+        if not (self.is_training() and usable(self.weight)):
+            return self.weight / self.sigma()
+        u, v, sigma = power_iteration(self.weight, self.weight_u)
+        self.weight_u.update(u)
+        return Divide.apply(self.weight, u, v, sigma)
+
+    def sigma(self) -> Var:
+        """Largest singular value (1,), as far as the power iteration has come."""
+        matrix = self.weight.reshape(self.out_channels, -1)  # (out, in * k * k)
+        with jt.no_grad():
+            u = self.weight_u.reshape(-1, 1)  # (out, 1)
+            v = unit(jt.matmul(u.reshape(1, -1), matrix)).reshape(-1, 1)  # (in * k * k, 1)
+        image = jt.matmul(matrix, v)  # (out, 1)
+        if self.is_training():
+            with jt.no_grad():
+                u = unit(image)
+                self.weight_u.update(u.reshape(-1))
+        return (u * image).sum()
+
+
+class PairedSpectralConv(nn.Conv):
+    """Spectrally normalised convolution that keeps both singular vectors, as PyTorch's hook does.
+
+    sigma = u^T W v with the buffers `weight_u` (out,) and `weight_v` (in * k * k,). A training forward first
+    renews both by one power iteration; evaluation uses them as they are, so that weights saved by PyTorch
+    give PyTorch's pictures, however far the iteration had come.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
+        self.weight_v = unit(jt.randn(self.weight.numel() // self.out_channels)).stop_grad()
+
+    def execute(self, x: Var) -> Var:
+        weight = self.normalised()  # (out, in, k, k)
+        return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def normalised(self) -> Var:
+        """weight / sigma; training renews the kept vectors."""
+        if not (self.is_training() and usable(self.weight)):
+            return self.weight / self.sigma()
+        u, v, sigma = power_iteration(self.weight, self.weight_u)
+        self.weight_u.update(u)
+        self.weight_v.update(v)
+        return Divide.apply(self.weight, u, v, sigma)
+
+    def sigma(self) -> Var:
+        """Largest singular value (1,), as far as the power iteration has come."""
+        matrix = self.weight.reshape(self.out_channels, -1)  # (out, in * k * k)
+        u, v = self.weight_u.reshape(-1, 1), self.weight_v.reshape(-1, 1)
+        if self.is_training():
+            with jt.no_grad():
+                v = unit(towards_right(matrix, u))
+                u = unit(jt.matmul(matrix, v))
+                self.weight_u.update(u.reshape(-1))
+                self.weight_v.update(v.reshape(-1))
+        return (u * jt.matmul(matrix, v)).sum()
+
+
+def towards_right(matrix: Var, u: Var) -> Var:
+    """matrix^T u: (n, m), (n, 1) -> (m, 1); on a GPU without a transposed copy of the matrix."""
+    if jt.flags.use_cuda:
+        return jt.matmul(u.reshape(1, -1), matrix).reshape(-1, 1)
+    return jt.matmul(matrix.transpose(), u)
+
+
+def unit(vector: Var) -> Var:
+    """The vector divided by its Euclidean length."""
+    return vector / (vector * vector).sum().sqrt().maximum(1e-12)

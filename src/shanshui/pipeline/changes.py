@@ -1,0 +1,115 @@
+"""What a run remembers of the code that made it, and which later changes were accepted as harmless.
+
+`settings/<stage>.json` holds one digest of the code a stage depends on. Under `settings/code/` lies, for every
+digest, the list of modules behind it, so that a change can be named. `accepted.json` says which digests count
+as an older one: with it, settings stay as they are, byte for byte, and neither Snakemake nor a kept training
+state sees a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shanshui.pipeline.closure import PACKAGE_MARK, Sources, code_digest, sources
+from shanshui.storage.files import read_json, write_json
+
+ACCEPTED = "accepted.json"
+CODE = "code"
+
+
+def read_accepted(run_folder: Path) -> dict[str, dict[str, str]]:
+    """Digests that count as another, by stage; empty where nothing was accepted."""
+    file = run_folder / ACCEPTED
+    return read_json(file) if file.exists() else {}
+
+
+def counted_digest(stage: str, accepted: Mapping[str, Mapping[str, str]], code: Sources | None = None) -> str:
+    """The digest `stage` runs under: that of the code as it is, or the older one it was declared equal to."""
+    now = code_digest((code or sources()).stage(stage))
+    return accepted.get(stage, {}).get(now, now)
+
+
+def remember(run_folder: Path, stages: Iterable[str], code: Sources | None = None) -> None:
+    """Keep the list of modules behind every stage's digest."""
+    for stage in stages:
+        modules = (code or sources()).stage(stage)
+        file = _list_file(run_folder, code_digest(modules))
+        if not file.exists():
+            write_json(file, modules)
+
+
+def _list_file(run_folder: Path, digest: str) -> Path:
+    return run_folder / "settings" / "code" / f"{digest}.json"
+
+
+def recorded_settings(run_folder: Path, stage: str) -> dict[str, Any] | None:
+    """The settings a stage last ran under, or None where it never did."""
+    file = run_folder / "settings" / f"{stage}.json"
+    return read_json(file) if file.exists() else None
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Modules that changed, came or went, one line each; of packages with their versions."""
+    words = {name: "changed" for name in before.keys() & now.keys() if before[name] != now[name]}
+    words |= dict.fromkeys(now.keys() - before.keys(), "new")
+    words |= dict.fromkeys(before.keys() - now.keys(), "gone")
+    versions = {
+        name: f", {before.get(name, 'none')} -> {now.get(name, 'none')}"
+        for name in words
+        if name.startswith(PACKAGE_MARK)
+    }
+    return [f"{words[name]:<8} {name}{versions.get(name, '')}" for name in sorted(words)]
+
+
+def setting_differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """Settings that changed, with both values, one line each; `code` is no setting."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted((before.keys() | now.keys()) - ({CODE} if not name else set()))
+        inner = (
+            setting_differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key)) for key in keys
+        )
+        return [line for lines in inner for line in lines]
+    return [] if before == now else [f"{name}: {before!r} -> {now!r}"]
+
+
+@dataclass(frozen=True)
+class CodeChange:
+    """The code of one stage against what its run was made with.
+
+    `modules` names what changed; None where the older list of modules was not kept.
+    """
+
+    stage: str
+    before: str
+    now: str
+    counted: str
+    modules: list[str] | None
+
+    @property
+    def pending(self) -> bool:
+        """Whether Snakemake would run the stage again."""
+        return self.counted != self.before
+
+
+def code_change(run_folder: Path, stage: str, code: Sources | None = None) -> CodeChange | None:
+    """Compare the code of `stage` with what its run was made with; None where the stage never ran."""
+    settings = recorded_settings(run_folder, stage)
+    if settings is None:
+        return None
+    before = str(settings.get(CODE, ""))
+    modules = (code or sources()).stage(stage)
+    kept = _list_file(run_folder, before)
+    named = differences(read_json(kept), modules) if kept.exists() else None
+    counted = counted_digest(stage, read_accepted(run_folder), code)
+    return CodeChange(stage, before, code_digest(modules), counted, named)
+
+
+def accept(run_folder: Path, changes: Iterable[CodeChange]) -> None:
+    """Let the code as it is count as what the run was made with, for the stages in `changes`."""
+    accepted = read_accepted(run_folder)
+    for change in changes:
+        accepted.setdefault(change.stage, {})[change.now] = change.before
+    write_json(run_folder / ACCEPTED, accepted)

@@ -1,0 +1,234 @@
+"""What a stage's results depend on in the code: the modules it imports, read as syntax trees, never imported.
+
+Comments, formatting, docstrings, help texts and the words of errors do not count. Whatever else changes in
+a module changes the digest of every stage that imports it, at its top or inside a function, directly or not.
+Modules in `LEFT_OUT` and imports in `LOOKED_AT` do not count either, each for a reason given with it. Of other
+packages those in `PACKAGES` count, by their versions.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from shanshui.storage.files import digest, sha256
+
+PACKAGE = "shanshui"
+HERE = Path(__file__).resolve().parent.parent
+
+_VALUES = "its values count themselves: they are the stage's settings"
+_MACHINE = "where a job runs; another machine is no reason to run again either"
+LEFT_OUT = {
+    "shanshui": "the version number",
+    "shanshui.config.schema": _VALUES,
+    "shanshui.config.sections": _VALUES,
+    "shanshui.config.model_section": _VALUES,
+    "shanshui.config.settings": _VALUES,
+    "shanshui.errors": "how mistakes are worded",
+    "shanshui.storage.files": "how files get to the disk, not what is in them",
+    "shanshui.storage.folders": "how folders get to the disk, not what is in them",
+    "shanshui.storage.outputs": "where results may be written",
+    "shanshui.storage.system_errors": "how mistakes are worded",
+    "shanshui.logs": "progress and statistics, to be looked at",
+    "shanshui.storage.provenance": "who made a file",
+    "shanshui.backend.runtime": _MACHINE,
+    "shanshui.backend.device": _MACHINE,
+    "shanshui.backend.lease": _MACHINE,
+    "shanshui.backend.cuda_probe": _MACHINE,
+    "shanshui.backend.compilation": _MACHINE,
+    "shanshui.backend.toolchain": _MACHINE,
+    "shanshui.backend.mpi": _MACHINE,
+    "shanshui.backend.parallel": _MACHINE,
+    "shanshui.training.resume": "what a killed job continues from; its result equals an undisturbed one's",
+}
+
+LOOKED_AT = {  # imports for pictures and words that no later stage reads
+    "shanshui.training.session": {
+        "shanshui.synthesis.generation",
+        "shanshui.training.samples",
+        "shanshui.training.warning_signs",
+    },
+    "shanshui.stages.validate": {"shanshui.data.validation_report"},
+    "shanshui.data.statistics": {"shanshui.data.palette"},
+}
+
+PACKAGES = {  # other packages that alter results: import name, and the name they are installed under
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "scipy": "scipy",
+    "jittor": "jittor",
+}
+PACKAGE_MARK = "package "  # before a package's name in a list of modules
+DOORS = {"shanshui.backend.runtime.load_jittor": "jittor"}  # what stands for an import
+
+_WORDS = {"help", "metavar", "description"}  # keywords that hold text for people
+_SILENT = {"ctx", "kind", "type_comment", "type_ignores"}  # fields that repeat what is known, or mean nothing
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module's own digest ("" where it holds nothing but a docstring), and what it imports.
+
+    `imports` are modules of this package, `packages` those of `PACKAGES`.
+    """
+
+    digest: str
+    imports: frozenset[str]
+    packages: frozenset[str]
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _name(expression: ast.expr) -> str:
+    return expression.id if isinstance(expression, ast.Name) else getattr(expression, "attr", "")
+
+
+class Reader:
+    """Writes a syntax tree down without what does not count, and notes what it imports and which texts it holds.
+
+    What is written is the same under every Python version the tree can be parsed with.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.written: list[str] = []
+        self.imports: list[str] = []
+        self.texts: set[str] = set()
+        self.write(tree)
+
+    def write(self, value: object) -> None:
+        """Add one node, list of nodes or plain value."""
+        if isinstance(value, ast.AST):
+            self.node(value)
+        elif isinstance(value, list):
+            for item in value:
+                self.write(item)
+            self.written.append("]")
+        else:
+            self.written.append(repr(value))
+            if isinstance(value, str):
+                self.texts.add(value)
+
+    def node(self, node: ast.AST) -> None:
+        """Add one node with its fields, empty ones left out."""
+        names = node._fields
+        if isinstance(node, ast.If) and _name(node.test) == "TYPE_CHECKING":
+            names = ("orelse",)
+        elif isinstance(node, ast.Call) and _name(node.func).endswith("Error"):
+            names = ("func",)
+        elif isinstance(node, ast.Import):
+            self.imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            self.imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        self.written.append(type(node).__name__)
+        for name in names:
+            field = getattr(node, name, None)
+            if name == "keywords":
+                field = [keyword for keyword in field or [] if getattr(keyword, "arg", None) not in _WORDS]
+            elif name == "body" and isinstance(field, list) and field and _is_docstring(field[0]):
+                field = field[1:]
+            if field is not None and field != [] and name not in _SILENT:
+                self.written.append(name)
+                self.write(field)
+
+
+class Sources:
+    """The package's source files and what they import; each file is read once.
+
+    Args:
+        folder: the package's folder; by default the one this module lies in.
+    """
+
+    def __init__(self, folder: Path = HERE) -> None:
+        self.folder = folder
+        self._files: dict[str, Path] = {}
+        self._beside: dict[Path, dict[str, Path]] = {}  # files that are not Python, by folder and name
+        for file in sorted(folder.rglob("*")):
+            if file.suffix == ".py":
+                parts = (PACKAGE, *file.relative_to(folder).with_suffix("").parts)
+                self._files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+            elif "__pycache__" not in file.parts and not file.name.startswith(".") and file.is_file():
+                self._beside.setdefault(file.parent, {})[file.name] = file
+        self._modules: dict[str, Module] = {}
+
+    def module(self, name: str) -> Module:
+        """Digest and imports of one module. Data files it names that lie beside it count as part of it."""
+        if name not in self._modules:
+            file = self._files[name]
+            read = Reader(ast.parse(file.read_text(encoding="utf-8")))
+            beside = self._beside.get(file.parent, {})
+            data = [[text, sha256(beside[text])] for text in sorted(read.texts & beside.keys())]
+            empty = read.written == ["Module"] and not data
+            total = digest([read.written, data])
+            within, packages = self._within(name, read.imports), _packages(read.imports)
+            self._modules[name] = Module("" if empty else total, frozenset(within), packages)
+        return self._modules[name]
+
+    def _within(self, name: str, imports: list[str]) -> Iterator[str]:
+        """Those imports of `name` that count and lie in the package, with the packages around them."""
+        apart = LOOKED_AT.get(name, set()) | {name}
+        for wanted in imports:
+            parts = wanted.split(".")
+            packages = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+            yield from (package for package in packages if package in self._files and package not in apart)
+
+    def closure(self, start: str) -> dict[str, str]:
+        """Digests of all modules that `start` imports, directly or not, and its own, by name.
+
+        Packages are among them, as `package numpy`, with their versions.
+        """
+        found: dict[str, str] = {}
+        packages: set[str] = set()
+        waiting = [start]
+        while waiting:
+            name = waiting.pop()
+            if name not in found and name not in LEFT_OUT:
+                module = self.module(name)
+                found[name] = module.digest
+                packages |= module.packages
+                waiting += module.imports
+        versions = {f"{PACKAGE_MARK}{package}": installed(package) for package in sorted(packages)}
+        return {name: found[name] for name in sorted(found) if found[name]} | versions
+
+    def stage(self, stage: str) -> dict[str, str]:
+        """Digests of all modules the results of `stage` depend on, by name."""
+        return self.closure(f"{PACKAGE}.stages.{stage}")
+
+    def names(self) -> list[str]:
+        """All modules of the package."""
+        return list(self._files)
+
+
+def _packages(imports: list[str]) -> frozenset[str]:
+    """Those of `PACKAGES` that dotted names belong to."""
+    tops = {DOORS.get(name, name.partition(".")[0]) for name in imports}
+    return frozenset(PACKAGES[top] for top in tops & PACKAGES.keys())
+
+
+@functools.cache
+def installed(package: str) -> str:
+    """Version of a package in this environment; "none" where it is missing."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+@functools.cache
+def sources() -> Sources:
+    """The sources of this package as they were when first asked for."""
+    return Sources()
+
+
+def code_digest(modules: dict[str, str]) -> str:
+    """One digest for all modules of a closure."""
+    return digest(modules)

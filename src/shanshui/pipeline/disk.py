@@ -1,0 +1,120 @@
+"""Whether a run fits on the disk: what it will write, what is there already, what is free, and what would help."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from shanshui.config.schema import Config
+from shanshui.errors import ShanshuiError
+from shanshui.pipeline.footprint import Part, count_pictures, estimate
+from shanshui.pipeline.retention import read_removed
+
+CHOOSING = {"select_checkpoints", "select_model", "select_seed"}
+AFTER_CHOICES = {"merge", "generate", "infer", "score", "fuse"}  # not planned before the choices are made
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file or of all files of a folder; what vanishes meanwhile counts nothing."""
+    if not path.is_dir():
+        return path.stat().st_size if path.is_file() else 0
+    found = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            file = Path(folder) / name
+            found += file.stat().st_size if file.is_file() else 0
+    return found
+
+
+def there_already(folder: Path, parts: Sequence[Part]) -> dict[str, int]:
+    """Bytes of each part in the run's folder, those included that `retention` removed."""
+    removed = read_removed(folder)
+    found = {}
+    for part in parts:
+        present = sum(_size(path) for pattern in part.folders for path in folder.glob(pattern))
+        gone = sum(size for name, size in removed.items() if any(_below(name, pattern) for pattern in part.folders))
+        found[part.name] = present + gone
+    return found
+
+
+def _below(name: str, pattern: str) -> bool:
+    """Whether the file `name` is `pattern` or lies in a folder that is."""
+    path = Path(name)
+    return any(candidate.match(pattern) for candidate in (path, *path.parents) if candidate.name)
+
+
+def still_to_come(folder: Path, parts: Sequence[Part], rules: Collection[str] | None = None) -> float:
+    """Bytes that a run may still write; where the planned `rules` are given, by these and those a choice may call."""
+    if rules is not None:
+        counted = {*rules, *(AFTER_CHOICES if CHOOSING & set(rules) else ())}
+        parts = [part for part in parts if part.rule in counted]
+    there = there_already(folder, parts)
+    return sum(max(0.0, part.most - there[part.name]) for part in parts)
+
+
+def gigabytes(size: float) -> str:
+    """`1.3 GB`, `12 MB` or `8 kB`."""
+    if size >= 0.1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+
+
+def table(parts: Sequence[Part]) -> str:
+    """The estimate for people."""
+    rows = [(p.name, str(p.count), gigabytes(p.each), gigabytes(p.most), gigabytes(p.final)) for p in parts]
+    most, final = sum(p.most for p in parts), sum(p.final for p in parts)
+    rows = [
+        ("", "files", "each", "at most", "in the end"), *rows,
+        ("in all", "", "", gigabytes(most), gigabytes(final)),
+    ]  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    return "\n".join(
+        row[0].ljust(widths[0]) + "".join(f"  {c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    )
+
+
+def sentence(config: Config, folder: Path, parts: Sequence[Part], free: int) -> str:
+    """At most, in the end, there, free: one line."""
+    most, final = sum(p.most for p in parts), sum(p.final for p in parts)
+    there = sum(there_already(folder, parts).values())
+    return (
+        f"{config.run} takes about {gigabytes(most)} at most and {gigabytes(final)} in the end; "
+        f"{gigabytes(there)} there, {gigabytes(free)} free"
+    )
+
+
+def free_at(folder: Path) -> int:
+    """Free bytes where `folder` is or will be."""
+    present = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(present).free
+
+
+def check(config: Config, folder: Path, rules: Collection[str] | None = None) -> str:
+    """The sentence above; ShanshuiError where the run, or its planned `rules`, will not fit, with what would help."""
+    parts = estimate(config, count_pictures(config))
+    free = free_at(folder)
+    needed = still_to_come(folder, parts, rules)
+    said = sentence(config, folder, parts, free)
+    if needed <= free:
+        return said
+    raise ShanshuiError(
+        f"{said}; {gigabytes(needed)} still to be written will not fit",
+        f"{gigabytes(needed)} free at {folder.absolute()}",
+        advice(config, parts),
+    )
+
+
+def advice(config: Config, parts: Sequence[Part]) -> str:
+    """What would lower the need, by how much."""
+    size = {part.name: part.most for part in parts}
+    each = {part.name: part.each for part in parts}
+    ways: Mapping[str, float] = {
+        "each epoch less between score.first and score.last": each["fine-tuned weights"],
+        "finetune.ema: 0": size.get("moving average of the last", 0.0),
+        "each seed less in infer.seeds": each["pictures of noise seeds"],
+    }
+    saved = ", ".join(f"{way} saves {gigabytes(bytes_)}" for way, bytes_ in ways.items() if bytes_)
+    return f"put results/ on another disk (a link will do), free some space, or write less: {saved}"

@@ -1,0 +1,39 @@
+"""One line of what was looked at: on this machine, or of a run before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from shanshui.errors import ShanshuiError
+from shanshui.storage.system_errors import in_words
+
+State = Literal["ok", "note", "gap"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. A `gap` lets no run succeed, a `note` only limits it."""
+
+    name: str
+    state: State
+    text: str
+    do: str = ""
+
+    def line(self) -> str:
+        """For people."""
+        return f"{self.state:<5}{self.name:<14}{self.text}" + (f"\n     {'':<14}to do: {self.do}" if self.do else "")
+
+
+def asked(name: str, question: Callable[[], str]) -> Finding:
+    """Turn an answer into `ok`, a ShanshuiError or an error of the system into a `gap`."""
+    try:
+        return Finding(name, "ok", question())
+    except OSError as error:
+        words = in_words(error)
+        if words is None:
+            raise
+        return Finding(name, "gap", words.found, words.do)
+    except ShanshuiError as error:
+        return Finding(name, "gap", error.found, error.do)

@@ -1,0 +1,194 @@
+"""What a run writes, told from its configuration alone: kinds of files, their number and size.
+
+Weights and prepared pairs are counted exactly. Pictures are guessed from their size, rather too large than too
+small; resume states are taken as two a phase, though a short phase leaves one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shanshui.config.schema import Config
+from shanshui.config.sections import NEEDS_EFFICIENTNET, NEEDS_INCEPTION, NEEDS_SEGMENTER
+from shanshui.data.layouts import LAYOUTS
+from shanshui.pipeline import weight_counts
+from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.retention import STATES
+from shanshui.weights.builtin import BUILTIN
+
+MB = 10**6
+NUMBER = 4  # bytes of a float32
+STATES_KEPT = 2  # of a phase, beside one another
+ONE_MORE = 1  # state that is written before an older one goes, or those of other settings
+PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without colour subsampling, PNG
+GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated pictures and photographs in one PNG
+GRID_PICTURES = 18
+PAPERS = 10 * MB  # report, tables, plots, logs
+INCEPTION, DCT, DEEPLAB, EFFICIENTNET = 2048, 192, 320, 1280  # features a picture
+
+
+@dataclass(frozen=True)
+class Part:
+    """Files of one kind: how many at most, the bytes of each, and how many stay in the end.
+
+    `rule` writes them. `folders` are where they lie in the run's folder; what is there already need not be
+    written any more.
+    """
+
+    name: str
+    rule: str
+    count: int
+    each: float
+    stay: int
+    folders: tuple[str, ...]
+
+    @property
+    def most(self) -> float:
+        """Bytes while the run goes on."""
+        return self.count * self.each
+
+    @property
+    def final(self) -> float:
+        """Bytes when it is done."""
+        return self.stay * self.each
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How many there are of each set: training pairs without the held-out ones, held-out pairs, test label maps."""
+
+    train: int
+    holdout: int
+    test: int
+
+
+def count_pictures(config: Config) -> Pictures:
+    """From the files in the data folders, or the numbers of the embedded dataset."""
+    if config.landscapes:
+        pairs, test = config.landscapes.train, config.landscapes.test
+    else:
+        data, layout = config.data, LAYOUTS[config.data.layout]
+        pairs = len(layout.find(Path(data.train_labels), "train_labels"))
+        test = len(layout.find(Path(data.test_labels), "test_labels"))
+    holdout = min(config.data.holdout, pairs)
+    return Pictures(pairs - holdout, holdout, test)
+
+
+def averages(config: Config) -> int:
+    """Merged weights at most: every subset of the best, and a soup for each further checkpoint."""
+    top, soups = config.select.top, len(Flow(config).soups())
+    return 2**top - 1 - top + max(0, soups + 1 - top)
+
+
+def estimate(config: Config, pictures: Pictures) -> list[Part]:
+    """What a run writes, in the order of the data."""
+    return [
+        *_data(config, pictures),
+        *_training(config),
+        *_choosing(config, pictures),
+        Part("report, tables, logs", "report", 1, PAPERS, 1, ("logs", "validate", "benchmarks")),
+    ]
+
+
+def _data(config: Config, pictures: Pictures) -> list[Part]:
+    data, drawn = config.data, config.landscapes
+    pixels = data.load_width * data.load_height
+    each = (6 if config.model.edges == "instance" else 4) * pixels
+    parts = [Part("prepared pairs", "prepare", pictures.train, each, pictures.train, ("prepare",))]
+    if drawn:
+        every = pictures.train + pictures.holdout + pictures.test
+        parts.insert(
+            0,
+            Part("drawn pairs", "landscapes", every, PHOTO["jpg"] * drawn.width * drawn.height, every, ("landscapes",)),
+        )
+    return parts
+
+
+def _training(config: Config) -> list[Part]:
+    """Weights and training states of both phases and of the segmenter; a state has Adam's two moments as well."""
+    best = config.retention == "best"
+    counts = weight_counts
+    growing = counts.painters(config, config.model.sizes - 1, seg_noise=False)
+    tuned = counts.painters(config, 0, config.finetune.seg_noise)
+    judges, sizes = counts.judges(config), len(Flow(config).resolutions())
+    epochs = config.score.last - config.score.first + 1
+    moving = bool(config.finetune.ema)
+    state, tuning = 3 * (growing + judges), 3 * (tuned + judges) + moving * tuned
+    stay = min(epochs, _most_kept(config)) if best else epochs
+    grid = GRID * GRID_PICTURES * config.data.width * config.data.height
+    parts = [
+        Part(
+            "weights of pretraining", "pretrain", sizes, growing * NUMBER, 1 if best else sizes,
+            ("pretrain/*[0-9].safetensors",),
+        ),
+        Part(
+            "states of pretraining", "pretrain", sizes, state * NUMBER, 1 if best else sizes,
+            ("pretrain/*.state.safetensors",),
+        ),
+        Part(
+            "resume states of it", "pretrain", STATES_KEPT * sizes + ONE_MORE, state * NUMBER,
+            0 if best else STATES_KEPT * sizes,
+            (f"{STATES}/pretrain_*",),
+        ),
+        Part(
+            "resume states of fine-tuning", "finetune", STATES_KEPT + ONE_MORE, tuning * NUMBER, STATES_KEPT,
+            (f"{STATES}/finetune",),
+        ),
+        Part("fine-tuned weights", "finetune", epochs, tuned * NUMBER, stay, ("finetune/epoch_*.safetensors",)),
+    ]  # fmt: skip
+    if moving:
+        files = ("finetune/ema_*.safetensors",)
+        parts.append(Part("moving average of the last", "finetune", 1, tuned * NUMBER, 1, files))
+    if NEEDS_SEGMENTER & set(config.score.metrics) and not config.segmenter.weights:
+        saved = 1 + 3 * STATES_KEPT
+        folders = ("segmenter", f"{STATES}/segmenter")
+        parts.append(Part("segmenter", "segmenter", saved, counts.segmenter(config) * NUMBER, saved, folders))
+    if config.data.holdout:
+        parts.append(Part("sample grids", "finetune", config.score.last, grid, config.score.last, ("samples",)))
+    return parts
+
+
+def _most_kept(config: Config) -> int:
+    """Checkpoints that `retention: best` keeps at most: the best, the last, and nothing else can be in an average."""
+    return config.select.tried() + 1
+
+
+def _choosing(config: Config, pictures: Pictures) -> list[Part]:
+    """Averages, pictures and features."""
+    best = config.retention == "best"
+    size = config.data.width * config.data.height
+    picture = PHOTO[config.generate.format] * size
+    shown = {"train": pictures.train, "holdout": pictures.holdout, "test": pictures.test}
+    whole = sum(shown[name] for name in Flow(config).sets())
+    seeds, merged = len(config.infer.seeds), averages(config)
+    weights = weight_counts.painters(config, 0, config.finetune.seg_noise)
+    scored = len(config.score.epochs()) + merged + bool(config.finetune.ema) + seeds
+    submission = 3 * pictures.test * picture  # fused, zipped, and the contact sheet below one of them
+    return [
+        Part("averages of weights", "merge", merged, weights * NUMBER, min(1, merged) if best else merged, ("merge",)),
+        Part("pictures being scored", "generate", 1, whole * picture, 0, ("images",)),
+        Part("pictures of noise seeds", "infer", seeds, whole * picture, 1 if best else seeds, ("infer",)),
+        Part("features and scores", "score", scored, whole * _features(config) * NUMBER, scored, ("features", "score")),
+        Part("statistics of photographs", "reference", 1, _reference(config), 1, ("reference",)),
+        Part("submission", "fuse", 1, submission, 1, ("fuse", "submission.zip", "contact_sheet.png")),
+    ]
+
+
+def _features(config: Config) -> int:
+    """Numbers kept of a picture by the wanted metrics."""
+    wanted = set(config.score.metrics)
+    classes, found = len(config.data.classes), 0
+    if NEEDS_SEGMENTER & wanted:
+        builtin = config.segmenter.weights == BUILTIN
+        found = 4 * classes + DEEPLAB if builtin else 3 * classes + 8 * config.segmenter.channels
+    dct = DCT if any(metric.startswith("dct") for metric in wanted) else 0
+    found += EFFICIENTNET if NEEDS_EFFICIENTNET & wanted else 0
+    return (INCEPTION if NEEDS_INCEPTION & wanted else 0) + dct + found + 8
+
+
+def _reference(config: Config) -> int:
+    """Means and covariances in double precision, and features of 2000 photographs."""
+    inception = INCEPTION if NEEDS_INCEPTION & set(config.score.metrics) else 0
+    efficientnet = EFFICIENTNET if NEEDS_EFFICIENTNET & set(config.score.metrics) else 0
+    return sum(n**2 * 8 + 2000 * n * NUMBER for n in (inception, efficientnet)) + 2 * MB

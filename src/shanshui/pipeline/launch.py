@@ -1,0 +1,109 @@
+"""What is settled when Snakemake begins to execute: who else is at work here, and how many GPU jobs run at a time.
+
+Snakemake marks files in use by notes under `.snakemake/locks`, and refuses to run on files so marked. A killed
+Snakemake leaves its notes behind, and nothing in them tells whether it lives: on a shared file system it may do so on
+another machine, out of the same folder with another Snakefile. So the notes are never touched here. What can be known
+is said instead: every Snakemake that executes this workflow holds a lock of the operating system, which ends with its
+process, and where that is free the message names the command that removes the notes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from shanshui.pipeline import file_times
+from shanshui.pipeline.inputs_there import check_targets
+from shanshui.storage.system_errors import said_at_the_end
+
+STATE = ".snakemake"
+LOCK = "shanshui.lock"
+
+
+def somebody_runs(state: Path) -> bool:
+    """Whether a Snakemake that can be seen from here executes in the folder whose `.snakemake` is given."""
+    try:
+        with open(state / LOCK, encoding="utf-8") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such file, or a file system without locks
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def registered(state: Path) -> Iterator[None]:
+    """Be known as a living Snakemake while the body runs, where the folder can be written and locked."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            state.mkdir(parents=True, exist_ok=True)
+            handle = held.enter_context(open(state / LOCK, "a", encoding="utf-8"))
+            fcntl.flock(handle, fcntl.LOCK_SH)  # somebody who looks holds it for a moment
+        yield
+
+
+def unlocking(arguments: Sequence[str]) -> str:
+    """The command that removes the notes of a Snakemake called like this one: `sys.argv` with `--unlock`."""
+    name, rest = arguments[0], arguments[1:]
+    called = [name] if Path(name).name == "snakemake" else [sys.executable, "-m", "snakemake"]
+    return shlex.join([*called, "--unlock", *rest])
+
+
+def locked_words(alive: bool, arguments: Sequence[str]) -> str:
+    """What a refused start says.
+
+    Args:
+        alive: whether another Snakemake of this workflow is seen to execute here.
+        arguments: how this one was called.
+    """
+    if alive:
+        return (
+            "Another Snakemake is at work on these files in this folder. Wait for it, or end it with Ctrl-C: "
+            "`python -m shanshui status RUN` shows how far it is."
+        )
+    return (
+        "Directory cannot be locked: a Snakemake that was killed (kill -9, a power cut) has left its locks on these\n"
+        "files. No other one of this workflow is seen at work here from this machine. Where none works in this\n"
+        "folder on another machine or from another Snakefile either, remove the locks, then give the same command:\n\n"
+        f"    {unlocking(arguments)}\n"
+    )
+
+
+def prepare(workflow: Any, gpu_jobs: int, run: str) -> None:
+    """Wrap Snakemake's `workflow.execute`: check what is asked for, register, explain a refused start.
+
+    `gpu_jobs` GPU jobs run at a time. What is asked for must be of the configured `run`. Files of it that were touched
+    or copied get their times back, unless another Snakemake is at work here.
+
+    The number holds for local jobs without `--resources gpu=N`; a cluster deals out its own devices.
+    Processes that Snakemake starts for single jobs are left alone.
+    """
+    if not workflow.is_main_process:
+        return
+    from snakemake.exceptions import LockException
+
+    execute = workflow.execute
+
+    def execute_registered(*args: Any, **kwargs: Any) -> Any:
+        executor = (kwargs.get("executor_plugin") or args[0]).common_settings
+        with said_at_the_end():
+            check_targets(workflow.dag_settings.targets, run)
+        if executor.local_exec:
+            workflow.global_resources.setdefault("gpu", gpu_jobs)
+        state = Path(STATE).absolute()
+        alive = somebody_runs(state)
+        if not alive and (count := file_times.restore(Path("results") / run)):
+            print(f"{count} file(s) of {run} touched or copied, contents as before: times set back", file=sys.stderr)
+        try:
+            with contextlib.nullcontext() if executor.dryrun_exec else registered(state):
+                return execute(*args, **kwargs)
+        except LockException:
+            sys.exit(locked_words(alive, sys.argv))
+
+    workflow.execute = execute_registered

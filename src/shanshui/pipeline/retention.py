@@ -1,0 +1,126 @@
+"""Which weights, training states and pictures stay when a run is done, and the list of those that went.
+
+With `retention: best` these stay: of fine-tuning the checkpoints that were tried in averages (the best
+`select.top` and `select.soup`), the last one with its moving average, and the chosen model with its members; of
+pretraining what fine-tuning starts from; of the noise seeds the chosen one's pictures. Scores and features stay.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shanshui.errors import ShanshuiError
+from shanshui.storage.files import read_json, sha256, write_json
+
+KEPT = "kept.json"
+STATES = ".state"
+REMOVED = f"{STATES}/removed.json"  # unknown to Snakemake, which deletes `kept.json` before it is written again
+DONE_WITH = (  # what may go, by place
+    "finetune/[!.]*.safetensors",
+    "merge/[!.]*.safetensors",
+    "pretrain/[!.]*.safetensors",
+    f"{STATES}/pretrain_*/*/[!.]*.safetensors",
+    "infer/*/seed_*",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Names in the run's folder: files that stay, files and folders that go."""
+
+    kept: list[str]
+    gone: list[str]
+
+
+def kept_names(settings: Mapping[str, Any], checkpoints: Mapping[str, Any], model: str, seed: int) -> set[str]:
+    """What stays of the places in DONE_WITH.
+
+    Args:
+        settings: those of the stage `tidy`: `tried` best checkpoints, `last` epoch, `full` resolution's name.
+        checkpoints: ranking of the checkpoints.
+        model, seed: what was chosen.
+    """
+    tuned = {entry["model"] for entry in checkpoints["ranking"][: settings["tried"]]}
+    tuned |= {f"{kind}_{settings['last']:03d}" for kind in ("epoch", "ema")}
+    tuned |= {f"epoch_{epoch}" for epoch in model.split("+")} if "+" in model else {model}
+    full = f"pretrain/{settings['full']}"
+    names = {f"finetune/{name}.safetensors" for name in tuned} | {f"merge/{model}.safetensors"}
+    return names | {f"{full}.safetensors", f"{full}.state.safetensors", f"infer/{model}/seed_{seed}"}
+
+
+def plan(folder: Path, names: set[str]) -> Plan:
+    """What is there, parted into what stays and what goes."""
+    found = sorted(path.relative_to(folder).as_posix() for place in DONE_WITH for path in folder.glob(place))
+    files = [name for name in found if name in names and (folder / name).is_file()]
+    return Plan(files, [name for name in found if name not in names])
+
+
+def read_removed(folder: Path) -> dict[str, int]:
+    """Bytes of what was removed and has not come back, by name."""
+    file = folder / REMOVED
+    listed: dict[str, int] = read_json(file) if file.exists() else {}
+    return {name: size for name, size in listed.items() if not (folder / name).exists()}
+
+
+def remove(folder: Path, names: Sequence[str]) -> dict[str, int]:
+    """Remove files and folders, after they have been listed; all that is listed, with bytes."""
+    listed = read_removed(folder) | {name: _size(folder / name) for name in names}
+    write_json(folder / REMOVED, listed)
+    for name in names:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return listed
+
+
+def write_kept(path: Path, folder: Path, kept: Iterable[str], removed: Mapping[str, int]) -> None:
+    """The list for people and for `verify`."""
+    write_json(path, {"kept": {name: sha256(folder / name) for name in kept}, "removed": removed})
+
+
+def _size(path: Path) -> int:
+    files = (Path(place) / name for place, _, names in os.walk(path) for name in names) if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
+
+
+def losses(folder: Path) -> Iterator[str]:
+    """Where the weights that were to stay are not those in the list; none where there is no list."""
+    file = folder / KEPT
+    for name, checksum in (read_json(file)["kept"] if file.exists() else {}).items():
+        path = folder / name
+        if not path.exists():
+            yield f"{name} is lost: {KEPT} has it among what was kept"
+        elif sha256(path) != checksum:
+            yield f"{name} has another sha256 than {KEPT} says"
+
+
+def check_plan(folder: Path, jobs: Iterable[tuple[str, str]], tried: int) -> None:
+    """ShanshuiError where what was removed on purpose would be trained again, for its own sake.
+
+    Pretraining that runs as well, or fine-tuning under other settings (which the caller knows), is another matter.
+
+    Args:
+        jobs: rule and epoch of every job that is planned; averages are not, while a choice is still to be made.
+        tried: how many of the best checkpoints are averaged.
+    """
+    jobs, removed = list(jobs), read_removed(folder)
+    needed = {epoch for rule, epoch in jobs if rule == "finetune"} | set(_best(folder, tried))
+    again = sorted(epoch for epoch in needed if f"finetune/epoch_{epoch}.safetensors" in removed)
+    if again and not any(rule == "pretrain" for rule, _ in jobs):
+        raise ShanshuiError(
+            f"this change needs checkpoints that `retention: best` removed: {', '.join(again)}; "
+            "fine-tuning would be trained again from its first epoch",
+            "changes that need no others than those listed as kept in kept.json",
+            f"take the change back; or, to train again, remove {folder / REMOVED}",
+        )
+
+
+def _best(folder: Path, tried: int) -> list[str]:
+    """Epochs of the best checkpoints, as ranked last."""
+    file = folder / "select" / "checkpoints.json"
+    ranking = read_json(file)["ranking"][:tried] if file.exists() else []
+    return [entry["model"].removeprefix("epoch_") for entry in ranking]

@@ -1,0 +1,363 @@
+"""Everything that can be known of a run before it starts, in seconds: one list, for `snakemake` and for `doctor`.
+
+What would stop a run after hours of training stops it before its first job; what is left out or limited is said.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from shanshui.backend import lease
+from shanshui.backend.device import cuda_devices, cuda_identities, find_device
+from shanshui.backend.memory import available_memory
+from shanshui.backend.mpi import find_mpi
+from shanshui.config.schema import Config
+from shanshui.config.sections import NEEDS_SEGMENTER
+from shanshui.config.settings import needed_weights
+from shanshui.data.layouts import LAYOUTS
+from shanshui.data.pairs import Pairing, pair_files, read_exclusion
+from shanshui.errors import ShanshuiError
+from shanshui.pipeline import disk, step_memory
+from shanshui.pipeline.finding import Finding, asked
+from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.footprint import Pictures
+from shanshui.pipeline.inputs_there import check_data_there, check_segmenter_there
+from shanshui.storage.outputs import check_writable
+from shanshui.weights.builtin import BUILTIN
+
+DATA = frozenset({"validate", "prepare"})  # rules that read the raw data
+TRAINING = frozenset({"pretrain", "finetune"})
+SCORING = frozenset({"reference", "score", "score_seed", "score_fused", "segmenter"})
+GPUS = TRAINING | SCORING | {"generate", "infer", "doctor"}
+LOOKED_AT = 60  # label maps of each set
+LEAST_SIDES = {"inception_v3": 75, "vgg19": 16}  # pixels: below, a convolution or pooling has nothing left
+ALWAYS: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configured run: `local` tells that its jobs run on this machine, `config` what they are to do."""
+
+    config: Config
+    local: bool = True
+
+    @property
+    def flow(self) -> Flow:
+        """Its file names."""
+        return Flow(self.config)
+
+
+def examine(config: Config, rules: Collection[str] | None = None, local: bool = True) -> list[Finding]:
+    """All findings on a run; where the planned `rules` are given, those that concern one of them."""
+    plan, found = Plan(config, local), []
+    for check, concerned in CHECKS:
+        if rules is None or not concerned or concerned & set(rules):
+            found += list(check(plan))
+    if rules is None or rules:
+        found.append(asked("disk: the run", lambda: disk.check(config, Path("results") / config.run, rules)))
+    return found
+
+
+def stop_at_gaps(findings: Collection[Finding]) -> str:
+    """What is to be said of notes; ShanshuiError where there is a gap, with all of them."""
+    gaps = [finding for finding in findings if finding.state == "gap"]
+    notes = [finding for finding in findings if finding.state == "note"]
+    if gaps:
+        text = "\n".join(finding.line() for finding in [*gaps, *notes])
+        raise ShanshuiError(f"the run would fail, and has not been started:\n{text}")
+    return "\n".join(finding.line() for finding in notes)
+
+
+# --- where things go ------------------------------------------------------------------------------------------
+
+
+def places(plan: Plan) -> Iterator[Finding]:
+    """Folders that are written to, and the length of the longest names."""
+    run = Path("results") / plan.config.run
+    longest = run / "logs" / f"settings.{max(plan.flow.wildcards()['stage'].split('|'), key=len)}.log"
+
+    def writable() -> str:
+        check_writable(run, folder=True)
+        check_writable(run / ".state", folder=True)
+        check_writable(longest)
+        check_writable(Path(".snakemake"), folder=True)
+        return f"{run} can be written to"
+
+    yield asked("results", writable)
+
+
+# --- data -----------------------------------------------------------------------------------------------------
+
+
+def pairing(plan: Plan) -> Pairing | None:
+    """Pairs of the user's own data by their names; None for drawn landscapes."""
+    config = plan.config
+    if config.landscapes:
+        return None
+    layout, folders = LAYOUTS[config.data.layout], plan.flow.folders()
+    exclusion = read_exclusion(Path(config.data.exclude) if config.data.exclude else None)
+    images, labels = (layout.find(Path(folders[f"train-{part}"]), f"train_{part}") for part in ("images", "labels"))
+    return pair_files(images, labels, exclusion.names, layout.name)
+
+
+def pictures(plan: Plan) -> Pictures:
+    """How many pairs there are to train on and held out, and how many test label maps."""
+    config, own = plan.config, pairing(plan)
+    if own is None or config.landscapes:
+        assert config.landscapes
+        pairs, test = config.landscapes.train, config.landscapes.test
+    else:
+        layout = LAYOUTS[config.data.layout]
+        pairs, test = len(own.pairs), len(layout.find(Path(plan.flow.folders()["test-labels"]), "test_labels"))
+    held = min(config.data.holdout, pairs)
+    return Pictures(pairs - held, held, test)
+
+
+def data_there(plan: Plan) -> Iterator[Finding]:
+    """Folders, pairs without partner, test label maps."""
+    config = plan.config
+
+    def there() -> str:
+        check_data_there(config)
+        if config.data.exclude and not Path(config.data.exclude).is_file():
+            raise ShanshuiError(f"data.exclude: {config.data.exclude} does not exist", do="name a file, or null")
+        counted = pictures(plan)
+        if not counted.test:
+            raise ShanshuiError("there are no test label maps", do="put some into data.test_labels")
+        return f"{counted.train} pairs to train on, {counted.holdout} held out, {counted.test} test label maps"
+
+    found = asked("data", there)
+    yield found
+    if found.state == "ok" and (own := pairing(plan)):
+        lonely = [*own.lonely_photos, *own.lonely_labels]
+        if lonely:
+            text = f"{len(own.lonely_photos)} photograph(s) without label map, {len(own.lonely_labels)} label map(s) "
+            text += f"without photograph, such as {lonely[0]}"
+            yield Finding("data: pairs", "note", text, "give both files of a pair one stem; these are not used")
+
+
+def numbers(plan: Plan) -> Iterator[Finding]:
+    """Batches and the hold-out against the pairs there are."""
+    config = plan.config
+    counted = _counted(plan)
+    if counted is None:
+        return
+    pairs = counted.train + counted.holdout
+    for name, phase in (("pretrain", config.pretrain), ("finetune", config.finetune)):
+        if phase.batch > counted.train:
+            most = counted.train
+            fewer = f"{name}.batch {most} or less" if most else "a smaller data.holdout"
+            text = f"{name}.batch {phase.batch} is more than the {most} pairs to train on (data.holdout "
+            yield Finding("batch", "gap", f"{text}{config.data.holdout} of {pairs})", f"{fewer}, or more pairs")
+        elif phase.batch // phase.processes == 1 and _has_batch_norm(config):
+            text = f"{name}.batch {phase.batch}: G standardises over the batch, and a batch has one picture per process"
+            yield Finding("batch", "note", text, "a batch of 2 or more; or model.norm instance, where G has it")
+    merge = config.merge
+    if merge.batch_norm == "estimated" and min(merge.label_maps, counted.train) < config.finetune.batch:
+        text = (
+            f"merge.batch_norm estimated on {min(merge.label_maps, counted.train)} label maps, less than one batch of "
+        )
+        do = "merge.label_maps of that many or more, or a smaller finetune.batch"
+        yield Finding("merge", "gap", f"{text}{config.finetune.batch} (finetune.batch)", do)
+
+
+def _counted(plan: Plan) -> Pictures | None:
+    """The numbers, or None where the data are not there, which `data_there` says."""
+    try:
+        check_data_there(plan.config)
+        return pictures(plan)
+    except (ShanshuiError, OSError):
+        return None
+
+
+def classes(plan: Plan) -> Iterator[Finding]:
+    """Classes that no label map shows, of those that are looked at."""
+    import numpy as np
+
+    from shanshui.storage.images import read_label_map
+
+    config, data = plan.config, plan.config.data
+    if config.landscapes or _counted(plan) is None:
+        return
+    seen: set[int] = set()
+    count = 0
+    whole = True
+    for option in ("train-labels", "test-labels"):
+        files = LAYOUTS[data.layout].find(Path(plan.flow.folders()[option]), option.replace("-", "_"))
+        shown = np.unique(np.linspace(0, len(files) - 1, LOOKED_AT).round().astype(int)) if files else []
+        whole = whole and len(shown) == len(files)
+        for place in shown:
+            try:
+                values = np.unique(read_label_map(files[place]))
+            except (ShanshuiError, OSError):
+                continue  # `validate` names it
+            count += 1
+            seen |= {int(value) + data.label_offset for value in values if value != data.ignore_label}
+    if count and (absent := [name for number, name in enumerate(data.classes) if number not in seen]):
+        text = (
+            f"{len(absent)} of {len(data.classes)} classes in none of {'the' if whole else 'these'} {count} label maps"
+        )
+        shown_names = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+        do = "nothing, if data.classes is right; `validate` looks at all of them"
+        yield Finding("classes", "note", f"{text}: {shown_names}", do)
+
+
+# --- networks and machine -------------------------------------------------------------------------------------
+
+
+def _has_batch_norm(config: Config) -> bool:
+    return config.model.norm == "batch"  # generators that do not know the option have it
+
+
+def networks(plan: Plan) -> Iterator[Finding]:
+    """Sizes that a perceptual network cannot see."""
+    config, sides = plan.config, (plan.config.data.width, plan.config.data.height)
+    for name, phase in (("pretrain", config.pretrain), ("finetune", config.finetune)):
+        net = phase.perceptual.net
+        smallest = min(sides) // (2 ** (config.model.sizes - 1) if name == "pretrain" else 1)
+        if smallest < LEAST_SIDES.get(net, 0):
+            text = f"{name}.perceptual.net {net} sees pictures with a side of {smallest} pixels"
+            yield Finding("perceptual", "gap", f"{text}; it needs {LEAST_SIDES[net]}", "larger pictures, or net: none")
+
+
+def step(plan: Plan) -> Iterator[Finding]:
+    """What a training step takes of memory, where it is known."""
+    config = plan.config
+    taken, said = step_memory.step_bytes(config), step_memory.sentence(config)
+    if taken is None or said is None:
+        return
+    much = plan.local and find_device().kind == "cpu" and taken > available_memory()
+    do = "lower batch, base_channels or the pictures' size" if much else ""
+    yield Finding("memory: a step", "note" if much else "ok", said, do)
+
+
+def gpus(plan: Plan) -> Iterator[Finding]:
+    """What the configuration asks for, against what there is here; a cluster's nodes are not looked at."""
+    config = plan.config
+    if not plan.local:
+        return
+    visible = [str(device["name"]) for device in cuda_devices()]
+    shown = f"{len(visible)} GPU(s) visible ({', '.join(visible)})"
+    device = find_device()
+    if config.gpus == 0:
+        if visible:
+            text = f"gpus: 0, so everything runs on the CPU; {shown}, none is used"
+            yield Finding("GPU", "note", text, "gpus: auto, to use them")
+        return
+    if device.kind == "cpu":
+        if isinstance(config.gpus, list):
+            text = f"gpus: {config.gpus}, and none can be used here: {device.why}"
+            yield Finding("GPU", "gap", text, "docs/gpu.md says what is needed; `gpus: auto` takes the CPU instead")
+        elif visible:
+            text = f"{shown}, and none can be used: {device.why}; everything runs on the CPU"
+            yield Finding("GPU", "note", text, "docs/gpu.md says what is needed; `gpus: 0` says that it is meant")
+        return
+    wanted = ",".join(map(str, config.gpus)) if isinstance(config.gpus, list) else lease.AUTO
+    here = lease.visible_gpus(cuda_identities())
+    found = asked("GPU", lambda: f"{len(lease.allowed(here, wanted))} GPU(s) for this run")
+    yield found
+    if found.state == "ok":
+        usable = len(lease.allowed(here, wanted))
+        if isinstance(config.gpus, list) and usable < len(config.gpus):
+            yield Finding("GPU", "note", f"gpus: {config.gpus}; only {usable} of them are here", "nothing, if so meant")
+        if (most := plan.flow.largest_job()) > usable:
+            text = f"processes {most}: each has a GPU of its own, and there are {usable}"
+            yield Finding("processes", "gap", text, f"processes: {usable}, or more GPUs in `gpus`")
+
+
+def mpi(plan: Plan) -> Iterator[Finding]:
+    """Open MPI, where several processes train together."""
+    if plan.local and plan.flow.largest_job() > 1:
+        yield asked("MPI", lambda: find_mpi().version)
+
+
+# --- scores ---------------------------------------------------------------------------------------------------
+
+
+def scores(plan: Plan) -> Iterator[Finding]:
+    """Metrics that a set has too few pictures for, and what scoring is done with."""
+    from shanshui.metrics.registry import METRICS
+
+    config, counted = plan.config, _counted(plan)
+    if counted:
+        sets = {"train": counted.train, "holdout": counted.holdout, "test": counted.test}
+        ranked = [config.score.rank_by] if config.score.rank_by in METRICS else ["fid", "mask_accuracy"]
+        for name in plan.flow.sets():
+            lacking = [METRICS[m] for m in config.score.metrics if METRICS[m].fewest > sets[name]]
+            named = ", ".join(f"{metric.name} ({metric.fewest} or more)" for metric in lacking)
+            text = f"{named} cannot be had on the {name} set: {sets[name]} picture(s)"
+            if name == config.select.on and any(metric.name in ranked for metric in lacking):
+                do = "choose on another set (select.on) or by another metric (score.rank_by), or give it more"
+                yield Finding("scores", "gap", f"{text}, and it is what chooses", do)
+            elif lacking:
+                yield Finding("scores", "note", text, "nothing: it is called `not measured` in tables and report")
+        photographs = counted.train + counted.holdout
+        if few := [m for m in config.score.metrics if METRICS[m].reference and METRICS[m].fewest > photographs]:
+            text = f"{', '.join(few)}: {photographs} photograph(s) to compare with"
+            yield Finding(
+                "scores", "gap", text, f"{max(METRICS[m].fewest for m in few)} pairs or more, or other metrics"
+            )
+    if command := config.score.aesthetic_command:
+        yield asked("aesthetics", lambda: _program(command))
+
+
+def _program(command: str) -> str:
+    try:
+        program = shlex.split(command)[0]
+    except (ValueError, IndexError):
+        raise ShanshuiError(
+            f"score.aesthetic_command {command!r} is no command", do="a program and arguments"
+        ) from None
+    if not shutil.which(program):
+        raise ShanshuiError(f"score.aesthetic_command: {program} is not found, or cannot be run", do="name its path")
+    return command
+
+
+def weights(plan: Plan) -> Iterator[Finding]:
+    """Weight files of others: there, readable, as published."""
+    for name in needed_weights(plan.config):
+        yield asked(name, lambda name=name: _readable(name))  # type: ignore[misc]
+
+
+def _readable(name: str) -> str:
+    from shanshui.weights.catalogue import load_state, require
+
+    file = require(name)
+    return f"{file}: {len(load_state(file))} arrays"
+
+
+def segmenter(plan: Plan) -> Iterator[Finding]:
+    """The segmenter that is not trained here, against the classes of the data."""
+    config = plan.config
+    given = config.segmenter.weights
+    if not given or not NEEDS_SEGMENTER & set(config.score.metrics):
+        return
+
+    def fits() -> str:
+        from shanshui.architectures.segmenters import load_segmenter
+
+        if given != BUILTIN:
+            check_segmenter_there(config)
+        return load_segmenter(given, config.data.classes, (config.segmenter.width, config.segmenter.height)).source
+
+    yield asked("segmenter", fits)
+
+
+Check = Callable[[Plan], Iterator[Finding]]
+CHECKS: tuple[tuple[Check, frozenset[str]], ...] = (
+    (places, ALWAYS),
+    (data_there, DATA),
+    (numbers, DATA | TRAINING | {"merge"}),
+    (classes, DATA),
+    (networks, TRAINING),
+    (step, TRAINING),
+    (gpus, GPUS),
+    (mpi, TRAINING),
+    (scores, DATA | TRAINING | SCORING),
+    (weights, TRAINING | SCORING),
+    (segmenter, TRAINING | SCORING),
+)

@@ -1,0 +1,128 @@
+"""Everything on disk that tells how far a run is; read while Snakemake writes, without getting in its way."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shanshui.config.schema import Config
+from shanshui.config.settings import validate_shown
+from shanshui.errors import ShanshuiError
+from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.launch import STATE, somebody_runs
+from shanshui.pipeline.retention import read_removed
+from shanshui.report.readers import read_stats
+from shanshui.storage.files import read_json
+
+TAIL = 4096  # bytes at the end of a log in which the last progress is looked for
+PROGRESS = re.compile(r"(\d+)%\|[^|]*\|\s*\S+/\S+ \[[^<\]]*<([\d:]+)")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The last thing a log said of its job: percent, time left ("1:02:03"), and seconds since then."""
+
+    percent: int
+    left: str
+    age: float
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What was found. Paths are relative to the run's folder, with `/`.
+
+    Attributes:
+        paths: files and folders that are there, or were removed once they were no longer needed.
+        busy: outputs that a job has begun and not finished.
+        alive: a Snakemake is executing in the working folder.
+        stats: lines of each `stats.jsonl`, by its folder.
+        progress: by name of the log, without `.log`.
+        choices: content of `select/<name>.json`, by name.
+    """
+
+    folder: Path
+    config: Config
+    paths: frozenset[str]
+    busy: frozenset[str]
+    alive: bool
+    stats: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
+    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    size: int = 0
+    free: int = 0
+
+
+def read_config(folder: Path) -> Config:
+    """The configuration a run was started with, as its report shows it."""
+    file = folder / "settings" / "report.json"
+    if not file.exists():
+        raise ShanshuiError(f"{file} does not exist (yet)", "settings, written when Snakemake starts", "look again")
+    return validate_shown(read_json(file)["config"], f"{file}, config")
+
+
+def begun_outputs(state: Path) -> list[str]:
+    """Outputs that Snakemake has marked as begun: their paths, encoded in the names of its notes."""
+    found = []
+    for folder, _, names in os.walk(state / "incomplete"):
+        parents = Path(folder).relative_to(state / "incomplete").parts
+        for name in names:
+            code = "".join(part.removeprefix("@") for part in (*parents, name))
+            try:
+                found.append(base64.urlsafe_b64decode(code).decode("utf-8"))
+            except (binascii.Error, UnicodeDecodeError):
+                continue  # Snakemake's note of a migration
+    return found
+
+
+def read_progress(log: Path, now: float) -> Progress | None:
+    """The last progress in a log, None where there is none."""
+    with open(log, "rb") as handle:
+        handle.seek(max(0, log.stat().st_size - TAIL))
+        text = handle.read().decode("utf-8", errors="replace")
+    found = PROGRESS.findall(text)
+    return Progress(int(found[-1][0]), found[-1][1], now - log.stat().st_mtime) if found else None
+
+
+def choice_names(config: Config) -> list[str]:
+    """The choices of a run in their order."""
+    return ["checkpoints", *(f"soup_{tried}" for tried in Flow(config).soups()), "model", "seed"]
+
+
+def read_run(folder: Path) -> RunState:
+    """Look at a run. ShanshuiError where it has no settings."""
+    config = read_config(folder)
+    work = folder.absolute().parent.parent
+    paths, size = set(), 0
+    for place, folders, names in os.walk(folder):
+        inside = Path(place).relative_to(folder)
+        paths |= {(inside / name).as_posix() for name in [*folders, *names]}
+        for name in names:
+            try:
+                size += os.lstat(os.path.join(place, name)).st_size
+            except FileNotFoundError:
+                continue  # temporary, and gone by now
+    paths |= read_removed(folder).keys()
+    prefix = f"{folder.absolute().relative_to(work).as_posix()}/"
+    begun = begun_outputs(work / STATE)
+    stats = [folder / path for path in paths if path.endswith("stats.jsonl")]
+    logs = {log.stem: read_progress(log, time.time()) for log in (folder / "logs").glob("*.log")}
+    return RunState(
+        folder,
+        config,
+        frozenset(paths),
+        frozenset(path.removeprefix(prefix) for path in begun if path.startswith(prefix)),
+        somebody_runs(work / STATE),
+        {file.parent.relative_to(folder).as_posix(): read_stats(file.parent) for file in stats},
+        {name: progress for name, progress in logs.items() if progress},
+        {name: read_json(folder / "select" / f"{name}.json") for name in choice_names(config)
+         if f"select/{name}.json" in paths},
+        size,
+        shutil.disk_usage(folder).free,
+    )  # fmt: skip

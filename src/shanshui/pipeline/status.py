@@ -1,0 +1,177 @@
+"""How far a run is, on one screen."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shanshui.architectures.schedule import schedule
+from shanshui.pipeline.flow import Flow, epoch_name
+from shanshui.pipeline.footprint import count_pictures, estimate
+from shanshui.pipeline.run_reader import Progress, RunState
+from shanshui.training.warning_signs import signs
+
+SILENT = 120  # seconds without a word after which a running job is suspicious
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stage: how much of it is there, what state it is in, and what is going on."""
+
+    stage: str
+    done: int
+    total: int
+    state: str
+    now: str = ""
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds as 1:02:03."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _last_words(progress: Progress | None) -> str:
+    if progress is None:
+        return ""
+    silent = f", silent for {clock(progress.age)}" if progress.age > SILENT else ""
+    return f" {progress.percent} %, {progress.left} left{silent}"
+
+
+def _training(state: RunState, folder: str, last_epoch: int, log: str) -> str:
+    """Epoch, speed and time left until `last_epoch`, from the epochs that are finished."""
+    lines = state.stats.get(folder, [])
+    if not lines:
+        return "first epoch" + _last_words(state.progress.get(log))
+    epoch = int(lines[-1]["epoch"])
+    each = statistics.fmean(float(line["seconds"]) for line in lines[-5:])
+    left = clock(max(0, last_epoch - epoch) * each)
+    word = state.progress.get(log)
+    silent = f", silent for {clock(word.age)}" if word and word.age > max(SILENT, 2 * each) else ""
+    return f"epoch {epoch} of {last_epoch} done, {lines[-1]['img_per_s']:.1f} img/s, about {left} left{silent}"
+
+
+def _row(state: RunState, stage: str, outputs: Sequence[str], total: int, busy: Sequence[str], now: str = "") -> Row:
+    """A row from the outputs that make it complete and those that show it to be at work."""
+    begun = [path for path in busy if path in state.busy]
+    done = sum(path in state.paths and path not in state.busy for path in outputs)
+    if begun:
+        return Row(stage, done, total, "running" if state.alive else "interrupted", now or ", ".join(begun))
+    return Row(stage, done, total, "done" if done >= total else "waiting")
+
+
+def _named(state: RunState, pictures: Sequence[str], log: str) -> str:
+    """Those pictures in the making, with the progress of the jobs that make them."""
+    begun = [path for path in pictures if path in state.busy]
+    names = [(path.split("/", 1)[1], path.split("/", 1)[1].replace("/seed_", ".")) for path in begun]
+    return ", ".join(name + _last_words(state.progress.get(f"{log}.{key}")) for name, key in names)
+
+
+def _data(state: RunState) -> list[Row]:
+    outputs = {
+        "landscapes": ["landscapes"], "doctor": ["doctor.json"], "validate": ["validate/test.csv"],
+        "prepare": ["prepare/names.json"], "reference": ["reference/statistics.npz"],
+    }  # fmt: skip
+    if state.config.landscapes is None:
+        del outputs["landscapes"]
+    if Flow(state.config).segmenter(state.config.run) and not state.config.segmenter.weights:
+        outputs["segmenter"] = ["segmenter/segmenter.safetensors"]
+    return [
+        _row(state, stage, paths, 1, paths, f"at work{_last_words(state.progress.get(stage))}")
+        for stage, paths in outputs.items()
+    ]
+
+
+def _trained(state: RunState, flow: Flow) -> list[Row]:
+    config = state.config
+    sizes = flow.resolutions()
+    stages = schedule(config.pretrain.epochs, config.model.sizes).stages()
+    now = "; ".join(
+        f"{size}: {_training(state, f'pretrain/{size}', stage.last_epoch, f'pretrain.{size}')}"
+        for size, stage in zip(sizes, stages, strict=True)
+        if f"pretrain/{size}.safetensors" in state.busy
+    )
+    weights = [f"pretrain/{size}.safetensors" for size in sizes]
+    epochs = range(config.score.first, config.score.last + 1)
+    names = {epoch: f"finetune/{epoch_name(epoch)}.safetensors" for epoch in epochs}
+    begun = next((epoch for epoch in epochs if names[epoch] in state.busy), None)
+    tuning = _training(state, "finetune", config.score.last, f"finetune.{begun:03d}") if begun is not None else ""
+    return [
+        _row(state, "pretrain", weights, len(weights), weights, now),
+        _row(state, "finetune", list(names.values()), len(names), list(names.values()), tuning),
+    ]
+
+
+def _scored(state: RunState, flow: Flow) -> list[Row]:
+    """Checkpoints, averages and seeds; the names of the latter two are known once the choice before them is made."""
+    config = state.config
+    checkpoints = [epoch_name(epoch) for epoch in config.score.epochs()]
+    best = state.choices.get("checkpoints", {}).get("chosen", [])
+    trials = [e["model"] for name, choice in state.choices.items() if "soup" in name for e in choice["ranking"]]
+    averages = [name for name in flow.candidates(best, trials) if not name.startswith("epoch_")]
+    planned = 2**config.select.top - 1 - config.select.top + bool(flow.averaged_epoch)
+    (model,) = state.choices.get("model", {}).get("chosen", [None])[:1] or [None]
+    seeds = [f"{model}/seed_{seed}" for seed in config.infer.seeds] if model else []
+    rows = []
+    for stage, names, total, folder, log in (
+        ("checkpoints", checkpoints, len(checkpoints), "images", "generate"),
+        ("averages", averages, max(planned, len(averages)), "images", "generate"),
+        ("seeds", seeds, len(config.infer.seeds), "infer", "infer"),
+    ):  # fmt: skip
+        pictures, scores = [f"{folder}/{name}" for name in names], [f"score/{name}.json" for name in names]
+        merges = [f"merge/{name}.safetensors" for name in names]
+        now = _named(state, pictures, log) or _named(state, scores, "score")
+        rows.append(_row(state, stage, scores, total, [*pictures, *scores, *merges], now))
+    return rows
+
+
+def _delivered(state: RunState) -> list[Row]:
+    outputs = {"fuse": "fuse.json", "table": "fid_table.csv", "package": "submission.zip", "report": "report.html"}
+    return [_row(state, stage, [path], 1, [path], "at work") for stage, path in outputs.items()]
+
+
+def rows(state: RunState) -> list[Row]:
+    """All stages in the order of the data."""
+    flow = Flow(state.config)
+    return [*_data(state), *_trained(state, flow), *_scored(state, flow), *_delivered(state)]
+
+
+def chosen(state: RunState) -> list[str]:
+    """What was chosen so far, a line each."""
+    lines = []
+    for name, choice in state.choices.items():
+        best = choice["ranking"][: len(choice["chosen"])]
+        what = [entry["model"] + (f" seed {entry['seed']}" if name == "seed" else "") for entry in best]
+        words = ", ".join(f"{w} ({entry['value']:.4g})" for w, entry in zip(what, best, strict=True))
+        lines.append(f"chosen {name}: {words} by {choice['rank_by']} on {choice['on']}")
+    return lines
+
+
+def _expected(state: RunState) -> str:
+    """What the run takes in all, where that can be told."""
+    pictures = count_pictures(state.config)
+    if not pictures.train:  # asked from a folder that the data are not seen from
+        return ""
+    parts = estimate(state.config, pictures)
+    most, final = sum(part.most for part in parts), sum(part.final for part in parts)
+    return f"; at most {most / GIB:.1f} GiB expected, {final / GIB:.1f} in the end"
+
+
+def reasons_to_look(state: RunState) -> list[str]:
+    """What the last epoch of each training shows that seldom gets better by itself, a line each."""
+    return [f"look at {folder}: {sign}" for folder in sorted(state.stats) for sign in signs(state.stats[folder])]
+
+
+def text(state: RunState) -> str:
+    """The screen."""
+    table = rows(state)
+    at_work = "Snakemake is running" if state.alive else "no Snakemake is running here"
+    wide = max(len(row.stage) for row in table)
+    lines = [f"{state.config.run}: {state.folder}; {at_work}", ""]
+    for row in table:
+        lines.append(f"{row.stage:<{wide}}  {row.done:>4} of {row.total:<4} {row.state:<12}{row.now}".rstrip())
+    lines += ["", *reasons_to_look(state), *chosen(state)]
+    lines.append(f"disk: {state.size / GIB:.2f} GiB in this run, {state.free / GIB:.1f} GiB free{_expected(state)}")
+    return "\n".join(lines)

@@ -1,0 +1,113 @@
+"""Weights on disk: safetensors with everything needed to use them again in the file's own metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from shanshui.errors import ShanshuiError
+from shanshui.storage.files import atomic, sha256
+from shanshui.storage.provenance import stamp
+
+Arrays = dict[str, np.ndarray]
+META = "shanshui"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Arrays by name ("G.head_0.conv_0.weight", "E....") and what is known about them."""
+
+    arrays: Arrays
+    meta: dict[str, Any]
+
+    def part(self, prefix: str) -> Arrays:
+        """The arrays of one network, without its prefix ("G", "E", "D")."""
+        start = f"{prefix}."
+        return {name.removeprefix(start): a for name, a in self.arrays.items() if name.startswith(start)}
+
+
+def prefixed(prefix: str, arrays: Arrays) -> Arrays:
+    """Names with the network's letter in front."""
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+
+
+def save(path: str | Path, arrays: Arrays, **meta: Any) -> None:
+    """Write arrays and metadata; the code version is added. Equal content gives equal bytes."""
+    text = json.dumps(stamp(**meta), sort_keys=True, ensure_ascii=False)
+    with atomic(path) as staged:
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, staged, metadata={META: text})
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The open file and its metadata; ShanshuiError names a missing, truncated or foreign file."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            text = (file.metadata() or {}).get(META)
+            if text is None:
+                raise ShanshuiError(
+                    f"{path} is a safetensors file without shanshui's metadata",
+                    "a checkpoint written by this pipeline",
+                    "foreign weights come in through `python -m shanshui import`",
+                )
+            yield file, json.loads(text)
+    except FileNotFoundError:
+        raise ShanshuiError(f"{path} does not exist", "a checkpoint (*.safetensors)") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ShanshuiError(
+            f"{path} is not a whole safetensors file: {error}", "a checkpoint written by this pipeline",
+            "remove it and run again",
+        ) from None  # fmt: skip
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read what `save` wrote; ShanshuiError names a missing, truncated or foreign file."""
+    with _opened(path) as (file, meta):
+        return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, meta)  # noqa: SIM118
+
+
+def read_meta(path: str | Path) -> dict[str, Any]:
+    """The metadata alone, without reading an array; ShanshuiError as for `load`."""
+    with _opened(path) as (_, meta):
+        return meta
+
+
+def fingerprint(arrays: Arrays) -> str:
+    """SHA-256 of all names, types, shapes and numbers."""
+    total = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+def identity(path: str | Path) -> str:
+    """The fingerprint that a training state's metadata holds; of other files the digest of all bytes."""
+    return str(read_meta(path).get("fingerprint") or sha256(path))
+
+
+def check_keys(found: Arrays, wanted: dict[str, tuple[int, ...]], source: str) -> None:
+    """Refuse arrays whose names or shapes are not exactly the wanted ones, naming the first of each kind."""
+    problems = [f"missing {name}" for name in wanted if name not in found]
+    problems += [f"unexpected {name}" for name in found if name not in wanted]
+    problems += [
+        f"{name} has shape {found[name].shape}, expected {tuple(shape)}"
+        for name, shape in wanted.items()
+        if name in found and tuple(found[name].shape) != tuple(shape)
+    ]
+    if problems:
+        shown = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
+        raise ShanshuiError(
+            f"{source} does not fit the network: {shown}",
+            f"{len(wanted)} arrays",
+            "check that model and data sections are those the weights were trained with",
+        )

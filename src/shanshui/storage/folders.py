@@ -1,0 +1,160 @@
+"""Folders that are replaced whole, and whose they are: what this software did not put there is never removed unasked.
+
+Every folder written here holds a list of its own files with their SHA-256, `.shanshui.json`. A file that is not in
+the list, or is no longer as it was written, is somebody else's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.storage.files import behind_links, open_up, put_in_place, read_json, sha256, to_disk, write_json
+from shanshui.storage.system_errors import full_disk, is_full
+
+LIST = ".shanshui.json"
+OF_THE_SYSTEM = frozenset({LIST, ".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini"})
+NAMED = 5
+
+
+def own_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files in `folder` that were written by this software, by name; empty where nothing says so."""
+    try:
+        listed = read_json(folder / LIST)
+    except (ShanshuiError, OSError):
+        return {}
+    files = listed.get("files") if isinstance(listed, dict) else None
+    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else {}
+
+
+def foreign(folder: Path, most: int = NAMED + 1) -> list[str]:
+    """Names of up to `most` files, links and empty folders in `folder` that this software did not put there."""
+    own, found = own_files(folder), []
+    for place, inner, names in os.walk(folder):
+        here = Path(place)
+        links = [name for name in inner if (here / name).is_symlink()]
+        if not inner and not names and here != folder:
+            found.append(f"{here.relative_to(folder)}/")
+        for name in sorted([*links, *(name for name in names if name not in OF_THE_SYSTEM)]):
+            path = here / name
+            if path.is_symlink() or not path.is_file() or not _as_written(path, own.get(str(path.relative_to(folder)))):
+                found.append(str(path.relative_to(folder)))
+        if len(found) >= most:
+            break
+    return sorted(found)[:most]
+
+
+def _as_written(path: Path, digest: str | None) -> bool:
+    return digest is not None and sha256(path) == digest
+
+
+def record(folder: Path, names: Iterable[str] | None = None) -> None:
+    """List the files of `folder` as this software's: all of them, or `names` besides those listed before."""
+    if names is None:
+        found = [Path(place) / name for place, _, files in os.walk(folder) for name in files if name != LIST]
+        listed = {str(path.relative_to(folder)): sha256(path) for path in found}
+    else:
+        listed = own_files(folder) | {name: sha256(folder / name) for name in names}
+    content: dict[str, Any] = {"about": "files that shanshui wrote here; others are never removed", "files": listed}
+    write_json(folder / LIST, content)
+
+
+def check_replaceable(path: Path, force: bool = False) -> None:
+    """Refuse to replace the folder `path` where somebody would lose something.
+
+    Raises ShanshuiError where it holds files of others, unless `force`; UsageError where it is no folder, or one that
+    nobody means to have replaced: the root, the home folder, the working folder or one above it.
+    """
+    target = behind_links(path)
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{path} is a file", "a folder, or a name that is free", "name another folder")
+    others = foreign(target) if target.is_dir() else []
+    if not others:
+        return
+    shown = ", ".join(others[:NAMED]) + (", ..." if len(others) > NAMED else "")
+    held = f"{path} holds what this software did not put there: {shown}"
+    if what := _never(target):
+        raise UsageError(f"{held}; it is {what}", "a folder of its own: it is replaced", "name another folder")
+    if not force:
+        raise ShanshuiError(
+            held, "a folder that is new, empty, or written by this software and left as it was: it is replaced",
+            "name another folder; or, to lose these files, add --force",
+        )  # fmt: skip
+
+
+def _never(target: Path) -> str:
+    """What `target` is, where it is never replaced; else ""."""
+    real = Path(os.path.realpath(target))
+    kept = {Path.cwd(): "the working folder"}
+    with contextlib.suppress(RuntimeError, KeyError):
+        kept[Path.home().resolve()] = "the home folder"
+    for folder, what in kept.items():
+        if folder == real:
+            return what
+        if folder.is_relative_to(real):
+            return f"a folder above {what}"
+    return ""
+
+
+def _stays(target: Path) -> bool:
+    """Whether `target` is there and cannot be renamed, so that its contents are replaced instead."""
+    if not target.is_dir():
+        return False
+    return (
+        target.is_mount()
+        or Path.cwd().is_relative_to(os.path.realpath(target))
+        or not os.access(target.parent, os.W_OK)
+    )
+
+
+@contextlib.contextmanager
+def replaced(path: str | Path, force: bool = False) -> Iterator[Path]:
+    """Yield an empty folder; when all went well it takes the place of the folder `path`, with a list of its files.
+
+    Nothing is removed before. On any error it goes, and what was there stays. Raises what `check_replaceable` raises,
+    and ShanshuiError where the disk is full.
+    """
+    target = behind_links(Path(path))
+    check_replaceable(target, force)
+    stays = _stays(target)
+    parent = target if stays else target.parent
+    staged: Path | None = None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(prefix=".shanshui.", dir=parent))
+        yield staged
+        record(staged)
+        open_up(staged)
+        to_disk(staged)
+        if stays:
+            _fill(target, staged)
+        else:
+            check_replaceable(target, force)  # again: it took a while
+            put_in_place(staged, target)
+    except BaseException as error:
+        if staged:
+            shutil.rmtree(staged, ignore_errors=True)
+            if target.is_dir() and any(target.iterdir()):
+                print(f"{path} is as it was before this call", file=sys.stderr)
+        if is_full(error):
+            raise full_disk(target) from error
+        raise
+
+
+def _fill(target: Path, staged: Path) -> None:
+    """Put the contents of `staged`, which lies in `target`, in the place of everything else there."""
+    before = [path for path in target.iterdir() if path != staged]
+    aside = Path(tempfile.mkdtemp(prefix=".shanshui.old.", dir=target))
+    for path in before:
+        os.replace(path, aside / path.name)
+    for path in list(staged.iterdir()):
+        os.replace(path, target / path.name)
+    shutil.rmtree(aside)
+    staged.rmdir()

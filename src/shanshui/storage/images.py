@@ -1,0 +1,97 @@
+"""Photographs and label maps between files and arrays: the one place where pixels change type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from shanshui.errors import ShanshuiError
+from shanshui.storage.files import atomic
+from shanshui.storage.image_file import shown_size
+from shanshui.storage.label_file import decode_label_map
+from shanshui.storage.photo_file import decode_photo
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def read_photo(path: str | Path) -> np.ndarray:
+    """Read a photograph as a viewer shows it, uint8 (H, W, 3) RGB; grey is replicated, transparency laid over black."""
+    return decode_photo(path).pixels
+
+
+def read_label_map(path: str | Path) -> np.ndarray:
+    """Read class ids as uint8 (H, W), or int32 where the file holds more than 8 bits.
+
+    Grey and palette files hold ids (a palette's indices). A colour file is refused: its numbers are shades, not
+    classes; so is one whose numbers a lossy compression has changed.
+    """
+    return decode_label_map(path).ids
+
+
+def photo_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) as a viewer shows it, from the header where that tells."""
+    return shown_size(path)
+
+
+def resize_photo(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize uint8 (H, W, 3) to (width, height) by antialiased bicubic."""
+    if photo.shape[1::-1] == tuple(size):
+        return photo
+    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
+
+
+def resize_label_map(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize class ids (H, W) to (width, height) by nearest neighbour."""
+    if label_map.shape[::-1] == tuple(size):
+        return label_map
+    return np.asarray(Image.fromarray(label_map).resize(size, Image.Resampling.NEAREST))
+
+
+def to_float(photo: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) -> float32 (3, H, W) in [-1, 1]."""
+    return np.ascontiguousarray(photo.transpose(2, 0, 1), dtype=np.float32) / 127.5 - 1.0
+
+
+def check_finite(name: str, picture: np.ndarray) -> None:
+    """ShanshuiError where a picture is not finite: rounded to 8 bits it would be black, and could be handed in."""
+    if not np.isfinite(picture).all():
+        raise ShanshuiError(f"the picture of {name} is not finite (NaN or infinite)", "weights that did not diverge")
+
+
+def to_uint8(image: np.ndarray, rounding: str = "round") -> np.ndarray:
+    """float (3, H, W) in [-1, 1] -> uint8 (H, W, 3); `rounding` is "round", or "truncate" as the winner did."""
+    scaled = (np.asarray(image, dtype=np.float64) + 1.0) * 127.5
+    if rounding == "round":
+        scaled = np.rint(scaled)
+    return np.clip(scaled, 0, 255).astype(np.uint8).transpose(1, 2, 0)
+
+
+def write_image(path: str | Path, image: np.ndarray, quality: int = 95, subsampling: str = "4:4:4") -> None:
+    """Write uint8 (H, W, 3) or (H, W) as PNG or JPEG, by suffix; quality and subsampling concern JPEG."""
+    with atomic(path) as staged:
+        picture = Image.fromarray(image)
+        if staged.suffix.lower() in (".jpg", ".jpeg"):
+            picture.save(staged, "JPEG", quality=quality, subsampling=subsampling)
+        else:
+            picture.save(staged)
+
+
+def colour_label_map(label_map: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Paint class ids (H, W) with palette uint8 (n, 3); ids outside of the palette become black."""
+    padded = np.vstack([palette, np.zeros((1, 3), np.uint8)])
+    return padded[np.where(label_map < len(palette), label_map, len(palette))]
+
+
+def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
+    """Lay pictures uint8 (H, W, 3) of equal size out in rows, with white gaps of `gap` pixels."""
+    height, width = rows[0][0].shape[:2]
+    columns = max(len(row) for row in rows)
+    sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for r, row in enumerate(rows):
+        for c, picture in enumerate(row):
+            top, left = r * (height + gap), c * (width + gap)
+            sheet[top : top + height, left : left + width] = picture
+    return sheet

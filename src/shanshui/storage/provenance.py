@@ -1,0 +1,26 @@
+"""What made an artefact: the version of this code, stated in every file that outlives a job."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from pathlib import Path
+
+from shanshui import __version__
+
+
+@functools.cache
+def code_version() -> str:
+    """`0.1.0+` and 12 hex digits over the package's sources: equal code, equal version, with or without git."""
+    root = Path(__file__).parent.parent
+    total = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        total.update(str(file.relative_to(root)).encode())
+        total.update(file.read_bytes())
+    return f"{__version__}+{total.hexdigest()[:12]}"
+
+
+def stamp(**more: object) -> dict[str, object]:
+    """The fields every manifest carries; no clock and no host name, so that equal runs give equal bytes."""
+    return {"shanshui": code_version(), "python": platform.python_version(), **more}

@@ -1,0 +1,58 @@
+"""Text files of users: read as UTF-8, with or without a byte order mark, or as UTF-16 by its mark; else refused."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from shanshui.errors import ShanshuiError
+from shanshui.storage.names import GUESSES
+
+MARKS = (  # longest first: that of UTF-32 begins as that of UTF-16 does
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+SHOWN = 20
+
+
+def _guess(line: bytes) -> tuple[str, str]:
+    """An encoding in which a line is text that can be printed, and that text; empty where none is known."""
+    for encoding in GUESSES:
+        try:
+            text = line.decode(encoding).strip()
+        except UnicodeDecodeError:
+            continue
+        if text.isprintable():
+            return encoding, text[:SHOWN]
+    return "", ""
+
+
+def decode_text(raw: bytes, source: str, what: str = "text in UTF-8") -> str:
+    """The text of a file called `source`; ShanshuiError names the line and the likely encoding where it is no UTF-8."""
+    encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "utf-8")
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8" and encoding != "utf-8-sig":
+            raise ShanshuiError(f"{source} is broken {encoding.upper()}: {error.reason}", f"{what}, in UTF-8") from None
+        number = raw[: error.start].count(b"\n") + 1
+        likely, text = _guess(raw.split(b"\n")[number - 1])
+        reads = f"; it may be {likely.upper()}, in which it reads `{text}`" if likely else ""
+        convert = f"iconv -f {likely} -t utf-8 FILE > NEW" if likely else "save it as UTF-8 in a text editor"
+        raise ShanshuiError(
+            f"{source} is not UTF-8: byte 0x{raw[error.start]:02x} in line {number}{reads}",
+            f"{what}, in UTF-8",
+            convert,
+        ) from None
+
+
+def read_text(path: str | Path, title: str, what: str, do: str = "") -> str:
+    """Read the text file `path`, which messages call `title`; ShanshuiError where it cannot be read, or is no UTF-8."""
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise ShanshuiError(f"{title} {path} cannot be read: {error.strerror}", what, do) from None
+    return decode_text(raw, f"{title} {path}", what)

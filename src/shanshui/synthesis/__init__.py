@@ -1,0 +1,1 @@
+"""From weights and label maps to images."""

@@ -1,0 +1,78 @@
+"""The perceptual networks of a recipe, loaded and frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shanshui.backend.runtime import load_jittor
+from shanshui.config.sections import PERCEPTUAL
+from shanshui.nn.efficientnet import EfficientNetLite0
+from shanshui.nn.inception import Inception
+from shanshui.nn.lpips import LPIPS
+from shanshui.nn.vgg import VGG19, imagenet_range
+from shanshui.training.losses import INCEPTION_WEIGHTS, VGG_WEIGHTS, mean, perceptual
+from shanshui.weights.catalogue import fill_network, require
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+jt = load_jittor()
+
+Loss = Callable[[Any, Any], Any]
+Features = Callable[[Any], Sequence[Any]]
+
+
+def perceptual_loss(net: str, path: str | Path | None, parity: dict[str, str]) -> Loss | None:
+    """Loss (fake, real) -> scalar by features of `net`, or None for "none".
+
+    Args:
+        net: one of `PERCEPTUAL`, or "none".
+        path: its weight file; None: the file in its usual place.
+        parity: `perceptual_input` and `inception_norm`, which vgg19, vgg16 and inception_v3 obey.
+
+    Raises ShanshuiError where the weight file is missing or not the network's.
+    """
+    if net == "none":
+        return None
+    name = PERCEPTUAL[net]
+    path = require(name, path)
+    network, loss = untrained_loss(net, parity)
+    fill_network(network, name, path)
+    for parameter in network.parameters():
+        parameter.stop_grad()
+    return loss
+
+
+def untrained_loss(net: str, parity: dict[str, str]) -> tuple[Any, Loss]:
+    """A network without its weights, and the loss on it."""
+    network, features, weights = _network(
+        net, parity["perceptual_input"] == "imagenet", parity["inception_norm"] == "batch"
+    )
+    if net.startswith("lpips"):
+        return network, lambda fake, real: lpips_loss(network, fake, real)
+    return network, lambda fake, real: perceptual(features, weights, fake, real)
+
+
+def _network(net: str, scaled: bool, batch_statistics: bool) -> tuple[Any, Features, Sequence[float]]:
+    """The network without weights, its features of pictures in [-1, 1], and the weight of each."""
+    if net == "vgg19":
+        vgg19: Any = VGG19(imagenet_normalise=scaled)
+        return vgg19, vgg19, VGG_WEIGHTS
+    if net == "inception_v3":
+        inception: Any = Inception("torchvision", batch_statistics=batch_statistics)
+        return inception, (lambda x: inception(imagenet_range(x) if scaled else x)), INCEPTION_WEIGHTS
+    if net == "efficientnet_lite0":
+        efficientnet = EfficientNetLite0()
+        return efficientnet, efficientnet.kept, VGG_WEIGHTS
+    lpips = LPIPS("alexnet" if net == "lpips_alex" else "vgg16")
+    return lpips, (lambda x: lpips.features(lpips.scaled(x) if scaled else x)), VGG_WEIGHTS
+
+
+def lpips_loss(network: LPIPS, fake: Var, real: Var) -> Var:
+    """Mean LPIPS (1,) of fakes (N, 3, h, w) to photos of the same size, which are held constant."""
+    with jt.no_grad():
+        wanted = network.features(network.scaled(real))
+    found = network.features(network.scaled(fake))
+    return mean(sum(network.between(found, [x.detach() for x in wanted])))

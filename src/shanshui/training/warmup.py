@@ -1,0 +1,142 @@
+"""Compiling kernels before jobs run side by side: one process, all cores, something to look at.
+
+Jittor compiles a kernel when it first meets an operation. Several processes that all meet new ones wait for
+each other; so one process goes through all steps of a run once, small, and the others find the result. It is a
+child of the one that asks, because Jittor's parallel compiler may crash or hang.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from shanshui.backend.compilation import environment_key
+from shanshui.backend.runtime import cache_home, load_jittor
+from shanshui.backend.watched import STDERR, run_watched
+from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
+from shanshui.storage.files import digest, sha256, write_json
+
+SAID_WHY = 3  # exit code of a child that needs something it cannot get by another attempt
+CHILD = """
+import json, sys
+from shanshui.training.warmup import compile_in_child
+compile_in_child(json.loads(sys.argv[1]), sys.argv[2] == "threads")
+"""
+
+Step = tuple[str, Callable[[], object]]
+Networks = dict[str, Any]  # their sections in settings
+SOURCES = (
+    "architectures",
+    "metrics",
+    "nn",
+    "synthesis/generation.py",
+    "training",
+)  # whose changes may ask for new kernels
+
+
+def kernel_stamp(networks: Networks | None = None) -> Path:
+    """The note that the kernels of this code were compiled in this environment; or those of other `networks`."""
+    root = Path(__file__).parent.parent
+    files = [root / name for name in SOURCES if name.endswith(".py")]
+    files += [file for name in SOURCES for file in (root / name).rglob("*.py")]
+    code = {str(file.relative_to(root)): sha256(file) for file in files}
+    of_networks = [networks] if networks else []
+    return cache_home() / "jittor" / "kernels" / f"{digest([environment_key(), code, *of_networks])}.json"
+
+
+def convolution() -> None:
+    """One convolution with its gradients: reaches the compiler and oneDNN."""
+    jt = load_jittor()
+    image, weight = jt.randn(1, 3, 8, 8), jt.randn(4, 3, 3, 3)
+    loss = jt.nn.conv2d(image, weight).sqr().mean()
+    jt.sync(jt.grad(loss, [image, weight]))
+
+
+def steps() -> list[Step]:
+    """What a run does, in order, each once and small."""
+    from shanshui.training.rehearsal import rehearsals
+
+    return [("convolution", convolution), *rehearsals()]
+
+
+def other_steps(networks: Networks) -> list[Step]:
+    """What a run of other networks does beyond that."""
+    from shanshui.training.rehearsal import others
+
+    return [*others(networks)]
+
+
+def compile_kernels(work: Sequence[Step]) -> float:
+    """Run every step of `work` in this process; return the seconds it took.
+
+    One line per step on stderr, where Jittor's own counter appears in between.
+    """
+    start = time.monotonic()
+    for number, (name, step) in enumerate(work, 1):
+        print(f"compiling kernels, {number} of {len(work)}: {name} ...", file=sys.stderr, flush=True)
+        before = time.monotonic()
+        step()
+        print(f"    {time.monotonic() - before:.1f} s", file=sys.stderr, flush=True)
+    return time.monotonic() - start
+
+
+def ensure_compiled(networks: Networks | None = None) -> bool:
+    """Compile Jittor and all kernels unless that was done before; True where there was something to do.
+
+    Args:
+        networks: sections of others than APF-GAN and its bank (`structure.rehearsed`), whose kernels are wanted too.
+    """
+    done = _ensure(kernel_stamp(), None)
+    return (bool(networks) and _ensure(kernel_stamp(networks), networks)) or done
+
+
+def compile_in_child(networks: Networks | None, in_parallel: bool) -> None:
+    """What the child of `compile_apart` does. It ends without clean-up, which may wait for threads forever."""
+    code = 0
+    try:
+        load_jittor(parallel_compile=in_parallel)  # before anything below imports it without
+        compile_kernels(steps() if networks is None else other_steps(networks))
+    except ShanshuiError as error:
+        print(error, file=sys.stderr)
+        code = SAID_WHY
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def compile_apart(networks: Networks | None) -> None:
+    """Compile in a child process: by threads, or, where those crash or stand still, one kernel after another.
+
+    The threads of Jittor's parallel compiler share tables without locks: now and then one reads what another
+    writes, and what follows is a crash, or a process that never ends.
+
+    Raises ShanshuiError where the child says that something is missing, or where the second attempt fails too.
+    """
+    command = [sys.executable, "-c", CHILD, json.dumps(networks)]
+    code = run_watched([*command, "threads"])
+    if code not in (0, SAID_WHY):
+        how = "stood still" if code is None else f"ended with exit code {code}"
+        print(f"compiling kernels by several threads {how}; again with one", file=sys.stderr, flush=True)
+        code = subprocess.run([*command, "one"], stdin=subprocess.DEVNULL, stdout=STDERR).returncode
+    if code != 0:
+        raise ShanshuiError(
+            f"kernels could not be compiled (exit code {code}); the reason stands above",
+            "a working g++, Python headers, 4 GB of memory and 1 GB of disk",
+            "`python -m shanshui doctor` checks the machine; then the same command again",
+        )
+
+
+def _ensure(stamp: Path, networks: Networks | None) -> bool:
+    if stamp.is_file():
+        return False
+    start = time.monotonic()
+    compile_apart(networks)
+    write_json(stamp, {"seconds": round(time.monotonic() - start, 1)})
+    return True

@@ -1,4 +1,4 @@
-# Training: pretrain (one job per resolution, each faded in), then finetune (one job per scored epoch; that of the last one
+# Training: pretrain (one job per resolution, each faded in), then finetune (one job per epoch from score.first on; the job of the last one
 # is called finetune_last where a moving average is written with it).
 
 

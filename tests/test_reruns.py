@@ -127,7 +127,7 @@ MODULES = "src/shanshui"
 CHOICES = {"select_checkpoints": 1, "select_model": 1, "select_seed": 1}
 OUTPUTS = {"table": 1, "fuse": 1, "score_fused": 1, "package": 1, "report": 1}
 SEEDS = {"infer": 2, "score_seed": 2}
-SCORED = jobs(CHOICES, OUTPUTS, generate=3, score=3, score_seed=2)  # pictures of checkpoints are temporary
+SCORED = jobs(CHOICES, OUTPUTS, generate=3, score=3, score_seed=2)  # images of checkpoints are temporary
 PICTURES = jobs(SCORED, infer=2)
 FINETUNE = jobs(PICTURES, finetune=2, merge=1)
 PRETRAIN = jobs(FINETUNE, pretrain=2)
@@ -143,8 +143,8 @@ ROWS = [
     ),
     Row("the working folder moved", move, {}),
     Row("files touched, their contents as before", touch, {}),
-    Row("pictures of your own data touched, their contents as before", touch_data, {}, "own"),
-    Row("a picture of your own data changed, its size as before", redraw, DATA, "own"),
+    Row("images of your own data touched, their contents as before", touch_data, {}, "own"),
+    Row("an image of your own data changed, its size as before", redraw, DATA, "own"),
     Row("a pair added to your own data", grow, DATA, "own"),
     Row("`seed`", options(seed=3), jobs(DATA, settings=7, landscapes=1)),
     Row("`data.holdout`", options(data={"holdout": 5}), jobs(DATA, settings=2)),
@@ -197,7 +197,7 @@ ROWS = [
     Row("the same, accepted as harmless", accepted, {}),
     Row("a loss (`training/losses.py`)", code(f"{MODULES}/training/losses.py"), jobs(PRETRAIN, settings=2)),
     Row(
-        "how pictures are generated (`synthesis/generation.py`)",
+        "how images are generated (`synthesis/generation.py`)",
         code(f"{MODULES}/synthesis/generation.py"),
         jobs(PICTURES, settings=1),
     ),

@@ -1,4 +1,4 @@
-# What all rules share: the validated configuration, names of files, and the Python that runs the stages.
+# Shared by all rules: the validated configuration, file names, and the Python that runs the stages.
 import json
 
 from snakemake.exceptions import IncompleteCheckpointException
@@ -30,18 +30,18 @@ wildcard_constraints:
 
 
 def settings_text(wildcards):
-    """Numbers and code of one stage as JSON; equal numbers give equal text in whatever order they were written."""
+    """Options and code digest of one stage as JSON, with sorted keys, so that equal options give equal text."""
     return json.dumps(FLOW.settings(wildcards.run, wildcards.stage), sort_keys=True)
 
 
 def closing_words(run):
-    """The last line on the screen."""
+    """Return the last line printed by a workflow."""
     planned = {str(file) for job in workflow.dag.jobs for file in job.output}
     return closing.closing_words(Path("results") / run, planned, workflow.touch)
 
 
 def check_before_start():
-    """Stop where the run would fail, or would train again what was removed on purpose; say what is limited."""
+    """Stop if the run would fail or would retrain removed checkpoints; print warnings."""
     folder = Path("results") / RUN
     planned = list(workflow.dag.needrun_jobs())
     jobs = [(job.rule.name.removesuffix("_last"), getattr(job.wildcards, "epoch", "")) for job in planned]
@@ -58,65 +58,65 @@ def check_before_start():
 
 
 def keep_times():
-    """Write down times and contents of the run's files, so that what is touched or copied does not run again."""
+    """Record times and digests of the run's files, so that touched or copied files cause no rerun."""
     with said_at_the_end():
         file_times.record(Path("results") / RUN)
 
 
 def chosen(choice, run, what="chosen", **wildcards):
-    """What one of the choices of rules/select.smk came out as, best first."""
+    """Return the result of one of the choices of rules/select.smk, best first."""
     choosing = getattr(checkpoints, choice)
     made = Path(choosing.get(run=run, **wildcards).output.choice)
-    if made.exists():  # else it is being made again just now, which Snakemake does not tell from being there
+    if made.exists():  # otherwise it is being recreated right now, and Snakemake already considers it complete
         choice_made = json.loads(made.read_text())
-        if FLOW.stands(choice_made, seeds=choice == "select_seed"):  # else it is of another schedule
+        if FLOW.stands(choice_made, seeds=choice == "select_seed"):  # otherwise it is of another schedule
             return choice_made[what]
     raise IncompleteCheckpointException(choosing.rule, checkpoint_target(str(made)))
 
 
 def soup(run, tried):
-    """The best of the soups of the best `tried` checkpoints, and what it is compared with: itself and one more."""
+    """Return the best soup of the first `tried` - 1 checkpoints, and the average of its members and the next checkpoint."""
     best = [entry["model"] for entry in chosen("select_checkpoints", run, "ranking")]
     before = best[0] if tried == 2 else chosen("soup", run, tried=tried - 1)[0]
     return [before, flow.average_name([before, best[tried - 1]])]
 
 
 def soup_scores(wildcards):
-    """Scores of the soup so far and of the soup with one checkpoint more."""
+    """Score files of the current soup and of the soup with one more checkpoint."""
     models = soup(wildcards.run, int(wildcards.tried))
     return [f"results/{wildcards.run}/score/{model}.json" for model in models]
 
 
 def candidates(wildcards):
-    """Scores of the chosen checkpoints, of the average of every subset of them, of soups and the moving average."""
+    """Score files of the chosen checkpoints, the averages of all their subsets, the soups and the moving average."""
     best = chosen("select_checkpoints", wildcards.run)
     trials = [model for tried in FLOW.soups() for model in soup(wildcards.run, tried)]
     return [f"results/{wildcards.run}/score/{model}.json" for model in FLOW.candidates(best, trials)]
 
 
 def seed_scores(wildcards):
-    """Scores of the chosen model under every listed seed."""
+    """Score files of the chosen model with every listed seed."""
     (model,) = chosen("select_model", wildcards.run)
     return [f"results/{wildcards.run}/score/{model}/seed_{seed}.json" for seed in CONFIG.infer.seeds]
 
 
 def winner(run):
-    """The chosen model under the chosen seed, as folders are named."""
+    """Return the folder name of the chosen model with the chosen seed."""
     (model,) = chosen("select_model", run)
     (seed,) = chosen("select_seed", run, "chosen_seeds")
     return f"{model}/seed_{seed}"
 
 
 def chosen_images(wildcards):
-    """Pictures of the chosen model under the chosen seed."""
+    """Folder of the images of the chosen model with the chosen seed."""
     return f"results/{wildcards.run}/infer/{winner(wildcards.run)}"
 
 
 def chosen_score(wildcards):
-    """Score of those pictures."""
+    """Score file of these images."""
     return f"results/{wildcards.run}/score/{winner(wildcards.run)}.json"
 
 
 def all_scores(wildcards):
-    """Every score that has a row in the table."""
+    """All score files of the table."""
     return [*FLOW.checkpoint_scores(wildcards.run), *candidates(wildcards), *seed_scores(wildcards)]

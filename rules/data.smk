@@ -2,7 +2,7 @@
 
 
 rule settings:
-    """The numbers one stage may read and the digest of its code; editing another stage leaves this file alone."""
+    """Write the options and code digest of one stage; editing another stage does not change this file."""
     output:
         "results/{run}/settings/{stage}.json",
     log:
@@ -14,13 +14,13 @@ rule settings:
     params:
         numbers=settings_text,
     message:
-        "settings: numbers of stage {wildcards.stage}"
+        "settings: options of stage {wildcards.stage}"
     shell:
         "printf '%s\\n' {params.numbers:q} > {output:q} 2> {log:q}"
 
 
 rule doctor:
-    """Find out what the machine offers and compile Jittor once, before jobs run side by side."""
+    """Check the machine and compile Jittor once, before jobs run in parallel."""
     output:
         "results/{run}/doctor.json",
     log:
@@ -40,7 +40,7 @@ rule doctor:
 
 
 rule landscapes:
-    """Draw the embedded dataset."""
+    """Render the embedded dataset."""
     input:
         settings="results/{run}/settings/landscapes.json",
     output:
@@ -50,13 +50,13 @@ rule landscapes:
     conda:
         "../envs/jittor.yaml"
     message:
-        "landscapes: draw the embedded dataset"
+        "landscapes: render the embedded dataset"
     shell:
         "python -m shanshui landscapes --settings {input.settings:q} --out {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule validate:
-    """Check every pair before a single step is trained."""
+    """Check every pair before training."""
     input:
         **FLOW.raw_data(),
         settings="results/{run}/settings/validate.json",
@@ -119,7 +119,7 @@ rule prepare:
 
 
 rule reference:
-    """What generated pictures are compared with: statistics of the photographs, and photographs of one class."""
+    """Compute statistics of the photographs for scoring, and find photographs of a single class."""
     input:
         settings="results/{run}/settings/reference.json",
         doctor=ancient("results/{run}/doctor.json"),

@@ -1,8 +1,8 @@
-# What a run hands over: fused pictures, the submission, table and curve, the report.
+# Outputs of a run: replaced single-class images, the submission, table and curve, the report.
 
 
 rule fuse:
-    """Fill label maps of nearly one class from training photographs, and list where that was done."""
+    """Replace images of (nearly) single-class label maps by training photographs, and list them."""
     input:
         settings="results/{run}/settings/fuse.json",
         above=ancient("results/{run}/select/seed.json"),
@@ -26,7 +26,7 @@ rule fuse:
 
 
 rule score_fused:
-    """Score of the submission as it is handed in, to stand beside that of the purely generated pictures."""
+    """Score the submission as packaged, in addition to the purely generated images."""
     input:
         settings="results/{run}/settings/score.json",
         doctor=ancient("results/{run}/doctor.json"),
@@ -50,7 +50,7 @@ rule score_fused:
     params:
         weights=lambda wildcards, input: FLOW.scorers(input),
     message:
-        "score: the submission, filled from photographs where it is"
+        "score: the submission, including replaced images"
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui score {input.statistics:q} test={input.images:q} "
         "--labels test={input.test:q} --settings {input.settings:q} {params.weights:q} --model fused "
@@ -93,7 +93,7 @@ rule package:
 
 
 rule table:
-    """All scores in one table, and the curve with what was chosen."""
+    """Write all scores to one table, and a curve that marks the chosen models."""
     input:
         settings="results/{run}/settings/table.json",
         scores=all_scores,
@@ -125,7 +125,7 @@ rule table:
 
 
 rule report:
-    """The whole run on one page."""
+    """Write the HTML report of the run."""
     input:
         settings="results/{run}/settings/report.json",
         images=chosen_images,
@@ -172,7 +172,7 @@ rule report:
 
 
 rule tidy:
-    """Remove the weights, states and pictures that nothing needs any more (`retention: best`); list what stays."""
+    """Remove the weights, states and images that are no longer needed (`retention: best`); list what is kept."""
     input:
         settings="results/{run}/settings/tidy.json",
         choices=[
@@ -200,7 +200,7 @@ rule tidy:
 
 
 rule verify:
-    """Check every final file against its manifest; `snakemake verify` asks for it."""
+    """Check every final file against its manifest (`snakemake verify`)."""
     input:
         expand("results/{run}/{name}", run=RUN, name=["submission.zip", "submission.json", "report.html"]),
     log:

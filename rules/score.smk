@@ -1,8 +1,8 @@
-# Scoring: generate pictures of one set of weights, score them, average checkpoints, try seeds.
+# Scoring: generate images from one set of weights, score them, average checkpoints, try seeds.
 
 
 rule segmenter:
-    """Train the network that finds the given classes again in generated pictures."""
+    """Train the segmentation network for mask accuracy."""
     input:
         settings="results/{run}/settings/segmenter.json",
         doctor=ancient("results/{run}/doctor.json"),
@@ -24,7 +24,7 @@ rule segmenter:
     params:
         resume=lambda wildcards: f"results/{wildcards.run}/.state/segmenter",
     message:
-        "segmenter: learn to find the classes in photographs"
+        "segmenter: train the segmentation network"
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui segmenter --settings {input.settings:q} --photos {input.photos:q} "
         "--label-maps {input.label_maps:q} --digests {input.digests:q} --holdout {input.holdout:q} --resume {params.resume:q} "
@@ -32,7 +32,7 @@ rule segmenter:
 
 
 rule generate:
-    """Pictures of one checkpoint or average, for all hold-out and test label maps."""
+    """Generate images from one checkpoint or average, for all hold-out and test label maps."""
     input:
         settings="results/{run}/settings/generate.json",
         doctor=ancient("results/{run}/doctor.json"),
@@ -56,7 +56,7 @@ rule generate:
         seed=CONFIG.score.seed,
         labels=FLOW.labels,
     message:
-        "generate: pictures of {wildcards.model}"
+        "generate: images from {wildcards.model}"
     shell:
         "OMP_NUM_THREADS={threads} python -m shanshui generate --settings {input.settings:q} --weights {input.weights:q} "
         "--labels {params.labels:q} --seed {params.seed} --batch {resources.batch} --out {output.images:q} "
@@ -64,7 +64,7 @@ rule generate:
 
 
 rule score:
-    """Score of one checkpoint or average."""
+    """Score the images of one checkpoint or average."""
     input:
         settings="results/{run}/settings/score.json",
         doctor=ancient("results/{run}/doctor.json"),
@@ -141,7 +141,7 @@ use rule generate as infer with:
         seed=lambda wildcards: wildcards.seed,
         labels=FLOW.labels,
     message:
-        "infer: pictures of {wildcards.model} with noise seed {wildcards.seed}"
+        "infer: images from {wildcards.model} with noise seed {wildcards.seed}"
 
 
 use rule score as score_seed with:

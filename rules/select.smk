@@ -1,10 +1,10 @@
-# Choosing: the best checkpoints, the best of them and their averages, the best seed.
-# Each choice is a checkpoint rule: what lies below is planned from its content, and files below are named
-# by content, so a choice that comes out the same reruns nothing. `ancient` keeps the edge in the graph.
+# Model selection: the best checkpoints, the best of these and their averages, the best seed.
+# Each choice is a checkpoint rule: downstream jobs are planned from its content, and their files are named by
+# content, so a choice that comes out the same reruns nothing. `ancient` keeps the edge in the graph.
 
 
 checkpoint select_checkpoints:
-    """The best checkpoints of fine-tuning."""
+    """Select the best checkpoints of fine-tuning."""
     input:
         settings="results/{run}/settings/select.json",
         scores=lambda wildcards: FLOW.checkpoint_scores(wildcards.run),
@@ -25,7 +25,7 @@ checkpoint select_checkpoints:
 
 
 checkpoint soup:
-    """Greedy soup: one more of the best checkpoints joins the average where that gets better."""
+    """Greedy soup: add the next of the best checkpoints to the average if the score improves."""
     input:
         settings="results/{run}/settings/select.json",
         above=ancient("results/{run}/select/checkpoints.json"),
@@ -46,7 +46,7 @@ checkpoint soup:
 
 
 checkpoint select_model:
-    """The best of the chosen checkpoints, their averages, the soup and the moving average."""
+    """Select the best of the chosen checkpoints, their averages, the soup and the moving average."""
     input:
         settings="results/{run}/settings/select.json",
         above=ancient(["results/{run}/select/checkpoints.json", *FLOW.soup_choices()]),
@@ -66,7 +66,7 @@ checkpoint select_model:
 
 
 checkpoint select_seed:
-    """The best noise seed of the chosen model."""
+    """Select the best noise seed of the chosen model."""
     input:
         settings="results/{run}/settings/select.json",
         above=ancient("results/{run}/select/model.json"),

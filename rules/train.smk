@@ -1,9 +1,9 @@
-# Training: pretrain (one job per resolution, each faded in), then finetune (one job per epoch from score.first on; the job of the last one
-# is called finetune_last where a moving average is written with it).
+# Training: pretrain (one job per resolution, each after the first faded in), then finetune (one job per epoch from score.first
+# on; the last one is finetune_last if it also writes a moving average).
 
 
 rule pretrain:
-    """Train at one resolution of the progressive schedule, starting from the one before."""
+    """Train at one resolution of the progressive schedule, starting from the previous one."""
     input:
         settings="results/{run}/settings/pretrain.json",
         doctor=ancient("results/{run}/doctor.json"),
@@ -44,7 +44,7 @@ rule pretrain:
 
 
 rule finetune:
-    """Train at full size up to one scored epoch; the state in between is kept undeclared."""
+    """Train at full size up to one epoch; the training state is not declared to Snakemake."""
     input:
         settings="results/{run}/settings/finetune.json",
         doctor=ancient("results/{run}/doctor.json"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.aesthetic_command import mean_score, measure
+from shanshui.evaluation.aesthetic_command import mean_score, measure
 
 PICTURES = [Path("set/a.jpg"), Path("set/b.c.jpg"), Path("set/d.jpg")]
 GOOD = "name,score\na.jpg,4.5\nb.c,5.0\n\nd, 5.5\n"

@@ -14,9 +14,9 @@ from drawn import pictures, save
 from PIL import Image
 
 from shanshui.__main__ import main
-from shanshui.metrics import feature_reader
-from shanshui.metrics.feature_reader import BATCH, FeatureReader
-from shanshui.metrics.picture_folder import list_pictures
+from shanshui.evaluation import feature_reader
+from shanshui.evaluation.feature_reader import BATCH, FeatureReader
+from shanshui.evaluation.picture_folder import list_pictures
 from shanshui.storage import checkpoint
 from shanshui.storage.files import write_csv
 from shanshui.storage.folders import record

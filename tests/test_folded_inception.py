@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.inception_features import InceptionFeatures
+from shanshui.evaluation.inception_features import InceptionFeatures
 
 
 def expected(y: np.ndarray, bias: float, window: str) -> np.ndarray:

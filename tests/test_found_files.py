@@ -18,7 +18,7 @@ from shanshui.data.listing import list_images
 from shanshui.data.pairs import find_images, pair_files, read_manifest
 from shanshui.data.scenes import read_scenes
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.picture_folder import list_pictures
+from shanshui.evaluation.picture_folder import list_pictures
 from shanshui.storage.files import read_csv, read_json, write_csv, write_json
 from shanshui.storage.names import at_home, is_text
 from shanshui.storage.texts import decode_text

@@ -84,5 +84,5 @@ def test_another_number_of_features_is_refused() -> None:
 
 
 def test_weight_free_scoring_does_without_jittor() -> None:
-    code = "import sys, shanshui.metrics.reference, shanshui.stages.score; sys.exit('jittor' in sys.modules)"
+    code = "import sys, shanshui.evaluation.reference, shanshui.stages.score; sys.exit('jittor' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

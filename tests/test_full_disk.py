@@ -13,7 +13,7 @@ import pytest
 
 from shanshui import __main__
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.feature_file import FeatureSet, save_features
+from shanshui.evaluation.feature_file import FeatureSet, save_features
 from shanshui.storage import checkpoint, files, images
 
 NUMBERS = np.random.default_rng(0).random(2**18).astype(np.float32)  # 1 MiB

@@ -120,11 +120,12 @@ def test_no_paths_of_one_machine() -> None:
 
 LAYERS = (  # each may import its own layer and those before it
     ("errors", "logs", "storage"),
-    ("backend", "data", "landscapes", "weights"),
+    ("plugins",),
+    ("backend", "data", "landscapes", "weights", "metrics"),
     ("nn",),
     ("architectures",),
     ("config",),
-    ("training", "synthesis", "metrics"),
+    ("training", "synthesis"),
     ("evaluation",),
     ("submission", "report"),
     ("pipeline",),
@@ -139,7 +140,11 @@ TOLERATED = {  # imports of a later layer, each with the reason
     ): "what is examined is described by the section `data`, which is needed for its type",
     ("report.page", "pipeline.flow"): "the page shows commands with the paths of a run, and one place knows these",
 }
-NOWHERE = {"shanshui": ("torch", "torchvision"), "shanshui.landscapes": ("jittor",)}
+NOWHERE = {
+    "shanshui": ("torch", "torchvision"),
+    "shanshui.landscapes": ("jittor",),
+    "shanshui.metrics": ("jittor", "jittor_utils", "PIL"),
+}
 
 
 def own_imports(file: Path) -> set[str]:
@@ -198,15 +203,26 @@ def test_some_libraries_stay_out() -> None:
     assert found == []
 
 
-def test_sections_import_pydantic_only() -> None:
-    """Snakemake and the documentation read them in milliseconds."""
+def test_sections_import_pydantic_and_records_only() -> None:
+    """Snakemake and the documentation read them at once."""
     allowed = {"pydantic", *sys.stdlib_module_names}
     constants = ("data/landscape_classes", "weights/builtin")
+    records = ("metrics/registry",)
     own = ("config/schema", "config/sections", "config/model_section", *constants)
-    known = tuple(f"{PACKAGE.name}.{name.replace('/', '.')}." for name in own)
+    known = tuple(f"{PACKAGE.name}.{name.replace('/', '.')}." for name in (*own, *records))
     for name in own:
         got = [module for module in imports(PACKAGE / f"{name}.py") if not module.startswith(known)]
         assert {module.partition(".")[0] for module in got} <= allowed
+
+
+def test_reading_the_records_of_metrics_imports_no_heavy_library() -> None:
+    script = "import sys, shanshui.metrics.registry\n"
+    script += "print(*sorted({'jittor', 'scipy', 'PIL', 'pydantic', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+    )  # fmt: skip
+    assert done.stdout.split() == []
 
 
 class JittorImports(ast.NodeVisitor):

@@ -10,8 +10,8 @@ import pytest
 from golden_rule import load_rule
 
 from shanshui.errors import ShanshuiError
+from shanshui.evaluation.inception_features import InceptionFeatures, resize_299
 from shanshui.metrics.frechet import frechet_distance, statistics
-from shanshui.metrics.inception_features import InceptionFeatures, resize_299
 
 BLOCKS = ("block0_mean", "block1_mean", "block2_mean", "features")
 

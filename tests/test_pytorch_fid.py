@@ -17,10 +17,10 @@ import pytest
 from golden_rule import load_rule
 from PIL import Image
 
-from shanshui.metrics.feature_reader import FeatureReader
+from shanshui.evaluation.feature_reader import FeatureReader
+from shanshui.evaluation.inception_features import resize_299
+from shanshui.evaluation.picture_folder import list_pictures
 from shanshui.metrics.frechet import frechet_distance, statistics
-from shanshui.metrics.inception_features import resize_299
-from shanshui.metrics.picture_folder import list_pictures
 from shanshui.storage.images import read_photo
 
 NEEDED = ("torch", "torchvision", "pytorch_fid")

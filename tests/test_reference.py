@@ -13,10 +13,10 @@ from PIL import Image
 from shanshui.__main__ import main
 from shanshui.data.pure import group_by_class, single_class
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.feature_file import FeatureSet, save_features
-from shanshui.metrics.feature_reader import FeatureReader
-from shanshui.metrics.picture_folder import list_pictures
-from shanshui.metrics.reference import Reference, make_reference
+from shanshui.evaluation.feature_file import FeatureSet, save_features
+from shanshui.evaluation.feature_reader import FeatureReader
+from shanshui.evaluation.picture_folder import list_pictures
+from shanshui.evaluation.reference import Reference, make_reference
 from shanshui.metrics.registry import choose
 from shanshui.storage.files import read_json, write_csv, write_json
 

@@ -18,9 +18,9 @@ from test_score_stage import refused, score
 from shanshui.__main__ import main
 from shanshui.architectures import segmenters
 from shanshui.backend.runtime import load_jittor
-from shanshui.metrics.feature_file import FeatureSet
-from shanshui.metrics.picture_sets import PictureSet
-from shanshui.metrics.reference import Reference, describe
+from shanshui.evaluation.feature_file import FeatureSet
+from shanshui.evaluation.picture_sets import PictureSet
+from shanshui.evaluation.reference import Reference, describe
 from shanshui.metrics.registry import METRICS, choose
 from shanshui.stages.score import Job, compute
 from shanshui.storage import checkpoint

@@ -27,7 +27,7 @@ from shanshui.backend.modules import gather, gather_optimizer, restore, restore_
 from shanshui.backend.runtime import load_jittor
 from shanshui.config.settings import validate
 from shanshui.config.structure import rehearsed
-from shanshui.metrics import inception_features
+from shanshui.evaluation import inception_features
 from shanshui.nn.vgg import VGG19
 from shanshui.storage.files import write_json
 from shanshui.synthesis.generation import generate_batch

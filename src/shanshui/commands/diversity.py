@@ -37,9 +37,9 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
     from tqdm import tqdm
 
     from shanshui.errors import ShanshuiError
+    from shanshui.evaluation.network_features import LpipsFeatures
+    from shanshui.evaluation.picture_folder import list_pictures, match_names
     from shanshui.metrics.estimate import mean_distance
-    from shanshui.metrics.network_features import LpipsFeatures
-    from shanshui.metrics.picture_folder import list_pictures, match_names
     from shanshui.storage.images import read_photo
     from shanshui.storage.names import stem
 

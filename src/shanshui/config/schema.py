@@ -25,6 +25,7 @@ from shanshui.config.sections import (
     Segmenter,
     Select,
 )
+from shanshui.metrics.registry import METRICS, need_photographs
 
 
 class Config(Section):
@@ -157,13 +158,14 @@ class Config(Section):
             raise ValueError(
                 f"score.rank_by {score.rank_by}: {', '.join(lacking)} is not among score.metrics {score.metrics}"
             )
-        if "lpips" in score.metrics and (self.select.on == "test" or not self.data.holdout):
+        if (paired := need_photographs(score.metrics)) and (self.select.on == "test" or not self.data.holdout):
             raise ValueError(
-                "score.metrics lpips compares with the photograph of the label map: use data.holdout of 2 pairs "
-                "or more, and select.on holdout or train"
+                f"score.metrics {', '.join(paired)} compares with the photograph of the label map: use data.holdout of "
+                "2 pairs or more, and select.on holdout or train"
             )
-        if score.rank_by == "sharpness":
-            raise ValueError("score.rank_by sharpness: sharpness has no better or worse end, rank by another metric")
+        if score.rank_by in METRICS and METRICS[score.rank_by].lower_is_better is None:
+            name = score.rank_by
+            raise ValueError(f"score.rank_by {name}: {name} has no better or worse end, rank by another metric")
         if self.select.on == "holdout" and self.data.holdout < 2:
             raise ValueError("select.on holdout needs data.holdout of 2 pairs or more; or use `select: {on: test}`")
         if self.select.top > len(self.score.epochs()):

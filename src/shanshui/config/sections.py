@@ -1,35 +1,29 @@
 """The sections of the configuration: options, descriptions and limits.
 
-Imports pydantic only, so that Snakemake and the documentation read it in milliseconds.
+Imports pydantic and the records of what is declared elsewhere (metrics), never Jittor, so that Snakemake and the
+documentation read it at once.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from shanshui.data.landscape_classes import CLASSES
+from shanshui.metrics.registry import METRICS
 from shanshui.weights.builtin import BUILTIN
 
-Metric = Literal[
-    "fid", "kid", "precision", "recall",
-    "dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour", "sharpness",
-    "mask_accuracy", "miou", "seg_frechet",
-    "fd_efficientnet", "kd_efficientnet", "efficientnet_precision", "efficientnet_recall", "lpips",
-]  # fmt: skip
-NEEDS_INCEPTION: frozenset[str] = frozenset({"fid", "kid", "precision", "recall"})
-NEEDS_EFFICIENTNET: frozenset[str] = frozenset(
-    {"fd_efficientnet", "kd_efficientnet", "efficientnet_precision", "efficientnet_recall"}
-)
-NEEDS_LPIPS: frozenset[str] = frozenset({"lpips"})
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    MetricName = Literal[*METRICS]
 PERCEPTUAL = {  # networks of losses -> their weight files
     "vgg19": "vgg19", "inception_v3": "inception_v3", "vgg16": "vgg16", "lpips_vgg": "vgg16", "lpips_alex": "alexnet",
     "efficientnet_lite0": "efficientnet_lite0",
 }  # fmt: skip
-NEEDS_SEGMENTER: frozenset[str] = frozenset({"mask_accuracy", "miou", "seg_frechet"})
 Positive = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -287,10 +281,10 @@ class Score(Section):
     first: Positive = Field(271, description="first epoch with a checkpoint that is scored")
     last: Positive = Field(310, description="last epoch with a checkpoint that is scored")
     every: Positive = Field(1, description="number of epochs between two scored checkpoints")
-    metrics: list[Metric] = Field(
+    metrics: list[MetricName] = Field(
         ["fid", "kid", "mask_accuracy", "miou", "sharpness"], min_length=1, description="metrics to compute"
     )
-    rank_by: Metric | Literal["aesthetic", "board_a"] = Field("fid", description="metric that ranks the models")
+    rank_by: MetricName | Literal["aesthetic", "board_a"] = Field("fid", description="metric that ranks the models")
     seed: int = Field(0, ge=0, description="noise seed used to compare checkpoints and averages")
     aesthetic_command: str | None = Field(
         None, description="program that is called with a folder and prints CSV `name,score` with scores from 0 to 10"

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from shanshui.config.model_section import without_effect
 from shanshui.config.schema import Config
-from shanshui.config.sections import NEEDS_EFFICIENTNET, NEEDS_INCEPTION, NEEDS_LPIPS, PERCEPTUAL
+from shanshui.config.sections import PERCEPTUAL
 from shanshui.config.structure import structure
 from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
+from shanshui.metrics.registry import weights_of
 from shanshui.storage.files import read_json
 from shanshui.weights.builtin import BUILTIN
 
@@ -252,6 +253,4 @@ def needed_weights(config: Config) -> list[str]:
     nets = {
         PERCEPTUAL[net] for net in (config.pretrain.perceptual.net, config.finetune.perceptual.net) if net != "none"
     }
-    wanted = set(config.score.metrics)
-    scorers = {"fid_inception": NEEDS_INCEPTION, "efficientnet_lite0": NEEDS_EFFICIENTNET, "alexnet": NEEDS_LPIPS}
-    return sorted(nets | {name for name, metrics in scorers.items() if metrics & wanted})
+    return sorted(nets | weights_of(config.score.metrics))

@@ -13,8 +13,8 @@ from shanshui.metrics.estimate import NotMeasured
 if TYPE_CHECKING:
     import numpy as np
 
+    from shanshui.evaluation.reference import Reference
     from shanshui.metrics.estimate import Estimate
-    from shanshui.metrics.reference import Reference
     from shanshui.metrics.registry import Metric
 
 BOARD_A = "board_a"

@@ -11,12 +11,14 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.colour import ycbcr
 from shanshui.metrics.estimate import FEWEST, GROUPS, Estimate, jackknife_error, random_groups
+from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric, picture_features
 
 QUANTILES = 256
 PLACES = (np.arange(QUANTILES) + 0.5) / QUANTILES
 FLATTEST = 1.0  # grey levels: a statistic that hardly varies among photographs is not weighted up without end
 
 
+@picture_features("colour", numbers=6)
 def colour_statistics(photo: np.ndarray) -> np.ndarray:
     """uint8 RGB (H, W, 3) -> float32 (6,): means of Y, Cb, Cr over the picture, then their deviations."""
     pixels = ycbcr(photo).reshape(-1, 3)
@@ -50,3 +52,16 @@ def colour_distance(features: np.ndarray, quantiles: np.ndarray, deviation: np.n
     groups = min(GROUPS, len(rows))
     group = random_groups(len(rows), groups, np.random.default_rng(seed))
     return Estimate(distance(rows), jackknife_error([distance(rows[group != g]) for g in range(groups)]))
+
+
+@metric(
+    "colour",
+    title="Colour distance",
+    features="colour",
+    better="lower",
+    description="Wasserstein distance of six colour statistics a picture, in the photographs' deviations; weight-free",
+    reference=lambda features, _seed: colour_reference(features),
+    proxy=WEIGHT_FREE,
+)
+def _score(features: np.ndarray, arrays: Arrays, seed: int) -> Estimate:
+    return colour_distance(features, arrays["quantiles"], arrays["deviation"], seed)

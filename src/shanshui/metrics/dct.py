@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from shanshui.metrics.colour import ycbcr
+from shanshui.metrics.record import picture_features
 
 BLOCK = 8
 FEATURES = 3 * BLOCK * BLOCK
@@ -25,6 +26,7 @@ def _dct_matrix() -> np.ndarray:
 BASIS = _dct_matrix()
 
 
+@picture_features("dct", numbers=FEATURES)
 def dct_features(photo: np.ndarray) -> np.ndarray:
     """uint8 RGB (H, W, 3), sides of 8 or more -> float32 (192,): block mean of log(1 + |coefficient|).
 

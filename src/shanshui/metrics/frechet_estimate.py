@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from shanshui.metrics.estimate import FEWEST, Estimate
-from shanshui.metrics.frechet import Comparison, Gaussian
+from shanshui.metrics.frechet import Comparison, Gaussian, statistics
+from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric
 
 SIZES = 6  # subsets of the line, from half of the pictures to all of them
 FEWEST_OF_LINE = 20
@@ -35,3 +36,51 @@ def frechet_estimate(reference: Gaussian, features: np.ndarray, seed: int) -> Es
     smaller = compared.distances([order.permutation(count)[:size] for size in sizes])
     line = np.polynomial.Polynomial.fit(1 / np.array([*sizes, count]), [*smaller, distance], 1)
     return Estimate(distance, error, float(line(0.0)))
+
+
+def _reference(features: np.ndarray, _seed: int) -> dict[str, np.ndarray]:
+    fitted = statistics(features, "the reference photographs")
+    return {"mu": fitted.mean, "sigma": fitted.covariance, "count": np.array(fitted.count)}
+
+
+@metric(
+    "fid",
+    title="FID",
+    features="inception",
+    better="lower",
+    description="Frechet distance of Inception-v3 features (2048; pytorch-fid's weights and preprocessing)",
+    reference=_reference,
+    fewest=2,
+)
+@metric(
+    "dct_frechet",
+    title="DCT-Fréchet",
+    features="dct",
+    better="lower",
+    description="Frechet distance of 192 mean log-DCT amplitudes (8x8 blocks, YCbCr); weight-free, not FID",
+    reference=_reference,
+    fewest=2,
+    proxy=WEIGHT_FREE,
+)
+@metric(
+    "seg_frechet",
+    title="Segmenter Fréchet",
+    features="segmenter",
+    better="lower",
+    description="Frechet distance of a segmenter's deepest features, averaged over the picture; not FID",
+    reference=_reference,
+    fewest=2,
+    proxy="the segmenter's features, not FID",
+)
+@metric(
+    "fd_efficientnet",
+    title="EfficientNet Fréchet",
+    features="efficientnet",
+    better="lower",
+    description="Frechet distance of EfficientNet-Lite0 features (1280, ImageNet, pictures at 224x224); not FID",
+    reference=_reference,
+    fewest=2,
+    proxy="EfficientNet-Lite0's features, not FID",
+)
+def _score(features: np.ndarray, arrays: Arrays, seed: int) -> Estimate:
+    return frechet_estimate(Gaussian(arrays["mu"], arrays["sigma"], int(arrays["count"])), features, seed)

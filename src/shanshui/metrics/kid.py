@@ -10,6 +10,8 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.estimate import FEWEST, GROUPS, Estimate, jackknife_error, random_groups
 from shanshui.metrics.frechet import checked
+from shanshui.metrics.kept import kept_features
+from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -57,3 +59,40 @@ def kid(features: np.ndarray, reference: np.ndarray, seed: int) -> Estimate:
         sizes = [int((g != group).sum()) for g in (gx, gy)]
         left_out.append(_discrepancy(xx[kept].sum(), yy[kept].sum(), xy[kept].sum(), *sizes))
     return Estimate(value, jackknife_error(left_out))
+
+
+def _reference(features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    return {"features": kept_features(features, seed)}
+
+
+@metric(
+    "kid",
+    title="KID",
+    features="inception",
+    better="lower",
+    description="kernel distance of the same Inception-v3 features (cubic kernel, unbiased)",
+    reference=_reference,
+    fewest=2,
+)
+@metric(
+    "dct_kid",
+    title="DCT kernel distance",
+    features="dct",
+    better="lower",
+    description="kernel distance (cubic, unbiased) of 192 mean log-DCT amplitudes; weight-free, not KID",
+    reference=_reference,
+    fewest=2,
+    proxy=WEIGHT_FREE,
+)
+@metric(
+    "kd_efficientnet",
+    title="EfficientNet kernel distance",
+    features="efficientnet",
+    better="lower",
+    description="kernel distance (cubic, unbiased) of the same EfficientNet-Lite0 features; not KID",
+    reference=_reference,
+    fewest=2,
+    proxy="EfficientNet-Lite0's features, not KID",
+)
+def _score(features: np.ndarray, arrays: Arrays, seed: int) -> Estimate:
+    return kid(features, arrays["features"], seed)

@@ -13,6 +13,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.metrics.estimate import GROUPS, Estimate, NotMeasured, jackknife_error, random_groups
 from shanshui.metrics.frechet import checked
 from shanshui.metrics.kept import kept_features
+from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric
 
 NEIGHBOURS = 3
 BLOCK = 1000  # rows whose distances are held at once
@@ -80,3 +81,69 @@ def _covered(within: np.ndarray, between: np.ndarray) -> float:
 def _check_size(ours: np.ndarray, real: np.ndarray) -> None:
     if ours.shape[1] != real.shape[1]:
         raise ShanshuiError(f"{ours.shape[1]} features a picture", f"{real.shape[1]}, as the reference has")
+
+
+@metric(
+    "precision",
+    title="Precision",
+    features="inception",
+    better="higher",
+    description="share of pictures within the photographs' manifold (3 neighbours) in the same Inception-v3 features",
+    reference=manifold_reference,
+    fewest=NEIGHBOURS + 1,
+)
+@metric(
+    "dct_precision",
+    title="DCT precision",
+    features="dct",
+    better="higher",
+    description="share of pictures within the photographs' manifold (3 neighbours) of 192 log-DCT amplitudes; "
+    "weight-free",
+    reference=manifold_reference,
+    fewest=NEIGHBOURS + 1,
+    proxy=WEIGHT_FREE,
+)
+@metric(
+    "efficientnet_precision",
+    title="EfficientNet precision",
+    features="efficientnet",
+    better="higher",
+    description="share of pictures within the photographs' manifold (3 neighbours) in EfficientNet-Lite0 features",
+    reference=manifold_reference,
+    fewest=NEIGHBOURS + 1,
+)
+def _precision(features: np.ndarray, arrays: Arrays, _seed: int) -> Estimate:
+    return precision(features, arrays["features"], arrays["radii"])
+
+
+@metric(
+    "recall",
+    title="Recall",
+    features="inception",
+    better="higher",
+    description="share of photographs within the pictures' manifold (3 neighbours) in the same Inception-v3 features",
+    reference=manifold_reference,
+    fewest=NEIGHBOURS + 1,
+)
+@metric(
+    "dct_recall",
+    title="DCT recall",
+    features="dct",
+    better="higher",
+    description="share of photographs within the pictures' manifold (3 neighbours) of 192 log-DCT amplitudes; "
+    "weight-free",
+    reference=manifold_reference,
+    fewest=NEIGHBOURS + 1,
+    proxy=WEIGHT_FREE,
+)
+@metric(
+    "efficientnet_recall",
+    title="EfficientNet recall",
+    features="efficientnet",
+    better="higher",
+    description="share of photographs within the pictures' manifold (3 neighbours) in EfficientNet-Lite0 features",
+    reference=manifold_reference,
+    fewest=NEIGHBOURS + 1,
+)
+def _recall(features: np.ndarray, arrays: Arrays, seed: int) -> Estimate:
+    return recall(features, arrays["features"], seed)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shanshui.data.labels import NO_CLASS
 from shanshui.metrics.estimate import FEWEST, Estimate, NotMeasured, jackknife_error
+from shanshui.metrics.record import Arrays, metric
 
 GIVEN, FOUND, SAID, UNJUDGED = range(4)  # the last axis of counts; the fourth is there where it is needed
 
@@ -114,3 +115,25 @@ def _mean_iou(counts: np.ndarray) -> NDArray[np.float64]:
 def _error(left_out: np.ndarray) -> float | None:
     """Standard error from the values without one picture in turn; None where there are too few."""
     return None if len(left_out) < FEWEST or np.isnan(left_out).any() else jackknife_error(left_out.tolist())
+
+
+@metric(
+    "mask_accuracy",
+    title="Mask accuracy",
+    features="classes",
+    better="higher",
+    description="share of the labelled pixels in which a segmenter finds the given class",
+)
+def _mask_accuracy(features: np.ndarray, _arrays: Arrays, _seed: int) -> Estimate:
+    return mask_accuracy(features)
+
+
+@metric(
+    "miou",
+    title="mIoU",
+    features="classes",
+    better="higher",
+    description="mean over the given classes of found / (given or said) pixels of a segmenter",
+)
+def _miou(features: np.ndarray, _arrays: Arrays, _seed: int) -> Estimate:
+    return miou(features)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.colour import ycbcr
+from shanshui.metrics.estimate import Estimate
+from shanshui.metrics.record import Arrays, metric, picture_features
 
 
+@picture_features("laplacian", numbers=1)
 def laplacian_variance(photo: np.ndarray) -> np.ndarray:
     """uint8 RGB (H, W, 3) -> float32 (1,): variance of the brightness' Laplacian, in squared grey levels."""
+    from scipy import ndimage
+
     return np.array([ndimage.laplace(ycbcr(photo)[..., 0]).var(dtype=np.float64)], dtype=np.float32)
 
 
@@ -25,3 +29,15 @@ def sharpness_reference(features: np.ndarray) -> np.ndarray:
 def sharpness(features: np.ndarray, reference: np.ndarray) -> float:
     """Median over pictures (N, 1) divided by the reference's: below 1 blurred, above 1 harsh."""
     return float(np.median(features) / reference[0])
+
+
+@metric(
+    "sharpness",
+    title="Sharpness",
+    features="laplacian",
+    better="one",
+    description="median variance of the Laplacian, relative to the photographs (1 = as sharp); weight-free",
+    reference=lambda features, _seed: {"median": sharpness_reference(features)},
+)
+def _score(features: np.ndarray, arrays: Arrays, _seed: int) -> Estimate:
+    return Estimate(sharpness(features, arrays["median"]))

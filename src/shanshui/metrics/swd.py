@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import ndimage
 
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.colour import ycbcr
+from shanshui.metrics.estimate import Estimate
+from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric, picture_features
 
 PATCH = 7
 PATCHES = 32  # per photograph and level
@@ -26,6 +27,8 @@ SCALE = 1000.0  # the unit in which this distance is usually printed
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
     return ndimage.convolve1d(ndimage.convolve1d(image, KERNEL, axis=0, mode="mirror"), KERNEL, axis=1, mode="mirror")
 
 
@@ -56,6 +59,7 @@ def patch_positions(shape: tuple[int, ...], level: int, seed: int) -> np.ndarray
     return generator.integers(0, (shape[0] - PATCH + 1, shape[1] - PATCH + 1), (PATCHES, 2))
 
 
+@picture_features("patches", seeded=True, kept=False)
 def patch_features(photo: np.ndarray, seed: int) -> np.ndarray:
     """uint8 (H, W, 3) -> float32 (levels, PATCHES, 7 * 7 * 3) patches of its pyramid; sides of 7 or more."""
     rows = []
@@ -103,3 +107,16 @@ def swd(features: np.ndarray, reference: Mapping[str, np.ndarray], seed: int) ->
         ours = _quantiles(patches, reference["mean"][level], reference["deviation"][level], level, seed)
         per_level.append(np.abs(ours - reference["quantiles"][level]).mean(dtype=np.float64))
     return SCALE * float(np.mean(per_level))
+
+
+@metric(
+    "swd",
+    title="Laplacian SWD",
+    features="patches",
+    better="lower",
+    description="sliced Wasserstein distance x 1000 of 7x7 Laplacian patches, reference-normalised; weight-free",
+    reference=swd_reference,
+    proxy=WEIGHT_FREE,
+)
+def _score(features: np.ndarray, arrays: Arrays, seed: int) -> Estimate:
+    return Estimate(swd(features, arrays, seed))

@@ -2,8 +2,9 @@
 
 Comments, formatting, docstrings, help texts and the words of errors do not count. Whatever else changes in
 a module changes the digest of every stage that imports it, at its top or inside a function, directly or not.
-Modules in `LEFT_OUT` and imports in `LOOKED_AT` do not count either, each for a reason given with it. Of other
-packages those in `PACKAGES` count, by their versions.
+Modules in `LEFT_OUT` and imports in `LOOKED_AT` do not count either, each for a reason given with it. A call of
+`import_modules` with the name of a package imports all of its modules, one of `load_plugins` the plug-ins of a group.
+Of other packages those in `PACKAGES` count, by their versions.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from shanshui.plugins.discovery import plugin_digests
 from shanshui.storage.files import digest, sha256
 
 PACKAGE = "shanshui"
@@ -35,6 +37,7 @@ LEFT_OUT = {
     "shanshui.storage.system_errors": "how mistakes are worded",
     "shanshui.logs": "progress and statistics, to be looked at",
     "shanshui.storage.provenance": "who made a file",
+    "shanshui.plugins.discovery": "what it finds counts itself",
     "shanshui.backend.runtime": _MACHINE,
     "shanshui.backend.device": _MACHINE,
     "shanshui.backend.lease": _MACHINE,
@@ -47,6 +50,12 @@ LEFT_OUT = {
 }
 
 LOOKED_AT = {  # imports for pictures and words that no later stage reads
+    # what a metric says of itself changes with its code: its scores are computed again then, and all that reads them
+    "shanshui.stages.select": {"shanshui.metrics.registry"},
+    "shanshui.report.wording": {"shanshui.metrics.registry"},
+    "shanshui.pipeline.flow": {"shanshui.metrics.registry"},
+    "shanshui.pipeline.footprint": {"shanshui.metrics.registry"},
+    "shanshui.pipeline.run_checks": {"shanshui.metrics.registry"},
     "shanshui.training.session": {
         "shanshui.synthesis.generation",
         "shanshui.training.samples",
@@ -65,6 +74,8 @@ PACKAGES = {  # other packages that alter results: import name, and the name the
 PACKAGE_MARK = "package "  # before a package's name in a list of modules
 DOORS = {"shanshui.backend.runtime.load_jittor": "jittor"}  # what stands for an import
 
+ALL = ".*"  # after a package's name: all of its modules
+
 _WORDS = {"help", "metavar", "description"}  # keywords that hold text for people
 _SILENT = {"ctx", "kind", "type_comment", "type_ignores"}  # fields that repeat what is known, or mean nothing
 
@@ -73,12 +84,13 @@ _SILENT = {"ctx", "kind", "type_comment", "type_ignores"}  # fields that repeat 
 class Module:
     """A module's own digest ("" where it holds nothing but a docstring), and what it imports.
 
-    `imports` are modules of this package, `packages` those of `PACKAGES`.
+    `imports` are modules of this package, `packages` those of `PACKAGES`, `plugins` groups of entry points.
     """
 
     digest: str
     imports: frozenset[str]
     packages: frozenset[str]
+    plugins: frozenset[str] = frozenset()
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
@@ -93,6 +105,11 @@ def _name(expression: ast.expr) -> str:
     return expression.id if isinstance(expression, ast.Name) else getattr(expression, "attr", "")
 
 
+def _texts(call: ast.Call) -> list[str]:
+    """Plain texts among the arguments of a call."""
+    return [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+
+
 class Reader:
     """Writes a syntax tree down without what does not count, and notes what it imports and which texts it holds.
 
@@ -102,6 +119,7 @@ class Reader:
     def __init__(self, tree: ast.Module) -> None:
         self.written: list[str] = []
         self.imports: list[str] = []
+        self.plugins: list[str] = []
         self.texts: set[str] = set()
         self.write(tree)
 
@@ -127,6 +145,10 @@ class Reader:
             names = ("func",)
         elif isinstance(node, ast.Import):
             self.imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and _name(node.func) == "import_modules":
+            self.imports += [f"{name}{ALL}" for name in _texts(node)]
+        elif isinstance(node, ast.Call) and _name(node.func) == "load_plugins":
+            self.plugins += _texts(node)
         elif isinstance(node, ast.ImportFrom):
             self.imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
         self.written.append(type(node).__name__)
@@ -170,7 +192,7 @@ class Sources:
             empty = read.written == ["Module"] and not data
             total = digest([read.written, data])
             within, packages = self._within(name, read.imports), _packages(read.imports)
-            self._modules[name] = Module("" if empty else total, frozenset(within), packages)
+            self._modules[name] = Module("" if empty else total, frozenset(within), packages, frozenset(read.plugins))
         return self._modules[name]
 
     def _within(self, name: str, imports: list[str]) -> Iterator[str]:
@@ -180,6 +202,9 @@ class Sources:
             parts = wanted.split(".")
             packages = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
             yield from (package for package in packages if package in self._files and package not in apart)
+            if parts[-1] == ALL[1:]:
+                inside = wanted.removesuffix("*")
+                yield from (n for n in self._files if n.startswith(inside) and "." not in n.removeprefix(inside))
 
     def closure(self, start: str) -> dict[str, str]:
         """Digests of all modules that `start` imports, directly or not, and its own, by name.
@@ -188,6 +213,7 @@ class Sources:
         """
         found: dict[str, str] = {}
         packages: set[str] = set()
+        groups: set[str] = set()
         waiting = [start]
         while waiting:
             name = waiting.pop()
@@ -195,9 +221,11 @@ class Sources:
                 module = self.module(name)
                 found[name] = module.digest
                 packages |= module.packages
+                groups |= module.plugins
                 waiting += module.imports
         versions = {f"{PACKAGE_MARK}{package}": installed(package) for package in sorted(packages)}
-        return {name: found[name] for name in sorted(found) if found[name]} | versions
+        added = {f"plug-in {name}": own for group in sorted(groups) for name, own in plugin_digests(group).items()}
+        return {name: found[name] for name in sorted(found) if found[name]} | versions | added
 
     def stage(self, stage: str) -> dict[str, str]:
         """Digests of all modules the results of `stage` depend on, by name."""

@@ -21,11 +21,12 @@ from shanshui.architectures.schedule import schedule
 from shanshui.backend import lease
 from shanshui.backend.device import cuda_identities, find_device
 from shanshui.config.schema import Config
-from shanshui.config.sections import NEEDS_INCEPTION, NEEDS_SEGMENTER, PERCEPTUAL
+from shanshui.config.sections import PERCEPTUAL
 from shanshui.config.settings import STAGES, stage_settings
 from shanshui.config.structure import rehearsed
 from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
+from shanshui.metrics.registry import need_segmenter, weights_of
 from shanshui.pipeline.changes import CODE, counted_digest, read_accepted, recorded_settings, remember
 from shanshui.pipeline.retention import STATES
 from shanshui.storage.files import digest
@@ -196,7 +197,7 @@ class Flow:
 
     def score_weights(self) -> list[str]:
         """The Inception file where a metric needs it."""
-        return [str(weight_path("fid_inception"))] if NEEDS_INCEPTION & set(self.config.score.metrics) else []
+        return [str(weight_path(name)) for name in weights_of(self.config.score.metrics) & {"fid_inception"}]
 
     def perceptual_weights(self, phase: str) -> list[str]:
         """The file of the phase's perceptual network, where it has one."""
@@ -207,14 +208,14 @@ class Flow:
 
     def segmenter(self, run: str) -> list[str]:
         """The segmenter's file where a metric needs it: the user's, or the one this run trains; none is built in."""
-        if not NEEDS_SEGMENTER & set(self.config.score.metrics) or self.config.segmenter.weights == BUILTIN:
+        if not need_segmenter(self.config.score.metrics) or self.config.segmenter.weights == BUILTIN:
             return []
         return [self.config.segmenter.weights or f"results/{run}/segmenter/segmenter.safetensors"]
 
     def scorers(self, input: Any) -> list[str]:
         """Networks of a scoring job, as arguments."""
         weights = ["--weights-file", *input.weights] if input.weights else []
-        builtin = NEEDS_SEGMENTER & set(self.config.score.metrics) and self.config.segmenter.weights == BUILTIN
+        builtin = need_segmenter(self.config.score.metrics) and self.config.segmenter.weights == BUILTIN
         segmenter = [BUILTIN] if builtin else list(input.segmenter)
         return weights + (["--segmenter", *segmenter] if segmenter else [])
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shanshui.config.schema import Config
-from shanshui.config.sections import NEEDS_EFFICIENTNET, NEEDS_INCEPTION, NEEDS_SEGMENTER
 from shanshui.data.layouts import LAYOUTS
+from shanshui.metrics.registry import kinds_of, need_segmenter
 from shanshui.pipeline import weight_counts
 from shanshui.pipeline.flow import Flow
 from shanshui.pipeline.retention import STATES
@@ -25,7 +25,8 @@ PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without 
 GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated pictures and photographs in one PNG
 GRID_PICTURES = 18
 PAPERS = 10 * MB  # report, tables, plots, logs
-INCEPTION, DCT, DEEPLAB, EFFICIENTNET = 2048, 192, 320, 1280  # features a picture
+DEEPLAB = 320  # features a picture of the built-in segmenter
+REFERENCE = 2000  # photographs whose features are stored one by one, at most
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _training(config: Config) -> list[Part]:
     if moving:
         files = ("finetune/ema_*.safetensors",)
         parts.append(Part("moving average of the last", "finetune", 1, tuned * NUMBER, 1, files))
-    if NEEDS_SEGMENTER & set(config.score.metrics) and not config.segmenter.weights:
+    if need_segmenter(config.score.metrics) and not config.segmenter.weights:
         saved = 1 + 3 * STATES_KEPT
         folders = ("segmenter", f"{STATES}/segmenter")
         parts.append(Part("segmenter", "segmenter", saved, counts.segmenter(config) * NUMBER, saved, folders))
@@ -177,18 +178,15 @@ def _choosing(config: Config, pictures: Pictures) -> list[Part]:
 
 def _features(config: Config) -> int:
     """Numbers kept of a picture by the wanted metrics."""
-    wanted = set(config.score.metrics)
-    classes, found = len(config.data.classes), 0
-    if NEEDS_SEGMENTER & wanted:
+    classes = len(config.data.classes)
+    found = 8 + sum(record.numbers for record in kinds_of(config.score.metrics))
+    if need_segmenter(config.score.metrics):
         builtin = config.segmenter.weights == BUILTIN
-        found = 4 * classes + DEEPLAB if builtin else 3 * classes + 8 * config.segmenter.channels
-    dct = DCT if any(metric.startswith("dct") for metric in wanted) else 0
-    found += EFFICIENTNET if NEEDS_EFFICIENTNET & wanted else 0
-    return (INCEPTION if NEEDS_INCEPTION & wanted else 0) + dct + found + 8
+        found += 4 * classes + DEEPLAB if builtin else 3 * classes + 8 * config.segmenter.channels
+    return found
 
 
 def _reference(config: Config) -> int:
     """Means and covariances in double precision, and features of 2000 photographs."""
-    inception = INCEPTION if NEEDS_INCEPTION & set(config.score.metrics) else 0
-    efficientnet = EFFICIENTNET if NEEDS_EFFICIENTNET & set(config.score.metrics) else 0
-    return sum(n**2 * 8 + 2000 * n * NUMBER for n in (inception, efficientnet)) + 2 * MB
+    numbers = [record.numbers for record in kinds_of(config.score.metrics)]
+    return sum(n**2 * 8 + REFERENCE * n * NUMBER for n in numbers) + 2 * MB

@@ -16,11 +16,11 @@ from shanshui.backend.device import cuda_devices, cuda_identities, find_device
 from shanshui.backend.memory import available_memory
 from shanshui.backend.mpi import find_mpi
 from shanshui.config.schema import Config
-from shanshui.config.sections import NEEDS_SEGMENTER
 from shanshui.config.settings import needed_weights
 from shanshui.data.layouts import LAYOUTS
 from shanshui.data.pairs import Pairing, pair_files, read_exclusion
 from shanshui.errors import ShanshuiError
+from shanshui.metrics.registry import METRICS, need_segmenter
 from shanshui.pipeline import disk, step_memory
 from shanshui.pipeline.finding import Finding, asked
 from shanshui.pipeline.flow import Flow
@@ -280,8 +280,6 @@ def mpi(plan: Plan) -> Iterator[Finding]:
 
 def scores(plan: Plan) -> Iterator[Finding]:
     """Metrics that a set has too few pictures for, and what scoring is done with."""
-    from shanshui.metrics.registry import METRICS
-
     config, counted = plan.config, _counted(plan)
     if counted:
         sets = {"train": counted.train, "holdout": counted.holdout, "test": counted.test}
@@ -334,7 +332,7 @@ def segmenter(plan: Plan) -> Iterator[Finding]:
     """The segmenter that is not trained here, against the classes of the data."""
     config = plan.config
     given = config.segmenter.weights
-    if not given or not NEEDS_SEGMENTER & set(config.score.metrics):
+    if not given or not need_segmenter(config.score.metrics):
         return
 
     def fits() -> str:

@@ -15,7 +15,7 @@ from shanshui.config.sections import Data
 from shanshui.data.labels import apply_label_rules
 from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.picture_folder import list_pictures
+from shanshui.evaluation.picture_folder import list_pictures
 from shanshui.report.graph import draw_graph
 from shanshui.report.page import Frame, Sample
 from shanshui.report.sheet import cut_grid, evenly_spaced

@@ -9,7 +9,7 @@ from typing import Any
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.contest import TERMS, Outcome
 from shanshui.evaluation.selection import SETS, Score
-from shanshui.report.wording import WEIGHT_FREE, column, metric_name, selection_sentence
+from shanshui.report.wording import column, metric_name, selection_sentence, weight_free
 
 KINDS = ("checkpoint", "average", "seed")
 ERROR = "_se"  # ending of the columns of standard errors
@@ -172,7 +172,7 @@ def features_lines(rows: Sequence[Row]) -> list[str]:
     lines = []
     for part in dict.fromkeys(text for row in rows for text in str(row["features"]).split("; ") if text):
         metric, _, text = part.partition(": ")
-        proxy = " It is not FID." if metric in WEIGHT_FREE and "not FID" not in text else ""
+        proxy = " It is not FID." if weight_free(metric) and "not FID" not in text else ""
         lines.append(f"- {metric_name(metric)}: {text}.{proxy}")
     counts = {part: rows[0][f"{part}_n"] for part in SETS if rows and f"{part}_n" in rows[0]}
     lines.append("- Pictures per value: " + ", ".join(f"{n} on {part}" for part, n in counts.items()) + ".")

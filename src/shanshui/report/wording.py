@@ -7,36 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shanshui.metrics.registry import METRICS
 from shanshui.report.timing import duration
 
-NAMES = {
-    "fid": "FID",
-    "kid": "KID",
-    "precision": "Precision",
-    "recall": "Recall",
-    "dct_frechet": "DCT-Fréchet",
-    "dct_kid": "DCT kernel distance",
-    "dct_precision": "DCT precision",
-    "dct_recall": "DCT recall",
-    "swd": "Laplacian SWD",
-    "colour": "Colour distance",
-    "sharpness": "Sharpness",
+NAMES = {name: metric.title for name, metric in METRICS.items()} | {
     "aesthetic": "Aesthetics",
-    "mask_accuracy": "Mask accuracy",
-    "miou": "mIoU",
-    "seg_frechet": "Segmenter Fréchet",
-    "fd_efficientnet": "EfficientNet Fréchet",
-    "kd_efficientnet": "EfficientNet kernel distance",
-    "efficientnet_precision": "EfficientNet precision",
-    "efficientnet_recall": "EfficientNet recall",
-    "lpips": "LPIPS to the photograph",
     "board_a": "Contest score",
-}
-WEIGHT_FREE = frozenset({"dct_frechet", "dct_kid", "dct_precision", "dct_recall", "swd", "colour"})
-OTHER_FEATURES = {  # distances like FID, of other networks
-    "seg_frechet": "the segmenter's features, not FID",
-    "fd_efficientnet": "EfficientNet-Lite0's features, not FID",
-    "kd_efficientnet": "EfficientNet-Lite0's features, not KID",
 }
 TIES_NAMED = 4  # in a sentence; the table marks them all
 SET_NAMES = {"holdout": "held-out label maps", "test": "test label maps", "train": "training label maps"}
@@ -48,16 +24,25 @@ def metric_name(metric: str) -> str:
     return NAMES.get(metric, metric)
 
 
+def _proxy(metric: str) -> str:
+    """What to say beside the name of a metric that might be taken for FID; "" for others."""
+    return METRICS[metric].proxy if metric in METRICS else ""
+
+
+def weight_free(metric: str) -> bool:
+    """Whether a metric is a proxy that needs no weights."""
+    return metric in METRICS and METRICS[metric].weight_free
+
+
 def metric_label(metric: str) -> str:
     """Name for a headline: as short as can be while saying what is not FID."""
-    return metric_name(metric) + (" (not FID)" if metric in {*WEIGHT_FREE, *OTHER_FEATURES} else "")
+    return metric_name(metric) + (" (not FID)" if _proxy(metric) else "")
 
 
 def metric_title(metric: str) -> str:
     """Name for an axis: a metric that might be taken for FID says that it is not."""
-    if metric in OTHER_FEATURES:
-        return f"{metric_name(metric)} ({OTHER_FEATURES[metric]})"
-    return metric_name(metric) + (" (weight-free proxy, not FID)" if metric in WEIGHT_FREE else "")
+    proxy = _proxy(metric)
+    return f"{metric_name(metric)} ({proxy})" if proxy else metric_name(metric)
 
 
 def model_name(model: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from shanshui.config.settings import read_settings
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.picture_folder import list_pictures
+from shanshui.evaluation.picture_folder import list_pictures
 from shanshui.storage.files import read_csv, read_json, write_json
 from shanshui.storage.folders import replaced
 from shanshui.storage.images import read_label_map, read_photo, resize_label_map, resize_photo, write_image

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.architectures.segmenters import load_segmenter
     from shanshui.config.settings import read_settings
     from shanshui.data.pure import group_by_class, single_class
-    from shanshui.metrics.reference import make_reference
+    from shanshui.evaluation.reference import make_reference
     from shanshui.metrics.registry import choose
     from shanshui.storage.files import write_json
     from shanshui.storage.images import read_label_map

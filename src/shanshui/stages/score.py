@@ -28,9 +28,9 @@ from shanshui.storage.outputs import add_file
 
 if TYPE_CHECKING:
     from shanshui.architectures.segmenters import Segmenter
-    from shanshui.metrics.feature_file import FeatureSet
-    from shanshui.metrics.picture_sets import PictureSet
-    from shanshui.metrics.reference import Reference
+    from shanshui.evaluation.feature_file import FeatureSet
+    from shanshui.evaluation.picture_sets import PictureSet
+    from shanshui.evaluation.reference import Reference
     from shanshui.metrics.registry import Metric
 
 WEIGHT_FREE = "dct_frechet,swd,sharpness"
@@ -109,8 +109,8 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, A
 def prepare(args: argparse.Namespace) -> Job:
     """Open everything, and refuse what does not go together, before a picture is looked at."""
     from shanshui.architectures.segmenters import load_segmenter
-    from shanshui.metrics import picture_sets
-    from shanshui.metrics.reference import Reference, make_reference
+    from shanshui.evaluation import picture_sets
+    from shanshui.evaluation.reference import Reference, make_reference
     from shanshui.metrics.registry import choose
 
     source = Path(args.reference)
@@ -149,8 +149,8 @@ def choose_protocol(
 ) -> dict[str, Any]:
     """What all sets are scored under; where features are kept of all of them, no network need be here any more."""
     from shanshui.architectures.segmenters import check_classes
-    from shanshui.metrics.reference import make_protocol
-    from shanshui.metrics.segmenter_features import PLAIN_RULES
+    from shanshui.evaluation.reference import make_protocol
+    from shanshui.evaluation.segmenter_features import PLAIN_RULES
 
     stored = [(one.source, one.stored.protocol) for one in sets.values() if one.stored]
     if len(stored) < len(sets):
@@ -172,10 +172,10 @@ def compute(
 
     NotMeasured, a ShanshuiError, where one has no value and `all_measured` asks for all.
     """
+    from shanshui.evaluation.aesthetic_command import measure
+    from shanshui.evaluation.reference import describe, is_published
     from shanshui.evaluation.scoring import BOARD_A, BOARD_A_FEATURES, estimate_all, score_entry
-    from shanshui.metrics.aesthetic_command import measure
     from shanshui.metrics.estimate import NotMeasured
-    from shanshui.metrics.reference import describe, is_published
     from shanshui.metrics.segmentation import per_class, unjudged_share
 
     scores, described = {}, describe(job.metrics, job.protocol)
@@ -204,9 +204,9 @@ def compute(
 
 def run(args: argparse.Namespace) -> None:
     """Score, print, write; numbers of an earlier call, which are its own, do not outlive one that fails."""
+    from shanshui.evaluation.feature_file import save_features
+    from shanshui.evaluation.picture_sets import take_features
     from shanshui.evaluation.scoring import as_text
-    from shanshui.metrics.feature_file import save_features
-    from shanshui.metrics.picture_sets import take_features
     from shanshui.storage.files import write_json
     from shanshui.storage.provenance import code_version
 

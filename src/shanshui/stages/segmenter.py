@@ -82,9 +82,9 @@ def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace)
     from tqdm import tqdm
 
     from shanshui.architectures.segmenters import Segmenter
+    from shanshui.evaluation.segmenter_features import SegmenterFeatures
     from shanshui.metrics.estimate import NotMeasured
     from shanshui.metrics.segmentation import mask_accuracy, miou
-    from shanshui.metrics.segmenter_features import SegmenterFeatures
     from shanshui.storage.files import read_csv
     from shanshui.storage.images import read_photo
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from shanshui.architectures.segmenters import Segmenter, in_words
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.metrics.feature_reader import FeatureReader
-from shanshui.metrics.network_features import weights_digest
-from shanshui.metrics.other_statistics import of_others
+from shanshui.evaluation.feature_reader import FeatureReader
+from shanshui.evaluation.network_features import weights_digest
+from shanshui.evaluation.other_statistics import of_others
+from shanshui.evaluation.segmenter_features import SegmenterFeatures
 from shanshui.metrics.registry import Metric
-from shanshui.metrics.segmenter_features import SegmenterFeatures
 from shanshui.storage.checkpoint import fingerprint as numbers_digest
 from shanshui.storage.files import atomic, digest, sha256
 from shanshui.weights.catalogue import entry, require

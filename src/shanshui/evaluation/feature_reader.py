@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,13 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.colour_distance import colour_statistics
-from shanshui.metrics.dct import dct_features
-from shanshui.metrics.inception_features import InceptionFeatures, resize_299
-from shanshui.metrics.network_features import EfficientNetFeatures, LpipsFeatures
-from shanshui.metrics.segmenter_features import SegmenterFeatures
-from shanshui.metrics.sharpness import laplacian_variance
-from shanshui.metrics.swd import patch_features
+from shanshui.evaluation.inception_features import InceptionFeatures, resize_299
+from shanshui.evaluation.network_features import EfficientNetFeatures, LpipsFeatures
+from shanshui.evaluation.segmenter_features import SegmenterFeatures
+from shanshui.metrics.registry import FEATURES
 from shanshui.storage.images import read_photo, resize_photo
 from shanshui.weights.catalogue import require
 
@@ -30,9 +27,8 @@ class FeatureReader:
     """Reads pictures and returns the wanted kinds of features.
 
     Args:
-        kinds: of "inception", "dct", "patches", "laplacian", "colour", "efficientnet", "lpips", "segmenter",
-            "classes". The last two come together, "classes" where there are label maps, and "lpips" comes
-            where there are photographs.
+        kinds: names of `metrics.registry.FEATURES`. "segmenter" and "classes" come together, the latter where there
+            are label maps, and "lpips" comes where there are photographs.
         size: (width, height) to which pictures are brought before all but "inception" and "efficientnet", which take
             them as they are. Photographs larger than the generated pictures are so compared at the same scale.
         seed: chooses the places of the patches.
@@ -50,13 +46,8 @@ class FeatureReader:
     ) -> None:
         wanted = set(kinds)
         self._size = size
-        at_size: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-            "dct": dct_features,
-            "patches": lambda photo: patch_features(photo, seed),
-            "laplacian": laplacian_variance,
-            "colour": colour_statistics,
-        }
-        self._at_size = {kind: take for kind, take in at_size.items() if kind in wanted}
+        self._seed = seed
+        self._at_size = {kind: record.take for kind, record in FEATURES.items() if record.take and kind in wanted}
         if min(size) < SMALLEST and self._at_size:
             raise ShanshuiError(
                 f"pictures of {size[0]}x{size[1]} pixels", f"sides of {SMALLEST} pixels or more", "score larger ones"
@@ -75,7 +66,7 @@ class FeatureReader:
         if self._lpips and other:
             row["lpips"] = np.stack([resize_photo(one, self._size) for one in (photo, read_photo(other))])
         sized = resize_photo(photo, self._size) if self._at_size or self._segmenter else photo
-        row |= {kind: take(sized) for kind, take in self._at_size.items()}
+        row |= {kind: take(sized, self._seed) for kind, take in self._at_size.items()}
         if self._segmenter:
             row["segmenter"] = self._segmenter.sized(sized)
             row |= {"classes": self._segmenter.label_map(label)} if label else {}

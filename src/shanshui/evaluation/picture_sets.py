@@ -9,12 +9,12 @@ from typing import Any
 
 from shanshui.architectures.segmenters import Segmenter
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.metrics.feature_file import FeatureSet, load_features
-from shanshui.metrics.feature_reader import FeatureReader
-from shanshui.metrics.inception_features import SIDE
-from shanshui.metrics.picture_folder import list_pictures, match_names
+from shanshui.evaluation.feature_file import FeatureSet, load_features
+from shanshui.evaluation.feature_reader import FeatureReader
+from shanshui.evaluation.inception_features import SIDE
+from shanshui.evaluation.picture_folder import list_pictures, match_names
+from shanshui.evaluation.segmenter_features import SegmenterFeatures
 from shanshui.metrics.registry import Metric
-from shanshui.metrics.segmenter_features import SegmenterFeatures
 from shanshui.storage.files import read_csv
 from shanshui.storage.images import photo_size
 from shanshui.storage.names import normal, stem
@@ -127,7 +127,7 @@ def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tu
         if one.stored:
             width, height = one.stored.protocol["size"]
             return width, height
-    if all(metric.features in ("inception", "efficientnet") for metric in metrics):
+    if all(metric.source.own_size for metric in metrics):
         return SIDE, SIDE
     paths = [path for one in sets.values() for path in one.paths]
     first = photo_size(paths[0])

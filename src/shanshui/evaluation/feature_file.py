@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.registry import Metric
+from shanshui.metrics.registry import FEATURES, Metric
 from shanshui.storage.checkpoint import fingerprint
 from shanshui.storage.files import atomic, digest
 
 HEADER = "header"
-NOT_KEPT = frozenset({"patches"})
 AGAIN = "score the folder of pictures instead"
 
 
@@ -48,7 +47,7 @@ class FeatureSet:
 def save_features(path: str | Path, sets: Mapping[str, FeatureSet]) -> None:
     """Write sets by name as an .npz of `<set>.<kind>` (float32) and a JSON header."""
     kept = {
-        name: {kind: array.astype(np.float32) for kind, array in one.features.items() if kind not in NOT_KEPT}
+        name: {kind: array.astype(np.float32) for kind, array in one.features.items() if FEATURES[kind].kept}
         for name, one in sets.items()
     }
     listed = {

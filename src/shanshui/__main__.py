@@ -60,7 +60,12 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     names = stage_names()
     wanted = [argv[0]] if argv and argv[0] in names else names
-    args = build_parser(wanted).parse_args(argv, argparse.Namespace(arguments=argv))
+    try:
+        parser = build_parser(wanted)
+    except ShanshuiError as error:  # of a plug-in
+        print(f"shanshui: {error}", file=sys.stderr)
+        return error.exit_code
+    args = parser.parse_args(argv, argparse.Namespace(arguments=argv))
     for option, value in vars(args).items():
         if option != "arguments":
             setattr(args, option, at_home(value))

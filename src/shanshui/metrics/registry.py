@@ -47,3 +47,16 @@ def need_segmenter(names: Iterable[str]) -> bool:
 def need_photographs(names: Iterable[str]) -> list[str]:
     """Those of the metrics `names` that compare each image with the photograph of its label map."""
     return [name for name in names if METRICS[name].needs_photographs]
+
+
+def needs_in_words(metric: Metric) -> str:
+    """What a metric needs besides the images, as ` [...]` after its description; "" where that is nothing."""
+    words = {
+        "segmenter": "--segmenter",
+        "labels": "--labels",
+        "photographs": "photographs of the same names",
+    }
+    needed = [word for need, word in words.items() if need in metric.source.needs]
+    weights = metric.source.weights
+    needed += [f"the weight file {weights}"] if weights else []
+    return f" [needs {', '.join(needed)}]" if needed else ""

@@ -6,11 +6,7 @@
 
 The first argument is a folder of photographs, an .npz of `python -m shanshui reference`, or one of
 pytorch-fid. Everything after it is a folder, or name=folder, or name=features.npz as written by
---features-out. Metrics: fid, kid, precision, recall (these need `python -m shanshui weights fid_inception`),
-dct_frechet, dct_kid, dct_precision, dct_recall, swd, colour, sharpness; mask_accuracy, miou, seg_frechet (these
-need --segmenter, the first two also --labels); fd_efficientnet, kd_efficientnet, efficientnet_precision,
-efficientnet_recall (the file comes with set-up); lpips (`python -m shanshui weights alexnet`), to the photograph of
-the same name.
+--features-out.
 """
 
 from __future__ import annotations
@@ -38,6 +34,11 @@ WEIGHT_FREE = "dct_frechet,swd,sharpness"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
+    from shanshui.metrics.registry import METRICS, needs_in_words
+
+    wide = max(map(len, METRICS))
+    lines = [f"  {name:<{wide}}  {metric.description}{needs_in_words(metric)}" for name, metric in METRICS.items()]
+    parser.epilog = "\n".join(["metrics:", *lines])
     parser.add_argument("reference", metavar="REFERENCE", help="folder of photographs, or .npz of statistics")
     parser.add_argument("pictures", nargs="+", metavar="[NAME=]FOLDER", help="pictures to score, or features of them")
     parser.add_argument(

@@ -1,0 +1,120 @@
+"""Plug-ins: what an installed module declares is known to every process, without an edit of this package."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shanshui.config.options import BEGIN, END
+
+SOURCE = Path(__file__).resolve().parent.parent / "src"
+METRIC = '''"""Brightness beside that of the photographs."""
+
+import numpy as np
+
+from shanshui.metrics.estimate import Estimate
+from shanshui.metrics.record import metric, picture_features
+
+
+@picture_features("toy_grey", numbers=1)
+def grey(photo):
+    return np.array([photo.mean()], np.float32)
+
+
+@metric(
+    "toy_brightness",
+    title="Toy brightness",
+    features="toy_grey",
+    better="lower",
+    description="difference of mean grey levels",
+    reference=lambda features, seed: {"mean": features.mean(axis=0)},
+)
+def score(features, arrays, seed):
+    return Estimate(abs(float(features.mean() - arrays["mean"][0])))
+'''
+
+
+def install(folder: Path, name: str, group: str, text: str) -> None:
+    """Lay a module with its entry point where an installer would put it."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(text)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
+
+
+def python(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run Python with the plug-ins of `folder` installed."""
+    path = os.pathsep.join([str(folder), str(SOURCE)])
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of plug-ins."""
+    folder = tmp_path_factory.mktemp("plugins")
+    install(folder, "toy_metric", "shanshui.metrics", METRIC)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def described(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], str]:
+    """The schema and README's table as `shanshui options` writes them with the plug-ins."""
+    folder = tmp_path_factory.mktemp("options")
+    (folder / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    files = ["--schema", str(folder / "schema.json"), "--readme", str(folder / "README.md")]
+    python(installed, "-m", "shanshui", "options", *files)
+    return json.loads((folder / "schema.json").read_text()), (folder / "README.md").read_text()
+
+
+def test_metric_is_an_option_in_schema_and_table(described: tuple[dict[str, object], str]) -> None:
+    schema, table = described
+    metrics = schema["$defs"]["Score"]["properties"]["metrics"]["items"]["enum"]  # type: ignore[index]
+    assert {"toy_brightness", "fid"} <= set(metrics)
+    assert "`toy_brightness`" in next(line for line in table.splitlines() if line.startswith("| `score.rank_by`"))
+
+
+def test_metric_is_scored(installed: Path, tmp_path: Path) -> None:
+    for folder, grey in (("real", 100), ("fake", 130)):
+        (tmp_path / folder).mkdir()
+        for index in range(3):
+            Image.fromarray(np.full((16, 16, 3), grey + index, np.uint8)).save(tmp_path / folder / f"{index}.png")
+    names = [str(tmp_path / "real"), str(tmp_path / "fake"), "--out", str(tmp_path / "score.json")]
+    python(installed, "-m", "shanshui", "score", *names, "--metrics", "toy_brightness")
+    found = json.loads((tmp_path / "score.json").read_text())
+    assert found["sets"]["pictures"]["metrics"] == {"toy_brightness": 30.0}
+    assert found["features"] == {"toy_brightness": "difference of mean grey levels"}
+
+
+def test_code_of_a_metric_counts_where_scores_are_computed(installed: Path, tmp_path: Path) -> None:
+    script = "import json; from shanshui.pipeline.closure import Sources; s = Sources()\n"
+    script += "print(json.dumps({name: s.stage(name) for name in ('reference', 'score', 'finetune', 'table')}))"
+    first = json.loads(python(installed, "-c", script).stdout)
+    install(tmp_path / "changed", "toy_metric", "shanshui.metrics", METRIC.replace("abs(", "2 * abs("))
+    second = json.loads(python(tmp_path / "changed", "-c", script).stdout)
+    assert {name for name in first if first[name] != second[name]} == {"reference", "score"}
+
+
+def test_plugin_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    install(tmp_path / "broken", "broken", "shanshui.metrics", "import nothing_of_this_name\n")
+    said = python(tmp_path / "broken", "-m", "shanshui", "select", "--help", code=1).stderr
+    assert "Traceback" not in said
+    assert "the plug-in broken (broken) cannot be imported: ModuleNotFoundError" in said
+
+
+def test_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    install(tmp_path / "again", "again", "shanshui.metrics", METRIC.replace('"toy_brightness"', '"fid"'))
+    said = python(tmp_path / "again", "-m", "shanshui", "select", "--help", code=1).stderr
+    assert "two declarations of the metric fid" in said

@@ -85,8 +85,8 @@ def make_weights(path: Path) -> None:
 
 def ours(files: list[Path], args: argparse.Namespace, folder: Path) -> tuple[float, float]:
     """(seconds of the network, seconds from files)."""
-    from shanshui.metrics.feature_reader import FeatureReader
-    from shanshui.metrics.inception_features import SIDE, InceptionFeatures, resize_299
+    from shanshui.evaluation.feature_reader import FeatureReader
+    from shanshui.evaluation.inception_features import SIDE, InceptionFeatures, resize_299
     from shanshui.storage.images import read_photo
 
     make_weights(folder / WEIGHTS)
@@ -105,7 +105,7 @@ def theirs(files: list[Path], args: argparse.Namespace, folder: Path) -> tuple[f
     from offline_pytorch_fid import use_weights
     from safetensors.numpy import load_file
 
-    from shanshui.metrics.inception_features import resize_299
+    from shanshui.evaluation.inception_features import resize_299
     from shanshui.storage.images import read_photo
 
     torch.set_num_threads(args.threads)

@@ -59,7 +59,7 @@ def measure_features(precision: str) -> None:
     """Report images a second of the Inception network, from memory."""
     from inception import make_weights
 
-    from shanshui.metrics.inception_features import SIDE, InceptionFeatures
+    from shanshui.evaluation.inception_features import SIDE, InceptionFeatures
 
     with tempfile.TemporaryDirectory() as folder:
         make_weights(Path(folder) / "weights.safetensors")

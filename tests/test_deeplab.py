@@ -92,7 +92,7 @@ def test_maps_are_enlarged_from_the_corner_on() -> None:
 
 
 def test_classes_go_by_name() -> None:
-    names = class_names("ade20k")
+    names = class_names("ade20k.csv")
     ade = deeplab.translation(names)
     assert (ade[0], ade[3], ade[12]) == (255, names.index("sky"), names.index("sidewalk"))
     contest = deeplab.translation(CLASSES)

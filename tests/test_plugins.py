@@ -40,6 +40,16 @@ def score(features, arrays, seed):
     return Estimate(abs(float(features.mean() - arrays["mean"][0])))
 '''
 
+DATASET = '''"""A dataset in two folders, with a table of its classes beside the module."""
+
+from pathlib import Path
+
+from shanshui.data.layouts import Layout, class_table, declare
+
+FOLDERS = {"train_images": "photos", "train_labels": "maps", "test_labels": "maps"}
+declare("toy-set", Layout(folders=FOLDERS, size=(64, 64, 64), **class_table(Path(__file__).with_name("toy.csv"))))
+'''
+
 
 def install(folder: Path, name: str, group: str, text: str) -> None:
     """Lay a module with its entry point where an installer would put it."""
@@ -66,6 +76,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of plug-ins."""
     folder = tmp_path_factory.mktemp("plugins")
     install(folder, "toy_metric", "shanshui.metrics", METRIC)
+    install(folder, "toy_dataset", "shanshui.datasets", DATASET)
+    (folder / "toy.csv").write_text("name,red,green,blue\nland,1,2,3\nwater,4,5,6\n")
     return folder
 
 
@@ -84,6 +96,24 @@ def test_metric_is_an_option_in_schema_and_table(described: tuple[dict[str, obje
     metrics = schema["$defs"]["Score"]["properties"]["metrics"]["items"]["enum"]  # type: ignore[index]
     assert {"toy_brightness", "fid"} <= set(metrics)
     assert "`toy_brightness`" in next(line for line in table.splitlines() if line.startswith("| `score.rank_by`"))
+
+
+def test_dataset_is_an_option_in_schema_and_table(described: tuple[dict[str, object], str]) -> None:
+    schema, table = described
+    assert schema["$defs"]["Data"]["properties"]["layout"]["enum"][-1] == "toy-set"  # type: ignore[index]
+    assert "`toy-set`" in next(line for line in table.splitlines() if line.startswith("| `data.layout`"))
+
+
+def test_dataset_gives_folders_classes_size_and_colours(installed: Path) -> None:
+    script = (
+        "import json; from shanshui.config.settings import validate; from shanshui.data.palette import class_palette\n"
+    )
+    script += "data = validate({'data': {'layout': 'toy-set', 'root': 'D', 'load_width': 572, 'width': 512}}).data\n"
+    script += "print(json.dumps([data.model_dump(), class_palette(data.classes).tolist()]))"
+    data, colours = json.loads(python(installed, "-c", script).stdout)
+    assert (data["train_images"], data["test_labels"], data["classes"]) == ("D/photos", "D/maps", ["land", "water"])
+    assert (data["height"], data["width"]) == (64, 512)  # the layout's, and what the user says
+    assert colours == [[1, 2, 3], [4, 5, 6]]
 
 
 def test_metric_is_scored(installed: Path, tmp_path: Path) -> None:

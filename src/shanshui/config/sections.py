@@ -1,7 +1,7 @@
 """The sections of the configuration: options, descriptions and limits.
 
-Imports pydantic and the records of what is declared elsewhere (metrics), never Jittor, so that Snakemake and the
-documentation read it at once.
+Imports pydantic and the records of metrics and datasets, never Jittor, so that Snakemake and the documentation read it
+at once.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from shanshui.data.landscape_classes import CLASSES
+from shanshui.data.layouts import LAYOUTS
 from shanshui.metrics.registry import METRICS
 from shanshui.weights.builtin import BUILTIN
 
 if TYPE_CHECKING:
     MetricName = str
+    LayoutName = str
 else:
     MetricName = Literal[*METRICS]
+    LayoutName = Literal[*LAYOUTS]
 PERCEPTUAL = {  # networks of losses -> their weight files
     "vgg19": "vgg19", "inception_v3": "inception_v3", "vgg16": "vgg16", "lpips_vgg": "vgg16", "lpips_alex": "alexnet",
     "efficientnet_lite0": "efficientnet_lite0",
@@ -85,11 +88,9 @@ class Section(BaseModel):
 class Data(Section):
     """Dataset: location of the pairs and meaning of the label values."""
 
-    layout: Literal["competition", "folders", "ade20k", "ade20k-outdoor", "coco-stuff", "cityscapes", "facades"] = (
-        Field(
-            "competition",
-            description="dataset layout; sets the defaults of the options below",
-        )
+    layout: LayoutName = Field(
+        "competition",
+        description="dataset layout; sets the defaults of the options below",
     )
     root: PathText = Field("data", description="root folder of the dataset")
     train_images: PathText = Field("data/train/imgs", description="folder of training photographs")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from shanshui.data.class_tables import class_names
 
-ADE20K = class_names("ade20k")
+ADE20K = class_names("ade20k.csv")
 REST = "other"
 
 

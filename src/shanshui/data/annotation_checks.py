@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from shanshui.data.checks import times
-from shanshui.data.class_tables import colours_of
 from shanshui.data.findings import Finding, error, number, warning
 from shanshui.data.folders import Folder
 from shanshui.data.instances import InstanceFacts
+from shanshui.data.layouts import colours_of
 from shanshui.data.scan import LabelFacts
 
 SURE = 2  # so many values in the colours of other classes are no accident

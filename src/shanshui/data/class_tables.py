@@ -14,26 +14,16 @@ from shanshui.storage.files import read_csv
 
 Colours = tuple[tuple[int, int, int], ...]
 HERE = Path(__file__).resolve().parent
-TABLES = {
-    "ade20k": "ade20k.csv",
-    "cityscapes": "cityscapes.csv",
-    "coco-stuff": "coco_stuff.csv",
-    "facades": "facades.csv",
-}
 
 
 @functools.cache
-def class_names(table: str) -> tuple[str, ...]:
-    """Class names of a dataset, one of TABLES, in id order."""
-    return tuple(row["name"] for row in read_csv(HERE / TABLES[table]))
+def class_names(table: str | Path) -> tuple[str, ...]:
+    """Class names in id order out of a CSV with the column `name`: a file beside this one, or a whole path."""
+    return tuple(row["name"] for row in read_csv(HERE / table))
 
 
 @functools.cache
-def colours_of(names: tuple[str, ...]) -> Colours | None:
-    """Red, green, blue per class where `names` are exactly those of a dataset that has colours of its own."""
-    for table, file in TABLES.items():
-        if class_names(table) == names:
-            rows = read_csv(HERE / file)
-            if "red" in rows[0]:
-                return tuple((int(row["red"]), int(row["green"]), int(row["blue"])) for row in rows)
-    return None
+def class_colours(table: str | Path) -> Colours | None:
+    """Red, green, blue per class where the CSV has columns of these names."""
+    rows = read_csv(HERE / table)
+    return tuple((int(r["red"]), int(r["green"]), int(r["blue"])) for r in rows) if "red" in rows[0] else None

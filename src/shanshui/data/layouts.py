@@ -1,7 +1,8 @@
 """Layouts: how a dataset's files lie, how they are paired, and what the numbers in its label maps mean.
 
-One entry of LAYOUTS per dataset. `config.yaml` names one, `shanshui.config.settings` fills in what the configuration
-leaves out, and everything after the manifests of `validate` knows class names, offset and ignored value alone.
+One entry of LAYOUTS per dataset, with the file of its classes; plug-ins add theirs with `declare`. `config.yaml` names
+one, `shanshui.config.settings` fills in what the configuration leaves out, and everything after the manifests of
+`validate` knows class names, offset and ignored value alone.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shanshui.data.class_tables import class_names
+from shanshui.data.class_tables import Colours, class_colours, class_names
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.data.listing import Listing, Passed, list_images, walk
-from shanshui.errors import UsageError
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.plugins.discovery import load_plugins
 from shanshui.storage.names import normal
 
 FOLDERS = ("train_images", "train_labels", "test_labels")  # every layout has these, and perhaps:
@@ -32,6 +34,7 @@ class Layout:
         deep: whether sub-folders are searched as well.
         twin: a folder whose name ends in this besides belongs to the one without it.
         classes: class names in id order; none: the configuration has to name them.
+        colours: red, green and blue of each class, where the dataset has colours of its own.
         label_offset: added to every value of a label map.
         ignore_label: value in the files that means no class.
         size: width and height of the pictures and the width they are loaded at, as usually trained.
@@ -44,6 +47,7 @@ class Layout:
     deep: bool = False
     twin: str = ""
     classes: tuple[str, ...] = ()
+    colours: Colours | None = None
     label_offset: int = 0
     ignore_label: int | None = None
     size: tuple[int, int, int] = (512, 384, 572)
@@ -82,11 +86,16 @@ class Layout:
         return options | {"label_offset": self.label_offset, "ignore_label": self.ignore_label}
 
 
+def class_table(file: str | Path) -> dict[str, Any]:
+    """Arguments `classes` and `colours` of a layout out of a table of classes; see `data.class_tables`."""
+    return {"classes": class_names(file), "colours": class_colours(file)}
+
+
 _ADE20K: dict[str, Any] = {
     "folders": dict.fromkeys(FOLDERS, ""),
     "patterns": {"train_images": "*_train_*.jpg", "train_labels": "*_train_*.png", "test_labels": "*_val_*.png"},
     "deep": True,
-    "classes": class_names("ade20k"),
+    **class_table("ade20k.csv"),
     "label_offset": -1,
     "ignore_label": 0,
     "size": (256, 256, 286),
@@ -104,7 +113,7 @@ LAYOUTS: dict[str, Layout] = {
     "coco-stuff": Layout(
         folders=_BY_PHASE | {"train_instances": "train_inst", "test_instances": "val_inst"},
         twin="_portrait",
-        classes=class_names("coco-stuff"),
+        **class_table("coco_stuff.csv"),
         ignore_label=255,
         size=(256, 256, 286),
     ),
@@ -131,11 +140,27 @@ LAYOUTS: dict[str, Layout] = {
             "_gtCoarse_instanceIds",
         ),
         deep=True,
-        classes=class_names("cityscapes"),
+        **class_table("cityscapes.csv"),
         size=(512, 256, 512),
     ),
-    "facades": Layout(folders=_BY_PHASE, classes=class_names("facades"), size=(256, 256, 286)),
+    "facades": Layout(folders=_BY_PHASE, **class_table("facades.csv"), size=(256, 256, 286)),
 }
+
+
+def declare(name: str, layout: Layout) -> None:
+    """Make a dataset known, in a plug-in of the group `shanshui.datasets`.
+
+    Raises:
+        ShanshuiError: where a dataset of this name is known already.
+    """
+    if name in LAYOUTS:
+        raise ShanshuiError(f"two declarations of the dataset {name}", "one name for each", "rename one of them")
+    LAYOUTS[name] = layout
+
+
+def colours_of(names: tuple[str, ...]) -> Colours | None:
+    """Red, green, blue per class where `names` are exactly those of a dataset that has colours of its own."""
+    return next((layout.colours for layout in LAYOUTS.values() if layout.colours and layout.classes == names), None)
 
 
 def completed(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,3 +179,6 @@ def completed(data: Mapping[str, Any]) -> dict[str, Any]:
             "folders and class names of your own, all of them named",
         )
     return options
+
+
+load_plugins("shanshui.datasets")

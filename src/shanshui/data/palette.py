@@ -6,7 +6,7 @@ import colorsys
 
 import numpy as np
 
-from shanshui.data.class_tables import colours_of
+from shanshui.data.layouts import colours_of
 
 FAMILIAR = {
     "mountain": (112, 110, 138), "sky": (126, 190, 236), "water": (56, 120, 190), "sea": (24, 84, 160),

@@ -125,7 +125,7 @@ def test_label_maps_need_names_of_their_own(
     shutil.copytree(workplace / "labels", tmp_path / "labels")
     shutil.copy(tmp_path / "labels" / "b.png", tmp_path / "labels" / "b.bmp")
     (tmp_path / "no-names.csv").write_text("file,label\na,b\n", encoding="utf-8")
-    for labels, said in (("labels", "holds b twice"), ("no-names.csv", "file, label"), ("absent", "neither")):
+    for labels, said in (("labels", "holds b twice"), ("no-names.csv", "file, label"), ("absent", "does not exist")):
         arguments = ["--weights", str(workplace / "w.safetensors"), "--labels", str(tmp_path / labels)]
         assert main(["generate", *arguments, "--out", str(tmp_path / "out")]) == 1
         assert said in capsys.readouterr().err

@@ -66,10 +66,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"shanshui: {error}", file=sys.stderr)
         return error.exit_code
     args = parser.parse_args(argv, argparse.Namespace(arguments=argv))
-    for option, value in vars(args).items():
-        if option != "arguments":
-            setattr(args, option, at_home(value))
     try:
+        for option, value in vars(args).items():
+            if option != "arguments":
+                setattr(args, option, at_home(value))
         outputs.check(args)
         args.run(args)
         outputs.remember(args)

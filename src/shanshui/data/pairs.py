@@ -13,7 +13,7 @@ from shanshui.data.findings import SHOWN_IN_MESSAGE, number, some
 from shanshui.data.listing import grouped, list_images
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import digest, read_csv, sha256
-from shanshui.storage.names import is_text, normal, printable, stem
+from shanshui.storage.names import check_plain, is_text, normal, printable, stem
 from shanshui.storage.texts import read_text
 
 MANIFEST_COLUMNS = ("name", "image", "label")
@@ -148,6 +148,7 @@ def read_manifest(path: str | Path) -> list[Pair]:
             f"{path} holds no rows with the columns {', '.join(MANIFEST_COLUMNS)}",
             "a manifest written by `python -m shanshui validate`",
         )
+    check_plain((row["name"] for row in rows), path)
     return [
         Pair(row["name"], _path(row["image"]), Path(row["label"]), _path(row.get(INSTANCE_COLUMN, ""))) for row in rows
     ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from shanshui.errors import ShanshuiError, UsageError
 
 GUESSES = ("gb18030", "shift_jis", "cp1252")
 
@@ -31,16 +34,38 @@ def printable(text: object) -> str:
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def check_plain(names: Iterable[str], source: object) -> None:
+    """ShanshuiError where one of `names`, after which files are called, is none of a single file.
+
+    `../x`, `/x` and `a/b` would be written elsewhere than where pictures go, over whatever lies there.
+    """
+    for name in names:
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise ShanshuiError(
+                f"{source} names {name!r}, after which a picture would be called",
+                "names of files: not empty, without /",
+                "give it a name without folder, such as scene_001",
+            )
+
+
 def at_home(value: Any) -> Any:
     """An argument with the home folder for `~` at the start of paths, which shells leave alone in `--out=~/x`.
 
-    Paths, and texts `NAME=PATH` in lists, are looked at; a path that is there as it is written stays so.
+    Paths, and texts `NAME=PATH` in lists, are looked at; a path that is there as it is written stays so. UsageError
+    where the user whose home it would be is not known.
     """
     if isinstance(value, list):
         return [at_home(Path(item)) if isinstance(item, Path) else _named_at_home(item) for item in value]
     if not isinstance(value, Path) or not str(value).startswith("~") or os.path.lexists(value):
         return value
-    return Path(os.path.expanduser(value))
+    found = Path(os.path.expanduser(value))
+    if str(found).startswith("~"):
+        raise UsageError(
+            f"{value} begins with {value.parts[0]}, whose home folder is not known",
+            "~ for your own home folder, or ~NAME of a user of this machine",
+            f"write ./{value} for a folder that is called so",
+        )
+    return found
 
 
 def _named_at_home(item: Any) -> Any:

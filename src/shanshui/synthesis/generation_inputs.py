@@ -15,7 +15,7 @@ from shanshui.data.pairs import find_images
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import checkpoint, images
 from shanshui.storage.files import read_csv
-from shanshui.storage.names import normal, stem
+from shanshui.storage.names import check_plain, normal, stem
 
 Files = list[tuple[str, Path]]  # names and label maps
 Size = tuple[int, int]  # width, height
@@ -59,9 +59,18 @@ def label_files(source: Path) -> Files:
     if source.is_dir():
         found = [(stem(path), path) for path in find_images(source)]
     elif source.suffix == ".csv":
-        found = [(normal(row["name"]), Path(row["label"])) for row in read_csv(source, ("name", "label"))]
+        rows = read_csv(source, ("name", "label"))
+        check_plain((row["name"] for row in rows), source)
+        if without := [row["name"] for row in rows if not row["label"]]:
+            raise ShanshuiError(f"{source} has no label map for {without[0]}", "a file in the column label of each row")
+        found = [(normal(row["name"]), Path(row["label"])) for row in rows]
+    elif not source.exists():
+        raise ShanshuiError(f"{source} does not exist", "a folder of label maps or a CSV file")
     else:
-        raise ShanshuiError(f"{source} is neither a folder nor a manifest", "a folder of label maps or a CSV file")
+        raise ShanshuiError(
+            f"{source} is neither a folder nor a CSV file", "a folder of label maps, or a CSV with name and label",
+            "put a single label map into a folder of its own",
+        )  # fmt: skip
     if not found:
         raise ShanshuiError(f"{source} holds no label maps", "at least one")
     if twice := repeated([name for name, _ in found]):
@@ -77,6 +86,7 @@ def repeated(names: Sequence[str]) -> str | None:
 def label_sources(parts: Sequence[str]) -> dict[str, Path]:
     """Folders and manifests by the name of their set, "" for the one without, from arguments `PATH` and `SET=PATH`."""
     named = [part.partition("=")[::2] if "=" in part else ("", part) for part in parts]
+    check_plain((part.partition("=")[0] for part in parts if "=" in part), "--labels SET=PATH")
     if twice := repeated([name for name, _ in named]):
         raise UsageError(f"--labels {twice}= twice", "a name of its own for each set")
     if len(named) > 1 and "" in dict(named):

@@ -85,7 +85,7 @@ def test_inference_that_dies_at_picture_37_leaves_no_pictures_and_no_number(
     with pytest.raises(Died):
         main(mortal["call"])
     assert not mortal["out"].exists()
-    no_number(capsys, "is not a folder", tmp_path / "score.json", real, mortal["out"])
+    no_number(capsys, "does not exist", tmp_path / "score.json", real, mortal["out"])
 
 
 def test_pictures_of_the_checkpoint_before_stay_whole_and_it_is_said(

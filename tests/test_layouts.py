@@ -176,7 +176,7 @@ def test_a_manifest_without_instance_maps_is_as_ever(tmp_path: Path) -> None:
 
 
 def test_a_dataset_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ShanshuiError, match=rf"gtFine.val/\) not found\n.*cityscapes in data\.root, {tmp_path}"):
+    with pytest.raises(ShanshuiError, match=rf"gtFine.val does not exist\n.*cityscapes in data\.root, {tmp_path}"):
         check_inputs(config("cityscapes", tmp_path))
 
 

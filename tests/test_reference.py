@@ -160,7 +160,7 @@ def test_statistics_of_other_programs_are_named(what: str, tmp_path: Path) -> No
 
 def test_what_is_no_archive_of_statistics_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(3))
-    with pytest.raises(ShanshuiError, match=r"one array of shape \(3,\)"):
+    with pytest.raises(ShanshuiError, match="an array of NumPy"):
         Reference.load(tmp_path / "a.npy")
     save_features(tmp_path / "f.npz", {"test": FeatureSet(["a"], {"dct": np.zeros((1, 2))}, {})})
     with pytest.raises(ShanshuiError, match="features of pictures"):

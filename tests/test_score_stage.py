@@ -196,7 +196,7 @@ def test_doubtful_folders_are_refused(
     folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = folders["real"]
-    refused(capsys, "is not a folder", real, tmp_path / "none")
+    refused(capsys, "does not exist", real, tmp_path / "none")
     (tmp_path / "empty").mkdir()
     refused(capsys, "is empty", real, tmp_path / "empty")
     mixed = save(tmp_path / "mixed", pictures(3))

@@ -11,7 +11,7 @@ from shanshui.config.schema import Config
 from shanshui.config.sections import expanded
 from shanshui.config.settings import load_config
 from shanshui.config.yaml_file import parse, words_of
-from shanshui.errors import UsageError
+from shanshui.errors import ShanshuiError, UsageError
 
 
 def refused(text: str, tmp_path: Path) -> str:
@@ -52,8 +52,13 @@ OTHERWISE = {
     "just words": "holds no options",
     "data: {": "is not valid YAML",
     "a: &x [*x]": "is not valid YAML|an alias that contains itself|unhashable|no such option",
-    "run: \x00": "is not valid YAML",
 }
+
+
+def test_a_file_that_is_no_text_is_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_bytes(b"run: \0")
+    with pytest.raises(ShanshuiError, match="is no text: it holds bytes of zero"):
+        load_config([tmp_path / "c.yaml"])
 
 
 @pytest.mark.parametrize("text", OTHERWISE)

@@ -13,6 +13,7 @@ from shanshui.data.findings import SHOWN_IN_MESSAGE, number, some
 from shanshui.data.listing import grouped, list_images
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import digest, read_csv, sha256
+from shanshui.storage.kinds import why_no_folder
 from shanshui.storage.names import check_plain, is_text, normal, printable, stem
 from shanshui.storage.texts import read_text
 
@@ -70,7 +71,7 @@ def find_images(folder: Path) -> list[Path]:
     it is not UTF-8.
     """
     if not folder.is_dir():
-        raise ShanshuiError(f"{folder} is no folder", "a folder of images")
+        raise ShanshuiError(f"{folder} {why_no_folder(folder)}", "a folder of images")
     found = list_images([folder])
     if foreign := [path for path in found.taken if not is_text(path.name)]:
         raise ShanshuiError(

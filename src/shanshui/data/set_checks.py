@@ -10,6 +10,7 @@ from shanshui.data.folders import Folder
 from shanshui.data.pairs import Pairing
 from shanshui.data.statistics import ClassStatistics
 from shanshui.storage.images import IMAGE_SUFFIXES
+from shanshui.storage.kinds import why_no_folder
 
 COMPARED = 2  # pictures that a set has at least, of which distances can be measured
 
@@ -18,7 +19,7 @@ def folder_there(folder: Folder, names: str, deep: bool) -> list[Finding]:
     """A folder that is missing or holds no image named like `names`; `deep` folders are searched to the bottom."""
     if folder.files:
         return []
-    state = "does not exist"
+    state = why_no_folder(folder.path)
     expected = f"a folder with the {folder.holds}"
     if folder.files is not None:
         state = "holds no images" + ("" if deep else " (sub-folders are not searched)")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shanshui.errors import ShanshuiError
 from shanshui.storage.images import IMAGE_SUFFIXES
+from shanshui.storage.kinds import why_no_folder
 from shanshui.storage.names import is_text, printable, stem
 
 
@@ -23,7 +24,7 @@ def list_pictures(folder: str | Path) -> list[Path]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise ShanshuiError(f"{root} is not a folder", "a folder of pictures")
+        raise ShanshuiError(f"{root} {why_no_folder(root)}", "a folder of pictures")
     files = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     foreign = [printable(path.name) for path in files if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir()]
     if foreign:

@@ -20,11 +20,13 @@ from shanshui.evaluation.segmenter_features import SegmenterFeatures
 from shanshui.metrics.registry import Metric
 from shanshui.storage.checkpoint import fingerprint as numbers_digest
 from shanshui.storage.files import atomic, digest, sha256
+from shanshui.storage.kinds import ZIP, kind_of
 from shanshui.weights.catalogue import entry, require
 
 VERSION = 1  # of all features together; raised when any of them is computed in another way
 RESIZE = "pytorch-fid"  # how pictures come to 299x299
 HEADER = "header"
+KEYS = {"protocol", "count", "photographs", "fingerprint"}  # of it
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,26 @@ class Reference:
     def load(cls, path: str | Path) -> Reference:
         """Read our own .npz, or pytorch-fid's with `mu` and `sigma`; ShanshuiError for any other file."""
         again = "make it again with `python -m shanshui reference`"
+        wanted = "a folder of photographs, or an .npz of statistics"
         try:
             archive = np.load(path, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise ValueError(f"it is one array of shape {archive.shape}, an .npy file")
             with archive:
                 content = {name: archive[name] for name in archive.files}
+            if foreign := [name for name, value in content.items() if not isinstance(value, np.ndarray)]:
+                raise ValueError(f"it is a zip archive with {foreign[0]} in it, no .npz")
+            header = json.loads(str(content.pop(HEADER))) if HEADER in content else None
+            if header is not None and not (isinstance(header, dict) and ("sets" in header or header.keys() >= KEYS)):
+                raise ValueError("its header is not one of statistics written here")
         except FileNotFoundError:
-            raise ShanshuiError(f"{path} does not exist", "statistics of the training photographs", again) from None
+            raise ShanshuiError(f"{path} does not exist", wanted, "look at the path, letter by letter") from None
         except Exception as error:  # a damaged archive can raise nearly anything
-            raise ShanshuiError(f"{path} cannot be read: {error}", "an .npz of statistics", again) from None
-        if HEADER not in content:
+            kind = kind_of(path)
+            why = f"it is {kind}" if kind and kind != ZIP else error
+            raise ShanshuiError(f"{path} cannot be read: {why}", wanted, again) from None
+        if header is None:
             return cls({"fid": {**of_others(content, str(path)), "count": np.array(0)}}, 0, sha256(path))
-        header = json.loads(str(content.pop(HEADER)))
         if "sets" in header:
             raise ShanshuiError(
                 f"{path} holds features of pictures, as `score --features-out` keeps them", "statistics", again

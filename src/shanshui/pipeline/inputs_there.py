@@ -11,6 +11,7 @@ from shanshui.config.settings import needed_weights
 from shanshui.data.layouts import INSTANCES
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.pipeline.flow import Flow, weight_path
+from shanshui.storage.kinds import why_no_folder
 from shanshui.weights.catalogue import place
 
 
@@ -45,11 +46,13 @@ def check_data_there(config: Config) -> None:
         data = config.data
         places = {"training photographs": data.train_images, "training label maps": data.train_labels,
                   "test label maps": data.test_labels}  # fmt: skip
-        missing = [f"{what} ({path}/)" for what, path in places.items() if not Path(path).is_dir()]
+        missing = [
+            f"{what}: {path} {why_no_folder(Path(path))}" for what, path in places.items() if not Path(path).is_dir()
+        ]
         if missing:
             own = "photographs <name>.jpg and label maps <name>.png of class ids, in folders as named under `data:`"
             raise ShanshuiError(
-                "no data: " + ", ".join(missing) + " not found",
+                "no data: " + "; ".join(missing),
                 own if data.layout in ("competition", "folders") else f"{data.layout} in data.root, {data.root}",
                 "put or link them there; or try without data: snakemake --cores all --configfile config/demo.yaml",
             )

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import atomic, sha256
+from shanshui.storage.kinds import kind_of
 from shanshui.storage.provenance import stamp
 
 Arrays = dict[str, np.ndarray]
@@ -63,10 +64,12 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     except FileNotFoundError:
         raise ShanshuiError(f"{path} does not exist", "a checkpoint (*.safetensors)") from None
     except (SafetensorError, OSError, ValueError) as error:
+        kind = kind_of(path)
         raise ShanshuiError(
-            f"{path} is not a whole safetensors file: {error}", "a checkpoint written by this pipeline",
-            "remove it and run again",
-        ) from None  # fmt: skip
+            f"{path} is not a whole safetensors file: {f'it is {kind}' if kind else error}",
+            "a checkpoint written by this pipeline",
+            "if a run wrote it, remove it and run again; else fetch or copy it again",
+        ) from None
 
 
 def load(path: str | Path) -> Checkpoint:

@@ -23,6 +23,7 @@ from shanshui.storage.texts import decode_text
 Row = Mapping[str, object]
 NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # a file system without it; some lack it for folders alone
 IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST)  # why a folder cannot take a name
+AGAIN = "name the file that is meant; if an earlier stage wrote this one, remove it and run that stage again"
 SHOWN, LONGEST_SUFFIX = 30, 16  # characters of the target's name in a temporary one
 
 
@@ -164,7 +165,7 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError:
         raise ShanshuiError(f"{path} does not exist", "a JSON file written by an earlier stage") from None
     except (ValueError, RecursionError) as error:
-        raise ShanshuiError(f"{path} is not valid JSON: {error}", do="remove it and run again") from None
+        raise ShanshuiError(f"{path} is not valid JSON: {error}", "JSON written by an earlier stage", AGAIN) from None
 
 
 def write_csv(path: str | Path, rows: Sequence[Row], columns: Sequence[str]) -> None:

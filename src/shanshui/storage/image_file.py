@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import warnings
 from pathlib import Path
@@ -19,32 +18,12 @@ from PIL import (  # the readers of the rarer formats register themselves where 
 )
 
 from shanshui.errors import ShanshuiError
+from shanshui.storage.kinds import kind_of
 
 # Formats that are read. Pillow knows more, some of which start other programs (EPS) or are told by their name alone.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "PPM", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF")
-HEAD = 4096
 UNREADABLE = "unreadable"
 REDUCED, MASK = 1, 4  # kinds of TIFF pages that belong to the one before them (tag NewSubfileType)
-BEGINNINGS = (
-    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself: `git lfs pull` fetches it"),
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "a PostScript document"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"\x93NUMPY", "an array of NumPy (NPY)"),
-    (b"MATLAB", "a file of MATLAB"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"8BPS", "a Photoshop file"),
-    (b"v/1\x01", "an OpenEXR file"),
-    (b"qoif", "a QOI image"),
-    (b"\xff\x0a", "a JPEG XL image"),
-    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
-    (b"\x00\x05\x16\x07", "a file of attributes that macOS puts beside another (AppleDouble)"),
-)
-HEIC = re.compile(rb"....ftyp(hei|hev|mif1|msf1)", re.DOTALL)
-MARKUP = re.compile(rb"\s*<(!doctype html|html|svg|\?xml)", re.IGNORECASE)
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -64,8 +43,7 @@ class ImageFileError(ShanshuiError):
 
 def unreadable(path: str | Path, why: object) -> ImageFileError:
     """What is said of a file that is broken, or no image."""
-    do = "replace it, or put its name on the exclusion list"
-    return ImageFileError(UNREADABLE, f"{path} cannot be read: {why}", "a complete image file", do)
+    return ImageFileError(UNREADABLE, f"{path} cannot be read: {why}", "a complete image file", "replace or remove it")
 
 
 def check_regular(path: str | Path) -> None:
@@ -83,20 +61,6 @@ def check_regular(path: str | Path) -> None:
         raise ImageFileError(UNREADABLE, f"{path} does not exist", "an image file") from None
     except OSError as error:
         raise unreadable(path, error.strerror) from None
-
-
-def what_it_is(head: bytes) -> str:
-    """What a file that begins with `head` is, in words; empty where that is not known."""
-    if found := next((words for beginning, words in BEGINNINGS if head.startswith(beginning)), ""):
-        return found
-    if HEIC.match(head):
-        return "a HEIC photograph; convert it to JPEG or PNG"
-    if MARKUP.match(head):
-        return "a web page or another text in XML, perhaps the answer to a failed download"
-    text = head[:60].decode("utf-8", errors="ignore")
-    if not text or not text.replace("\n", "").replace("\t", "").isprintable():
-        return ""
-    return f"text, beginning {text[:40]!r}" + (", perhaps a link that was copied as text" if "/" in text else "")
 
 
 def _pages(image: Image.Image) -> int:
@@ -140,7 +104,7 @@ def open_image(path: str | Path) -> tuple[Image.Image, int]:
             shown = image.transpose(TURNS[stored])
             shown.format = image.format  # what else is known of the file goes over with `info`
     except UnidentifiedImageError:
-        known = what_it_is(Path(path).read_bytes()[:HEAD])
+        known = kind_of(path)
         raise unreadable(path, f"it is {known}" if known else "it is no image of a format known here") from None
     except Exception as error:  # decoders raise whatever they stumble over
         raise unreadable(path, str(error) or type(error).__name__) from None

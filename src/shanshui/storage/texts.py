@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 
 from shanshui.errors import ShanshuiError
+from shanshui.storage.kinds import HEAD, recognised
 from shanshui.storage.names import GUESSES
 
 MARKS = (  # longest first: that of UTF-32 begins as that of UTF-16 does
@@ -31,8 +32,15 @@ def _guess(line: bytes) -> tuple[str, str]:
 
 
 def decode_text(raw: bytes, source: str, what: str = "text in UTF-8") -> str:
-    """The text of a file called `source`; ShanshuiError names the line and the likely encoding where it is no UTF-8."""
+    """The text of a file called `source`; ShanshuiError names the line and the likely encoding where it is no UTF-8.
+
+    A file that is no text at all is named for what it is.
+    """
     encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "utf-8")
+    kind = recognised(raw[:HEAD])
+    if kind or (encoding.startswith("utf-8") and b"\0" in raw):
+        kind = kind or "it holds bytes of zero, perhaps UTF-16 without its mark, or a binary file"
+        raise ShanshuiError(f"{source} is no text: {kind}", f"{what}, in UTF-8", "name the file that is meant")
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:

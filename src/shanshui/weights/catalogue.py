@@ -12,6 +12,7 @@ import numpy as np
 
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import sha256, write_text
+from shanshui.storage.kinds import HEAD, kind_of, recognised
 from shanshui.weights.jittor_file import read_jittor_file
 from shanshui.weights.package_file import PackageFile
 from shanshui.weights.package_networks import converted
@@ -218,16 +219,27 @@ def load_state(path: str | Path, role: str | None = None) -> dict[str, np.ndarra
     """
     file = Path(path)
     if not file.is_file():
-        raise ShanshuiError(f"the weight file {file} does not exist")
+        what = "is no file but a folder" if file.is_dir() else "does not exist"
+        raise ShanshuiError(f"the weight file {file} {what}", "a file of torch, Jittor or safetensors")
     with open(file, "rb") as handle:
-        start = handle.read(len(LEGACY_START))
-    if file.suffix == ".safetensors":
-        state = unwrapped(_read_safetensors(file), role)
-    elif start.startswith(ZIP_START) or start == LEGACY_START:
+        start = handle.read(HEAD)
+    if start.startswith((ZIP_START, LEGACY_START)):
         state = read_torch_file(file, role)
+    elif file.suffix == ".safetensors" or is_safetensors(start, file.stat().st_size):
+        state = unwrapped(_read_safetensors(file), role)
+    elif not start or recognised(start):
+        raise ShanshuiError(
+            f"{file} holds no weights: it is {kind_of(file)}", "a file of torch, Jittor or safetensors",
+            "fetch it again, or unpack it, and name the file of weights",
+        )  # fmt: skip
     else:
         state = read_jittor_file(file, role)
     return {k: v.astype(np.float32) if v.dtype in (np.float64, np.float16) else v for k, v in state.items()}
+
+
+def is_safetensors(start: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes that begins with `start` is one: the length of a header, and the header."""
+    return start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8
 
 
 def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
@@ -237,7 +249,9 @@ def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
     try:
         return load_file(file)
     except SafetensorError as error:
-        raise ShanshuiError(f"{file} cannot be read: {error}", "a complete safetensors file") from None
+        kind = kind_of(file)
+        why = f"it is {kind}" if kind else error
+        raise ShanshuiError(f"{file} cannot be read: {why}", "a complete safetensors file", "fetch it again") from None
 
 
 def fill_network(network: Any, name: str, path: str | Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from shanshui.errors import ShanshuiError
+from shanshui.storage.kinds import HEAD, what_it_is
 from shanshui.weights.restricted_pickle import Name, PlainDict, Refused, RestrictedUnpickler
 from shanshui.weights.state_dicts import state_of
 
@@ -122,9 +123,10 @@ def read_jittor_file(path: str | Path, role: str | None = None) -> dict[str, np.
     except Refused as refusal:
         raise ShanshuiError(f"{path} was refused: {refusal}", "a dict of arrays as Jittor saves it", again) from None
     except Exception as error:  # a damaged pickle can raise nearly anything
+        kind = what_it_is(content[:HEAD])
         raise ShanshuiError(
-            f"{path} cannot be read: {type(error).__name__}: {error}",
-            "a complete file saved by Jittor",
+            f"{path} cannot be read: {f'it is {kind}' if kind else f'{type(error).__name__}: {error}'}",
+            "a complete file saved by Jittor or torch",
             again,
         ) from None
     return _as_state(loaded, path, role)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from shanshui.data.scan import scan_label
 from shanshui.errors import ShanshuiError
 from shanshui.storage import images
 from shanshui.storage.label_file import decode_label_map
@@ -143,6 +144,19 @@ def test_a_gamma_that_is_not_honoured_is_said(tmp_path: Path) -> None:
     assert decode_photo(path).notes == ()
 
 
+def test_transparency_is_said_and_what_is_opaque_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    picture = Image.fromarray(SHADES).convert("RGBA")
+    picture.save(path)
+    assert decode_photo(path).notes == ()
+    picture.putpixel((0, 0), (9, 9, 9, 0))
+    picture.putpixel((1, 0), (9, 9, 9, 254))
+    picture.save(path)
+    assert decode_photo(path).notes == ("it is transparent in 2 pixels, laid over black",)
+    Image.fromarray(IDS).save(path, transparency=0)
+    assert decode_photo(path).notes == ("it is transparent in 1 pixels, laid over black",)
+
+
 PHOTOS: dict[str, tuple[Make, list[int]]] = {
     "16 bits grey": (lambda p: Image.fromarray(np.full((2, 3), 200 * 256 + 9, np.uint16)).save(p), [200, 200, 200]),
     "16 bits colour": (lambda p: png(p, 1, 16, 2, bytes([200, 9, 100, 9, 50, 9])), [200, 100, 50]),
@@ -191,6 +205,42 @@ def test_one_bit_and_large_numbers_are_ids_too(tmp_path: Path) -> None:
     assert images.read_label_map(tmp_path / "bits.png").tolist() == [[0, 0, 0], [1, 1, 1]]
     Image.fromarray(IDS.astype(np.uint16) * 300).save(tmp_path / "large.png")
     assert images.read_label_map(tmp_path / "large.png").max() == 1500
+
+
+def test_numbers_beyond_any_class_stay_beyond(tmp_path: Path) -> None:
+    """Cut to 32 bits, 2**32 would be class 0."""
+    for name, value in (("large", 2.0**32), ("negative", -(2.0**32)), ("odd", 2.0**40 + 2.0**33)):
+        Image.fromarray(np.full((2, 3), value, np.float32)).save(tmp_path / f"{name}.tif")
+        assert abs(images.read_label_map(tmp_path / f"{name}.tif")[0, 0].astype(np.int64)) > 2**30
+    Image.fromarray(np.full((2, 3), -1, np.int32)).save(tmp_path / "below.tif")
+    facts = scan_label(tmp_path / "below.tif")
+    assert (facts.problem, facts.counts) == ("", {-1: 6})
+
+
+def test_a_transparent_index_is_an_index(tmp_path: Path) -> None:
+    Image.fromarray(IDS).save(tmp_path / "grey.png", transparency=0)
+    palette = Image.fromarray(IDS)
+    palette.putpalette([shade for i in range(6) for shade in (i * 40, 0, 9)])
+    palette.save(tmp_path / "palette.png", transparency=bytes([0, 255, 128]))
+    for name in ("grey", "palette"):
+        assert images.read_label_map(tmp_path / f"{name}.png").tolist() == IDS.tolist()
+
+
+@pytest.mark.parametrize("read", [images.read_photo, images.read_label_map])
+def test_a_png_whose_pixels_are_damaged_is_refused(read: Callable[[Path], object], tmp_path: Path) -> None:
+    """Pillow looks at no checksum of them: a flipped bit gives other classes without a word."""
+    path = tmp_path / "x.png"
+    ids = np.random.default_rng(0).integers(0, 3, (24, 32), np.uint8)
+    Image.fromarray(ids).save(path)
+    read(path)
+    whole = path.read_bytes()
+    start = whole.index(b"IDAT") + 4
+    for place in (start + 20, start + 60):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(ShanshuiError, match="cannot be read: "):
+            read(path)
+    path.write_bytes(whole + b"<!-- appended -->")
+    read(path)
 
 
 REFUSED: dict[str, tuple[Make, str]] = {

@@ -73,4 +73,4 @@ def as_shown(photos: Iterable[PhotoFacts]) -> list[Finding]:
     if not lines:
         return []
     what = f"not read as a viewer may show them: {number(len(lines), 'training photograph')}"
-    return [warning(what, "colours in sRGB, or a profile that can be applied", "save them as sRGB", lines)]
+    return [warning(what, "opaque pixels in sRGB, or a profile that can be applied", "save them so", lines)]

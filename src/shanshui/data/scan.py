@@ -121,6 +121,6 @@ def scan_label(path: Path) -> LabelFacts:
         return LabelFacts(path, first_line(path, error), fault=fault_of(error))
     raw, palette = read.ids, read.palette
     counts = value_counts(raw)
-    shown = {value: palette[value] for value in counts if value < len(palette)}
+    shown = {value: palette[value] for value in counts if 0 <= value < len(palette)}
     size = (raw.shape[1], raw.shape[0])
     return LabelFacts(path, "", size, content_digest(raw), counts, shown, read.turned, seams(raw))

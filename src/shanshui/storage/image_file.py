@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import stat
 import warnings
+import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import (  # the readers of the rarer formats register themselves where they are imported
     AvifImagePlugin,  # noqa: F401
@@ -87,6 +89,18 @@ def orientation(image: Image.Image) -> int:
     return found if found in TURNS else 1
 
 
+def _damaged(handle: BinaryIO) -> bool:
+    """Whether pixels of a PNG do not fit their checksums, which Pillow does not look at."""
+    handle.seek(8)
+    while len(head := handle.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind != b"IDAT":
+            handle.seek(length + 4, os.SEEK_CUR)
+        elif zlib.crc32(kind + handle.read(length)) != int.from_bytes(handle.read(4), "big"):
+            return True
+    return False
+
+
 def open_image(path: str | Path) -> tuple[Image.Image, int]:
     """Decode the one picture of a file as a viewer shows it, turned; and the orientation it was stored in.
 
@@ -99,6 +113,7 @@ def open_image(path: str | Path) -> tuple[Image.Image, int]:
             stored = orientation(image)  # asked before decoding: Pillow turns TIFF files itself, and then forgets it
             pages = _pages(image)
             image.load()
+            damaged = image.format == "PNG" and _damaged(handle)
         shown: Image.Image = image
         if stored != 1 and image.format != "TIFF":
             shown = image.transpose(TURNS[stored])
@@ -108,6 +123,8 @@ def open_image(path: str | Path) -> tuple[Image.Image, int]:
         raise unreadable(path, f"it is {known}" if known else "it is no image of a format known here") from None
     except Exception as error:  # decoders raise whatever they stumble over
         raise unreadable(path, str(error) or type(error).__name__) from None
+    if damaged:
+        raise unreadable(path, "it is damaged, its pixels do not fit their checksum")
     if pages > 1:
         raise ImageFileError(
             "of several pictures", f"{path} holds {pages} pictures, an animation or pages", "one picture in a file",

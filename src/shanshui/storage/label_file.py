@@ -19,6 +19,7 @@ BYTE = 8
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 IN_COLOUR = "in colour"
 ONE_CHANNEL = "one channel whose pixel values are class ids (grey or palette PNG)"
+LARGEST_ID = 2**31 - 1  # larger numbers become it: no class either, where they would else wrap round to one
 LARGEST = {"L": 255, "I": 65535}  # to which Pillow enlarges the numbers of a PGM file
 
 
@@ -115,4 +116,5 @@ def decode_label_map(path: str | Path) -> LabelFile:
     flat = image.getpalette() or [] if image.mode in ("P", "PA") else []
     palette = [(flat[at], flat[at + 1], flat[at + 2]) for at in range(0, len(flat) - 2, 3)]
     small = array.dtype in (np.uint8, np.bool_) or (image.mode == "L")
-    return LabelFile(array.astype(np.uint8 if small else np.int32), palette, stored != 1)
+    ids = array.astype(np.uint8) if small else array.clip(-LARGEST_ID, LARGEST_ID).astype(np.int32)
+    return LabelFile(ids, palette, stored != 1)

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from shanshui.storage.image_file import ImageFileError, open_image
 
 SAME = 2  # a profile whose colours differ by no more, of 255, is sRGB: programs write it with roundings of their own
+OPAQUE = 255
 USUAL_GAMMA = 1 / 2.2
 GAMMA_TOLERANCE = 0.05
 SRGB = ImageCms.createProfile("sRGB")
@@ -99,6 +100,8 @@ def decode_photo(path: str | Path) -> Photo:
     plain = image if image.mode in ("L", "RGB", "CMYK", "LAB") else image.convert("L" if image.mode == "LA" else "RGB")
     coloured, notes = _in_srgb(plain, profile)
     if alpha is not None:
+        see_through = image.width * image.height - alpha.histogram()[OPAQUE]
+        notes += [f"it is transparent in {see_through} pixels, laid over black"] if see_through else []
         coloured.putalpha(alpha)
         coloured = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), coloured).convert("RGB")
     notes += [] if profile else _gamma(opened)

@@ -137,6 +137,52 @@ def test_what_is_put_there_meanwhile_stays(here: Path) -> None:
     assert "late.txt" in names(here / "out")
 
 
+def test_what_is_put_into_the_working_folder_meanwhile_stays(here: Path) -> None:
+    """It cannot be renamed, so that its contents are replaced one by one."""
+    assert draw(".") == 0
+    before = names(here)
+
+    def write(force: bool) -> None:
+        with folders.replaced(".", force) as staged:
+            (staged / "a.png").touch()
+            (here / "late.txt").write_text("mine")
+
+    for force in (False, True):
+        with pytest.raises(UsageError, match=r"late\.txt"):
+            write(force)
+        assert names(here) == {*before, "late.txt"}
+        (here / "late.txt").unlink()
+    assert draw(".") == 0
+    assert names(here) == before
+
+
+ALIKE: dict[str, tuple[str, object]] = {
+    "sets": ("out.json", {"sets": ["mine"], "by": "somebody"}),
+    "rankings": ("out.json", {"rank_by": "age", "chosen": ["me"]}),
+    "numbers": ("out.json", {"12": []}),
+    "rows by number": ("out.json", {"12": [{"name": "x", "phone": 1}]}),
+    "a list by number": ("out.json", {"12": [1]}),
+    "arrays": ("out.npz", {"header": np.zeros(3), "data": np.ones(3)}),
+    "arrays and a text": ("out.npz", {"header": np.array('{"author": "me"}')}),
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_what_only_looks_like_ours_is_not(kind: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, content = ALIKE[kind]
+    if isinstance(content, dict) and name.endswith(".npz"):
+        np.savez(here / name, **content)
+    else:
+        write_json(here / name, content)
+    before = (here / name).read_bytes()
+    more = ["--features-out", name] if name.endswith(".npz") else []
+    assert score(here, name if not more else "other.json", *more) == 1
+    assert "cannot be told to have been written by this command" in capsys.readouterr().err
+    assert (here / name).read_bytes() == before
+    assert score(here, name if not more else "other.json", *more, "--force") == 0
+    assert score(here, name if not more else "other.json", *more) == 0
+
+
 def test_folders_have_the_mode_of_new_ones(here: Path) -> None:
     (here / "plain").mkdir()
     with folders.replaced("out"):

@@ -30,6 +30,7 @@ TWICE = {
     "an option": ("data:\n  flip: true\n  root: a\n  flip: false\n", "data.flip stands in line 2 and again in line 4"),
     "in flow style": ("data: {root: a,\n root: b}\n", "data.root stands in line 1 and again in line 2"),
     "in JSON": ('{"seed": 1,\n\t"seed": 2}', "seed stands twice"),
+    "a merge": ("pretrain: &p {batch: 4}\nfinetune:\n  <<: *p\n  <<: *p\n", "finetune.<< stands in line 3 and again"),
     "on and its word": ("select:\n  on: test\n  'on': train\n", "select.on stands in line 2 and again in line 3"),
 }
 
@@ -47,6 +48,10 @@ OTHERWISE = {
     "run: 2022-11-28": "run: 2022-11-28, which YAML takes for a date",
     "data: {classes: [sky, 010]}": "data.classes.1: 010",
     "seed: !!binary aGFsbG8=": "bytes in base64",
+    "data: {classes: !!set {a, b}}": "data.classes: a value of the kind !!set",
+    "data: {classes: !!omap [a: 1]}": "data.classes: a value of the kind !!omap",
+    "run: !!python/object/apply:os.getcwd []": "run: a value of the kind !!python/object/apply:os.getcwd",
+    "data:\n\troot: x": "indent by spaces, not by tabs",
     "? [a, b]\n: 1": "a name that is no text",
     "- a\n- b": "holds no options",
     "just words": "holds no options",
@@ -77,6 +82,16 @@ NAMED = {
     "run:": "run: Input should be a valid string, found None (nothing is written, which YAML takes for none",
     "finetune: {feature_matching: .inf}": "finetune.feature_matching: Input should be a finite number",
     "finetune: {lr_g: .nan}": "finetune.lr_g",
+    "data:": "data: nothing stands below it; indent its options, or leave the line out",
+    "root: x": "root: there is no such option; indent it below `data:`",
+    "data.root: x": "data.root: there is no such option; indent it below `data:`",
+    "finetune: {lr: 3}": "finetune.lr: there is no such option; did you mean `lr_g`?",
+    "3: 4": "3: Keys should be strings, found 3",
+    "data: {test_labels: ''}": "data.test_labels: an empty path",
+    **{
+        f"run: {name!r}": f"the first a letter or digit, found {name!r}" for name in ("..", ".", "-a", ".x", "a/b", " ")
+    },
+    **{f"gpus: {gpus}": "gpus: auto, 0 for none, or a list of their numbers" for gpus in ("1", "'0'", "[]", "true")},
 }
 
 

@@ -32,7 +32,7 @@ class Config(Section):
     """The whole configuration of a run."""
 
     run: str = Field(
-        "leaderboard", pattern=r"^[\w.-]+$", description="name of the run, and of its folder under results/"
+        "leaderboard", pattern=r"^\w[\w.-]*$", description="name of the run, and of its folder under results/"
     )
     gpus: Literal["auto", 0] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
         "auto", description="all visible GPUs, none (0), or a list of indices; without a GPU the CPU is used"
@@ -56,6 +56,15 @@ class Config(Section):
     infer: Infer = Infer()
     fuse: Fuse = Fuse()
     report: Report = Report()
+
+    @field_validator("gpus", mode="before")
+    @classmethod
+    def gpus_are_numbers(cls, gpus: object) -> object:
+        """One sentence for what is none of the three, where each of them would have its own."""
+        numbers = isinstance(gpus, list) and gpus and all(type(one) is int and one >= 0 for one in gpus)
+        if not numbers and (isinstance(gpus, bool) or gpus not in ("auto", 0)):
+            raise ValueError(f"auto, 0 for none, or a list of their numbers such as [0] or [0, 1], found {gpus!r}")
+        return gpus
 
     @field_validator("gpus")
     @classmethod

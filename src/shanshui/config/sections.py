@@ -33,6 +33,8 @@ Weight = Annotated[float, Field(ge=0)]
 
 def expanded(path: str) -> str:
     """Expand `~` and `$NAME` in a path, unless it exists as written."""
+    if not path:
+        raise ValueError("an empty path; the working folder is `.`")
     if os.path.lexists(path):
         return path
     found = os.path.expandvars(os.path.expanduser(path))

@@ -49,17 +49,31 @@ def _as_written(words: Mapping[tuple[str, ...], str], location: Sequence[int | s
     return f" ({word or 'nothing'} is written, which YAML takes for {str(value).lower()}; a name goes in quotes)"
 
 
+def _elsewhere(name: str) -> str:
+    """Where an option of this `name`, or of `section.name`, belongs; empty where no section has it."""
+    last = name.rpartition(".")[2]
+    found = [section for section in Config.model_fields if last in getattr(_section_at([section]), "model_fields", {})]
+    found = [section for section in found if name in (last, f"{section}.{last}") and last not in Config.model_fields]
+    if not found:
+        return ""
+    return f"; indent it below `{'`, `'.join(f'{section}:' for section in found)}`"
+
+
 def _explain(error: Mapping[str, Any], words: Mapping[tuple[str, ...], str]) -> str:
     location = [part for part in error["loc"] if part != "function-after"]
     place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
         section = _section_at(location[:-1])
         close = difflib.get_close_matches(str(location[-1]), list(section.model_fields) if section else [], 1)
-        hint = f"; did you mean `{close[0]}`?" if close else ""
+        hint = (_elsewhere(place) if len(location) == 1 else "") or (f"; did you mean `{close[0]}`?" if close else "")
         return f"{place}: there is no such option{hint}"
+    if error["type"] == "model_type" and error["input"] is None:
+        return f"{place}: nothing stands below it; indent its options, or leave the line out"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{place}: letters, digits, `.`, `_` and `-`, the first a letter or digit, found {error['input']!r}"
     message = str(error["msg"]).removeprefix("Value error, ")
     given = "" if error["type"] == "value_error" else f", found {error['input']!r}"
-    given += _as_written(words, location, error["input"])
+    given += "" if error["type"] == "invalid_key" else _as_written(words, location, error["input"])
     return f"{place}: {message}{given}" if place else message
 
 

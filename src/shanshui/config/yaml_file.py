@@ -28,6 +28,7 @@ REFUSED = {  # tag and what is written -> what YAML takes it for
     "tag:yaml.org,2002:timestamp": ((re.compile(r""), "a date"),),
     "tag:yaml.org,2002:binary": ((re.compile(r""), "bytes in base64"),),
 }
+KNOWN = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "merge", *("bool", "null", "int", "float"))}
 PLAIN = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:null", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 
@@ -51,6 +52,13 @@ class _Reading:
             return
         self.seen.add(id(node))
         above = (*above, id(node))
+        if node.tag not in KNOWN and node.tag not in REFUSED:
+            what = node.tag.replace("tag:yaml.org,2002:", "!!")
+            raise UsageError(
+                f"{self.source}, line {_line(node)}: {'.'.join(place)}: a value of the kind {what}",
+                "plain values, lists and `name: value`",
+                "write a list as [a, b]: a set has no order",
+            )
         if isinstance(node, yaml.MappingNode):
             self._mapping(node, place, above)
         elif isinstance(node, yaml.SequenceNode):
@@ -64,7 +72,7 @@ class _Reading:
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise UsageError(f"{self.source}, line {_line(key)}: a name that is no text", "name: value")
-            if key.value in lines and key.tag != "tag:yaml.org,2002:merge":
+            if key.value in lines:
                 where = ".".join((*place, key.value))
                 raise UsageError(
                     f"{self.source}: {where} stands in line {lines[key.value]} and again in line {_line(key)}",
@@ -116,7 +124,8 @@ def parse(text: str, source: str) -> tuple[dict[str, Any], Words]:
         found = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = "too deep" if isinstance(error, RecursionError) else error
-        raise UsageError(f"{source} is not valid YAML: {said}") from None
+        do = "indent by spaces, not by tabs" if "'\\t'" in str(said) else ""
+        raise UsageError(f"{source} is not valid YAML: {said}", do=do) from None
     return found, reading.words
 
 

@@ -34,11 +34,16 @@ def own_files(folder: Path) -> dict[str, str]:
     return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else {}
 
 
-def foreign(folder: Path, most: int = NAMED + 1) -> list[str]:
-    """Names of up to `most` files, links and empty folders in `folder` that this software did not put there."""
+def foreign(folder: Path, most: int = NAMED + 1, apart: Path | None = None) -> list[str]:
+    """Names of up to `most` files, links and empty folders in `folder` that this software did not put there.
+
+    `apart` is a folder in it that is not looked at.
+    """
     own, found = own_files(folder), []
     for place, inner, names in os.walk(folder):
         here = Path(place)
+        if apart and here == folder:
+            inner[:] = [name for name in inner if name != apart.name]
         links = [name for name in inner if (here / name).is_symlink()]
         if not inner and not names and here != folder:
             found.append(f"{here.relative_to(folder)}/")
@@ -66,8 +71,8 @@ def record(folder: Path, names: Iterable[str] | None = None) -> None:
     write_json(folder / LIST, content)
 
 
-def check_replaceable(path: Path, force: bool = False) -> None:
-    """Refuse to replace the folder `path` where somebody would lose something.
+def check_replaceable(path: Path, force: bool = False, apart: Path | None = None) -> None:
+    """Refuse to replace the folder `path` where somebody would lose something, a folder `apart` in it left aside.
 
     Raises ShanshuiError where it holds files of others, unless `force`; UsageError where it is no folder, or one that
     nobody means to have replaced: the root, the home folder, the working folder or one above it.
@@ -75,7 +80,7 @@ def check_replaceable(path: Path, force: bool = False) -> None:
     target = behind_links(path)
     if target.exists() and not target.is_dir():
         raise UsageError(f"{path} is a file", "a folder, or a name that is free", "name another folder")
-    others = foreign(target) if target.is_dir() else []
+    others = foreign(target, apart=apart) if target.is_dir() else []
     if not others:
         return
     shown = ", ".join(others[:NAMED]) + (", ..." if len(others) > NAMED else "")
@@ -133,10 +138,10 @@ def replaced(path: str | Path, force: bool = False) -> Iterator[Path]:
         record(staged)
         open_up(staged)
         to_disk(staged)
+        check_replaceable(target, force, staged)  # again: it took a while
         if stays:
             _fill(target, staged)
         else:
-            check_replaceable(target, force)  # again: it took a while
             put_in_place(staged, target)
     except BaseException as error:
         if staged:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.files import behind_links, sha256
 from shanshui.storage.folders import check_replaceable, own_files, record
@@ -183,13 +185,13 @@ def _recognised(path: Path, mark: str) -> bool:
         return _weights_of(path, mark)
     try:
         if suffix == ".npz":
-            with zipfile.ZipFile(path) as archive:
-                return "header.npy" in archive.namelist()
+            with np.load(path, allow_pickle=False) as archive:
+                return "fingerprint" in json.loads(str(archive["header"]))
         with open(path, encoding="utf-8") as handle:
             if suffix == ".json":
                 return _json_of_ours(json.load(handle))
             start = handle.read(1000)
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
         return False
     if suffix in BEGINNINGS:
         return start.startswith(BEGINNINGS[suffix])
@@ -200,9 +202,18 @@ def _json_of_ours(content: object) -> bool:
     """A stamped file, a score, a ranking, or a dictionary of single-class pairs."""
     if not isinstance(content, dict):
         return False
-    pairs = bool(content) and all(str(key).isdecimal() and isinstance(rows, list) for key, rows in content.items())
     keys = content.keys()
-    return MARK in keys or "sets" in keys or {"rank_by", "chosen"} <= keys or pairs
+    return MARK in keys or keys >= {"sets", "features"} or keys >= {"rank_by", "chosen", "ranking"} or _pairs(content)
+
+
+def _is_pair(row: object) -> bool:
+    return isinstance(row, dict) and row.keys() == {"name", "image"}
+
+
+def _pairs(content: Mapping[str, object]) -> bool:
+    """Whether it is a dictionary of single-class pairs: rows of a name and a file by class id."""
+    rows = [row for listed in content.values() for row in (listed if isinstance(listed, list) else [None])]
+    return bool(rows) and all(str(key).isdecimal() for key in content) and all(_is_pair(row) for row in rows)
 
 
 def _weights_of(path: Path, mark: str) -> bool:

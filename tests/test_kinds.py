@@ -16,8 +16,8 @@ from safetensors.numpy import save_file
 from small_set import Set, small_set
 
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.picture_folder import list_pictures
-from shanshui.metrics.reference import HEADER, Reference
+from shanshui.evaluation.picture_folder import list_pictures
+from shanshui.evaluation.reference import HEADER, Reference
 from shanshui.storage import checkpoint
 from shanshui.storage.files import read_csv, read_json
 from shanshui.storage.kinds import what_it_is

@@ -1,4 +1,4 @@
-# Reads config.yaml as it is meant, before Snakemake does: an encoding, or a name twice, is then said in a sentence.
+# Reads config.yaml strictly before Snakemake does, so that a wrong encoding or a duplicate key gives a clear message.
 import sys
 
 SOURCE = Path(workflow.basedir) / "src"

@@ -180,7 +180,7 @@ rule tidy:
             "results/{run}/select/model.json",
             "results/{run}/select/seed.json",
         ],
-        scores=all_scores,  # they and the files below: everything that needs weights or pictures is done
+        scores=all_scores,  # these and the files below: everything that needs weights or images is done
         submission="results/{run}/submission.zip",
         report="results/{run}/report.html",
     output:

@@ -34,7 +34,7 @@ def test_mean_and_error_of_names_with_and_without_suffix() -> None:
     [
         ("", "begins with nothing"),
         ("a.jpg,4.5\n", "begins with a.jpg,4.5"),
-        ("name,score\na,4\n", "lacks 2 picture"),
+        ("name,score\na,4\n", "lacks 2 image"),
         (GOOD + "e,5\n", "has the line 'e,5'"),
         (GOOD + "a,5\n", "scores a twice"),
         (GOOD.replace("4.5", "45"), "gives a.jpg the score '45'"),

@@ -90,7 +90,7 @@ def test_scores_measured_in_other_ways_are_refused() -> None:
         UsageError, match="swd of b and a was measured in different ways:\n    other patches\n    patches"
     ):
         check_alike({"a": mine, "b": other_words}, "test", ["swd"])
-    with pytest.raises(UsageError, match="b and a were scored on 4 and 3 pictures"):
+    with pytest.raises(UsageError, match="b and a were scored on 4 and 3 images"):
         check_alike({"a": mine, "b": [row | {"test_n": 4} for row in mine]}, "test", ["swd"])
 
 

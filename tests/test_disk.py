@@ -170,7 +170,7 @@ def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> Non
     (tmp_path / "infer" / "a" / "seed_0" / "b.jpg").write_bytes(bytes(100))
     write_json(tmp_path / REMOVED, {"finetune/epoch_010.safetensors": 10, "infer/a/seed_1": 7})
     there = disk.there_already(tmp_path, parts)
-    assert (there["fine-tuned weights"], there["pictures of noise seeds"]) == (1010, 107)
+    assert (there["fine-tuned weights"], there["images of noise seeds"]) == (1010, 107)
     assert there["moving average of the last"] == there["resume states of fine-tuning"] == 0
     assert disk.still_to_come(tmp_path, parts) == pytest.approx(whole - 1117)
 

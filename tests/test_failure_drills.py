@@ -140,7 +140,7 @@ def test_seven_pictures_are_scored_as_seven(real: Path, tmp_path: Path, capsys: 
 
 def test_pictures_of_one_pixel_have_no_number(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dots = save(tmp_path / "dots", [photo[:1, :1] for photo in pictures(5)])
-    no_number(capsys, "pictures of 1x1 pixels", tmp_path / "score.json", real, dots)
+    no_number(capsys, "images of 1x1 pixels", tmp_path / "score.json", real, dots)
     Image.fromarray(pictures(1)[0][:1, :1]).save(real / "dot.png")
     no_number(capsys, "dot.png is 1x1", tmp_path / "score.json", tmp_path / "dots", real, "--metrics", "swd")
 

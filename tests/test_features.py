@@ -197,7 +197,7 @@ def test_lpips_is_to_the_photograph_of_the_same_name(
     again = score(capsys, real, "pictures=kept.npz", "--metrics", "lpips")["sets"]["pictures"]
     assert again["metrics"] == found["metrics"]
     (real / "3.png").rename(real / "x.png")
-    refused(capsys, "no photographs of the pictures' label maps", real, near, "--metrics", "lpips", code=2)
+    refused(capsys, "no photographs of the images' label maps", real, near, "--metrics", "lpips", code=2)
     rows = [f"{i},{real / ('x' if i == 3 else str(i))}.png" for i in range(6)]
     (tmp_path / "list.csv").write_text("\n".join(["name,image", *rows]) + "\n")
     listed = score(capsys, real, near, "--metrics", "lpips", "--labels", "list.csv")["sets"]["pictures"]

@@ -64,7 +64,7 @@ STOPS: dict[str, tuple[Break, list[str]]] = {
 
 PASSED: dict[str, tuple[Break, str, list[str]]] = {
     "hidden files": (lambda d: (d.folder / "test" / ".x.png").touch(), "note", ["hidden files: 1", ".x.png"]),
-    "AppleDouble": (lambda d: (d.folder / "imgs" / "._p0.png").touch(), "note", ["what macOS puts beside a file: 1"]),
+    "AppleDouble": (lambda d: (d.folder / "imgs" / "._p0.png").touch(), "note", ["metadata file of macOS: 1"]),
     "Thumbs.db": (lambda d: (d.folder / "test" / "Thumbs.db").touch(), "note", ["files of an operating system: 1"]),
     "other suffixes": (
         lambda d: [(d.folder / "test" / name).touch() for name in ("notes.txt", "README")],
@@ -260,7 +260,7 @@ def test_sets_of_one_are_known_before_training(data: Set, capsys: pytest.Capture
         data.test(name).unlink()
     assert data.validate() == 0
     said = capsys.readouterr().err
-    assert "a single held-out pair: scores that compare sets of pictures cannot be measured on it" in said
+    assert "a single held-out pair: scores that compare sets of images cannot be measured on it" in said
     assert "a single test label map: scores" in said
 
 

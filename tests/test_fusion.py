@@ -134,7 +134,7 @@ def test_pixels_without_a_class_are_not_pasted_over(run_folder: Path) -> None:
 def test_missing_picture_is_named(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run_folder / "images" / "t.png").unlink()
     assert fuse(run_folder) == 1
-    assert "has no picture for 1 label maps: t" in capsys.readouterr().err
+    assert "has no image for 1 label maps: t" in capsys.readouterr().err
     assert not (run_folder / "fused").exists()
 
 

@@ -150,9 +150,9 @@ def test_pictures_that_are_not_finite_are_refused(
     checkpoint.save(tmp_path / "nan.safetensors", arrays, **weights.meta)
     common = ["--weights", str(tmp_path / "nan.safetensors"), "--labels", str(workplace / "labels")]
     assert main(["generate", *common, "--out", str(tmp_path / "out")]) == 1
-    assert "the picture of a is not finite" in capsys.readouterr().err
+    assert "the image of a is not finite" in capsys.readouterr().err
     assert main(["styles", *common, "--seeds", "0", "--out", str(tmp_path / "sheet.png")]) == 1
-    assert "the picture of a is not finite" in capsys.readouterr().err
+    assert "the image of a is not finite" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"nan.safetensors"}
 
 

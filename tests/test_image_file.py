@@ -259,10 +259,10 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "x.png of 16 bits with alpha": (lambda p: png(p, 1, 16, 4, b"\x00\x07\xff\xff"), "16 bits in each of several"),
     "x.png that moves": (
         lambda p: Image.new("L", (2, 2)).save(p, save_all=True, append_images=[Image.new("L", (2, 2), 1)]),
-        "2 pictures",
+        "2 images",
     ),
     "x.tif of pages": (
-        lambda p: Image.new("L", (2, 2)).save(p, save_all=True, append_images=[Image.new("L", (2, 2))]), "2 pictures",
+        lambda p: Image.new("L", (2, 2)).save(p, save_all=True, append_images=[Image.new("L", (2, 2))]), "2 images",
     ),
 }  # fmt: skip
 
@@ -290,7 +290,7 @@ NO_IMAGES: dict[str, tuple[Make, str]] = {
     "link as text": (lambda p: p.write_text("../disk/y.png"), "perhaps a link that was copied as text"),
     "archive": (lambda p: p.write_bytes(b"PK\3\4" + bytes(99)), "a zip archive"),
     "nothing known": (lambda p: p.write_bytes(bytes(range(200, 256))), "no image of a format known here"),
-    "AppleDouble": (lambda p: p.write_bytes(b"\0\5\x16\7" + bytes(99)), "macOS puts beside"),
+    "AppleDouble": (lambda p: p.write_bytes(b"\0\5\x16\7" + bytes(99)), "attributes of macOS"),
 }  # fmt: skip
 
 

@@ -231,7 +231,7 @@ def test_a_list_of_scenes_that_is_missing_or_has_gaps(tmp_path: Path, capsys: py
     assert "sceneCategories.txt: 1 name" in capsys.readouterr().err
     scenes.unlink()
     assert check(made, tmp_path) == 0
-    assert "there is no sceneCategories.txt: every picture is taken" in capsys.readouterr().err
+    assert "there is no sceneCategories.txt: every image is taken" in capsys.readouterr().err
     assert len(read_manifest(tmp_path / "train.csv")) == PAIRS
     scenes.write_text("\n".join(f"{line.split()[0]} bathroom" for line in kept))
     assert check(made, tmp_path) == 1
@@ -290,7 +290,7 @@ BROKEN: dict[str, tuple[str, Callable[[Tree, Path], Any], int, list[str]]] = {
     "colours made into a palette": (
         "cityscapes", by_chance, 1,
         ["whose numbers are not those of the classes they show: 1 training label map",
-         "value 0 is painted as bicycle (33)", "numbered by chance"],
+         "value 0 has the colour of bicycle (33)", "numbered arbitrarily"],
     ),
     "no such files": (
         "cityscapes", lambda t, r: [p.rename(p.with_name("x.png")) for p in r.glob("gtFine/val/*/*Ids.png")], 1,
@@ -340,7 +340,8 @@ def test_colours_of_a_palette_are_compared_after_the_offset() -> None:
     assert palette_means_ids([right], "label map", classes, -1) == []
     (found,) = palette_means_ids([right], "label map", classes, 0)
     assert found.files == (
-        "x.png: value 1 is painted as wall (0), value 2 is painted as building (1), value 3 is painted as sky (2)",
+        "x.png: value 1 has the colour of wall (0), value 2 has the colour of building (1), "
+        "value 3 has the colour of sky (2)",
     )
     assert palette_means_ids([right], "label map", ["no", "such", "dataset"], 0) == []
 

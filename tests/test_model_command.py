@@ -58,7 +58,7 @@ def test_label_maps_say_what_is_left(labels: Path, root: Path, capsys: pytest.Ca
 def test_the_table(root: Path, labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["model", "--config", str(root / "tests" / "config" / "tiny.yaml"), "--labels", str(labels)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "one picture of 64x32, 29 classes"
+    assert lines[0] == "one image of 64x32, 29 classes"
     assert [line.split()[0] for line in lines[3:6]] == ["G", "E", "D"]
     assert "GMACs" in lines[-1]
 

@@ -66,7 +66,7 @@ def test_it_is_ranked_by_the_other_set_and_tables_say_so() -> None:
     rows = tables.build_rows(scores, ranking, ranking, ranking)
     text = tables.to_markdown(rows, "dct_frechet", "holdout")
     assert "not measured" in text.split("\n- ")[0]
-    assert "Not measured, of too few pictures or pictures all alike:" in text
+    assert "Not measured, of too few images or images all alike:" in text
     from shanshui.report import curves
 
     curves.score_curve(rows, "dct_frechet", "holdout")

@@ -113,9 +113,9 @@ def _truncate(pictures: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (_delete, "lacks 1 of 3 pictures: a.jpg"),
+        (_delete, "lacks 1 of 3 images: a.jpg"),
         (_add, "holds 1 file(s) that no label map asks for: Thumbs.db"),
-        (_wrong_suffix, "lacks 1 of 3 pictures: a.jpg"),
+        (_wrong_suffix, "lacks 1 of 3 images: a.jpg"),
         (_grey, "wrong colour mode: a.jpg (L)"),
         (_small, "wrong size: b.jpg (16x12)"),
         (_png_inside, "wrong file type: a.jpg (PNG)"),

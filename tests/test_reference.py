@@ -135,7 +135,7 @@ def test_statistics_of_pytorch_fid_are_accepted_for_fid(tmp_path: Path) -> None:
 EYE = np.eye(2048, dtype=np.float32)
 OTHERS: dict[str, tuple[str, dict[str, np.ndarray]]] = {
     "ADM": ("ADM", {"mu": np.zeros(4), "sigma": np.eye(4), "mu_s": np.zeros(2), "sigma_s": np.eye(2)}),
-    "pictures of ADM": ("a batch of pictures", {"arr_0": np.zeros((2, 4, 4, 3), np.uint8)}),
+    "pictures of ADM": ("a batch of images", {"arr_0": np.zeros((2, 4, 4, 3), np.uint8)}),
     "mean and cov": (r"the names mean and cov .mean .4,., cov .4, 4.", {"mean": np.zeros(4), "cov": np.eye(4)}),
     "diagonal": (r"sigma has shape .2048,., the variances", {"mu": np.zeros(2048), "sigma": np.ones(2048)}),
     "half a covariance": (r"sigma has shape .4, 4.", {"mu": np.zeros(2048), "sigma": np.eye(4)}),
@@ -163,7 +163,7 @@ def test_what_is_no_archive_of_statistics_is_named(tmp_path: Path) -> None:
     with pytest.raises(ShanshuiError, match="an array of NumPy"):
         Reference.load(tmp_path / "a.npy")
     save_features(tmp_path / "f.npz", {"test": FeatureSet(["a"], {"dct": np.zeros((1, 2))}, {})})
-    with pytest.raises(ShanshuiError, match="features of pictures"):
+    with pytest.raises(ShanshuiError, match="features of images"):
         Reference.load(tmp_path / "f.npz")
 
 

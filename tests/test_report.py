@@ -183,7 +183,7 @@ def test_whole_report(run_folder: Path) -> None:
     ):  # fmt: skip
         assert part in text, part
     assert "<td>sea</td>" not in text, "of the classes those that occur"
-    assert len(re.findall(r'alt="our picture of', text)) == 3
+    assert len(re.findall(r'alt="generated image of', text)) == 3
     first = text
     assert report(run_folder, *add_everything_arguments(run_folder)) == 0
     assert (run_folder / "report.html").read_text() == first
@@ -237,7 +237,7 @@ def test_test_label_maps_are_shown_where_nothing_is_held_out(run_folder: Path) -
 def test_errors_name_the_file(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run_folder / "images" / "holdout" / "hold_2.jpg").unlink()
     assert report(run_folder) == 1
-    assert "images/holdout has no picture of hold_2" in capsys.readouterr().err
+    assert "images/holdout has no image of hold_2" in capsys.readouterr().err
     (run_folder / "holdout.csv").write_text("name,image,label\n")
     (run_folder / "test.csv").write_text("name,image,label\n")
     assert report(run_folder) == 1

@@ -81,7 +81,7 @@ def test_batches_and_hold_out_against_the_pairs() -> None:
 @pytest.mark.usefixtures("own")
 def test_a_batch_of_one_with_batch_norm_is_said() -> None:
     one = found(finetune={"batch": 1})["batch"]
-    assert (one.state, "a batch has one picture" in one.text) == ("note", True)
+    assert (one.state, "a batch has one image" in one.text) == ("note", True)
     raw = changed(finetune={"batch": 1})
     raw["model"] = {"generator": "spade", "discriminator": "multiscale", "norm": "instance", "base_channels": 4}
     assert "batch" not in {finding.name for finding in run_checks.examine(validate(raw))}
@@ -93,7 +93,7 @@ def test_scores_that_cannot_be_had() -> None:
         path.unlink()
     note = found()["scores"]
     assert note.state == "note"
-    assert note.text == "dct_frechet (2 or more) cannot be had on the test set: 1 picture(s)"
+    assert note.text == "dct_frechet (2 or more) cannot be had on the test set: 1 image(s)"
     assert "not measured" in note.do
     gap = found(select={"on": "test"})["scores"]
     assert (gap.state, "it is what chooses" in gap.text) == ("gap", True)

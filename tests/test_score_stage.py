@@ -153,7 +153,7 @@ def test_features_kept_give_other_metrics_without_the_pictures(
     write_json(tmp_path / "other.json", {"metrics": ["dct_frechet"], "size": [48, 32], "seed": 0})
     refused(capsys, "made with size [96, 64]", folders["real"], *stored, "--settings", tmp_path / "other.json")
     free = ("--metrics", "dct_frechet")
-    refused(capsys, "a folder of pictures", folders["real"], *stored, *free, "--aesthetic-command", "true")
+    refused(capsys, "a folder of images", folders["real"], *stored, *free, "--aesthetic-command", "true")
     with np.load(kept) as archive:
         content = {name: archive[name] for name in archive.files}
     content["test.dct"] = content["test.dct"] + np.float32(1)
@@ -204,7 +204,7 @@ def test_doubtful_folders_are_refused(
     refused(capsys, "notes.txt", real, mixed)
     double = save(tmp_path / "double", pictures(3))
     Image.fromarray(pictures(1)[0]).save(double / "001.jpg")
-    refused(capsys, "several pictures of one name: 001", real, double)
+    refused(capsys, "several images of one name: 001", real, double)
     sizes = save(tmp_path / "sizes", pictures(3))
     Image.fromarray(pictures(1)[0][:32]).save(sizes / "x.png")
     refused(capsys, "96x32", real, sizes)

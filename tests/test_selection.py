@@ -133,7 +133,7 @@ def test_scores_of_different_references_features_or_counts_are_not_compared() ->
     with pytest.raises(ShanshuiError, match="different features"):
         check_comparable([first, score("epoch_002", 1.0, features={"fid": "random weights"})])
     fewer = {"holdout": {"n": 3, "metrics": {"fid": 1.0}}, "test": {"n": 6, "metrics": {"fid": 1.0}}}
-    with pytest.raises(ShanshuiError, match="different numbers of pictures"):
+    with pytest.raises(ShanshuiError, match="different numbers of images"):
         check_comparable([first, score("epoch_002", 1.0, sets=fewer)])
 
 

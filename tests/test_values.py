@@ -116,7 +116,7 @@ def test_validate_stops_at_maps_scaled_as_shades(folder: str, data: Set, capsys:
         Image.fromarray(WAYS["bilinear, twice"](np.asarray(Image.open(path)))).save(path)
     assert data.validate() == 1
     said = capsys.readouterr().err
-    assert f"scaled, or stored, as pictures of shades: {8 if folder == 'labels' else 3} " in said
+    assert f"scaled, or stored, as images of shades: {8 if folder == 'labels' else 3} " in said
     assert "borders have numbers in between" in said
     assert "by nearest neighbour" in said
 
@@ -125,7 +125,7 @@ def test_a_single_scaled_map_among_sound_ones_is_found(data: Set, capsys: pytest
     assert data.validate() == 0
     Image.fromarray(WAYS["bilinear, twice"](areas(5, (48, 36)))).save(data.label("p5"))
     assert data.validate() == 1
-    assert "pictures of shades: 1 training label map" in capsys.readouterr().err
+    assert "images of shades: 1 training label map" in capsys.readouterr().err
 
 
 def test_numbers_beyond_the_classes_from_scaling_get_no_advice_to_ignore_them(
@@ -138,7 +138,7 @@ def test_numbers_beyond_the_classes_from_scaling_get_no_advice_to_ignore_them(
     assert data.validate() == 1
     said = capsys.readouterr().err
     assert "pixel values that are no class: 8 training label maps" in said
-    assert "make the label maps anew: these were scaled or stored as shades" in said
+    assert "create the label maps again: these were scaled or stored as shades" in said
     assert "correct the files, data.classes" not in said
 
 
@@ -204,7 +204,7 @@ ADVICE: dict[str, tuple[Way, dict[str, object], str]] = {
         one_void, {}, "set data.label_offset to -1; and if 255 means no class, data.ignore_label to 255",
     ),
     "from 0, taken for 1": (lambda ids: ids, {"label_offset": -1}, "count from 0: set data.label_offset to 0"),
-    "for the eye": (lambda ids: ids * 28, {}, "every value is a multiple of 28, as in pictures made for the eye"),
+    "for the eye": (lambda ids: ids * 28, {}, "every value is a multiple of 28, as in images made for the eye"),
 }  # fmt: skip
 
 

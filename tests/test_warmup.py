@@ -50,7 +50,7 @@ sys.exit({second})
 @pytest.mark.parametrize(("first", "how"), [
     ("os.kill(os.getpid(), signal.SIGSEGV)", "ended with exit code -11"),
     ("sys.exit(1)", "ended with exit code 1"),
-    ("time.sleep(60)", "stood still"),
+    ("time.sleep(60)", "made no progress"),
 ])  # fmt: skip
 def test_threads_that_fail_are_followed_by_one(
     first: str, how: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -65,7 +65,7 @@ def test_trainings_that_have_hardly_begun_show_nothing() -> None:
         (last(**{"G/adv": -1100.0}), "runaway", "G/adv"),
         (last(**{"D/real": 0.001, "D/fake": 0.004, "G/adv": 7.0}), "discriminator", "its loss is 0.005"),
         (last(variety=0.03), "alike", "differ by 3 % of what their photographs do"),
-        (last(seed_variety=0.0), "seeds", "other noise seeds give the same pictures after epoch 12"),
+        (last(seed_variety=0.0), "seeds", "other noise seeds give the same images after epoch 12"),
     ],
 )
 def test_sign_is_named_with_its_numbers_and_what_to_try(

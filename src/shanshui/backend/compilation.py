@@ -1,8 +1,8 @@
-"""Compiling Jittor itself: once per machine and environment, in a child process, with progress to look at.
+"""Compile Jittor itself, once per machine and environment, in a child process with a progress line.
 
-`import jittor` compiles about 150 files where it finds no result of before. It also ends the whole
-process with exit code 0 where a part of the old result no longer fits, so that a job would seem done
-that never ran. Both happen in a child process here; ours imports what is ready.
+`import jittor` compiles about 150 files if it finds no earlier result. If part of an earlier result no longer fits,
+it also ends the whole process with exit code 0, so that a job that never ran would look successful. Both happen in a
+child process here; the calling process imports the finished result.
 """
 
 from __future__ import annotations
@@ -79,18 +79,18 @@ def environment_key(mpi: str = "") -> str:
 
 
 def stamp_file(home: Path, key: str) -> Path:
-    """The note that Jittor was compiled under `home` for the environment `key`."""
+    """Return the stamp file which records that Jittor was compiled under `home` for the environment `key`."""
     return home / "compiled" / f"{key}.json"
 
 
 def is_compiled(home: Path, key: str) -> bool:
-    """Whether the note is there and what it speaks of too."""
+    """Return whether the stamp file and the compiled files it names exist."""
     stamp = stamp_file(home, key)
     return stamp.is_file() and any(Path(read_json(stamp)["cache"]).glob("jittor_core*.so"))
 
 
 def forget(home: Path, key: str) -> None:
-    """Withdraw the note, so that the next start compiles again what changed."""
+    """Remove the stamp file, so that the next start compiles what changed."""
     stamp_file(home, key).unlink(missing_ok=True)
 
 
@@ -114,7 +114,7 @@ def watch(process: subprocess.Popen[bytes], report: Callable[[int], None], home:
 
 
 def compile_core(home: Path, environment: Mapping[str, str], key: str, command: list[str] | None = None) -> None:
-    """Import Jittor in a child process until all is compiled; leave the note `is_compiled` looks for.
+    """Import Jittor in a child process until all is compiled; write the stamp file that `is_compiled` reads.
 
     Args:
         home: folder that is HOME and JITTOR_HOME to the child.
@@ -160,7 +160,7 @@ def compile_core(home: Path, environment: Mapping[str, str], key: str, command: 
 def import_lock(home: Path, patience: float = 10.0, shared: bool = False) -> Iterator[None]:
     """Let one process at a time import Jittor: the first compiles, the others find its result.
 
-    With `shared` several that ask so may import at a time, while nobody compiles. Says on stderr what it waits for
+    With `shared` several that ask so may import at a time, while none compiles. Says on stderr what it waits for
     after `patience` seconds. ShanshuiError where `home` is not writable.
     """
     try:

@@ -1,8 +1,8 @@
-"""Forms of Jittor 1.3.11's operations that keep a GPU at work, put in place of its own once, where CUDA is used.
+"""Replace operations of Jittor 1.3.11 that make a GPU wait for the host, once per process, if CUDA is used.
 
 Without cuTT a permutation that moves the last axis has a form for CPUs only: the GPU stops, the data goes to the host,
 one core moves it, and it comes back. `argmax` along any axis but the last permutes so inside. `jt.array` stops the
-GPU too as long as host memory comes from CUDA's own allocator, instead of uploading beside the kernels.
+GPU too as long as host memory comes from CUDA's own allocator, instead of uploading while kernels run.
 """
 
 from __future__ import annotations

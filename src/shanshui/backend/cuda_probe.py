@@ -1,4 +1,4 @@
-"""Asks the CUDA driver what it shows. Run as a file of its own, so that nobody else's process is bound to a device.
+"""Query the CUDA driver for devices. Run as a separate script, so that no other process is bound to a device.
 
 A process that has initialised CUDA no longer heeds CUDA_VISIBLE_DEVICES; a child can ask and end.
 """

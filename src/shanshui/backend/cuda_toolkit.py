@@ -1,4 +1,4 @@
-"""Where the parts of CUDA are that Jittor compiles with: of the system, of pip's `nvidia-*` wheels, or of both.
+"""Find the parts of CUDA that Jittor compiles with: from the system, from pip's `nvidia-*` wheels, or from both.
 
 Jittor 1.3.11 expects one folder with all of them, libraries without version numbers, and cuDNN 8. What is
 found here in other places and under newer names is put into that form by `shanshui.backend.cuda_bridge`.
@@ -61,12 +61,12 @@ class Toolkit:
     packages: tuple[Path, ...] = ()  # folders of pip's wheels, whose libraries look for each other beside themselves
 
     def describe(self) -> str:
-        """For people."""
+        """Return a readable description."""
         return f"nvcc {self.version[0]}.{self.version[1]} at {self.nvcc}, cuDNN {self.cudnn}"
 
     @property
     def key(self) -> str:
-        """Tells toolkits apart in the cache."""
+        """Return a key that identifies the toolkit in the cache."""
         return digest([self.nvcc, *self.version, self.cudnn, *map(str, (*self.includes, *self.libraries))])
 
 
@@ -142,7 +142,7 @@ def _parts_missing(includes: Iterable[Path], libraries: Iterable[Path]) -> list[
 
 
 def to_install(major: int, missing: Collection[str]) -> str:
-    """What brings the missing parts beside a compiler of one major version of CUDA."""
+    """Return the command that installs the parts missing next to a compiler of one major version of CUDA."""
     if major not in WHEELS:
         return f"uv pip install --no-deps --require-hashes -r {PINNED}"
     if RUNTIME in missing:  # before CUDA 13, pip's wheel of it holds too little to compile with
@@ -151,7 +151,7 @@ def to_install(major: int, missing: Collection[str]) -> str:
 
 
 def complete(nvcc: str, folders: list[Path], root: Path = Path("/")) -> Toolkit | str:
-    """The set around one compiler, or one line about what is missing and how to get it."""
+    """Return the toolkit around one compiler, or a line that says what is missing and how to install it."""
     version, home = ask_compiler(nvcc)
     major = version[0]
     if not major:

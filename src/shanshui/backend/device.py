@@ -1,4 +1,4 @@
-"""CUDA or CPU: what the driver, the toolkit and cuDNN on this machine really allow."""
+"""Choose CUDA or CPU by what the driver, the toolkit and cuDNN on this machine support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels of our own for GPUs: how they are launched by `jt.code`, and how their text runs on a CPU to be tested.
+"""Custom GPU kernels: launched with `jt.code`, and executable on a CPU for tests.
 
 A kernel may use threadIdx.x, blockIdx.x, blockDim.x, gridDim.x, __shared__ and __syncthreads(). On a CPU the blocks run
 one after another, and a block's threads as threads of the process: slow, and the same arithmetic.

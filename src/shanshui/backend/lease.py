@@ -1,7 +1,7 @@
-"""Leases of GPUs: jobs at the same time on one machine get distinct devices, or share one where that is wanted.
+"""GPU locks: parallel jobs on one machine get different devices, or share one if configured so.
 
-A lease is a lock of the operating system on a file named after the device, in a folder of the user on this
-machine. It ends with the process that holds it, however that ends; there is nothing to clean up. Devices are
+A GPU lock is an operating system lock on a file named after the device, in a folder of the user on this machine.
+It is released when the process that holds it ends for any reason; there is nothing to clean up. Devices are
 those that the driver shows to the process, so that CUDA_VISIBLE_DEVICES, Slurm's too, bounds the choice.
 """
 
@@ -41,7 +41,7 @@ class Lease:
     locks: list[int]  # open file descriptors
 
     def give_back(self) -> None:
-        """End the lease before the process ends."""
+        """Release the lock before the process ends."""
         for lock in self.locks:
             os.close(lock)
 
@@ -50,13 +50,13 @@ def lease_folder() -> Path:
     """Folder of the lock files: $SHANSHUI_LEASES, else one per user in the machine's folder for such things.
 
     Not under $TMPDIR or $XDG_RUNTIME_DIR: the first differs from job to job on clusters, the second is removed
-    when the user logs out, and a lock in a removed folder keeps nobody out.
+    when the user logs out, and a lock in a removed folder excludes no other process.
     """
     chosen = os.environ.get(FOLDER)
     folder = Path(chosen) if chosen else Path("/tmp") / f"shanshui-{os.getuid()}"
     if folder.exists() and folder.stat().st_uid != os.getuid():
         raise ShanshuiError(
-            f"{folder} belongs to somebody else", "a folder of yours for the leases of GPUs", f"export {FOLDER}=..."
+            f"{folder} belongs to somebody else", "a folder of yours for the GPU locks", f"export {FOLDER}=..."
         )
     return folder
 
@@ -123,7 +123,7 @@ def lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path, patience: float 
 def leases(
     gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5
 ) -> list[Lease]:
-    """`count` devices, as soon as so many are free at a time."""
+    """`count` devices, as soon as enough are free at once."""
     start, told = time.monotonic(), False
     while True:
         if held := try_leases(gpus, count, jobs_per_gpu, folder):
@@ -131,7 +131,7 @@ def leases(
         if not told and time.monotonic() - start > patience:
             told = True
             names = ", ".join(gpu.token for gpu in gpus)
-            print(f"waiting for a free GPU ({names} are leased to other jobs) ...", file=sys.stderr, flush=True)
+            print(f"waiting for a free GPU ({names} are locked by other jobs) ...", file=sys.stderr, flush=True)
         time.sleep(pause * (0.5 + _dice.random()))
 
 
@@ -161,7 +161,7 @@ _held: list[Lease] = []
 
 
 def hold_gpu(identities: Sequence[str]) -> str:
-    """Lease one of the visible devices until this process ends, and show CUDA only that one; return its name.
+    """Lock one visible device until this process ends, and make it the only one visible to CUDA; return its name.
 
     Must come before CUDA is initialised in this process. Nothing happens without devices, or where Slurm has
     given the job exactly one.
@@ -180,7 +180,7 @@ def hold_gpu(identities: Sequence[str]) -> str:
 
 
 def hold_gpus(identities: Sequence[str], count: int) -> list[str]:
-    """Lease `count` of the visible devices until this process ends, unless Slurm has given the job just these.
+    """Lock `count` of the visible devices until this process ends, unless Slurm has given the job just these.
 
     Returns their names. UsageError where there are fewer.
     """

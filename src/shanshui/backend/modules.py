@@ -1,4 +1,4 @@
-"""Jittor modules to and from plain arrays, strictly (Jittor's own loading never complains)."""
+"""Convert Jittor modules to and from arrays, strictly (Jittor's own loading ignores missing keys)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open MPI on this machine, and this process's place in it: several processes (ranks) that train together."""
+"""Open MPI on this machine, and the rank of this process."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ def nccl_variables() -> dict[str, str]:
 
 
 def finish() -> None:
-    """Take leave of the other ranks, as MPI wants it of a process that ends well; waits for them."""
+    """Finalise MPI, as required of a process that ends normally; waits for the other ranks."""
     if inside_mpi():
         ctypes.CDLL(None).MPI_Finalize()

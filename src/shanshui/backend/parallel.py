@@ -1,4 +1,4 @@
-"""One training job as several processes: it starts itself again under mpirun, and no rank outlives it.
+"""Run one training job as several processes: it restarts itself under mpirun, and no rank outlives it.
 
 Each rank takes its rows of every batch; `shanshui.backend.ranks` makes their steps one step.
 """

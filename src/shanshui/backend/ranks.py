@@ -1,4 +1,4 @@
-"""MPI ranks that share every batch equally. One process alone is rank 0 of 1, and nothing here costs it anything.
+"""MPI ranks for data-parallel training. A single process is rank 0 of 1, without overhead.
 
 A step of several ranks is the step of one process on the whole batch, but for rounding: all draw the same
 random numbers for the whole batch and use their rows; batch norm goes over the ranks (`models.norms.over_ranks`);

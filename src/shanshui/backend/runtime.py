@@ -1,4 +1,4 @@
-"""The one door to Jittor: device, compiler cache and seed are settled here, around its import.
+"""Import Jittor: the only place where device, compiler cache and seed are set up.
 
 `import jittor` on its own reads and writes `~/.cache/jittor/config.json`, downloads oneDNN, crashes
 where nvcc exists without a CUDA driver, takes over Ctrl-C, and switches certificate checks off for the

@@ -1,4 +1,4 @@
-"""What the machine must bring along before Jittor can be imported: g++, Python headers, oneDNN."""
+"""Requirements for importing Jittor: g++, Python headers, oneDNN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A child process that is ended where it stands still: for code of others that may crash into a deadlock."""
+"""Run a child process with a watchdog that kills it if it makes no progress, for code that may deadlock."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def end_all(process: psutil.Process) -> None:
 
 
 def run_watched(command: Sequence[str], patience: float = 60.0) -> int | None:
-    """Run `command` until it ends; its exit code (negative: the signal), None where it stood still and was killed.
+    """Run `command` until it ends; its exit code (negative: the signal), None if it made no progress and was killed.
 
     Args:
         command: program and arguments; it inherits the environment and stderr, its stdout goes to stderr.

@@ -1,1 +1,1 @@
-"""One module per command that only people call: `add_arguments(parser)` and `run(args)`, as for a stage."""
+"""One module per command that no rule calls: `add_arguments(parser)` and `run(args)`, as for a stage."""

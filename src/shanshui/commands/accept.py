@@ -1,10 +1,10 @@
-"""Accept changed code as harmless: the stages of a run then count as made by it, and do not run again.
+"""Mark changed code as harmless, so that the stages of a run do not run again because of it.
 
 python -m shanshui accept demo             all stages
 python -m shanshui accept demo finetune    one stage
 
-For changes that cannot alter a result, such as a new name or a faster way to the same numbers. Say it before
-Snakemake runs again; afterwards the old results are already being replaced. `explain` shows what changed.
+For changes that cannot alter a result, such as a new name or a faster way to the same numbers. Run it before
+Snakemake runs again, which would replace the old results. `explain` shows what changed.
 """
 
 from __future__ import annotations

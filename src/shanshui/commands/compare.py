@@ -1,4 +1,4 @@
-"""Put finished runs side by side on a page: table of the submissions, pictures of the same label maps, curves.
+"""Compare finished runs on one page: table of the submissions, images of the same label maps, curves.
 
 python -m shanshui compare results/a results/b --out comparison/ [--set test]
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_folder(
         parser, "--out", *WRITTEN, required=True, help="folder for comparison.md, strip.png and curves.png"
     )
-    parser.add_argument("--set", choices=("test", "holdout"), default="test", help="pictures and scores of which set")
+    parser.add_argument("--set", choices=("test", "holdout"), default="test", help="images and scores of which set")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "facts": {
             "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
             **training_time(read_benchmarks(folder / "benchmarks")),
-            "million numbers": painters(config, heads=0, seg_noise=config.finetune.seg_noise) / 1e6,
+            "parameters (M)": painters(config, heads=0, seg_noise=config.finetune.seg_noise) / 1e6,
         },
         "lists": folder / "validate",
         "pictures": folder / "infer" / final["model"] / f"seed_{final['seed']}",
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         if [sample.name for sample in others] != [sample.name for sample in first]:
             raise UsageError(
                 f"{one['name']} and {runs[0]['name']} have different label maps in their {args.set} set",
-                "the same ones, for pictures of them to stand side by side",
+                "the same ones, for images of them to stand side by side",
             )
     lines: list[tuple[str, Any]] = [("label map", [sample.label for sample in first])]
     lines += [(one["name"], [sample.ours for sample in pictures]) for one, pictures in zip(runs, samples, strict=True)]

@@ -1,9 +1,9 @@
-"""How different pictures of the same label maps are: LPIPS between folders made with different seeds or styles.
+"""Measure the diversity of images of the same label maps: LPIPS between folders made with different seeds or styles.
 
     python -m shanshui diversity results/RUN/infer/MODEL/seed_0/test results/RUN/infer/MODEL/seed_1/test [MORE ...]
 
 For every name that the folders have in common, which must be all of them, the mean of LPIPS (v0.1, AlexNet) over all
-pairs of folders; then the mean over the names with its standard error. 0 stands for equal pictures. It needs
+pairs of folders; then the mean over the names with its standard error. 0 stands for equal images. It needs
 `python -m shanshui weights alexnet`.
 """
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(folders: Sequence[Path]) -> dict[str, Any]:
     """`lpips`, its standard error (None below 4 names), names and folders.
 
-    Raises ShanshuiError where the folders hold different names or pictures of different sizes.
+    Raises ShanshuiError where the folders hold different names or images of different sizes.
     """
     import numpy as np
     from tqdm import tqdm
@@ -50,7 +50,7 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
     for name in tqdm(first, desc="diversity", unit="map"):
         pictures = [read_photo(files[name]) for files in (first, *others)]
         if len({picture.shape for picture in pictures}) > 1:
-            raise ShanshuiError(f"{name} has different sizes in the folders", "pictures of one size")
+            raise ShanshuiError(f"{name} has different sizes in the folders", "images of one size")
         left, right = zip(*itertools.combinations(pictures, 2), strict=True)
         distances.append(float(network(np.stack(left), np.stack(right)).mean()))
     found = mean_distance(np.array(distances))
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.storage.provenance import stamp
 
     if len(args.folders) < 2:
-        raise UsageError("one folder", "two or more, with pictures of the same label maps")
+        raise UsageError("one folder", "two or more, with images of the same label maps")
     found = measure(args.folders)
     if args.out:
         write_json(args.out, stamp(**found))
@@ -72,5 +72,5 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(found, indent=1, sort_keys=True))
     elif not args.out:
         error = "" if found["standard_error"] is None else f" +- {found['standard_error']:.2g}"
-        print(f"LPIPS between the pictures of a label map: {found['lpips']:.4f}{error}, {found['names']} label maps in "
+        print(f"LPIPS between the images of a label map: {found['lpips']:.4f}{error}, {found['names']} label maps in "
               f"{found['folders']} folders")  # fmt: skip

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A stage, and the configuration as Snakemake would read it."""
     parser.add_argument("of", choices=list(STAGES), metavar="STAGE", help=f"one of {', '.join(STAGES)}")
     parser.add_argument(
-        "--configfile", nargs="+", default=[], type=Path, metavar="YAML", help="laid over config.yaml, as in Snakemake"
+        "--configfile", nargs="+", default=[], type=Path, metavar="YAML", help="overrides config.yaml, as in Snakemake"
     )
 
 

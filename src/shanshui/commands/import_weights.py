@@ -1,4 +1,4 @@
-"""Bring weights of other implementations in: generators for `generate`, segmenters for the mask accuracy.
+"""Import weights of other implementations: generators for `generate`, segmenters for the mask accuracy.
 
 python -m shanshui import apf --generator 300_net_G.pkl --encoder 300_net_E.pkl --out W.safetensors
 python -m shanshui import spade --generator latest_net_G.pth --encoder latest_net_E.pth --out W.safetensors
@@ -25,7 +25,7 @@ from shanshui.storage.files import sha256
 from shanshui.storage.outputs import add_file
 from shanshui.weights.classes import class_list, class_names
 
-SIDE_STEP = 32  # by how much SegFormer reduces a picture
+SIDE_STEP = 32  # by how much SegFormer reduces an image
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     segformer.add_argument(
         "--size", type=_size, default=(512, 384), metavar="WxH",
-        help="pictures are brought to this size for it (default 512x384)",
+        help="images are brought to this size for it (default 512x384)",
     )  # fmt: skip
     add_file(segformer, "--out", mark="imported", required=True, help="the segmenter's file (*.safetensors)")
     segformer.set_defaults(bring_in=import_segformer)
@@ -66,7 +66,7 @@ def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
     parser.add_argument(
         "--size", type=_size, metavar="WxH",
-        help="of the pictures, where the generator takes a style (default: the first of 1:1, 4:3, 2:1 that fits)",
+        help="of the images, where the generator takes a style (default: the first of 1:1, 4:3, 2:1 that fits)",
     )  # fmt: skip
     parser.add_argument("--upsampling", choices=("normal", "more", "most"), help="as it was trained (default normal)")
     parser.add_argument(
@@ -184,7 +184,7 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
     classes = model["num_classes"] - args.unknown_class
     names = class_names(args.classes, classes, source)
     if size and not args.size:
-        print(f"pictures of {size[0]}x{size[1]} assumed; --size or --upsampling say otherwise", file=sys.stderr)
+        print(f"images of {size[0]}x{size[1]} assumed; --size or --upsampling say otherwise", file=sys.stderr)
     width, height = size or (None, None)
     ignored = 255 if args.unknown_class else None
     data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
@@ -230,7 +230,7 @@ def import_segformer(args: argparse.Namespace) -> None:
 
 
 def groups(classes: list[str], trained: int, source: str) -> list[int]:
-    """For each of the network's `trained` classes, the number of ours: by name for ADE20K, else one to one."""
+    """For each of the network's `trained` classes, the class id in label maps: by name for ADE20K, else one to one."""
     if trained == len(classes) != len(ADE20K):
         return list(range(trained))
     if trained != len(ADE20K):

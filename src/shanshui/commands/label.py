@@ -3,8 +3,8 @@
     python -m shanshui label --photographs DIR --out DIR
     python -m shanshui label --segmenter segmenter.safetensors --photographs DIR --out DIR
 
-writes `<name>.png` of class ids for every photograph, and `label.json`: the segmenter's digest and classes. What is
-there already is kept, so that a killed call goes on. The built-in segmenter is the default: it knows 31 classes of
+writes `<name>.png` of class ids for every photograph, and `label.json`: the segmenter's digest and classes. Existing
+label maps are kept, so that a new call continues. The built-in segmenter is the default: it knows 31 classes of
 ADE20K, and writes 255 for what is none of the label maps' classes where these have no `other`. Train on the maps with
 `data.layout: folders` (docs/datasets.md).
 """

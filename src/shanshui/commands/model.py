@@ -1,9 +1,9 @@
-"""What a configuration's networks cost: parameters, multiply-accumulates, outputs that training keeps, time.
+"""Report the cost of a configuration's networks: parameters, multiply-accumulates, activations, time.
 
 python -m shanshui model --config config.yaml [my.yaml] [--size 256x192 512x384] [--labels DIR] [--time]
 
-Counting computes nothing and takes a second at any size. With label maps it also says what is left of the arithmetic
-where SPADE layers compute on distinct patches, and how long a picture takes here.
+Counting runs no forward pass and takes a second at any size. With label maps it also reports the remaining arithmetic
+when SPADE layers compute on distinct patches, and the time per image on this machine.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ MIB = 2**20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("--config", required=True, nargs="+", metavar="YAML", help="later files are laid over earlier")
+    parser.add_argument("--config", required=True, nargs="+", metavar="YAML", help="later files override earlier ones")
     parser.add_argument("--size", type=parse_size, nargs="+", metavar="WxH", help="sizes; default: the configuration's")
     parser.add_argument("--labels", type=Path, metavar="DIR", help=f"label maps, of which the first {MOST} are taken")
-    parser.add_argument("--time", action="store_true", help="also generate these pictures, with untrained weights")
+    parser.add_argument("--time", action="store_true", help="also generate these images, with untrained weights")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -49,7 +49,7 @@ def read_label_maps(folder: Path, data: dict[str, Any]) -> np.ndarray:
 
 
 def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The painter, and the costs of one picture by the letters of the networks."""
+    """Build the networks, and count the costs of one image per network (by letter)."""
     from shanshui.architectures.chances import by_seed
     from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
     from shanshui.backend.runtime import load_jittor
@@ -88,7 +88,7 @@ def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], 
 
 
 def seconds_per_picture(painter: Any, label_maps: np.ndarray) -> float:
-    """Wall seconds of a picture, after one that is not timed: it compiles and warms up."""
+    """Wall seconds of an image, after one that is not timed: it compiles and warms up."""
     from shanshui.architectures.chances import by_seed
     from shanshui.synthesis.generation import generate_batch
 
@@ -104,7 +104,7 @@ def seconds_per_picture(painter: Any, label_maps: np.ndarray) -> float:
 
 def table(found: dict[str, Any]) -> str:
     """For people."""
-    lines = [f"one picture of {found['size'][0]}x{found['size'][1]}, {found['classes']} classes", ""]
+    lines = [f"one image of {found['size'][0]}x{found['size'][1]}, {found['classes']} classes", ""]
     lines.append(f"{'':10}{'parameters':>14}{'GMACs':>10}{'kept by training, MiB':>24}")
     for name, row in found["networks"].items():
         kept = row["outputs"] * 4 / MIB
@@ -116,7 +116,7 @@ def table(found: dict[str, Any]) -> str:
             f"G on distinct patches of labels: {found['on_patches'] / 1e9:.2f} GMACs, {spared:.1f} times fewer",
         ]
     if "seconds" in found:
-        lines += [f"On this machine: {found['seconds']:.2f} s a picture"]
+        lines += [f"On this machine: {found['seconds']:.2f} s an image"]
     return "\n".join(lines)
 
 
@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.config.settings import load_config, stage_settings
 
     if args.time and not args.labels:
-        raise UsageError("--time without --labels", "label maps: how long a picture takes depends on them")
+        raise UsageError("--time without --labels", "label maps: how long an image takes depends on them")
     config = load_config(args.config)
     configs = [at_size(config, size) for size in args.size] if args.size else [config]
     found = [report(stage_settings(each, "finetune"), args.labels, args.time) for each in configs]
@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def at_size(config: Config, size: Size) -> Config:
-    """The configuration for pictures of another size; UsageError where its networks cannot halve the sides."""
+    """The configuration for images of another size; UsageError where its networks cannot halve the sides."""
     from shanshui.config.settings import merge, validate
 
     width, height = size

@@ -1,4 +1,4 @@
-"""Write the configuration's schema, and its table into the README, from the classes in `config`."""
+"""Generate the configuration's schema and the option table of the README from the classes in `config`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How far a run is: what is done, running (epoch, speed, time left), waiting and chosen, on one screen.
+"""Show the progress of a run: what is done, running (epoch, speed, time left), waiting and chosen.
 
 python -m shanshui status demo
 
-Reads files only, so it may be asked at any time, on any machine that sees the folder. What a change since the
-run will do again is for `snakemake --dry-run` to say.
+It only reads files, so it can run at any time, on any machine with access to the folder. `snakemake --dry-run`
+shows what a change will rerun.
 """
 
 from __future__ import annotations

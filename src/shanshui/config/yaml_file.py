@@ -1,6 +1,6 @@
-"""YAML as people mean it: what YAML reads otherwise than it looks is refused, or remembered to be named.
+"""Read YAML strictly: values that YAML parses differently from how they look are refused, or recorded for messages.
 
-YAML 1.1, which Snakemake reads too, takes the second of two equal keys without a word, `012` for ten, `1:30` for
+YAML 1.1, which Snakemake reads too, silently takes the second of two equal keys, `012` for ten, `1:30` for
 ninety, `2022-11-28` for a date, `no` for false. The first four are refused with their lines; the last is right
 where an option is a switch, so that the word is remembered for the message where it is none.
 """
@@ -137,5 +137,5 @@ def read_yaml(path: str | Path) -> tuple[dict[str, Any], Words]:
 
 
 def words_of(paths: Sequence[str | Path]) -> Words:
-    """The plain words of several files, later ones laid over earlier ones."""
+    """The plain words of several files, later ones override earlier ones."""
     return {place: word for path in paths for place, word in read_yaml(path)[1].items()}

@@ -1,4 +1,4 @@
-"""Checks of what some datasets have besides: colours of palette files, instance maps, lists of scenes."""
+"""Checks of additional files of some datasets: colours of palette files, instance maps, lists of scenes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def palette_means_ids(facts: Iterable[LabelFacts], thing: str, classes: Sequence
         wrong = {v: of_colour[c] for v, c in label.palette.items() if v + offset not in of_colour.get(c, {v + offset})}
         if len(wrong) >= SURE:
             shown = list(wrong.items())[:VALUES_SHOWN]
-            said = (f"value {value} is painted as {classes[min(meant)]} ({min(meant)})" for value, meant in shown)
+            said = (f"value {value} has the colour of {classes[min(meant)]} ({min(meant)})" for value, meant in shown)
             lines.append(f"{label.path}: {', '.join(said)}")
     if not lines:
         return []
     what = f"palette files whose numbers are not those of the classes they show: {number(len(lines), thing)}"
-    do = "use the dataset's own files of ids; colours made into a palette are numbered by chance"
+    do = "use the dataset's own files of ids; colours made into a palette are numbered arbitrarily"
     return [error(what, "pixel values that are class ids", do, lines)]
 
 
@@ -51,14 +51,14 @@ def sound_instances(labels: Sequence[LabelFacts], instances: Sequence[InstanceFa
         found.append(error(what, "one channel whose pixel values number the objects (8 or 16 bits)", do, broken))
     if sizes:
         what = f"instance map and label map differ in size: {number(len(sizes), of)}"
-        found.append(error(what, "two files of the same width and height", "make both anew from one source", sizes))
+        found.append(error(what, "two files of the same width and height", "create both again from one source", sizes))
     if lacking:
         what = f"without instance map: {number(len(lacking), of)}"
         do = "add the missing files; where there is none, edges are those between classes"
         found.append(warning(what, "an instance map for every label map, or none at all", do, lacking))
     if empty:
         what = f"a single number all over, though there are several classes: {number(len(empty), 'instance map')}"
-        found.append(warning(what, "a number of its own for every object", "make the files anew", empty))
+        found.append(warning(what, "a number of its own for every object", "create the files again", empty))
     return found
 
 
@@ -74,14 +74,14 @@ def not_the_full_dataset(layout: str, folders: Sequence[Folder]) -> list[Finding
 
 
 def scenes_known(wanted: str, given: Path | None, unlisted: Sequence[str]) -> list[Finding]:
-    """A layout that takes outdoor scenes only wants the list of scenes (`given`), and every picture on it."""
+    """A layout that takes outdoor scenes only wants the list of scenes (`given`), and every image on it."""
     if not wanted:
         return []
     if given is None:
-        what = f"there is no {wanted}: every picture is taken, whatever it shows"
-        do = "nothing, if they are outdoor pictures already; else put the dataset's list into data.root"
-        return [warning(what, f"{wanted}, a line `name scene` per picture", do)]
+        what = f"there is no {wanted}: every image is taken, whatever it shows"
+        do = "nothing, if they are outdoor images already; else put the dataset's list into data.root"
+        return [warning(what, f"{wanted}, a line `name scene` per image", do)]
     if not unlisted:
         return []
     what = f"not in {given}: {number(len(unlisted), 'name')}"
-    return [warning(what, "a line `name scene` per picture", "complete the list; these are left out", unlisted)]
+    return [warning(what, "a line `name scene` per image", "complete the list; these are left out", unlisted)]

@@ -1,4 +1,4 @@
-"""Checks of files and pairs: readable, fitting each other and the configured size, ids that are classes."""
+"""Check files and pairs: readable, matching sizes, ids that are classes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Findi
 
 
 def fitting_sizes(facts: Iterable[Facts], thing: str, size: Size, least: Size) -> list[Finding]:
-    """Sizes against the configured output `size` (aspect) and the size pictures are reduced to (`least`)."""
+    """Sizes against the configured output `size` (aspect) and the size images are reduced to (`least`)."""
     good = [f for f in facts if not f.problem]
     small = [f"{f.path}: {times(f.size)}" for f in good if f.size[0] < least[0] or f.size[1] < least[1]]
     askew = [f"{f.path}: {times(f.size)}" for f in good if _aspect_error(f.size, size) > ASPECT_TOLERANCE]
@@ -102,7 +102,7 @@ def _id_hint(wrong: set[int], present: set[int], num_classes: int, offset: int, 
         return f"the files seem to count from 0: set data.label_offset to 0{also}"
     step = math.gcd(*(present - {ignore, UNLABELLED}))
     if step > 1 and max(present - {ignore, UNLABELLED}) // step + offset < num_classes:
-        return f"every value is a multiple of {step}, as in pictures made for the eye: divide the values by {step}"
+        return f"every value is a multiple of {step}, as in images made for the eye: divide the values by {step}"
     if len(wrong) == 1 and ignore is None:
         value = min(wrong)
         return f"if {value} means no class, set data.ignore_label to {value}; else correct the files"
@@ -131,7 +131,7 @@ def ids_in_range(
     what = f"pixel values that are no class: {number(len(lines), thing)}"
     do = _id_hint(values, present, num_classes, label_offset, ignore_label)
     if any(label.seams.scaled() for label in facts):
-        do = "make the label maps anew: these were scaled or stored as shades, which no option puts right"
+        do = "create the label maps again: these were scaled or stored as shades, which no option puts right"
     return [error(what, f"0 to {num_classes - 1}{shifted}{also}", do, lines)]
 
 
@@ -166,5 +166,5 @@ def unseen_tests(train: Iterable[LabelFacts], test: Iterable[LabelFacts]) -> lis
     if not seen:
         return []
     what = f"identical to a training label map: {number(len(seen), 'test label map')}"
-    do = "exclude the training pairs, or keep in mind that scores on these pictures flatter"
+    do = "exclude the training pairs, or keep in mind that scores on these images flatter"
     return [warning(what, "test label maps that are not trained on", do, seen)]

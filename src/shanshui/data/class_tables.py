@@ -1,6 +1,6 @@
 """Class names of published datasets in the order of their ids, with their customary colours where they have some.
 
-The tables are files beside this one: ADE20K's scene parsing benchmark (Zhou et al. 2017), COCO-Stuff's 182 things and
+The tables are files in this folder: ADE20K's scene parsing benchmark (Zhou et al. 2017), COCO-Stuff's 182 things and
 stuff (Caesar et al. 2018; ids that no file uses keep their names), the ids of Cityscapes (Cordts et al. 2016; its
 number -1, the licence plate, is put last), and the CMP facades (Tyleček and Šára 2013).
 """

@@ -1,4 +1,4 @@
-"""Boundaries between instances, or between classes, as one more channel beside the one-hot label map.
+"""Boundaries between instances, or between classes, as an additional channel of the one-hot label map.
 
 Wang et al. 2018, "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", section 3.3.
 """

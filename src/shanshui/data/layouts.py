@@ -1,4 +1,4 @@
-"""Layouts: how a dataset's files lie, how they are paired, and what the numbers in its label maps mean.
+"""Dataset layouts: folder structure, pairing, and meaning of the label values.
 
 One entry of LAYOUTS per dataset, with the file of its classes; plug-ins add theirs with `declare`. `config.yaml` names
 one, `shanshui.config.settings` fills in what the configuration leaves out, and everything after the manifests of
@@ -37,8 +37,8 @@ class Layout:
         colours: red, green and blue of each class, where the dataset has colours of its own.
         label_offset: added to every value of a label map.
         ignore_label: value in the files that means no class.
-        size: width and height of the pictures and the width they are loaded at, as usually trained.
-        scenes: file below `data.root` with a line `name scene` per picture; only those of outdoor scenes are taken.
+        size: width and height of the images and the width they are loaded at, as usually trained.
+        scenes: file below `data.root` with a line `name scene` per image; only those of outdoor scenes are taken.
     """
 
     folders: Mapping[str, str] = field(default_factory=dict)

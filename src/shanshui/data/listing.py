@@ -1,4 +1,4 @@
-"""What lies in a folder: the images that are taken, and everything else with the reason why it is not."""
+"""List a folder: the images that are used, and everything else with the reason why it is not."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _reason(file: Path, pattern: str) -> tuple[str, Weight]:
     """Why a file is not taken; empty where it is."""
     name, suffix = file.name, file.suffix.lower()
     if name.startswith("._"):
-        return "what macOS puts beside a file", "aside"
+        return "metadata file of macOS", "aside"
     if name.lower() in SYSTEM:
         return "files of an operating system", "aside"
     if name.startswith("."):

@@ -1,4 +1,4 @@
-"""Batches of training pairs: shuffled, cropped and mirrored the same way in every process, prepared ahead."""
+"""Load batches of training pairs: shuffled, cropped and flipped identically in every process, prefetched."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What chance decides in one epoch: the order of the pairs and, per place in it, crop and flip."""
+    """The random choices of one epoch: the order of the pairs and, per place in it, crop and flip."""
 
     order: np.ndarray
     left: np.ndarray
@@ -94,7 +94,7 @@ def steps_per_epoch(n: int, batch: int) -> int:
 
 
 def plan_epoch(n: int, seed: int, epoch: int, room: tuple[int, int], crop: Literal["full", "top"], flip: bool) -> Plan:
-    """The chances of `epoch`, from (seed, epoch) alone. `room` = (columns, rows) the crop can move by.
+    """Random choices of `epoch`, from (seed, epoch) alone. `room` = (columns, rows) the crop can move by.
 
     Everything is drawn whether used or not: switching the flip off leaves order and crops as they are.
     """
@@ -117,7 +117,7 @@ def cut(
     pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int, sizes: Sequence[tuple[int, int]] = (),
     beside: Beside = nothing,
 ) -> Batch:  # fmt: skip
-    """The batch of the pairs at `places` of the epoch's order, with patches at `sizes` and what goes beside."""
+    """The batch of the pairs at `places` of the epoch's order, with patches at `sizes` and additional inputs."""
     indices = plan.order[places.start : places.stop]
     real = np.empty((len(indices), 3, height, width), np.float32)
     label_map = np.empty((len(indices), height, width), np.uint8)

@@ -73,7 +73,7 @@ class LabelFacts:
 
 
 def content_digest(pixels: np.ndarray) -> str:
-    """Digest of shape and pixels: equal pictures are found even where file names and compression differ."""
+    """Digest of shape and pixels: equal images are found even where file names and compression differ."""
     total = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
     total.update(np.ascontiguousarray(pixels).data)
     return total.hexdigest()

@@ -1,4 +1,4 @@
-"""Which pictures show the outdoors, by the scene a dataset names for each."""
+"""Which images show the outdoors, by the scene a dataset names for each."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def is_outdoor(scene: str) -> bool:
 
 
 def read_scenes(path: Path) -> dict[str, str]:
-    """Name of a picture -> its scene, from lines `name scene`; ShanshuiError where the file is none of that kind."""
-    lines = read_text(path, "the list of scenes", "a line `name scene` per picture").splitlines()
+    """Name of an image -> its scene, from lines `name scene`; ShanshuiError where the file is none of that kind."""
+    lines = read_text(path, "the list of scenes", "a line `name scene` per image").splitlines()
     rows = [line.split(maxsplit=1) for line in lines if line.strip()]
     if not rows or any(len(row) < 2 for row in rows):
-        raise ShanshuiError(f"{path} is no list of scenes", "a line `name scene` per picture")
+        raise ShanshuiError(f"{path} is no list of scenes", "a line `name scene` per image")
     return {normal(name): scene.strip() for name, scene in rows}

@@ -32,7 +32,7 @@ class Seams:
         return self.between + self.other + self.plain
 
     def scaled(self, share: float = OF_A_FILE) -> bool:
-        """Whether the map was scaled, or stored, as a picture of shades."""
+        """Whether the map was scaled, or stored, as an image of shades."""
         least = max(LEAST, BETWEEN * (self.between + self.other), share * self.borders)
         return self.between >= least
 

@@ -12,7 +12,7 @@ from shanshui.data.statistics import ClassStatistics
 from shanshui.storage.images import IMAGE_SUFFIXES
 from shanshui.storage.kinds import why_no_folder
 
-COMPARED = 2  # pictures that a set has at least, of which distances can be measured
+COMPARED = 2  # images that a set has at least, of which distances can be measured
 
 
 def folder_there(folder: Folder, names: str, deep: bool) -> list[Finding]:
@@ -70,7 +70,7 @@ def exclusions_found(pairing: Pairing) -> list[Finding]:
 
 
 def enough_pairs(pairing: Pairing, holdout: int, batch: int) -> list[Finding]:
-    """Pairs at all, a full batch, and a full batch beside the hold-out."""
+    """Check that there are pairs, and a full batch in addition to the hold-out."""
     pairs = len(pairing.pairs)
     if not pairs:
         what = f"no training pairs ({number(len(pairing.excluded), 'name')} left out by the exclusion list)"
@@ -91,7 +91,7 @@ def enough_pairs(pairing: Pairing, holdout: int, batch: int) -> list[Finding]:
 
 
 def _room(pairs: int, holdout: int, batch: int) -> str:
-    """What makes room for a batch beside the hold-out; no more than these numbers allow."""
+    """Return the advice that leaves room for a batch in addition to the hold-out."""
     most = pairs - batch
     less = f"set data.holdout to {most} or less" if most >= COMPARED else "set data.holdout to 0 and select.on to test"
     ways = [less, f"add {number(batch + holdout - pairs, 'pair')}"]
@@ -101,11 +101,11 @@ def _room(pairs: int, holdout: int, batch: int) -> str:
 
 
 def enough_to_compare(held_out: int, asked: int) -> list[Finding]:
-    """Sets of a single picture, of which no distance can be measured."""
+    """Sets of a single image, of which no distance can be measured."""
     found = []
     for count, thing in ((held_out, "held-out pair"), (asked, "test label map")):
         if count == 1:
-            what = f"a single {thing}: scores that compare sets of pictures cannot be measured on it"
+            what = f"a single {thing}: scores that compare sets of images cannot be measured on it"
             do = "nothing, if its scores are not needed: they will be missing; else add some"
             found.append(warning(what, f"{COMPARED} or more", do))
     return found

@@ -82,7 +82,7 @@ def class_rows(names: Sequence[str], train: ClassStatistics, test: ClassStatisti
 
 
 def plot_classes(path: Path, names: Sequence[str], train: ClassStatistics, test: ClassStatistics) -> None:
-    """Draw, per class, its share of the pixels (logarithmic) and of the pictures that contain it."""
+    """Draw, per class, its share of the pixels (logarithmic) and of the images that contain it."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
@@ -97,7 +97,7 @@ def plot_classes(path: Path, names: Sequence[str], train: ClassStatistics, test:
             right,
             train.present / max(train.images, 1),
             test.present / max(test.images, 1),
-            "pictures that contain it",
+            "images that contain it",
         ),
     ):
         axes.barh(places, 100 * of_train[order], color=colours, edgecolor="0.4", linewidth=0.5)

@@ -41,7 +41,7 @@ class Survey:
 
     @property
     def layout(self) -> Layout:
-        """How the files lie."""
+        """Layout of the dataset."""
         return LAYOUTS[self.data.layout]
 
     def complete(self) -> bool:

@@ -89,7 +89,7 @@ def verdict(findings: Sequence[Finding]) -> str:
 
 
 def render(survey: Survey, findings: Sequence[Finding], plot: str = "") -> str:
-    """The whole report; `plot` is the link to the picture of the classes, empty if there is none."""
+    """The whole report; `plot` is the link to the image of the classes, empty if there is none."""
     parts = ["# Data report", f"The data is **{verdict(findings)}**."]
     for level, title in (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes")):
         chosen = [_finding(f) for f in findings if f.level == level]
@@ -99,7 +99,7 @@ def render(survey: Survey, findings: Sequence[Finding], plot: str = "") -> str:
     train, test = survey.class_statistics()
     parts += ["## Numbers", _table(_count_rows(survey, train, test), ("what", "found"))]
     explained = (
-        "Pixels: share of all pixels that have a class. Pictures: how many contain the class. "
+        "Pixels: share of all pixels that have a class. Images: how many contain the class. "
         "Mean share there: what it covers of those, on average."
     )
     parts += [

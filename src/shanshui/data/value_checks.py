@@ -1,4 +1,4 @@
-"""Checks of numbers that are in range and mean nothing: scaled as shades, numbered by a palette's chance."""
+"""Check label values that are in range but wrong: interpolated shades, or arbitrary palette indices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shanshui.data.seams import OF_A_SET, together
 Colour = tuple[int, int, int]
 SURE = 2  # so many colours that contradict each other are no accident
 SHOWN = 3
-ANEW = "make the label maps anew from their source; "
+ANEW = "create the label maps again from their source; "
 
 
 def scaled_as_shades(facts: Sequence[LabelFacts], thing: str) -> list[Finding]:
@@ -26,7 +26,7 @@ def scaled_as_shades(facts: Sequence[LabelFacts], thing: str) -> list[Finding]:
     ]
     if not lines:
         return []
-    what = f"scaled, or stored, as pictures of shades: {number(len(lines), thing)}"
+    what = f"scaled, or stored, as images of shades: {number(len(lines), thing)}"
     do = ANEW + "scale them by nearest neighbour, store them as PNG; no option puts these files right"
     return [error(what, "class ids alone at the border of two classes, nothing in between", do, lines)]
 
@@ -54,7 +54,7 @@ def palettes_agree(facts: Sequence[LabelFacts], thing: str) -> list[Finding]:
             said = (f"red {c[0]}, green {c[1]}, blue {c[2]} is {v}, not {usual[c]}" for c, v in other[:SHOWN])
             lines.append(f"{label.path}: {'; '.join(said)}")
     what = f"palettes that number the same colours differently: {number(len(lines), thing)}"
-    do = "convert the colours to class ids by one table for all files; each palette was numbered by chance"
+    do = "convert the colours to class ids by one table for all files; each palette was numbered arbitrarily"
     return [error(what, "one number for a colour in all files", do, lines)]
 
 
@@ -71,5 +71,5 @@ def palettes_of_greys(facts: Sequence[LabelFacts], thing: str, num_classes: int)
     if not lines:
         return []
     what = f"palette files whose greys are class ids, and whose numbers are others: {number(len(lines), thing)}"
-    do = "save them as grey (mode L): the greys are most likely the ids, numbered anew when a palette was made"
+    do = "save them as grey (mode L): the greys are most likely the ids, renumbered when a palette was made"
     return [error(what, "pixel values that are class ids", do, lines)]

@@ -1,7 +1,7 @@
 """Aesthetic scores by a program of the user's: it is called with a folder and prints a CSV `name,score`.
 
 No aesthetic model is shipped, and none that can be had gives the challenge's number, so that any program in
-any framework will do that writes one line a picture, 0 (ugly) to 10.
+any framework will do that writes one line an image, 0 (ugly) to 10.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.estimate import Estimate
 
-FORM = "a line `name,score`, then one line a picture with its score, 0 to 10"
+FORM = "a line `name,score`, then one line an image with its score, 0 to 10"
 
 
 def measure(command: str, folder: str | Path, pictures: Iterable[Path]) -> Estimate:
-    """Mean score of `pictures`, all in `folder`, and its standard error."""
+    """Mean score of `images`, all in `folder`, and its standard error."""
     return mean_score(printed(command, folder), pictures, command)
 
 
@@ -41,7 +41,7 @@ def printed(command: str, folder: str | Path) -> str:
 def mean_score(text: str, pictures: Iterable[Path], command: str) -> Estimate:
     """Mean and standard error of the scores in CSV `text`; names are file names, with suffix or without.
 
-    Raises ShanshuiError where a picture has no score, another one has, or a score is no number from 0 to 10.
+    Raises ShanshuiError where an image has no score, another one has, or a score is no number from 0 to 10.
     """
     what = f"the output of `{command}`"
     rows = list(csv.reader(line for line in text.splitlines() if line.strip()))
@@ -52,12 +52,12 @@ def mean_score(text: str, pictures: Iterable[Path], command: str) -> Estimate:
     for row in rows[1:]:
         name = row[0].strip()
         if len(row) != 2 or name not in stems:
-            raise ShanshuiError(f"{what} has the line {','.join(row)!r}", "the name of a picture and its score")
+            raise ShanshuiError(f"{what} has the line {','.join(row)!r}", "the name of an image and its score")
         if stems[name] in scores:
             raise ShanshuiError(f"{what} scores {name} twice", FORM)
         scores[stems[name]] = _score(row[1], what, name)
     if missing := sorted(set(stems.values()) - set(scores)):
-        raise ShanshuiError(f"{what} lacks {len(missing)} picture(s), first {missing[0]}", FORM)
+        raise ShanshuiError(f"{what} lacks {len(missing)} image(s), first {missing[0]}", FORM)
     values = np.array(list(scores.values()))
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
     return Estimate(float(values.mean()), error)

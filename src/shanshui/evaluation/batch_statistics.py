@@ -1,4 +1,4 @@
-"""Running statistics of batch norm estimated anew: an average of weights makes other features than its members.
+"""Re-estimate batch norm statistics of averaged weights, which produce other features than their members.
 
 Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", section 3.2.
 """
@@ -20,7 +20,7 @@ def estimate_statistics(painter: Painter, label_maps: np.ndarray, size: tuple[in
     """Set the running statistics of G to means over whole batches, equally weighted; all else stays as it is.
 
     Args:
-        painter: with its networks in evaluation mode.
+        painter: the generator, with its networks in evaluation mode.
         label_maps: class ids uint8 (N, H, W), of any size; 255 is no class.
         size: (height, width) at which G works.
         seed: of the noise G draws, where it draws any.

@@ -70,7 +70,7 @@ def board_b(terms: Mapping[str, float | None]) -> Outcome:
 def third_edition(terms: Mapping[str, float | None]) -> Outcome:
     """3rd challenge, by machine: mask * (0.2 * aesthetic / 10 + 0.3 * (style + 1) / 2 + 0.5 * (100 - FID) / 100).
 
-    `style` is the mean `style_similarity` of pictures and their given style pictures, -1 to 1. FID is cut off at
+    `style` is the mean `style_similarity` of images and their given style images, -1 to 1. FID is cut off at
     100 as in the edition before.
     """
     found, missing = _measured(terms, ("mask_accuracy", "aesthetic", "style", "fid"))
@@ -81,9 +81,9 @@ def third_edition(terms: Mapping[str, float | None]) -> Outcome:
 
 
 def style_similarity(picture: np.ndarray, style: np.ndarray) -> float:
-    """Correlation, -1 to 1, of the colour histograms of two pictures uint8 (H, W, 3), of any sizes.
+    """Correlation, -1 to 1, of the colour histograms of two images uint8 (H, W, 3), of any sizes.
 
-    The bins are 8 x 8 x 8 of RGB, ours: the organisers' are not known. 0 where a histogram is flat.
+    The bins are 8 x 8 x 8 of RGB, our choice: the organisers' are not known. 0 where a histogram is flat.
     """
     first, second = (_histogram(photo) - 1 / BINS**3 for photo in (picture, style))
     norm = float(np.linalg.norm(first) * np.linalg.norm(second))

@@ -1,6 +1,6 @@
-"""Features of scored pictures in a file: other metrics of the same pictures without the pictures.
+"""Features of scored images in a file: other metrics of the same images without the images.
 
-Everything is kept but the patches of `swd`, which are larger than the pictures. The file holds the protocol
+Everything is kept but the patches of `swd`, which are larger than the images. The file holds the protocol
 under which the features were taken, and is refused under any other.
 """
 
@@ -20,12 +20,12 @@ from shanshui.storage.checkpoint import fingerprint
 from shanshui.storage.files import atomic, digest
 
 HEADER = "header"
-AGAIN = "score the folder of pictures instead"
+AGAIN = "score the folder of images instead"
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features (N, ...) by kind of the pictures `names` (stems, N), and the protocol that made them."""
+    """Features (N, ...) by kind of the images `names` (stems, N), and the protocol that made them."""
 
     names: list[str]
     features: dict[str, np.ndarray]
@@ -61,7 +61,7 @@ def save_features(path: str | Path, sets: Mapping[str, FeatureSet]) -> None:
 
 
 def load_features(path: str | Path, name: str) -> FeatureSet:
-    """Read the set called `name`, or the only one; ShanshuiError for any other file than ours."""
+    """Read the set called `name`, or the only one; ShanshuiError for a file of any other kind."""
     wanted = "an .npz written by `python -m shanshui score --features-out`"
     try:
         with np.load(path, allow_pickle=False) as archive:

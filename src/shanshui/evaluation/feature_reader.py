@@ -1,4 +1,4 @@
-"""From picture files to features: every file is decoded once, for all metrics together."""
+"""From image files to features: every file is decoded once, for all metrics together."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SWD_PHOTOS = 2048  # patches of more photographs change nothing but the memory u
 
 
 class FeatureReader:
-    """Reads pictures and returns the wanted kinds of features.
+    """Reads images and returns the wanted kinds of features.
 
     Args:
         kinds: names of `metrics.registry.FEATURES`. "segmenter" and "classes" come together, the latter where there
             are label maps, and "lpips" comes where there are photographs.
-        size: (width, height) to which pictures are brought before all but "inception" and "efficientnet", which take
-            them as they are. Photographs larger than the generated pictures are so compared at the same scale.
+        size: (width, height) to which images are brought before all but "inception" and "efficientnet", which take
+            them as they are. Photographs larger than the generated images are so compared at the same scale.
         seed: chooses the places of the patches.
         weights: Inception weight file for "inception"; None takes the published one from its place.
         segmenter: for "segmenter" and "classes".
@@ -50,7 +50,7 @@ class FeatureReader:
         self._at_size = {kind: record.take for kind, record in FEATURES.items() if record.take and kind in wanted}
         if min(size) < SMALLEST and self._at_size:
             raise ShanshuiError(
-                f"pictures of {size[0]}x{size[1]} pixels", f"sides of {SMALLEST} pixels or more", "score larger ones"
+                f"images of {size[0]}x{size[1]} pixels", f"sides of {SMALLEST} pixels or more", "score larger ones"
             )
         self._inception = InceptionFeatures(require("fid_inception", weights)) if "inception" in wanted else None
         self._segmenter = segmenter if wanted & {"segmenter", "classes"} else None
@@ -58,7 +58,7 @@ class FeatureReader:
         self._lpips = LpipsFeatures() if "lpips" in wanted else None
 
     def _of_picture(self, path: Path, label: Path | None, other: Path | None) -> dict[str, np.ndarray]:
-        """Features of one picture by kind, or what they are made of where that takes whole batches."""
+        """Features of one image by kind, or what they are made of where that takes whole batches."""
         photo = read_photo(path)
         row = {"inception": resize_299(photo)} if self._inception else {}
         if self._efficientnet:
@@ -73,7 +73,7 @@ class FeatureReader:
         return row
 
     def _of_batch(self, rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Features (n, ...) by kind of n pictures."""
+        """Features (n, ...) by kind of n images."""
         batch = {kind: np.stack([row[kind] for row in rows]) for kind in rows[0]}
         if self._inception:
             batch["inception"] = self._inception(batch["inception"])
@@ -90,8 +90,8 @@ class FeatureReader:
     ) -> dict[str, np.ndarray]:
         """Return kind -> features (N, ...) of `paths`, in their order.
 
-        "patches" come from at most 2048 of the pictures, evenly spread. `what` names the progress bar; `labels`
-        are the label maps of the pictures, `photographs` the real ones of these label maps, or nothing.
+        "patches" come from at most 2048 of the images, evenly spread. `what` names the progress bar; `labels`
+        are the label maps of the images, `photographs` the real ones of these label maps, or nothing.
         """
         every = -(-len(paths) // SWD_PHOTOS)
         nothing: list[Path | None] = [None] * len(paths)

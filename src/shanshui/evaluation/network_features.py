@@ -1,4 +1,4 @@
-"""Features of EfficientNet-Lite0, and LPIPS to the photograph of the pair: pictures in, numbers out."""
+"""Features of EfficientNet-Lite0, and LPIPS to the photograph of the pair: images in, numbers out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shanshui.weights.catalogue import fill_network, require
 
 
 class EfficientNetFeatures:
-    """EfficientNet-Lite0 with its weights, as a function from pictures to features."""
+    """EfficientNet-Lite0 with its weights, as a function from images to features."""
 
     def __init__(self) -> None:
         """Read the weight file; ShanshuiError where it is missing or another one."""
@@ -36,7 +36,7 @@ class EfficientNetFeatures:
 
 
 class LpipsFeatures:
-    """LPIPS on AlexNet, as its authors recommend for measuring, from pairs of pictures to distances."""
+    """LPIPS on AlexNet, as its authors recommend for measuring, from pairs of images to distances."""
 
     def __init__(self) -> None:
         """Read the weight file; ShanshuiError where it is missing or another one."""

@@ -12,10 +12,10 @@ FEATURES = 2048  # of Inception-v3 before its classifier
 PYTORCH_FID = f"mu ({FEATURES},) and sigma ({FEATURES}, {FEATURES}), as pytorch-fid --save-stats writes them"
 AGAIN = "name the folder of photographs instead, or make statistics of it: python -m shanshui reference"
 PROGRAMS = (  # arrays that tell a program, what it is, why it is not taken
-    ({"mu_s", "sigma_s"}, "statistics of ADM (guided-diffusion)", "its Inception resizes and reads pictures otherwise"),
-    ({"arr_0"}, "a batch of pictures, as ADM (guided-diffusion) keeps them", "they are no statistics"),
+    ({"mu_s", "sigma_s"}, "statistics of ADM (guided-diffusion)", "its Inception resizes and reads images otherwise"),
+    ({"arr_0"}, "a batch of images, as ADM (guided-diffusion) keeps them", "they are no statistics"),
     ({"mean", "cov"}, "statistics under the names mean and cov", "they do not tell of which network they are"),
-    ({"names", "features"}, "features of pictures", "they are no statistics"),
+    ({"names", "features"}, "features of images", "they are no statistics"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a folder, checked against what should be in it."""
+"""The images of a folder, checked against what should be in it."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ def _some(names: Iterable[str]) -> str:
 
 
 def list_pictures(folder: str | Path) -> list[Path]:
-    """All pictures directly in `folder`, sorted by name; hidden files are passed over.
+    """All images directly in `folder`, sorted by name; hidden files are passed over.
 
-    Raises ShanshuiError for a missing or empty folder, for anything in it that is not a picture, and for two
-    pictures of one stem.
+    Raises ShanshuiError for a missing or empty folder, for anything in it that is not an image, and for two
+    images of one stem.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise ShanshuiError(f"{root} {why_no_folder(root)}", "a folder of pictures")
+        raise ShanshuiError(f"{root} {why_no_folder(root)}", "a folder of images")
     files = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     foreign = [printable(path.name) for path in files if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir()]
     if foreign:
         raise ShanshuiError(
-            f"{root} holds other things than pictures: {_some(foreign)}",
-            "pictures only",
+            f"{root} holds other things than images: {_some(foreign)}",
+            "images only",
             "move them elsewhere",
         )
     if foreign := [printable(path.name) for path in files if not is_text(path.name)]:
         raise ShanshuiError(f"{root} holds names that are not UTF-8: {_some(foreign)}", "names in UTF-8", "rename them")
     if not files:
-        raise ShanshuiError(f"{root} is empty", f"pictures ({', '.join(IMAGE_SUFFIXES)})")
+        raise ShanshuiError(f"{root} is empty", f"images ({', '.join(IMAGE_SUFFIXES)})")
     stems = [stem(path) for path in files]
     if len(set(stems)) < len(stems):
         twice = {name for name in stems if stems.count(name) > 1}
-        raise ShanshuiError(f"{root} holds several pictures of one name: {_some(twice)}", "one picture a name")
+        raise ShanshuiError(f"{root} holds several images of one name: {_some(twice)}", "one image a name")
     return files
 
 
 def match_names(stems: Iterable[str], names: Iterable[str], folder: str | Path) -> None:
-    """Refuse, with ShanshuiError, pictures whose stems are not exactly `names`."""
+    """Refuse, with ShanshuiError, images whose stems are not exactly `names`."""
     found, wanted = set(stems), set(names)
     missing, extra = wanted - found, found - wanted
     if missing or extra:
         parts = [f"missing: {_some(missing)}"] if missing else []
         parts += [f"not on the list: {_some(extra)}"] if extra else []
         raise ShanshuiError(
-            f"{folder} does not hold one picture for every label map; {'; '.join(parts)}",
+            f"{folder} does not hold one image for every label map; {'; '.join(parts)}",
             f"exactly the {len(wanted)} names of the list",
-            "generate the pictures again",
+            "generate the images again",
         )

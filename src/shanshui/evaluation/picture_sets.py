@@ -1,4 +1,4 @@
-"""What is to be scored, by name: folders of pictures, or features kept of pictures scored before."""
+"""What is to be scored, by name: folders of images, or features kept of images scored before."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from shanshui.storage.names import normal, stem
 
 @dataclass(frozen=True)
 class PictureSet:
-    """The pictures of a folder (`paths`), or the features `stored` of pictures.
+    """The images of a folder (`paths`), or the features `stored` of images.
 
-    `labels` are the label maps of the pictures in the order of `paths`, or empty where they are not known;
+    `labels` are the label maps of the images in the order of `paths`, or empty where they are not known;
     `photographs` likewise the real photographs of these label maps.
     """
 
@@ -36,7 +36,7 @@ class PictureSet:
 
     @property
     def names(self) -> list[str]:
-        """Stems of the pictures."""
+        """Stems of the images."""
         return self.stored.names if self.stored else [stem(path) for path in self.paths]
 
 
@@ -46,8 +46,8 @@ def open_sets(
     """What is there of every set, checked against its label maps where there are any.
 
     `labels` are lists (CSV with the column `name`, and `label` and `image` for files) or folders of label maps. `real`
-    is a folder of photographs, which belong to the pictures of the same names where a list names none. UsageError
-    where one of `metrics` needs the label maps of pictures that have none.
+    is a folder of photographs, which belong to the images of the same names where a list names none. UsageError
+    where one of `metrics` needs the label maps of images that have none.
     """
     if unknown := set(labels) - set(sources):
         raise UsageError(f"--labels for {', '.join(sorted(unknown))}, which is not scored", ", ".join(sources))
@@ -85,14 +85,14 @@ def check_photographs(sets: Mapping[str, PictureSet], metrics: Sequence[Metric])
     there = any(one.photographs for one in sets.values())
     if not there and any(metric.features not in stored for metric in pairing):
         raise UsageError(
-            f"{', '.join(metric.name for metric in pairing)}: no photographs of the pictures' label maps are known",
-            "photographs of the pictures' names: a folder as the first argument, or the column image of a CSV",
+            f"{', '.join(metric.name for metric in pairing)}: no photographs of the images' label maps are known",
+            "photographs of the images' names: a folder as the first argument, or the column image of a CSV",
             "--labels NAME=CSV",
         )
 
 
 def _of_all(one: PictureSet, files: Mapping[str, Path | None]) -> list[Path]:
-    """The files of a set's pictures in their order; none where one of the pictures has none."""
+    """The files of a set's images in their order; none where one of the images has none."""
     known = [file for path in one.paths if (file := files.get(stem(path)))]
     return known if len(known) == len(one.paths) else []
 
@@ -122,7 +122,7 @@ def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
 
 
 def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tuple[int, int]:
-    """(width, height) of all pictures, Inception's own where it is alone; ShanshuiError where two differ."""
+    """(width, height) of all images, Inception's own where it is alone; ShanshuiError where two differ."""
     for one in sets.values():
         if one.stored:
             width, height = one.stored.protocol["size"]
@@ -134,7 +134,7 @@ def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tu
     for path in paths:
         if (size := photo_size(path)) != first:
             raise ShanshuiError(
-                f"{path} is {size[0]}x{size[1]}, {paths[0]} is {first[0]}x{first[1]}", "pictures of one size"
+                f"{path} is {size[0]}x{size[1]}, {paths[0]} is {first[0]}x{first[1]}", "images of one size"
             )
     return first
 
@@ -146,7 +146,7 @@ def take_features(
     weights: Path | None,
     segmenter: Segmenter | None = None,
 ) -> dict[str, FeatureSet]:
-    """Features of every set under `protocol`: those kept, checked against it, and those of pictures, read now."""
+    """Features of every set under `protocol`: those kept, checked against it, and those of images, read now."""
     found: dict[str, FeatureSet] = {}
     reader = None
     look = SegmenterFeatures(segmenter, protocol["label_rules"]) if segmenter else None

@@ -24,7 +24,7 @@ from shanshui.storage.kinds import ZIP, kind_of
 from shanshui.weights.catalogue import entry, require
 
 VERSION = 1  # of all features together; raised when any of them is computed in another way
-RESIZE = "pytorch-fid"  # how pictures come to 299x299
+RESIZE = "pytorch-fid"  # how images come to 299x299
 HEADER = "header"
 KEYS = {"protocol", "count", "photographs", "fingerprint"}  # of it
 
@@ -44,7 +44,7 @@ class Reference:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of everything a score depends on besides the pictures scored."""
+        """Digest of everything a score depends on besides the images scored."""
         return digest([self.protocol, self.count, self.photographs, sorted(self.arrays)])
 
     def save(self, path: str | Path) -> None:
@@ -87,7 +87,7 @@ class Reference:
             return cls({"fid": {**of_others(content, str(path)), "count": np.array(0)}}, 0, sha256(path))
         if "sets" in header:
             raise ShanshuiError(
-                f"{path} holds features of pictures, as `score --features-out` keeps them", "statistics", again
+                f"{path} holds features of images, as `score --features-out` keeps them", "statistics", again
             )
         content |= {name: content[one] for name, one in header.get("same", {}).items() if one in content}
         if header.get("numbers") != numbers_digest(content):
@@ -134,7 +134,7 @@ def make_protocol(
     weights: Path | None,
     segmenter: Segmenter | None = None,
 ) -> dict[str, Any]:
-    """What pictures are scored under: see `Reference`. `weights` None stands for the published file.
+    """What images are scored under: see `Reference`. `weights` None stands for the published file.
 
     Raises UsageError where one of `metrics` needs a segmenter and there is none.
     """

@@ -1,4 +1,4 @@
-"""Scores of a set of pictures from its features: values with errors, hints, the contest's score; and all in words."""
+"""Score a set of images from its features: values with errors, extrapolations, the contest's score; and as text."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def score_entry(
     reasons = {name: found.found for name, found in measured.items() if isinstance(found, NotMeasured)}
     for name, estimate in estimates.items():
         if not math.isfinite(estimate.value):
-            raise ShanshuiError(f"{name} is {estimate.value}", "a finite number", "look at the pictures")
+            raise ShanshuiError(f"{name} is {estimate.value}", "a finite number", "look at the images")
     values = {name: estimates[name].value if name in estimates else None for name in measured}
     errors = {name: e.standard_error for name, e in estimates.items() if e.standard_error is not None}
     hints = {f"{name}_infinity": e.at_infinity for name, e in estimates.items() if e.at_infinity is not None}
@@ -76,7 +76,7 @@ def as_text(result: Mapping[str, Any]) -> str:
     """The result for people: a line per set and metric, and what each metric looks at."""
     lines = []
     for name, scores in result["sets"].items():
-        lines.append(f"{name}: {scores['n']} pictures")
+        lines.append(f"{name}: {scores['n']} images")
         errors, hints = scores.get("standard_errors", {}), scores.get("hints", {})
         for metric, value in scores["metrics"].items():
             if value is None:
@@ -85,12 +85,12 @@ def as_text(result: Mapping[str, Any]) -> str:
             error = f" +- {errors[metric]:.2g}" if metric in errors else ""
             lines.append(f"  {metric:<13} {value:<10.6g}{error:<11}  {result['features'][metric]}")
             if (hint := hints.get(f"{metric}_infinity")) is not None:
-                lines.append(f"    hint, not a score: {hint:.4g} for infinitely many pictures, by a line in 1/N")
+                lines.append(f"    hint, not a score: {hint:.4g} for infinitely many images, by a line in 1/N")
         board = scores["contest"]
         outcome = contest.Outcome(board[BOARD_A], tuple(board["not_measured"]))
         lines.append(f"  contest score (board A): {outcome}")
         if (share := scores.get("unjudged")) is not None:
-            lines.append(f"  not judged, and left out of mask accuracy and mIoU: {share:.1%} of the labelled pixels")
+            lines.append(f"  unknown, and left out of mask accuracy and mIoU: {share:.1%} of the labelled pixels")
         lines += _class_lines(scores.get("per_class", {}))
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What a segmenter sees in pictures, as features: counts of found classes, and its deepest layer's means."""
+"""What a segmenter sees in images, as features: counts of found classes, and its deepest layer's means."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAIN_RULES: LabelRules = {"label_offset": 0, "ignore_label": 255}
 
 
 class SegmenterFeatures:
-    """A segmenter as a function from pictures and label maps to features.
+    """A segmenter as a function from images and label maps to features.
 
     Args:
         segmenter: the network.

@@ -19,10 +19,10 @@ SETS = ("holdout", "test", "train")
 
 @dataclass(frozen=True)
 class Score:
-    """One score file: a model's pictures under one noise seed, measured on one or both sets of label maps.
+    """One score file: a model's images under one noise seed, measured on one or both sets of label maps.
 
     `values[set][metric]` is a finite float, or None where the file has no number; `counts[set]` is the
-    number of pictures; `features[metric]` says in words what the metric was computed from;
+    number of images; `features[metric]` says what the metric was computed from;
     `errors[set][metric]` is a standard error, where one is known.
     """
 
@@ -83,7 +83,7 @@ def check_comparable(scores: Sequence[Score]) -> None:
         for what, mine, theirs in (
             ("training photographs (reference fingerprint)", score.reference, first.reference),
             ("features", score.features, first.features),
-            ("numbers of pictures", score.counts, first.counts),
+            ("numbers of images", score.counts, first.counts),
         ):
             if mine != theirs:
                 raise ShanshuiError(
@@ -119,16 +119,16 @@ def _note(metric: str, on: str, lower: bool, scores: Sequence[Score]) -> str:
     count = scores[0].counts.get(on, 0)
     if on == "holdout":
         return (
-            f"Chosen by {metric} ({direction}) on the pictures of {count} held-out label maps; "
-            "values on the test label maps are listed beside it and were not used."
+            f"Chosen by {metric} ({direction}) on the images of {count} held-out label maps; "
+            "values on the test label maps are listed as well and were not used."
         )
     if on == "train":
         return (
-            f"Chosen by {metric} ({direction}) on the pictures of {count} training label maps, which the models have "
-            "seen: values on the others are listed beside it."
+            f"Chosen by {metric} ({direction}) on the images of {count} training label maps, which the models have "
+            "seen: values on the others are listed as well."
         )
     return (
-        f"Chosen by {metric} ({direction}) on the pictures of the {count} test label maps themselves: the "
+        f"Chosen by {metric} ({direction}) on the images of the {count} test label maps themselves: the "
         f"winner's value is the best of {len(scores)} tries on these very maps, not an estimate for new ones."
     )
 
@@ -157,7 +157,7 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
             raise ShanshuiError(
                 f"{score.source} has no number for {metric} on the {on} label maps",
                 "a finite value for everything that is to be ranked",
-                f"remove {score.source} and run again; if it stays, look at the pictures of {score.model}",
+                f"remove {score.source} and run again; if it stays, look at the images of {score.model}",
             )
         values.append(value)
     signed = [value if lower else -value for value in values]

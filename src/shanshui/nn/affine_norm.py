@@ -18,7 +18,7 @@ nn: Any = jt.nn
 class AffineBatchNorm(BatchNorm):
     """weight * standardised(x) + bias per channel: (N, C, h, w) -> (N, C, h, w).
 
-    The weight starts normal around 1 with standard deviation 0.02, as in the code of SPADE and its kin.
+    The weight starts normal around 1 with standard deviation 0.02, as in the code of SPADE and related models.
     """
 
     def __init__(self, channels: int) -> None:

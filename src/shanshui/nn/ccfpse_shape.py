@@ -31,7 +31,7 @@ def activation_bytes(
 
         pyramid   c (3 (P(0) + ... + P(n)) - 2 P(n)): the smallest size has neither lateral nor way back
         blocks    `block_channels` times the pixels, each
-        ends      16c P(n), the start, and 3 P(0), the picture
+        ends      16c P(n), the start, and 3 P(0), the image
 
     Nine shifted copies of the features are not among them, since they are not kept. Norms, activations and
     gradients of all these come on top: forward and backward peak at 2.6 times as much (measured on a CPU at
@@ -39,7 +39,7 @@ def activation_bytes(
 
     Args:
         height, width: of the label maps.
-        batch: pictures at a time.
+        batch: images at a time.
         base_channels: c (64 in the paper).
         upsampling: which says what n is.
     """

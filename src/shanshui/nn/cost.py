@@ -1,6 +1,6 @@
 """What a network costs: parameters, multiply-accumulates (MACs), and the numbers its layers put out.
 
-Jittor builds graphs lazily, so a forward pass whose result nobody reads only settles shapes: full sizes are counted in
+Jittor builds graphs lazily, so a forward pass that is never read only computes shapes: full sizes are counted in
 a second, without their memory. Counted are convolutions and linear layers, as the papers do; what modulates, normalises
 or resizes is left out.
 """

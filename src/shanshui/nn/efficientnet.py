@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le 2019; Google's variant for phones of 2020): features of pictures, at little cost.
+"""EfficientNet-Lite0 (Tan and Le 2019; Google's variant for phones of 2020): features of images, at little cost.
 
 It has no squeeze-and-excitation, and ReLU6 for Swish. Batch normalisation is folded into the convolutions where the
 weights are read (`shanshui.weights.efficientnet`). Comes untrained.
@@ -24,11 +24,11 @@ STAGES = (  # expansion, kernel, stride of the first block, outputs, blocks
 KEPT = (0, 2, 4, 10, 15)  # the last blocks at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size
 FEATURES = 1280
 CLASSES = 1000
-SIDE = 224  # of the pictures it was trained on
+SIDE = 224  # of the images it was trained on
 
 
 class EfficientNetLite0(nn.Module):
-    """The network with its classifier; parameters are frozen, gradients reach the pictures."""
+    """The network with its classifier; parameters are frozen, gradients reach the images."""
 
     def __init__(self) -> None:
         self.stem = SameConv(3, 32, 3, stride=2)
@@ -44,7 +44,7 @@ class EfficientNetLite0(nn.Module):
             parameter.stop_grad()
 
     def maps(self, pictures: Var) -> list[Var]:
-        """Pictures (N, 3, h, w) in [-1, 1] -> the outputs of all blocks, (N, C, h / 2^i, w / 2^i) rounded up."""
+        """Images (N, 3, h, w) in [-1, 1] -> the outputs of all blocks, (N, C, h / 2^i, w / 2^i) rounded up."""
         x = self.stem((pictures * 127.5 + 0.5) / 128.0)  # (value of 0 to 255 - 127) / 128
         found = []
         for block in self.blocks:
@@ -58,5 +58,5 @@ class EfficientNetLite0(nn.Module):
         return [maps[i] for i in KEPT]
 
     def execute(self, pictures: Var) -> Var:
-        """Pictures (N, 3, h, w) in [-1, 1] -> features (N, 1280), means over the positions."""
+        """Images (N, 3, h, w) in [-1, 1] -> features (N, 1280), means over the positions."""
         return self.head(self.maps(pictures)[-1]).mean(3).mean(2)

@@ -12,7 +12,7 @@ nn: Any = jt.nn
 
 
 def init_weights(network: Any, gain: float = 0.02, seg_noise: Literal["zero", "xavier"] = "zero") -> None:
-    """Draw all convolution and linear weights of a network anew, in place.
+    """Initialise all convolution and linear weights of a network again, in place.
 
     A weight (out, in, k, k) is normal with standard deviation gain * sqrt(2 / ((in + out) * k * k)).
 

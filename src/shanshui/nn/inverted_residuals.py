@@ -65,7 +65,7 @@ class SameConv(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widen by a 1x1 convolution, convolve every channel on its own, narrow; beside it a shortcut where sizes allow."""
+    """Widen by a 1x1 convolution, convolve every channel on its own, narrow; with a shortcut if sizes allow."""
 
     def __init__(
         self, inputs: int, outputs: int, expansion: int, kernel: int = 3, stride: int = 1, dilation: int = 1

@@ -1,6 +1,6 @@
 """Convolutions of VGG16 and AlexNet, and LPIPS, the learned perceptual distance on them (Zhang et al. 2018).
 
-Features of two pictures are brought to unit length over the channels; the squared differences, weighted per channel
+Features of two images are brought to unit length over the channels; the squared differences, weighted per channel
 by the layer's head, are averaged over positions and summed over the layers. Comes untrained.
 """
 
@@ -19,7 +19,7 @@ jt = load_jittor()
 nn: Any = jt.nn
 
 Net = Literal["vgg16", "alexnet"]
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of pictures in [-1, 1]
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of images in [-1, 1]
 Layer = tuple[int, int, int, int]  # outputs, kernel, stride, padding
 LAYOUTS: dict[str, tuple[tuple[Layer | int, ...], tuple[int, ...]]] = {  # layers, a pooling by its kernel; layers kept
     "vgg16": (
@@ -32,12 +32,12 @@ LAYOUTS: dict[str, tuple[tuple[Layer | int, ...], tuple[int, ...]]] = {  # layer
         (0, 1, 2, 3, 4),  # relu1 .. relu5
     ),
 }  # fmt: skip
-SMALLEST = {"vgg16": 24, "alexnet": 40}  # side of a picture that Jittor's poolings take
+SMALLEST = {"vgg16": 24, "alexnet": 40}  # side of an image that Jittor's poolings take
 TINY = 1e-20  # under the square root, so that its gradient is finite where all channels are 0
 
 
 class LPIPS(nn.Module):
-    """One of the two networks with its heads; parameters are frozen, gradients reach the pictures.
+    """One of the two networks with its heads; parameters are frozen, gradients reach the images.
 
     Args:
         net: which network.
@@ -62,9 +62,9 @@ class LPIPS(nn.Module):
             parameter.stop_grad()
 
     def features(self, scaled: Var) -> list[Var]:
-        """Pictures (N, 3, h, w), already shifted and scaled -> five maps after ReLU.
+        """Images (N, 3, h, w), already shifted and scaled -> five maps after ReLU.
 
-        Pictures too small for the poolings are doubled until they are not.
+        Images too small for the poolings are doubled until they are not.
         """
         x, maps = scaled, []
         while min(x.shape[2:]) < SMALLEST[self.net]:
@@ -78,12 +78,12 @@ class LPIPS(nn.Module):
         return maps
 
     def scaled(self, pictures: Var) -> Var:
-        """Pictures (N, 3, h, w) in [-1, 1] as LPIPS shows them to the network."""
+        """Images (N, 3, h, w) in [-1, 1] as LPIPS shows them to the network."""
         shift, scale = constants()
         return (pictures - shift) / scale
 
     def layers(self, pictures: Var, others: Var) -> list[Var]:
-        """The five terms (N,) of the distance of pictures (N, 3, h, w) in [-1, 1] to others of the same size."""
+        """The five terms (N,) of the distance of images (N, 3, h, w) in [-1, 1] to others of the same size."""
         return self.between(self.features(self.scaled(pictures)), self.features(self.scaled(others)))
 
     def between(self, maps: list[Var], others: list[Var]) -> list[Var]:
@@ -96,7 +96,7 @@ class LPIPS(nn.Module):
         return terms
 
     def execute(self, pictures: Var, others: Var) -> Var:
-        """LPIPS (N,), 0 for equal pictures."""
+        """LPIPS (N,), 0 for equal images."""
         return sum(self.layers(pictures, others))
 
 

@@ -72,7 +72,7 @@ class PairedSpectralConv(nn.Conv):
 
     sigma = u^T W v with the buffers `weight_u` (out,) and `weight_v` (in * k * k,). A training forward first
     renews both by one power iteration; evaluation uses them as they are, so that weights saved by PyTorch
-    give PyTorch's pictures, however far the iteration had come.
+    give PyTorch's images, however far the iteration had come.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -49,7 +49,7 @@ LEFT_OUT = {
     "shanshui.training.resume": "what a killed job continues from; its result equals an undisturbed one's",
 }
 
-LOOKED_AT = {  # imports for pictures and words that no later stage reads
+LOOKED_AT = {  # imports for images and words that no later stage reads
     # what a metric says of itself changes with its code: its scores are computed again then, and all that reads them
     "shanshui.stages.select": {"shanshui.metrics.registry"},
     "shanshui.report.wording": {"shanshui.metrics.registry"},
@@ -183,7 +183,7 @@ class Sources:
         self._modules: dict[str, Module] = {}
 
     def module(self, name: str) -> Module:
-        """Digest and imports of one module. Data files it names that lie beside it count as part of it."""
+        """Digest and imports of one module. Data files in its folder that it names count as part of it."""
         if name not in self._modules:
             file = self._files[name]
             read = Reader(ast.parse(file.read_text(encoding="utf-8")))

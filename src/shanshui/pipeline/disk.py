@@ -114,7 +114,7 @@ def advice(config: Config, parts: Sequence[Part]) -> str:
     ways: Mapping[str, float] = {
         "each epoch less between score.first and score.last": each["fine-tuned weights"],
         "finetune.ema: 0": size.get("moving average of the last", 0.0),
-        "each seed less in infer.seeds": each["pictures of noise seeds"],
+        "each seed less in infer.seeds": each["images of noise seeds"],
     }
     saved = ", ".join(f"{way} saves {gigabytes(bytes_)}" for way, bytes_ in ways.items() if bytes_)
     return f"put results/ on another disk (a link will do), free some space, or write less: {saved}"

@@ -1,4 +1,4 @@
-"""Times of a run's files, kept beside them: what is touched or copied, its content as before, gets its time back.
+"""Record the times of a run's files, and restore them where a file was touched or copied without a change of content.
 
 Snakemake makes a file again when one of its inputs is newer, and looks at contents of small inputs alone. So, when a
 workflow ends, times, sizes and SHA-256 of all files it knows are written down; before the next one is planned, a file

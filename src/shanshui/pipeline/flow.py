@@ -99,7 +99,7 @@ class Flow:
         return {**stage_settings(self.config, stage), CODE: code}
 
     def remember_code(self) -> None:
-        """Keep beside the settings which modules stand behind their digests, for `explain`."""
+        """Record next to the settings which modules their digests cover, for `explain`."""
         remember(Path("results") / self.config.run, STAGES)
 
     def gpu_jobs(self) -> int:
@@ -165,7 +165,7 @@ class Flow:
         return ["results/{run}/prepare/instances.npy"] if self.config.model.edges == "instance" else []
 
     def _scenes(self) -> str:
-        """The file that tells which pictures the layout takes, if it does and is there."""
+        """The file that tells which images the layout takes, if it does and is there."""
         file = Path(self.config.data.root, LAYOUTS[self.config.data.layout].scenes)
         return str(file) if file.is_file() else ""
 
@@ -288,7 +288,7 @@ class Flow:
     # --- generating, scoring and choosing -----------------------------------------------------------------------------
 
     def sets(self) -> list[str]:
-        """Names of the sets of label maps that pictures are generated for."""
+        """Names of the sets of label maps that images are generated for."""
         train = ["train"] if self.config.select.on == "train" else []
         return [*train, *(["holdout"] if self.config.data.holdout else []), "test"]
 
@@ -301,7 +301,7 @@ class Flow:
         return [f"{name}={getattr(input, name)}" for name in self.sets()]
 
     def images(self, wildcards: object, input: Any) -> list[str]:
-        """Pictures of a scoring job, as `set=folder`."""
+        """Images of a scoring job, as `set=folder`."""
         return [f"{name}={input.images}/{name}" for name in self.sets()]
 
     def checkpoint_scores(self, run: str) -> list[str]:

@@ -1,6 +1,6 @@
 """What a run writes, told from its configuration alone: kinds of files, their number and size.
 
-Weights and prepared pairs are counted exactly. Pictures are guessed from their size, rather too large than too
+Weights and prepared pairs are counted exactly. Images are guessed from their size, rather too large than too
 small; resume states are taken as two a phase, though a short phase leaves one.
 """
 
@@ -22,10 +22,10 @@ NUMBER = 4  # bytes of a float32
 STATES_KEPT = 2  # of a phase, beside one another
 ONE_MORE = 1  # state that is written before an older one goes, or those of other settings
 PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without colour subsampling, PNG
-GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated pictures and photographs in one PNG
+GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated images and photographs in one PNG
 GRID_PICTURES = 18
 PAPERS = 10 * MB  # report, tables, plots, logs
-DEEPLAB = 320  # features a picture of the built-in segmenter
+DEEPLAB = 320  # features an image of the built-in segmenter
 REFERENCE = 2000  # photographs whose features are stored one by one, at most
 
 
@@ -46,7 +46,7 @@ class Part:
 
     @property
     def most(self) -> float:
-        """Bytes while the run goes on."""
+        """Bytes while the run is running."""
         return self.count * self.each
 
     @property
@@ -156,7 +156,7 @@ def _most_kept(config: Config) -> int:
 
 
 def _choosing(config: Config, pictures: Pictures) -> list[Part]:
-    """Averages, pictures and features."""
+    """Averages, images and features."""
     best = config.retention == "best"
     size = config.data.width * config.data.height
     picture = PHOTO[config.generate.format] * size
@@ -168,8 +168,8 @@ def _choosing(config: Config, pictures: Pictures) -> list[Part]:
     submission = 3 * pictures.test * picture  # fused, zipped, and the contact sheet below one of them
     return [
         Part("averages of weights", "merge", merged, weights * NUMBER, min(1, merged) if best else merged, ("merge",)),
-        Part("pictures being scored", "generate", 1, whole * picture, 0, ("images",)),
-        Part("pictures of noise seeds", "infer", seeds, whole * picture, 1 if best else seeds, ("infer",)),
+        Part("images being scored", "generate", 1, whole * picture, 0, ("images",)),
+        Part("images of noise seeds", "infer", seeds, whole * picture, 1 if best else seeds, ("infer",)),
         Part("features and scores", "score", scored, whole * _features(config) * NUMBER, scored, ("features", "score")),
         Part("statistics of photographs", "reference", 1, _reference(config), 1, ("reference",)),
         Part("submission", "fuse", 1, submission, 1, ("fuse", "submission.zip", "contact_sheet.png")),
@@ -177,7 +177,7 @@ def _choosing(config: Config, pictures: Pictures) -> list[Part]:
 
 
 def _features(config: Config) -> int:
-    """Numbers kept of a picture by the wanted metrics."""
+    """Numbers kept of an image by the wanted metrics."""
     classes = len(config.data.classes)
     found = 8 + sum(record.numbers for record in kinds_of(config.score.metrics))
     if need_segmenter(config.score.metrics):

@@ -1,8 +1,8 @@
-"""Which weights, training states and pictures stay when a run is done, and the list of those that went.
+"""Which weights, training states and images stay when a run is done, and the list of those that went.
 
 With `retention: best` these stay: of fine-tuning the checkpoints that were tried in averages (the best
 `select.top` and `select.soup`), the last one with its moving average, and the chosen model with its members; of
-pretraining what fine-tuning starts from; of the noise seeds the chosen one's pictures. Scores and features stay.
+pretraining what fine-tuning starts from; of the noise seeds the chosen one's images. Scores and features stay.
 """
 
 from __future__ import annotations

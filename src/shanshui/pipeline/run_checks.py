@@ -154,7 +154,7 @@ def numbers(plan: Plan) -> Iterator[Finding]:
             text = f"{name}.batch {phase.batch} is more than the {most} pairs to train on (data.holdout "
             yield Finding("batch", "gap", f"{text}{config.data.holdout} of {pairs})", f"{fewer}, or more pairs")
         elif phase.batch // phase.processes == 1 and _has_batch_norm(config):
-            text = f"{name}.batch {phase.batch}: G standardises over the batch, and a batch has one picture per process"
+            text = f"{name}.batch {phase.batch}: G standardises over the batch, and a batch has one image per process"
             yield Finding("batch", "note", text, "a batch of 2 or more; or model.norm instance, where G has it")
     merge = config.merge
     if merge.batch_norm == "estimated" and min(merge.label_maps, counted.train) < config.finetune.batch:
@@ -220,8 +220,8 @@ def networks(plan: Plan) -> Iterator[Finding]:
         net = phase.perceptual.net
         smallest = min(sides) // (2 ** (config.model.sizes - 1) if name == "pretrain" else 1)
         if smallest < LEAST_SIDES.get(net, 0):
-            text = f"{name}.perceptual.net {net} sees pictures with a side of {smallest} pixels"
-            yield Finding("perceptual", "gap", f"{text}; it needs {LEAST_SIDES[net]}", "larger pictures, or net: none")
+            text = f"{name}.perceptual.net {net} sees images with a side of {smallest} pixels"
+            yield Finding("perceptual", "gap", f"{text}; it needs {LEAST_SIDES[net]}", "larger images, or net: none")
 
 
 def step(plan: Plan) -> Iterator[Finding]:
@@ -231,7 +231,7 @@ def step(plan: Plan) -> Iterator[Finding]:
     if taken is None or said is None:
         return
     much = plan.local and find_device().kind == "cpu" and taken > available_memory()
-    do = "lower batch, base_channels or the pictures' size" if much else ""
+    do = "lower batch, base_channels or the images' size" if much else ""
     yield Finding("memory: a step", "note" if much else "ok", said, do)
 
 
@@ -279,7 +279,7 @@ def mpi(plan: Plan) -> Iterator[Finding]:
 
 
 def scores(plan: Plan) -> Iterator[Finding]:
-    """Metrics that a set has too few pictures for, and what scoring is done with."""
+    """Metrics that a set has too few images for, and what scoring is done with."""
     config, counted = plan.config, _counted(plan)
     if counted:
         sets = {"train": counted.train, "holdout": counted.holdout, "test": counted.test}
@@ -287,7 +287,7 @@ def scores(plan: Plan) -> Iterator[Finding]:
         for name in plan.flow.sets():
             lacking = [METRICS[m] for m in config.score.metrics if METRICS[m].fewest > sets[name]]
             named = ", ".join(f"{metric.name} ({metric.fewest} or more)" for metric in lacking)
-            text = f"{named} cannot be had on the {name} set: {sets[name]} picture(s)"
+            text = f"{named} cannot be had on the {name} set: {sets[name]} image(s)"
             if name == config.select.on and any(metric.name in ranked for metric in lacking):
                 do = "choose on another set (select.on) or by another metric (score.rank_by), or give it more"
                 yield Finding("scores", "gap", f"{text}, and it is what chooses", do)

@@ -63,7 +63,7 @@ def _row(state: RunState, stage: str, outputs: Sequence[str], total: int, busy: 
 
 
 def _named(state: RunState, pictures: Sequence[str], log: str) -> str:
-    """Those pictures in the making, with the progress of the jobs that make them."""
+    """Those images in the making, with the progress of the jobs that make them."""
     begun = [path for path in pictures if path in state.busy]
     names = [(path.split("/", 1)[1], path.split("/", 1)[1].replace("/seed_", ".")) for path in begun]
     return ", ".join(name + _last_words(state.progress.get(f"{log}.{key}")) for name, key in names)

@@ -10,7 +10,7 @@ PEAK = 2.6  # of the convolutions' results, with norms, activations and gradient
 
 
 def step_bytes(config: Config) -> int | None:
-    """Bytes at the peak of a step in each process, without weights and discriminators; None where nobody counted."""
+    """Bytes at the peak of a step in each process, without weights and discriminators; None if it was not counted."""
     model, data = config.model, config.data
     if model.generator != "ccfpse" or model.upsampling == "most":
         return None

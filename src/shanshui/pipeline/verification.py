@@ -25,7 +25,7 @@ Problems = Iterator[str]
 
 
 def check_archive(folder: Path) -> Problems:
-    """The zip: its checksum, and every picture in it under the name and with the checksum of the manifest."""
+    """The zip: its checksum, and every image in it under the name and with the checksum of the manifest."""
     manifest = read_json(folder / MANIFEST)
     if sha256(folder / SUBMISSION) != manifest["zip"]["sha256"]:
         yield f"{SUBMISSION} has another sha256 than {MANIFEST} says"
@@ -42,22 +42,22 @@ def check_archive(folder: Path) -> Problems:
 
 
 def check_names(folder: Path) -> Problems:
-    """One picture for every test label map."""
+    """One image for every test label map."""
     manifest = read_json(folder / MANIFEST)
     suffix = packaging.SUFFIXES[manifest["settings"]["format"]]
     wanted = {row["name"] + suffix for row in read_csv(folder / "validate" / "test.csv")}
     listed = {entry["name"] for entry in manifest["files"]}
-    yield from (f"no picture {name} for its test label map" for name in sorted(wanted - listed))
+    yield from (f"no image {name} for its test label map" for name in sorted(wanted - listed))
     yield from (f"{name} has no test label map" for name in sorted(listed - wanted))
 
 
 def check_sources(folder: Path) -> Problems:
-    """What the submission was made from is still what lies there: pictures, choices, settings."""
+    """What the submission was made from is still what lies there: images, choices, settings."""
     manifest = read_json(folder / MANIFEST)
     for entry in manifest["files"]:
         picture = folder / "fuse" / entry["name"]
         if not picture.exists() or sha256(picture) != entry["sha256"]:
-            yield f"fuse/{entry['name']} is not the picture that was packed"
+            yield f"fuse/{entry['name']} is not the image that was packed"
     for name in ("checkpoints", "model", "seed"):
         if read_json(folder / "select" / f"{name}.json") != manifest["provenance"].get(name):
             yield f"select/{name}.json is not the choice the submission was made from"

@@ -29,7 +29,7 @@ def _pairs(widths: Iterable[int]) -> Iterable[tuple[int, int]]:
 
 
 def painters(config: Config, heads: int, seg_noise: bool) -> int:
-    """G and E of the configured model; APF-GAN's with so many heads."""
+    """G and E of the configured model; APF-GAN's with `heads` heads."""
     if config.model.generator == "apf":
         return generator(config, heads, seg_noise) + encoder(config)
     sections = structure(config)
@@ -47,7 +47,7 @@ def judges(config: Config) -> int:
 
 
 def generator(config: Config, heads: int, seg_noise: bool) -> int:
-    """G of APF-GAN with so many heads."""
+    """G of APF-GAN with `heads` heads."""
     model, classes = config.model, len(config.data.classes)
     hidden, norm = model.spade_hidden, config.parity.resolved()["spectral_norm"] == "on"
 

@@ -1,4 +1,4 @@
-"""Import every module of a package, and the plug-ins that are installed beside this one.
+"""Import every module of a package, and the plug-ins that are installed with it.
 
 A metric, a dataset or a stage is declared by a record in a file of its own. Importing the file is what makes it known;
 no list names the files. A plug-in is an installed distribution with an entry point in the group `shanshui.metrics`,

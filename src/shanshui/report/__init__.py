@@ -1,1 +1,1 @@
-"""What people look at: tables, curves, sheets of pictures and the page that holds them all."""
+"""What people look at: tables, curves, sheets of images and the page that holds them all."""

@@ -67,7 +67,7 @@ def comparison_table(
 
 
 def check_alike(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> None:
-    """UsageError where the runs' submissions were not measured alike: otherwise, or on more pictures."""
+    """UsageError where the runs' submissions were not measured alike: otherwise, or on more images."""
     first, *others = [(run, submitted(lines)) for run, lines in rows.items()]
     for run, row in others:
         for metric in metrics:
@@ -79,27 +79,27 @@ def check_alike(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[
                 )
         if row.get(f"{part}_n") != first[1].get(f"{part}_n"):
             raise UsageError(
-                f"{run} and {first[0]} were scored on {row.get(f'{part}_n')} and {first[1].get(f'{part}_n')} pictures",
+                f"{run} and {first[0]} were scored on {row.get(f'{part}_n')} and {first[1].get(f'{part}_n')} images",
                 "the same label maps in all runs",
             )
 
 
 def training_time(times: Sequence[StageTime]) -> dict[str, str]:
-    """Of pretraining and fine-tuning together, by the clock and of processors; a dash where nothing was measured."""
+    """Wall time and CPU time of pretraining and fine-tuning together; a dash where nothing was measured."""
     training = [time for time in times if time.name in ("pretrain", "finetune")]
     sums = {
         "training": sum(time.seconds for time in training),
-        "of processors": sum(time.processor for time in training),
+        "CPU time": sum(time.processor for time in training),
     }
     return {name: duration(seconds) if seconds else "-" for name, seconds in sums.items()}
 
 
 def comparison_page(table: str, part: str) -> str:
-    """Markdown beside strip.png and curves.png."""
-    return f"""# Runs side by side
+    """Markdown page next to strip.png and curves.png."""
+    return f"""# Comparison of runs
 
-Scores of what each run submits, on the {part} set. Training: by the clock; of processors: what they worked for it.
-Millions of numbers: what generator and encoder hold.
+Scores of each run's submission, on the {part} set. Training is the wall time and CPU time the CPU time of both phases;
+parameters are those of generator and encoder.
 
 {table}
 

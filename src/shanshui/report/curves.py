@@ -1,4 +1,4 @@
-"""Curves: a metric over epochs with averages and seeds beside it, and the losses of training."""
+"""Plot a metric over epochs together with averages and seeds, and the losses of training."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _legend(figure: Any, parts: Sequence[str], on: str) -> None:
 
 
 def score_curve(rows: Sequence[Row], rank_by: str, on: str) -> Any:
-    """Figure: `rank_by` of every checkpoint over epochs, of averages beside them, and of the noise seeds."""
+    """Figure: `rank_by` of every checkpoint over epochs, of averages and of the noise seeds."""
     checkpoints = [row for row in rows if row["kind"] == "checkpoint"]
     averages = [row for row in rows if row["kind"] == "average"]
     final = next((row for row in rows if is_final(row)), None)

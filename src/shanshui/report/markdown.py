@@ -60,6 +60,6 @@ def _block(lines: Sequence[str], level: int) -> str:
 
 
 def to_html(text: str, level: int = 2) -> str:
-    """HTML of `text`; headings are pushed down by `level`, pictures are left out."""
+    """HTML of `text`; headings are pushed down by `level`, images are left out."""
     blocks = re.split(r"\n\s*\n", text.strip("\n"))
     return "\n".join(_block(block.splitlines(), level) for block in blocks if block.strip())

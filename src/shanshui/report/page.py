@@ -24,7 +24,7 @@ TEMPLATE = "report.html.j2"
 
 @dataclass(frozen=True)
 class Sample:
-    """A label map as shown in the strip: coloured label map, our picture, photograph (None for test maps)."""
+    """A label map as shown in the strip: coloured label map, our image, photograph (None for test maps)."""
 
     name: str
     label: np.ndarray
@@ -34,7 +34,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Frame:
-    """A moment of training: epoch, resolution trained at (may be empty), one picture per label map shown."""
+    """A moment of training: epoch, resolution trained at (may be empty), one image per label map shown."""
 
     epoch: int
     resolution: str
@@ -156,7 +156,7 @@ def _times(times: Sequence[StageTime]) -> dict[str, Any]:
 
 
 def _class_bars(classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Bars on a square-root scale, so that rare classes stay visible beside the sky."""
+    """Bars on a square-root scale, so that rare classes stay visible next to the sky."""
     largest = max((max(c["train_share"], c["test_share"]) for c in classes), default=0.0) or 1.0
     return [
         {
@@ -169,7 +169,7 @@ def _class_bars(classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _repeat(page: Page) -> str:
-    """The command that makes the submitted pictures again, but for those filled from photographs."""
+    """The command that makes the submitted images again, but for those filled from photographs."""
     model, seed = page.seed["chosen"][0], page.seed["chosen_seeds"][0]
     run = f"results/{page.run}"
     return (

@@ -1,4 +1,4 @@
-"""Reads what a run left behind: pictures, sample grids, training logs, benchmarks, statistics."""
+"""Reads what a run left behind: images, sample grids, training logs, benchmarks, statistics."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def _colours(names: list[str]) -> list[Colour]:
 
 
 def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list[Sample], list[NamedColour]]:
-    """Up to `most` evenly spaced label maps of `table` (name, image, label) with our pictures of them.
+    """Up to `most` evenly spaced label maps of `table` (name, image, label) with our images of them.
 
     Returns them with (name, colour) of the classes in them, most frequent first. ShanshuiError if `table` is
-    empty or the folder `images` lacks a picture.
+    empty or the folder `images` lacks an image.
     """
     rows = read_csv(table)
     if not rows:
@@ -48,7 +48,7 @@ def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list
     samples, present = [], np.zeros(256, np.int64)
     for row in evenly_spaced(sorted(rows, key=lambda row: row["name"]), most):
         if row["name"] not in pictures:
-            raise ShanshuiError(f"{images} has no picture of {row['name']}", f"one for every line of {table}")
+            raise ShanshuiError(f"{images} has no image of {row['name']}", f"one for every line of {table}")
         ours = read_photo(pictures[row["name"]])
         raw = read_label_map(row["label"])
         ids = apply_label_rules(raw, len(names), data.label_offset, data.ignore_label, row["label"])
@@ -82,8 +82,8 @@ def _resolution(line: Mapping[str, Any]) -> str:
 def read_frames(folder: Path, aspect: float, stats: Stats, frames: int, most: int) -> Film:
     """Frames, label maps and photographs out of the sample grids `samples/**/epoch_NNN.png`, if any.
 
-    A grid has three lines: label maps, our pictures, photographs. At most `frames` epochs and `most` label
-    maps are taken, evenly spaced. `aspect` is a picture's height / width.
+    A grid has three lines: label maps, our images, photographs. At most `frames` epochs and `most` label
+    maps are taken, evenly spaced. `aspect` is an image's height / width.
     """
     grids = {}
     for path in folder.glob("samples/**/epoch_*.png"):

@@ -1,4 +1,4 @@
-"""Sheets of pictures with captions: contact sheet and strip; and cells cut out of sample grids."""
+"""Sheets of images with captions: contact sheet and strip; and cells cut out of sample grids."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> s
 def contact_sheet(
     entries: Sequence[tuple[str, np.ndarray, np.ndarray]], heading: str, per_line: int = 6, width: int = 160
 ) -> np.ndarray:
-    """uint8 (H, W, 3): pairs (name, coloured label map, picture) side by side, the name below each pair."""
+    """uint8 (H, W, 3): pairs (name, coloured label map, image) side by side, the name below each pair."""
     height = round(width * entries[0][2].shape[0] / entries[0][2].shape[1])
     per_line = min(per_line, len(entries))
     margin, gap, caption, top = 24, 18, 24, 56
@@ -66,7 +66,7 @@ def contact_sheet(
 
 
 def strip(lines: Sequence[tuple[str, Sequence[np.ndarray | None]]], width: int = 256) -> np.ndarray:
-    """uint8 (H, W, 3): a line of pictures per (caption, pictures), None leaves a gap; the first is enlarged sharply."""
+    """uint8 (H, W, 3): a line of images per (caption, images), None leaves a gap; the first is enlarged sharply."""
     first = next(picture for picture in lines[0][1] if picture is not None)
     height = round(width * first.shape[0] / first.shape[1])
     gap, margin, font = 6, 14, _font(17)
@@ -87,7 +87,7 @@ def strip(lines: Sequence[tuple[str, Sequence[np.ndarray | None]]], width: int =
 
 
 def cut_grid(grid: np.ndarray, aspect: float, lines: int = 3, gap: int = 2) -> list[list[np.ndarray]]:
-    """Lines of cells out of a picture made by `images.grid`; `aspect` is a cell's height / width."""
+    """Lines of cells out of an image made by `images.grid`; `aspect` is a cell's height / width."""
     height = (grid.shape[0] + gap) // lines - gap
     columns = max(1, round((grid.shape[1] + gap) / (height / aspect + gap)))
     width = (grid.shape[1] + gap) // columns - gap

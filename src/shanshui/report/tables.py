@@ -163,7 +163,7 @@ def to_markdown(rows: Sequence[Row], rank_by: str, on: str) -> str:
 
 
 def measured(row: Row) -> dict[str, str]:
-    """Metric -> in words what its value in this line was computed from."""
+    """Metric -> description of the data its value in this line was computed from."""
     return dict(text.partition(": ")[::2] for text in str(row["features"]).split("; ") if text)
 
 
@@ -175,12 +175,12 @@ def features_lines(rows: Sequence[Row]) -> list[str]:
         proxy = " It is not FID." if weight_free(metric) and "not FID" not in text else ""
         lines.append(f"- {metric_name(metric)}: {text}.{proxy}")
     counts = {part: rows[0][f"{part}_n"] for part in SETS if rows and f"{part}_n" in rows[0]}
-    lines.append("- Pictures per value: " + ", ".join(f"{n} on {part}" for part, n in counts.items()) + ".")
+    lines.append("- Images per value: " + ", ".join(f"{n} on {part}" for part, n in counts.items()) + ".")
     lacking = [
         f"{metric_name(m)} {part}" for part, m in value_columns(rows) if any(row[f"{part}_{m}"] == "" for row in rows)
     ]
     if lacking:
-        lines.append(f"- Not measured, of too few pictures or pictures all alike: {', '.join(lacking)}.")
+        lines.append(f"- Not measured, of too few images or images all alike: {', '.join(lacking)}.")
     if any(name.endswith(ERROR) for name in (rows[0] if rows else ())):
         tied = "not chosen, though it differs from the last one chosen by less than the error of the difference"
         lines.append(f"- ±: standard error. Tied: {tied}.")

@@ -25,7 +25,7 @@ def percent(part: float, whole: float) -> str:
 
 
 def described(times: Sequence[StageTime]) -> str:
-    """The plot in words: kinds with their shares, then the longest stages."""
+    """Describe the plot as text: kinds with their shares, then the longest stages."""
     total = sum(t.seconds for t in times)
     kinds = ", ".join(f"{kind} {percent(seconds, total)}" for kind, seconds in by_kind(times).items())
     longest = sorted(times, key=lambda t: -t.seconds)[:3]
@@ -34,7 +34,7 @@ def described(times: Sequence[StageTime]) -> str:
 
 
 def time_plot(times: Sequence[StageTime]) -> Any:
-    """Figure: seconds of every stage, with time and share beside the bar; first stage on top."""
+    """Figure: seconds of every stage, with time and share next to the bar; first stage on top."""
     from matplotlib.patches import Patch
 
     total = sum(t.seconds for t in times)

@@ -16,7 +16,7 @@ KINDS = {  # of work, by rule, in the order of the data
 
 @dataclass
 class StageTime:
-    """Jobs of one rule: how many, their seconds by the clock and of processors, the largest memory of one (MiB)."""
+    """Jobs of one rule: number, wall time and CPU time in seconds, peak memory of one job (MiB)."""
 
     name: str
     jobs: int = 0

@@ -1,4 +1,4 @@
-"""Names of metrics and the sentences that say what was chosen and why; no proxy is ever called FID."""
+"""Names of metrics and the texts that explain choices; a proxy is never called FID."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def metric_name(metric: str) -> str:
 
 
 def _proxy(metric: str) -> str:
-    """What to say beside the name of a metric that might be taken for FID; "" for others."""
+    """Note printed with the name of a metric that might be taken for FID; "" for others."""
     return METRICS[metric].proxy if metric in METRICS else ""
 
 
@@ -84,7 +84,7 @@ def _extreme(ranking: Ranking) -> str:
 
 
 def _ties(ranking: Ranking) -> str:
-    """A sentence on those that are as good as the last one chosen; empty where the noise is not known."""
+    """Describe the ties with the last chosen model; empty if the noise is not known."""
     entries = ranking["ranking"]
     chosen, names = len(ranking["chosen"]), ranking.get("tied", [])
     if len(entries) == chosen or any("standard_error" not in entry for entry in entries):
@@ -164,7 +164,7 @@ def unjudged_sentence(found: Mapping[str, Mapping[str, Mapping[str, float | None
     if not any(shares.values()):
         return ""
     listed = _enumerated([f"{100 * share:.1f} % on the {SET_NAMES.get(part, part)}" for part, share in shares.items()])
-    return f"Not judged, and left out of mask accuracy and mIoU, are pixels of classes it does not know (–): {listed}."
+    return f"Pixels of classes it does not know (–) are left out of mask accuracy and mIoU: {listed}."
 
 
 def training_sentence(stats: Sequence[Mapping[str, Any]]) -> str:
@@ -177,5 +177,5 @@ def training_sentence(stats: Sequence[Mapping[str, Any]]) -> str:
     parts = [f"{n} epoch{'s' * (n > 1)} of {words.get(phase, phase)}" for phase, n in counts.items()]
     seconds = sum(float(line.get("seconds", 0)) for line in stats)
     rates = [float(line["img_per_s"]) for line in stats if "img_per_s" in line]
-    speed = f", {rates[-1]:.3g} pictures per second in the last epoch" if rates else ""
+    speed = f", {rates[-1]:.3g} images per second in the last epoch" if rates else ""
     return f"{' and '.join(parts)} took {duration(seconds)}{speed}."

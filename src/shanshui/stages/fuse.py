@@ -3,8 +3,8 @@
 python -m shanshui fuse --labels test.csv --images images/best --pure reference/pure.json
     --settings settings.json --out fused --log fused.json
 
-Every other picture is copied byte for byte. The log names each output that contains training pixels and the
-photograph they come from; with `enabled` off all pictures are copied.
+Every other image is copied byte for byte. The log names each output that contains training pixels and the
+photograph they come from; with `enabled` off all images are copied.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from shanshui.submission import fusion
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("--labels", required=True, type=Path, help="CSV of the test label maps (name, label)")
-    parser.add_argument("--images", required=True, type=Path, help="folder of the generated pictures")
+    parser.add_argument("--images", required=True, type=Path, help="folder of the generated images")
     parser.add_argument("--pure", required=True, type=Path, help="pure.json of the stage `reference`")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
-    add_folder(parser, "--out", required=True, help="folder of the pictures to be submitted")
+    add_folder(parser, "--out", required=True, help="folder of the images to be submitted")
     add_file(parser, "--log", required=True, help="what was pasted where (JSON)")
 
 
@@ -49,13 +49,13 @@ def _label_ids(path: str, settings: dict[str, Any]) -> np.ndarray:
 
 
 def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
-    """The generated picture of every name."""
+    """The generated image of every name."""
     found = {stem(path): path for path in list_pictures(folder)}
     missing = [name for name in names if name not in found]
     if missing:
         raise ShanshuiError(
-            f"{folder} has no picture for {len(missing)} label maps: {', '.join(missing[:5])}",
-            "one picture per label map",
+            f"{folder} has no image for {len(missing)} label maps: {', '.join(missing[:5])}",
+            "one image per label map",
             "run the stage `generate` again",
         )
     return {name: found[name] for name in names}
@@ -112,4 +112,4 @@ def run(args: argparse.Namespace) -> None:
     kept = [_entry(left, classes, reason=left.reason) for left in plan.left]
     log = {"enabled": settings["enabled"], "share": settings["share"], "fused": fused, "kept": kept}
     write_json(args.log, stamp(**log, copied=len(pictures) - len(fused)))
-    print(f"{args.log}: {len(fused)} of {len(pictures)} pictures contain training pixels", file=sys.stderr)
+    print(f"{args.log}: {len(fused)} of {len(pictures)} images contain training pixels", file=sys.stderr)

@@ -77,9 +77,9 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def plan(split: str, settings: dict[str, Any]) -> list[tuple[str, int, str | None]]:
-    """Name, seed and scene (None: the seed chooses) of every picture of a split.
+    """Name, seed and scene (None: the seed chooses) of every image of a split.
 
-    Pictures of a single class take turns in the same order in both splits, so that a class met in testing is there
+    Images of a single class take turns in the same order in both splits, so that a class met in testing is there
     in training too; they are spread over the split at random.
     """
     from shanshui.landscapes.scenes import PURE

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", nargs="+", type=Path, help="two or more checkpoints (*.safetensors)")
     parser.add_argument(
         "--estimate-on", type=Path, metavar="NPY",
-        help="training label maps, uint8 (N, H, W), on which batch norm's statistics are estimated anew",
+        help="training label maps, uint8 (N, H, W), on which batch norm's statistics are re-estimated",
     )  # fmt: skip
     parser.add_argument("--settings", type=Path, help="seed, batch and label_maps (JSON), for --estimate-on")
     add_file(parser, "--out", mark="averaged", required=True, help="averaged checkpoint")

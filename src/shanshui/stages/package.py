@@ -1,9 +1,9 @@
-"""Check the pictures of a submission and pack them: zip, manifest, contact sheet.
+"""Check the images of a submission and pack them: zip, manifest, contact sheet.
 
 python -m shanshui package --labels test.csv --images fused --settings settings.json
     --provenance select/*.json --zip submission.zip --manifest manifest.json --sheet contact_sheet.png
 
-The zip holds the pictures at its root and nothing else; equal pictures give an equal zip, byte for byte.
+The zip holds the images at its root and nothing else; equal images give an equal zip, byte for byte.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ SHEET_PICTURES = 48
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("--labels", required=True, type=Path, help="CSV of the test label maps (name, label)")
-    parser.add_argument("--images", required=True, type=Path, help="folder of the pictures to be submitted")
+    parser.add_argument("--images", required=True, type=Path, help="folder of the images to be submitted")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
     parser.add_argument("--provenance", nargs="*", default=[], type=Path, help="JSON files to repeat in the manifest")
     add_file(parser, "--zip", required=True, help="the submission")
     add_file(parser, "--manifest", required=True, help="checksums and origin (JSON)")
-    add_file(parser, "--sheet", ".png", required=True, help="contact sheet (PNG): label maps beside pictures")
+    add_file(parser, "--sheet", ".png", required=True, help="contact sheet (PNG): label maps next to images")
 
 
 def _inspect(path: Path) -> packaging.Picture:
-    """Decode one picture completely; ShanshuiError names an unreadable one."""
+    """Decode one image completely; ShanshuiError names an unreadable one."""
     from PIL import Image
 
     read_photo(path)
@@ -84,7 +84,7 @@ def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path],
         )
         entries.append((name, colour_label_map(ids, palette), read_photo(pictures[name])))
     size = f"{settings['width']}x{settings['height']}"
-    write_image(target, contact_sheet(entries, f"{len(shown)} of {len(labels)} pictures, {size} · label map | ours"))
+    write_image(target, contact_sheet(entries, f"{len(shown)} of {len(labels)} images, {size} · label map | generated"))
 
 
 def run(args: argparse.Namespace) -> None:
@@ -107,4 +107,4 @@ def run(args: argparse.Namespace) -> None:
     provenance = _read_provenance(args.provenance)
     write_json(args.manifest, packaging.build_manifest(files, archive, settings, provenance, stamp()))
     _draw_sheet(args.sheet, labels, {p.stem: p for p in pictures}, settings)
-    print(f"{args.zip}: {len(files)} pictures, sha256 {archive['sha256']}", file=sys.stderr)
+    print(f"{args.zip}: {len(files)} images, sha256 {archive['sha256']}", file=sys.stderr)

@@ -15,7 +15,7 @@ from shanshui.training.arguments import add_training_arguments
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    parser.add_argument("--resolution", required=True, help="WIDTHxHEIGHT of the generated pictures in these epochs")
+    parser.add_argument("--resolution", required=True, help="WIDTHxHEIGHT of the generated images in these epochs")
     parser.add_argument("--start", type=Path, help="training state after the resolution before; none for the first")
     add_file(parser, "--state", required=True, help="training state after the last epoch (*.safetensors)")
     add_training_arguments(parser)

@@ -1,4 +1,4 @@
-"""One HTML file that shows and explains a whole run, and the strip of pictures for the README.
+"""One HTML file that shows and explains a whole run, and the strip of images for the README.
 
 python -m shanshui report --settings settings.json --run-folder results/demo --images infer/best
     --holdout holdout.csv --test test.csv --table fid_table.csv --manifest submission.json
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--settings", required=True, type=Path, help="settings file of this stage")
     add("--run-folder", required=True, type=Path, help="the run: samples/, benchmarks/, stats.jsonl are in it")
-    add("--images", required=True, type=Path, help="the chosen model's pictures, in holdout/ and test/")
+    add("--images", required=True, type=Path, help="the chosen model's images, in holdout/ and test/")
     add("--holdout", required=True, type=Path, help="CSV of the held-out pairs (name, image, label)")
     add("--test", required=True, type=Path, help="CSV of the test label maps, shown where nothing is held out")
     add("--table", required=True, type=Path, help="table of scores (CSV)")
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--doctor", type=Path, help="what the stage `doctor` found out about the machine (JSON)")
     add("--graph", type=Path, help="rule graph: SVG, or the dot or mermaid text of `snakemake --rulegraph`")
     add_file(parser, "--out", required=True, help="the report (HTML)")
-    add_file(parser, "--strip", ".png", required=True, help="label maps, our pictures, photographs (PNG)")
+    add_file(parser, "--strip", ".png", required=True, help="label maps, our images, photographs (PNG)")
 
 
 def _write_strip(path: Path, samples: list[Sample]) -> None:
@@ -102,7 +102,7 @@ def read_signs(folder: Path) -> list[str]:
 
 
 def _add_training(page: Page, folder: Path, config: Config) -> None:
-    """Film strip, losses, time per stage and a sentence."""
+    """Sample images over epochs, losses, time per stage and a summary."""
     from shanshui.report import curves, plotting, readers
     from shanshui.report.time_plot import described, time_plot
     from shanshui.report.wording import training_sentence

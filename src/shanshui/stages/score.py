@@ -1,8 +1,8 @@
-"""Score folders of pictures against real photographs.
+"""Score folders of images against real photographs.
 
-    python -m shanshui score PHOTOGRAPHS PICTURES [--metrics dct_frechet,swd]
+    python -m shanshui score PHOTOGRAPHS IMAGES [--metrics dct_frechet,swd]
     python -m shanshui score statistics.npz holdout=DIR test=DIR --settings S.json --out score.json
-    python -m shanshui score PHOTOGRAPHS PICTURES --metrics mask_accuracy,miou --segmenter F --labels LABEL_MAPS
+    python -m shanshui score PHOTOGRAPHS IMAGES --metrics mask_accuracy,miou --segmenter F --labels LABEL_MAPS
 
 The first argument is a folder of photographs, an .npz of `python -m shanshui reference`, or one of
 pytorch-fid. Everything after it is a folder, or name=folder, or name=features.npz as written by
@@ -40,13 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lines = [f"  {name:<{wide}}  {metric.description}{needs_in_words(metric)}" for name, metric in METRICS.items()]
     parser.epilog = "\n".join(["metrics:", *lines])
     parser.add_argument("reference", metavar="REFERENCE", help="folder of photographs, or .npz of statistics")
-    parser.add_argument("pictures", nargs="+", metavar="[NAME=]FOLDER", help="pictures to score, or features of them")
+    parser.add_argument("pictures", nargs="+", metavar="[NAME=]FOLDER", help="images to score, or features of them")
     parser.add_argument(
         "--metrics", metavar="LIST", help=f"names with commas (default: {WEIGHT_FREE}, or the settings')"
     )
     parser.add_argument("--settings", metavar="JSON", help="metrics, size and seed as the pipeline passes them")
     parser.add_argument("--labels", nargs="+", action="extend", default=[], metavar="[NAME=]CSV",
-                        help="the set's label maps, as a list or folder: no more pictures and no less")  # fmt: skip
+                        help="the set's label maps, as a list or folder: no more images and no less")  # fmt: skip
     parser.add_argument("--weights-file", type=Path, metavar="FILE", help="Inception weights other than the usual file")
     parser.add_argument(
         "--segmenter",
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--aesthetic-command", metavar="COMMAND",
                         help="program that takes a folder and prints CSV `name,score`, 0 to 10")  # fmt: skip
     parser.add_argument("--model", default="", help="name of the model, copied to the output")
-    parser.add_argument("--seed", type=int, help="noise seed of the pictures, copied to the output")
+    parser.add_argument("--seed", type=int, help="noise seed of the images, copied to the output")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_file(parser, "--out", metavar="JSON", help="write the result to this file")
     add_file(parser, "--features-out", ".npz", metavar="NPZ", help="keep the features, for other metrics later")
@@ -78,7 +78,7 @@ class Job:
 
 
 def named(texts: Sequence[str], what: str) -> dict[str, Path]:
-    """`name=path`, or a path alone under the name "pictures", for each of `texts`."""
+    """`name=path`, or a path alone under the name "images", for each of `texts`."""
     found: dict[str, Path] = {}
     for text in texts:
         name, separator, path = text.partition("=")
@@ -108,7 +108,7 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, A
 
 
 def prepare(args: argparse.Namespace) -> Job:
-    """Open everything, and refuse what does not go together, before a picture is looked at."""
+    """Open everything, and refuse what does not go together, before an image is looked at."""
     from shanshui.architectures.segmenters import load_segmenter
     from shanshui.evaluation import picture_sets
     from shanshui.evaluation.reference import Reference, make_reference
@@ -191,7 +191,7 @@ def compute(
             print(f"{metric} of {name} is not measured: {reason.found}", file=sys.stderr)
         if job.aesthetic_command:
             if one.stored:
-                raise ShanshuiError(f"{one.source} holds features", "a folder of pictures, for the aesthetic command")
+                raise ShanshuiError(f"{one.source} holds features", "a folder of images, for the aesthetic command")
             estimates["aesthetic"] = measure(job.aesthetic_command, one.source, one.paths)
             described["aesthetic"] = f"mean of the scores from 0 to 10 that `{job.aesthetic_command}` gives"
         masks = any(metric.needs_labels for metric in job.metrics)

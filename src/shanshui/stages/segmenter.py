@@ -1,10 +1,10 @@
-"""Train the network that finds the given classes again in pictures, for mask accuracy, mIoU and seg_frechet.
+"""Train the network that finds the given classes again in images, for mask accuracy, mIoU and seg_frechet.
 
     python -m shanshui segmenter --settings S.json --photos photos.npy --label-maps label_maps.npy
         --holdout holdout.csv --resume FOLDER --weights segmenter.safetensors
 
 It learns from the training pairs alone. Its accuracy on the real photographs of the held-out pairs is kept in
-the file: generated pictures can hardly get more. A killed call goes on from its last whole epoch.
+the file: generated images can hardly score higher. A killed call resumes from its last complete epoch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Check every final file of a run against its manifest: submission, pictures, choices, weights, table, report.
+"""Check every final file of a run against its manifest: submission, images, choices, weights, table, report.
 
 python -m shanshui verify demo     (or: snakemake verify)
 

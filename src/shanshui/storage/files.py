@@ -1,4 +1,4 @@
-"""Writing that is never half done, and digests: every file of a run goes through `atomic`."""
+"""Atomic file writing and digests: every file of a run is written with `atomic`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHOWN, LONGEST_SUFFIX = 30, 16  # characters of the target's name in a temporary
 def put_in_place(staged: Path, target: Path) -> None:
     """Give `staged` the name `target`. A folder in its way goes aside first and is removed last; a file never does.
 
-    Goes on as often as another process puts a folder there. Whatever fails, the folder that was there is there again.
+    Retries while another process creates a folder there. If anything fails, the previous folder is restored.
     """
     aside: Path | None = None
     try:
@@ -56,7 +56,7 @@ def put_in_place(staged: Path, target: Path) -> None:
 
 
 def temporary_name(target: Path) -> Path:
-    """A name beside `target` with its suffix, which no other process has, on this or any other machine.
+    """A name next to `target` with its suffix, which no other process has, on this or any other machine.
 
     Process ids would not do: containers and nodes that share a folder have equal ones. It is not longer than names
     may be, though `target`'s be as long as that.
@@ -120,7 +120,7 @@ def to_disk(path: Path) -> None:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it to `path` on success, remove it on any error.
+    """Yield a temporary name next to `path`; rename it to `path` on success, remove it on any error.
 
     The temporary name keeps the suffix, so that writers which look at it work. The content is on the disk before it
     gets its name, so that a power cut leaves the old content or the new one. For files; `shanshui.storage.folders` is

@@ -75,7 +75,7 @@ def check_replaceable(path: Path, force: bool = False, apart: Path | None = None
     """Refuse to replace the folder `path` where somebody would lose something, a folder `apart` in it left aside.
 
     Raises ShanshuiError where it holds files of others, unless `force`; UsageError where it is no folder, or one that
-    nobody means to have replaced: the root, the home folder, the working folder or one above it.
+    must not be replaced: the root, the home folder, the working folder or one above it.
     """
     target = behind_links(path)
     if target.exists() and not target.is_dir():

@@ -66,7 +66,7 @@ def check_regular(path: str | Path) -> None:
 
 
 def _pages(image: Image.Image) -> int:
-    """Pictures in a file, those not counted that are the first one made smaller."""
+    """Images in a file, those not counted that are the first one made smaller."""
     count = int(getattr(image, "n_frames", 1))
     if image.format in ("JPEG", "MPO") or count == 1:
         return 1
@@ -102,9 +102,9 @@ def _damaged(handle: BinaryIO) -> bool:
 
 
 def open_image(path: str | Path) -> tuple[Image.Image, int]:
-    """Decode the one picture of a file as a viewer shows it, turned; and the orientation it was stored in.
+    """Decode the one image of a file as a viewer shows it, turned; and the orientation it was stored in.
 
-    Raises ImageFileError where it is broken, no image, or holds several pictures.
+    Raises ImageFileError where it is broken, no image, or holds several images.
     """
     check_regular(path)
     try:
@@ -127,7 +127,7 @@ def open_image(path: str | Path) -> tuple[Image.Image, int]:
         raise unreadable(path, "it is damaged, its pixels do not fit their checksum")
     if pages > 1:
         raise ImageFileError(
-            "of several pictures", f"{path} holds {pages} pictures, an animation or pages", "one picture in a file",
+            "of several images", f"{path} holds {pages} images, an animation or pages", "one image in a file",
             "save the one that is meant, as PNG or JPEG",
         )  # fmt: skip
     return shown, stored

@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".we
 
 
 def read_photo(path: str | Path) -> np.ndarray:
-    """Read a photograph as a viewer shows it, uint8 (H, W, 3) RGB; grey is replicated, transparency laid over black."""
+    """Read a photograph as a viewer displays it, uint8 (H, W, 3) RGB; grey replicated, transparency over black."""
     return decode_photo(path).pixels
 
 
@@ -56,9 +56,9 @@ def to_float(photo: np.ndarray) -> np.ndarray:
 
 
 def check_finite(name: str, picture: np.ndarray) -> None:
-    """ShanshuiError where a picture is not finite: rounded to 8 bits it would be black, and could be handed in."""
+    """ShanshuiError where an image is not finite: rounded to 8 bits it would be black, and could be handed in."""
     if not np.isfinite(picture).all():
-        raise ShanshuiError(f"the picture of {name} is not finite (NaN or infinite)", "weights that did not diverge")
+        raise ShanshuiError(f"the image of {name} is not finite (NaN or infinite)", "weights that did not diverge")
 
 
 def to_uint8(image: np.ndarray, rounding: str = "round") -> np.ndarray:
@@ -80,13 +80,13 @@ def write_image(path: str | Path, image: np.ndarray, quality: int = 95, subsampl
 
 
 def colour_label_map(label_map: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Paint class ids (H, W) with palette uint8 (n, 3); ids outside of the palette become black."""
+    """Colour class ids (H, W) with palette uint8 (n, 3); ids outside of the palette become black."""
     padded = np.vstack([palette, np.zeros((1, 3), np.uint8)])
     return padded[np.where(label_map < len(palette), label_map, len(palette))]
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
-    """Lay pictures uint8 (H, W, 3) of equal size out in rows, with white gaps of `gap` pixels."""
+    """Lay images uint8 (H, W, 3) of equal size out in rows, with white gaps of `gap` pixels."""
     height, width = rows[0][0].shape[:2]
     columns = max(len(row) for row in rows)
     sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)

@@ -28,7 +28,7 @@ BEGINNINGS = (
     (b"qoif", "a QOI image"),
     (b"\xff\x0a", "a JPEG XL image"),
     (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
-    (b"\x00\x05\x16\x07", "a file of attributes that macOS puts beside another (AppleDouble)"),
+    (b"\x00\x05\x16\x07", "a file of attributes of macOS (AppleDouble)"),
 )
 HEIC = re.compile(rb"....ftyp(hei|hev|mif1|msf1)", re.DOTALL)
 MARKUP = re.compile(rb"\s*<(!doctype html|html|svg|\?xml)", re.IGNORECASE)

@@ -37,7 +37,7 @@ def _lossy(path: str | Path, image: Image.Image) -> str:
     if image.format == "TIFF":
         return "JPEG" if image.info.get("compression") in LOSSY_TIFF else ""
     if image.format == "WEBP":
-        return "WebP" if b"VP8 " in Path(path).read_bytes() else ""  # the chunk of a lossy picture
+        return "WebP" if b"VP8 " in Path(path).read_bytes() else ""  # the chunk of a lossy image
     return LOSSY.get(str(image.format), "")
 
 
@@ -49,7 +49,7 @@ def _colour(path: str | Path, image: Image.Image, why: str = "") -> ImageFileErr
 
 
 def _uncertain(path: str | Path, what: str) -> ImageFileError:
-    do = "save the class ids anew, as PNG of 8 bits"
+    do = "save the class ids again, as PNG of 8 bits"
     return ImageFileError("of numbers that can be read in two ways", f"{path} {what}", ONE_CHANNEL, do)
 
 
@@ -78,7 +78,7 @@ def _one_channel(path: str | Path, image: Image.Image, depth: int) -> np.ndarray
 
 
 def _numbers(path: str | Path, image: Image.Image) -> np.ndarray:
-    """The numbers of a picture of any mode; ImageFileError where they are colours, or not certain."""
+    """The numbers of an image of any mode; ImageFileError where they are colours, or not certain."""
     depth = bit_depth(path, image)
     if image.mode in ("LA", "PA", "RGB", "RGBA"):
         return _one_channel(path, image, depth)

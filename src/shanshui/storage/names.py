@@ -37,12 +37,12 @@ def printable(text: object) -> str:
 def check_plain(names: Iterable[str], source: object) -> None:
     """ShanshuiError where one of `names`, after which files are called, is none of a single file.
 
-    `../x`, `/x` and `a/b` would be written elsewhere than where pictures go, over whatever lies there.
+    `../x`, `/x` and `a/b` would be written elsewhere than where images go, over whatever lies there.
     """
     for name in names:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise ShanshuiError(
-                f"{source} names {name!r}, after which a picture would be called",
+                f"{source} names {name!r}, after which an image would be called",
                 "names of files: not empty, without /",
                 "give it a name without folder, such as scene_001",
             )

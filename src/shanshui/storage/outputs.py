@@ -1,4 +1,4 @@
-"""What a command writes, declared with its arguments and looked at before it works.
+"""Outputs of a command, declared with its arguments and checked before it starts.
 
 Nothing of the user's is overwritten: an existing file must be recognised as one that such a command wrote, an
 existing folder as written by this software; or there is `--force`. And whether a place can be written to is known
@@ -99,7 +99,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def remember(args: argparse.Namespace) -> None:
-    """List what a command wrote beside it, where it does not show by itself whose it is."""
+    """Write a list of a command's outputs next to them, if their content does not identify them."""
     for name, output in (getattr(args, "outputs", None) or {}).items():
         path: Path | None = getattr(args, name)
         if path is None or output.kind == "folder":
@@ -151,7 +151,7 @@ def _check_shared(path: Path, names: Iterable[str], force: bool) -> None:
 
 
 def _ours(file: Path, mark: str) -> bool:
-    """Whether a file shows that it is this command's, or is as it was when the list beside it was written."""
+    """Whether a file shows that it is this command's, or is unchanged since the list next to it was written."""
     listed = own_files(file.parent).get(file.name)
     return _recognised(file, mark) or (listed is not None and file.is_file() and listed == sha256(file))
 

@@ -88,7 +88,7 @@ def _gamma(image: Image.Image) -> list[str]:
 
 
 def decode_photo(path: str | Path) -> Photo:
-    """Read a photograph; grey is replicated, transparency laid over black.
+    """Read a photograph; grey is replicated, transparency composited over black.
 
     Raises ImageFileError for a file that is broken, no image, an animation, or of numbers without a white.
     """

@@ -1,4 +1,4 @@
-"""Errors of the operating system in words: what was found, what is expected, what to do."""
+"""Turn operating system errors into messages: what was found, what is expected, what to do."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SENTENCES = {  # what is said of the file, what is expected, what to do
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a write failed for lack of space; libraries that are not Python's say so in words only."""
+    """Whether a write failed for lack of space; libraries outside Python report it as text only."""
     return (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error)
 
 
@@ -47,7 +47,7 @@ def full_disk(path: Path) -> ShanshuiError:
     return ShanshuiError(
         f"the disk is full: {path} could not be written",
         "free space; `python -m shanshui doctor --config config.yaml` says how much a run takes",
-        "free some and start again: what was finished stays, and training goes on from its last saved state",
+        "free some and start again: what was finished stays, and training resumes from its last saved state",
     )
 
 

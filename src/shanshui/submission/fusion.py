@@ -1,7 +1,7 @@
 """Pure-colour fusion: a label map of nearly one class takes the pixels of a training photograph of it.
 
 The rule of APF-GAN's final submission, made deterministic and forgiving: the n-th such label map takes the
-n-th photograph of its class, each photograph serves once, and where none is left the generated picture stays.
+n-th photograph of its class, each photograph serves once, and where none is left the generated image stays.
 What was pasted is reported, since these pixels are training data and not generated.
 """
 
@@ -36,7 +36,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Left:
-    """A label map of nearly one class that keeps its generated picture, and why."""
+    """A label map of nearly one class that keeps its generated image, and why."""
 
     name: str
     class_id: int
@@ -94,5 +94,5 @@ def plan(maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[Pur
 
 
 def paste(generated: np.ndarray, photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3): the photograph where mask (H, W) is true, the generated picture elsewhere."""
+    """uint8 (H, W, 3): the photograph where mask (H, W) is true, the generated image elsewhere."""
     return np.where(mask[..., None], photo, generated)

@@ -1,4 +1,4 @@
-"""Rules of a submission: exactly one picture per label map, under its name, of one size, RGB, readable."""
+"""Rules of a submission: exactly one image per label map, under its name, of one size, RGB, readable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = {"jpg": "JPEG", "png": "PNG"}
 
 @dataclass(frozen=True)
 class Picture:
-    """What a picture file turned out to be: its real type, colour mode and (width, height)."""
+    """What an image file turned out to be: its real type, colour mode and (width, height)."""
 
     name: str
     kind: str
@@ -36,26 +36,26 @@ def expected_names(stems: Sequence[str], suffix: str) -> list[str]:
 
 
 def check_names(found: Iterable[str], expected: Sequence[str], folder: str) -> None:
-    """Refuse missing pictures first, then files that do not belong there."""
+    """Refuse missing images first, then files that do not belong there."""
     there = set(found)
     missing = [name for name in expected if name not in there]
     if missing:
         raise ShanshuiError(
-            f"{folder} lacks {len(missing)} of {len(expected)} pictures: {_some(missing)}",
-            f"{len(expected)} pictures, one per label map",
+            f"{folder} lacks {len(missing)} of {len(expected)} images: {_some(missing)}",
+            f"{len(expected)} images, one per label map",
             "generate them again",
         )
     foreign = sorted(there - set(expected))
     if foreign:
         raise ShanshuiError(
             f"{folder} holds {len(foreign)} file(s) that no label map asks for: {_some(foreign)}",
-            f"the {len(expected)} pictures and nothing else",
+            f"the {len(expected)} images and nothing else",
             "remove them",
         )
 
 
 def check_pictures(pictures: Sequence[Picture], kind: str, size: tuple[int, int]) -> None:
-    """Refuse pictures of another type than their suffix says, of another mode than RGB, of another size."""
+    """Refuse images of another type than their suffix says, of another mode than RGB, of another size."""
     for what, wanted, value in (
         ("file type", kind, lambda p: p.kind),
         ("colour mode", "RGB", lambda p: p.mode),
@@ -64,7 +64,7 @@ def check_pictures(pictures: Sequence[Picture], kind: str, size: tuple[int, int]
         wrong = [f"{p.name} ({value(p)})" for p in pictures if value(p) != wanted]
         if wrong:
             raise ShanshuiError(
-                f"{len(wrong)} of {len(pictures)} pictures have the wrong {what}: {_some(wrong)}",
+                f"{len(wrong)} of {len(pictures)} images have the wrong {what}: {_some(wrong)}",
                 f"{what} {wanted}",
             )
 
@@ -76,7 +76,7 @@ def build_manifest(
     provenance: Mapping[str, Any],
     stamped: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The manifest: sha256 of every picture and of the zip, settings, code version, what was chosen.
+    """The manifest: sha256 of every image and of the zip, settings, code version, what was chosen.
 
     `provenance` maps file stems to the content of provenance files; of those that are rankings (they have
     `chosen`), the short answer is repeated under `chosen`.

@@ -91,7 +91,7 @@ def log_total(logits: Var) -> Var:
 
 
 def draw_classes(rng: np.random.Generator, n: int, num_classes: int) -> np.ndarray:
-    """Draws for `mix_mask`, (n, num_classes) of 0 and 1: for each picture and class, fake or photograph."""
+    """Draws for `mix_mask`, (n, num_classes) of 0 and 1: for each image and class, fake or photograph."""
     return rng.integers(0, 2, (n, num_classes), dtype=np.int32)
 
 
@@ -103,7 +103,7 @@ def mix_mask(segmap: Var, draws: np.ndarray) -> Var:
 
     Args:
         segmap: one-hot label maps (N, L, H, W).
-        draws: (N, L), or (1, L) for the same choice in all pictures, of 0 and 1.
+        draws: (N, L), or (1, L) for the same choice in all images, of 0 and 1.
     """
     chosen = jt.array(draws.astype(np.float32)).reshape(*draws.shape, 1, 1)  # (N, L, 1, 1)
     return (segmap * chosen).sum(1, keepdims=True)

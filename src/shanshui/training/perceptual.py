@@ -56,7 +56,7 @@ def untrained_loss(net: str, parity: dict[str, str]) -> tuple[Any, Loss]:
 
 
 def _network(net: str, scaled: bool, batch_statistics: bool) -> tuple[Any, Features, Sequence[float]]:
-    """The network without weights, its features of pictures in [-1, 1], and the weight of each."""
+    """The network without weights, its features of images in [-1, 1], and the weight of each."""
     if net == "vgg19":
         vgg19: Any = VGG19(imagenet_normalise=scaled)
         return vgg19, vgg19, VGG_WEIGHTS

@@ -25,7 +25,7 @@ PAUSE = 0.5  # seconds between two looks at a lock that another process holds
 
 
 def file_system_time(folder: Path) -> float:
-    """Seconds since 1970 by the clock that stamps new files in `folder`: a file server's is the same for all nodes."""
+    """Seconds since 1970 by the clock of the file system of `folder`: a file server's is the same for all nodes."""
     probe = temporary_name(folder / "clock")
     probe.touch(exist_ok=False)
     try:
@@ -35,7 +35,7 @@ def file_system_time(folder: Path) -> float:
 
 
 def seconds_alive() -> float:
-    """Age of this process, from a clock that nobody sets."""
+    """Age of this process, from a monotonic clock."""
     after_name = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(after_name[19]) / os.sysconf("SC_CLK_TCK")
 
@@ -60,7 +60,7 @@ class Place:
         if self.started < other <= file_system_time(self.root):  # beyond now: the clock has been set back since
             raise ShanshuiError(
                 f"a process started later trains with the states in {self.root}, or did",
-                "one trainer at a time; the latest goes on, from the states saved so far",
+                "one trainer at a time; the latest continues, from the states saved so far",
                 "nothing, where a workflow was killed and started again",
             )
         if other != self.started:
@@ -76,8 +76,8 @@ def state_file(folder: Path, epoch: int) -> Path:
 class ResumeFolder:
     """Saved states `epoch_NNN.safetensors` of one training run; the last two are kept.
 
-    Beside `folder` may lie those of runs with other settings, data or starting weights. They go when this run saves
-    its first state: until then a change can be taken back, and nothing that was trained is lost.
+    Folders next to `folder` belong to runs with other settings, data or initial weights. They are removed when this run
+    saves its first state; until then a change can be reverted without losing trained epochs.
     """
 
     folder: Path
@@ -104,7 +104,7 @@ class ResumeFolder:
     def save(self, epoch: int, arrays: Arrays, meta: dict[str, Any]) -> None:
         """Keep the state after `epoch` and the highest other ones of this run, `KEEP` in all.
 
-        Then raises ShanshuiError where a process started later waits to go on from here.
+        Then raises ShanshuiError where a process started later waits to continue from here.
         """
         checkpoint.save(self.path(epoch), arrays, **meta)
         others = [other for other in self.epochs() if other != epoch]
@@ -160,7 +160,7 @@ def _take_place(root: Path) -> Place:
                 pid, _, node = handle.read().partition(" ")
                 print(
                     f"waiting for process {pid} on {node}, which trains with the states in {root} (left by a killed "
-                    "workflow?): it hands over when it next saves its state; to go on at once, from the last one "
+                    "workflow?): it hands over when it next saves its state; to continue at once, from the last one "
                     f"saved: kill {pid}",
                     file=sys.stderr, flush=True,
                 )  # fmt: skip

@@ -16,8 +16,8 @@ from shanshui.storage import images
 from shanshui.storage.files import read_csv
 
 SAMPLES = 6
-DIFFERENT = 0.1  # share of pixels in which two label maps differ that are to give different pictures
-GREYS = 127.5  # grey levels for a difference of 1 between pictures in [-1, 1]
+DIFFERENT = 0.1  # share of pixels in which two label maps differ that are to give different images
+GREYS = 127.5  # grey levels for a difference of 1 between images in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Samples:
         return len(self.names)
 
     def grid(self, fakes: np.ndarray) -> np.ndarray:
-        """Columns of label map, generated picture (enlarged to full size) and photograph; fakes (N, 3, h, w)."""
+        """Columns of label map, generated image (enlarged to full size) and photograph; fakes (N, 3, h, w)."""
         size = self.label_maps.shape[2], self.label_maps.shape[1]
         return images.grid([
             [images.colour_label_map(label_map, self.palette) for label_map in self.label_maps],
@@ -52,12 +52,12 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def variety(samples: Samples, fakes: np.ndarray) -> float | None:
-    """How much pictures differ from one another, as a share of what their photographs do.
+    """How much images differ from one another, as a share of what their photographs do.
 
     Taken over pairs of label maps that differ in a tenth of their pixels; None where there are none.
 
     Args:
-        fakes: generated pictures (N, 3, h, w) in [-1, 1] of the N samples.
+        fakes: generated images (N, 3, h, w) in [-1, 1] of the N samples.
     """
     maps = samples.label_maps
     pairs = [(i, j) for i, j in itertools.combinations(range(len(maps)), 2) if (maps[i] != maps[j]).mean() > DIFFERENT]

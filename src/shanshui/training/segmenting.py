@@ -1,7 +1,7 @@
 """Training of the segmenter: random windows of the pairs, cross entropy, a rate that falls along a cosine.
 
 An epoch is a function of the state before it and of (seed, epoch). Colours, scale and place are varied, so that
-the network also accepts pictures that are no photographs.
+the network also accepts images that are no photographs.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ jt = load_jittor()
 
 STREAM = 3  # of the run's seed; pretraining and fine-tuning have 1 and 2
 BETAS = (0.9, 0.999)
-SMALLEST_WINDOW = 0.7  # of a picture's sides
-BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.25, 0.4  # largest changes, of pictures in [-1, 1]
+SMALLEST_WINDOW = 0.7  # of an image's sides
+BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.25, 0.4  # largest changes, of images in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Plan:
 
 
 class Trainer:
-    """A network with its optimiser: what training goes on from."""
+    """A network with its optimiser: the state that training resumes from."""
 
     def __init__(self, net: Any, lr: float) -> None:
         self.net = net

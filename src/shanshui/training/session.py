@@ -59,7 +59,7 @@ class Session:
     def __init__(self, phase: str, settings: Settings, args: argparse.Namespace) -> None:
         self.phase, self.settings, self.args = phase, settings, args
         self.numbers: Settings = settings[phase]
-        self.sizes = settings["model"].get("discriminators", 1)  # which grow with the pictures, or do not
+        self.sizes = settings["model"].get("discriminators", 1)  # which grow with the images, or do not
         self.schedule = schedule(settings["pretrain_epochs"], self.sizes)
         self.samples: Samples = read_samples(
             args.samples, settings["data"], instances=settings["model"].get("instances", False)
@@ -88,7 +88,7 @@ class Session:
         self.nets.average = self._average()
 
     def _restore(self, state: Checkpoint) -> None:
-        """Go on from a state of this phase, or of the resolution before."""
+        """Continue from a state of this phase, or of the resolution before."""
         nets = self.nets
         for letter, network in nets.parts().items():
             restore(network, state.part(letter), f"training state ({letter})")
@@ -138,7 +138,7 @@ class Session:
         return _arrays(self.nets.parts()) | optimizers | average
 
     def draw_samples(self, epoch: int) -> dict[str, float]:
-        """Sample grid after `epoch`; how much its pictures differ, and the first one under two seeds."""
+        """Sample grid after `epoch`; how much its images differ, and the first one under two seeds."""
         if not len(self.samples):
             return {}
         painter, chances, step = self.nets.painter, by_seed(self.settings["seed"]), self.schedule.at(epoch)

@@ -102,7 +102,7 @@ def train_step(
 
 
 def reduce_pair(real: Any, segmap: Any, size: tuple[int, int], soft_labels: bool) -> tuple[Any, Any]:
-    """Photographs and label maps at the size (height, width) of the generated pictures."""
+    """Photographs and label maps at the size (height, width) of the generated images."""
     if tuple(real.shape[2:]) == size:
         return real, segmap
     if soft_labels:

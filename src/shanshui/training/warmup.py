@@ -112,7 +112,7 @@ def compile_in_child(networks: Networks | None, in_parallel: bool) -> None:
 
 
 def compile_apart(networks: Networks | None) -> None:
-    """Compile in a child process: by threads, or, where those crash or stand still, one kernel after another.
+    """Compile in a child process: by threads, or, if those crash or hang, one kernel after another.
 
     The threads of Jittor's parallel compiler share tables without locks: now and then one reads what another
     writes, and what follows is a crash, or a process that never ends.
@@ -122,7 +122,7 @@ def compile_apart(networks: Networks | None) -> None:
     command = [sys.executable, "-c", CHILD, json.dumps(networks)]
     code = run_watched([*command, "threads"])
     if code not in (0, SAID_WHY):
-        how = "stood still" if code is None else f"ended with exit code {code}"
+        how = "made no progress" if code is None else f"ended with exit code {code}"
         print(f"compiling kernels by several threads {how}; again with one", file=sys.stderr, flush=True)
         code = subprocess.run([*command, "one"], stdin=subprocess.DEVNULL, stdout=STDERR).returncode
     if code != 0:

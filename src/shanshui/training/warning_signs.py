@@ -13,12 +13,12 @@ from typing import Any
 VARIETY, SEED_VARIETY = (
     "variety",
     "seed_variety",
-)  # of pictures and of seeds, in stats.jsonl
+)  # of images and of seeds, in stats.jsonl
 RUNAWAY = 1000.0  # times the loss of the first epoch, or 1 where that is smaller
 WON = 0.02  # D's loss over real and fake; it starts at 2 with the hinge loss
 ALIKE = 0.05  # of the difference between the photographs of the same label maps
-SAME = 1e-6  # mean difference of pictures in [-1, 1]: a ten-thousandth of a grey level
-YOUNG = 300  # steps before which pictures may well be alike
+SAME = 1e-6  # mean difference of images in [-1, 1]: a ten-thousandth of a grey level
+YOUNG = 300  # steps before which images may well be alike
 
 Line = Mapping[str, Any]
 
@@ -62,7 +62,7 @@ def _won(lines: Sequence[Line]) -> Iterator[Sign]:
     if min(lost) >= 0 and sum(lost) < WON and last["G/adv"] > before["G/adv"]:
         yield Sign(
             "discriminator",
-            f"the discriminator has told all pictures from photographs throughout epoch {last['epoch']} (its loss is "
+            f"the discriminator has told all images from photographs throughout epoch {last['epoch']} (its loss is "
             f"{sum(lost):.2g}), and the generator's grows: {before['G/adv']:.3g} -> {last['G/adv']:.3g}",
             "a lower lr_d, narrower discriminators (discriminator_channels), finetune.augment, or more pairs",
         )
@@ -73,7 +73,7 @@ def _alike(lines: Sequence[Line]) -> Iterator[Sign]:
     if last.get(VARIETY, 1.0) < ALIKE and last.get("step", 0) >= YOUNG:
         yield Sign(
             "alike",
-            f"pictures of different label maps are nearly the same after epoch {last['epoch']}: they differ by "
+            f"images of different label maps are nearly the same after epoch {last['epoch']}: they differ by "
             f"{100 * last[VARIETY]:.1g} % of what their photographs do",
             "look at samples/; then a lower lr_g and lr_d, or more weight on feature_matching or reconstruction",
         )
@@ -85,6 +85,6 @@ def _same_for_all_seeds(lines: Sequence[Line]) -> Iterator[Sign]:
     if last.get(SEED_VARIETY, 1.0) < SAME and steps >= YOUNG:
         yield Sign(
             "seeds",
-            f"other noise seeds give the same pictures after epoch {last['epoch']}",
+            f"other noise seeds give the same images after epoch {last['epoch']}",
             "a single seed in infer.seeds, which spares time; for styles, a lower kl",
         )

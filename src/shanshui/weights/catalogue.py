@@ -28,7 +28,7 @@ JITTOR_HUB = "https://cg.cs.tsinghua.edu.cn/jittor/assets/build/checkpoints/"
 class WeightFile:
     """A published weight file.
 
-    `sha256` is None where no published digest is known. It is then recorded beside the file when it is fetched or
+    `sha256` is None where no published digest is known. It is then recorded next to the file when it is fetched or
     first used (`recorded`), and another content is refused from then on.
     `unused` are beginnings or endings of keys that are in the file and that no network here needs. `url` is where
     the file lies; empty for one inside a `package` of pip's index.
@@ -45,7 +45,7 @@ class WeightFile:
 
     @property
     def origin(self) -> str:
-        """Where the file comes from, in words."""
+        """Describe where the file comes from."""
         return str(self.package) if self.package else self.url
 
     @property
@@ -82,7 +82,7 @@ class WeightFile:
             )
 
     def record(self, found: str, folder: Path) -> None:
-        """Write the SHA-256 of the file in `folder` down beside it, once, if the folder can be written."""
+        """Write the SHA-256 of the file in `folder` down next to it, once, if the folder can be written."""
         if not recorded(folder / self.file).is_file():
             with contextlib.suppress(OSError):
                 write_text(recorded(folder / self.file), f"{found}  {self.file}\n")
@@ -133,7 +133,7 @@ WEIGHT_FILES: dict[str, WeightFile] = {
             "efficientnet-lite0-57934424.pth",
             "",
             "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            "fd_efficientnet and its kin, and a perceptual loss",
+            "fd_efficientnet and related metrics, and a perceptual loss",
             "EfficientNet-Lite0, Google's weights converted by ML Illustrated; Apache-2.0, ImageNet's terms",
             (".num_batches_tracked",),
             PackageFile(

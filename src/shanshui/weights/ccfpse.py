@@ -1,6 +1,6 @@
 """CC-FPSE as its authors store it (`latest_net_G.pth`, `_D`, `_E`): names of arrays, sizes told from shapes.
 
-Our networks carry the authors' names, but for the weights of spectral norm (theirs `weight_orig`, ours `weight`)
+Our networks carry the authors' names, but for the weights of spectral norm (theirs `weight_orig`, here `weight`)
 and containers of one layer in SPADE and the encoder. Left out is what no forward pass reaches: in every block a batch
 norm `norm_0` and one inside each depthwise convolution, which has no weights either; and the counters of batch norms.
 """
@@ -47,7 +47,7 @@ def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | Non
     Args:
         arrays: by our names.
         source: name of the file, for messages.
-        size: (width, height) of the pictures, for a generator that starts from z; else None.
+        size: (width, height) of the images, for a generator that starts from z; else None.
 
     Raises ShanshuiError where the arrays are no such generator's, or `size` does not fit them.
     """
@@ -67,13 +67,13 @@ def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | Non
 
 
 def _check_size(cells: int, step: int, source: str, size: tuple[int, int] | None) -> None:
-    """Refuse pictures (width, height) whose first features, 1 / step of the size, are not `cells` pixels."""
+    """Refuse images (width, height) whose first features, 1 / step of the size, are not `cells` pixels."""
     expected = f"--size WxH with sides that are multiples of {step} and W * H = {cells * step * step}"
     if size is None:
-        raise UsageError(f"{source} starts from z: it makes pictures of one size, which it does not tell", expected)
+        raise UsageError(f"{source} starts from z: it makes images of one size, which it does not tell", expected)
     width, height = size
     if width % step or height % step or (width // step) * (height // step) != cells:
-        raise UsageError(f"{source} does not make pictures of {width}x{height}", expected)
+        raise UsageError(f"{source} does not make images of {width}x{height}", expected)
 
 
 def discriminator_structure(arrays: Arrays, source: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The weights of the built-in segmenter: a file beside this one, and the classes its channels stand for.
+"""The weights of the built-in segmenter: a file in this folder, and the classes its channels stand for.
 
 DeepLabV3+ MobileNetV2, trained by Google on ADE20K's 31 commonest classes (Apache-2.0, see NOTICE): MLPerf Mobile's
 `deeplabv3_mnv2_ade20k_int8.tflite` as numpy arrays, `<layer>.weight` (int8), `.scale` (per output) and `.bias`.
@@ -20,7 +20,7 @@ LAYERS = (  # ours, in the order of the file
     *(f"blocks.{i}.{part}" for i in range(1, 17) for part in ("expand", "depthwise", "project")),
     "context", "skip", "pooled", "fuse", *(f"refine.{i}" for i in range(4)), "classify",
 )  # fmt: skip
-SIDE_STEP = 32  # sides of pictures are multiples of it
+SIDE_STEP = 32  # sides of images are multiples of it
 REST = "other"
 NAMES: tuple[tuple[str, ...], ...] = (  # of every channel, the best first; a coarser one will do where that is lacking
     (), ("wall",), ("building",), ("sky",), ("floor",), ("tree", "vegetation"), ("ceiling",), ("road",), ("bed",),

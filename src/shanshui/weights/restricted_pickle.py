@@ -41,7 +41,7 @@ class PlainDict(dict[Any, Any]):
 
 
 class Ignored:
-    """Stand-in for an object beside the weights, such as the options of a training; keeps nothing of it.
+    """Stand-in for an object stored with the weights, such as the options of a training; keeps nothing of it.
 
     The one class that resolves as itself: pickles make objects from classes alone.
     """

@@ -22,7 +22,7 @@ HEADS, REDUCTIONS, MLP_RATIOS = (1, 2, 5, 8), (8, 4, 2, 1), (4, 4, 4, 4)  # of e
 EMBEDDINGS = tuple(f"segformer.encoder.patch_embeddings.{i}.proj.weight" for i in range(4))
 CLASSIFIER = "decode_head.classifier.weight"
 BLOCK = re.compile(r"segformer\.encoder\.block\.(\d+)\.(\d+)\.")
-UNUSED = re.compile(r"^classifier\.|\.num_batches_tracked$")  # of classifying whole pictures; of training
+UNUSED = re.compile(r"^classifier\.|\.num_batches_tracked$")  # of classifying whole images; of training
 NAMES = (
     (r"^stages\.(\d)\.embed\.proj\.", r"segformer.encoder.patch_embeddings.\1.proj."),
     (r"^stages\.(\d)\.embed\.norm\.", r"segformer.encoder.patch_embeddings.\1.layer_norm."),

@@ -14,7 +14,7 @@ from shanshui.errors import ShanshuiError, UsageError
 State = Mapping[str, np.ndarray]
 
 HALVINGS = {"normal": 5, "more": 6, "most": 7}
-RATIOS = ((1, 1), (4, 3), (2, 1))  # width to height of the pictures, where nothing is said of them
+RATIOS = ((1, 1), (4, 3), (2, 1))  # width to height of the images, where nothing is said of them
 VECTORS = re.compile(r"\.weight_[uv]$")
 
 
@@ -27,14 +27,14 @@ def drop_spectral_norm(state: State) -> dict[str, np.ndarray]:
 def generator_structure(
     state: State, source: str, *, edges: bool, upsampling: str | None, size: tuple[int, int] | None
 ) -> tuple[dict[str, Any], tuple[int, int] | None]:
-    """Sizes and options of a generator, and what one must know of its pictures.
+    """Sizes and options of a generator, and what one must know of its images.
 
     Args:
         state: `net_G` of SPADE or CLADE.
         source: for messages.
         edges: SPADE was trained with an edge channel (CLADE's own arrays tell).
         upsampling: "normal" or "more", which have the same arrays ("normal" if None); "most" is seen.
-        size: (width, height) of the pictures of a generator that starts from z; None takes the first of
+        size: (width, height) of the images of a generator that starts from z; None takes the first of
             1:1, 4:3 and 2:1 that its start can have.
 
     Returns:
@@ -61,7 +61,7 @@ def generator_structure(
     step = 2 ** HALVINGS[structure["upsampling"]]
     if size[0] % step or size[1] % step or size[0] * size[1] != positions * step * step:
         raise UsageError(
-            f"{source} starts from {positions} positions, which are not those of {size[0]}x{size[1]} pictures",
+            f"{source} starts from {positions} positions, which are not those of {size[0]}x{size[1]} images",
             f"WxH with W * H = {positions * step * step} and both multiples of {step}",
             "give --size as it was trained, or another --upsampling",
         )
@@ -83,13 +83,13 @@ def modulation(state: State, layer: str, source: str, edges: bool) -> dict[str, 
 
 
 def likely_size(positions: int, upsampling: str, source: str) -> tuple[int, int]:
-    """(width, height) whose start has so many positions, if it has one of the usual ratios."""
+    """(width, height) whose first features have this number of positions, if it has one of the usual ratios."""
     step = 2 ** HALVINGS[upsampling]
     for across, down in RATIOS:
         unit = math.isqrt(positions // (across * down))
         if unit * unit * across * down == positions:
             return unit * across * step, unit * down * step
-    raise UsageError(f"{source} starts from {positions} positions", "the pictures' size", "give --size WxH")
+    raise UsageError(f"{source} starts from {positions} positions", "the images' size", "give --size WxH")
 
 
 def encoder_structure(state: State, source: str) -> dict[str, Any]:

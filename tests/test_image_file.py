@@ -152,9 +152,9 @@ def test_transparency_is_said_and_what_is_opaque_is_not(tmp_path: Path) -> None:
     picture.putpixel((0, 0), (9, 9, 9, 0))
     picture.putpixel((1, 0), (9, 9, 9, 254))
     picture.save(path)
-    assert decode_photo(path).notes == ("it is transparent in 2 pixels, laid over black",)
+    assert decode_photo(path).notes == ("it is transparent in 2 pixels, composited over black",)
     Image.fromarray(IDS).save(path, transparency=0)
-    assert decode_photo(path).notes == ("it is transparent in 1 pixels, laid over black",)
+    assert decode_photo(path).notes == ("it is transparent in 1 pixels, composited over black",)
 
 
 PHOTOS: dict[str, tuple[Make, list[int]]] = {

@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 
 @functools.cache
 def class_names(table: str | Path) -> tuple[str, ...]:
-    """Class names in id order out of a CSV with the column `name`: a file beside this one, or a whole path."""
+    """Read class names in id order from a CSV with the column `name`: a file in this folder, or a full path."""
     return tuple(row["name"] for row in read_csv(HERE / table))
 
 

@@ -44,7 +44,7 @@ def recognised(head: bytes) -> str:
 
 
 def what_it_is(head: bytes) -> str:
-    """What a file that begins with `head` is, in words; empty where that is not known."""
+    """Describe the file type of a file that begins with `head`; empty if unknown."""
     if found := recognised(head):
         return found
     if MARKUP.match(head):
@@ -56,7 +56,7 @@ def what_it_is(head: bytes) -> str:
 
 
 def kind_of(path: str | Path) -> str:
-    """What the file `path` is, in words, where its beginning tells; empty where it does not, or cannot be read."""
+    """Describe the file type of `path` from its first bytes; empty if unknown or unreadable."""
     try:
         with open(path, "rb") as handle:
             head = handle.read(HEAD)
@@ -68,7 +68,7 @@ def kind_of(path: str | Path) -> str:
 
 
 def why_no_folder(path: Path) -> str:
-    """What `path` is instead of a folder, as the end of a sentence that begins with its name."""
+    """Describe what `path` is instead of a folder, as text that follows its name in a message."""
     if path.is_symlink() and not path.exists():
         return f"is a link to {os.readlink(path)}, where nothing is"
     if not path.exists():

@@ -101,7 +101,7 @@ def decode_photo(path: str | Path) -> Photo:
     coloured, notes = _in_srgb(plain, profile)
     if alpha is not None:
         see_through = image.width * image.height - alpha.histogram()[OPAQUE]
-        notes += [f"it is transparent in {see_through} pixels, laid over black"] if see_through else []
+        notes += [f"it is transparent in {see_through} pixels, composited over black"] if see_through else []
         coloured.putalpha(alpha)
         coloured = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), coloured).convert("RGB")
     notes += [] if profile else _gamma(opened)

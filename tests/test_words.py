@@ -38,7 +38,6 @@ INSTEAD = {  # what is not written: what to write instead
     r"without a word": "silently",
     r"so many": "number of",
     r"goes on|go on|went on": "continues, resumes",
-    r"ours": "shanshui's, our implementation",
     r"how the files lie|files lie": "folder structure, layout",
     r"kin": "similar, related",
     r"in words": "as text",

@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read, and the exit codes of the program."""
+"""The exception whose message is meant for users, and the exit codes of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run leaves to be looked at: `stats.jsonl`, TensorBoard events and a progress bar on stderr."""
+"""Training logs: `stats.jsonl`, TensorBoard events and a progress bar on stderr."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training pairs and label maps: found, checked, counted, prepared and handed out in batches."""
+"""Datasets: finding, checking, preparing and loading training pairs and label maps."""

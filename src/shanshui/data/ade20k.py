@@ -1,4 +1,4 @@
-"""The 150 classes of ADE20K (Zhou et al. 2017, scene parsing benchmark), and where they go in our label maps.
+"""The 150 classes of ADE20K (Zhou et al. 2017, scene parsing benchmark), mapped to the contest's classes.
 
 All the contest's classes but "other" bear names of ADE20K, so its labels are taken to come from a network
 trained on that dataset: a class goes to its namesake, and every class without one to "other".

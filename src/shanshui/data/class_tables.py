@@ -1,4 +1,4 @@
-"""Class names of published datasets in the order of their ids, with their customary colours where they have some.
+"""Class names of published datasets in id order, with the dataset's colours where it defines them.
 
 The tables are files in this folder: ADE20K's scene parsing benchmark (Zhou et al. 2017), COCO-Stuff's 182 things and
 stuff (Caesar et al. 2018; ids that no file uses keep their names), the ids of Cityscapes (Cordts et al. 2016; its

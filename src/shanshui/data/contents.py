@@ -1,4 +1,4 @@
-"""Digests of the contents of many files, remembered as long as size, time of change and inode are the same."""
+"""Digests of many files, cached as long as size, modification time and inode are unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of what lies in the folders besides, of names, and of how photographs are stored."""
+"""Check unused files in the data folders, file names, and how photographs are stored."""
 
 from __future__ import annotations
 

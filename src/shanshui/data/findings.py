@@ -1,4 +1,4 @@
-"""A finding: something in the data that stops the run (error), that one should know (warning), or a note."""
+"""Findings of the data checks: error (stops the run), warning or note."""
 
 from __future__ import annotations
 

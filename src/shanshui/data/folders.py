@@ -1,4 +1,4 @@
-"""The folders a dataset is made of, as they were found."""
+"""The folders of a dataset and their contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the numbers in a label map mean: class ids 0 .. num_classes - 1, and 255 for "no class"."""
+"""Conversion of label values to class ids 0 .. num_classes - 1, and 255 for "no class"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nearest-neighbour resizing as positions: label maps and one-hot maps must be reduced alike."""
+"""Nearest-neighbour resizing as indices, so that label maps and one-hot maps are resized identically."""
 
 from __future__ import annotations
 

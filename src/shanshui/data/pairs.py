@@ -1,4 +1,4 @@
-"""Finding pairs: files of a folder, matched by stem, less an exclusion list; and their manifests."""
+"""Find training pairs, matched by file stem, without the excluded ones; read and write their manifests."""
 
 from __future__ import annotations
 

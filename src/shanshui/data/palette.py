@@ -1,4 +1,4 @@
-"""A colour for every class: a dataset's own, familiar ones for the competition's names, well-spread ones for others."""
+"""Class colours: the dataset's own, familiar ones for the contest's classes, distinct ones otherwise."""
 
 from __future__ import annotations
 

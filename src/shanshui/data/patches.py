@@ -1,4 +1,4 @@
-"""Distinct neighbourhoods of a label map: what a SPADE layer's gamma and beta really depend on.
+"""Distinct neighbourhoods of a label map, on which gamma and beta of SPADE layers depend.
 
 Two 3x3 convolutions of the one-hot label map see its 5x5 neighbourhood and nothing else, and label maps are
 piecewise constant: at 512x384, one pixel in twenty-six of a street scene has a neighbourhood that is new. Here the

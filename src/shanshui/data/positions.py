@@ -1,4 +1,4 @@
-"""Where a pixel lies within its region: the positional encoding of CLADE-ICPE.
+"""Position of a pixel within its region: the positional encoding of CLADE-ICPE.
 
 Tan et al. 2021, "Efficient Semantic Image Synthesis via Class-Adaptive Normalization", section 3.4. Here class
 0 is a class like any other, and mirroring an image mirrors its encoding.

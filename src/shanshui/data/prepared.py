@@ -1,4 +1,4 @@
-"""Digests of the prepared pairs: taken once, by `prepare`, and read by all that must tell data apart."""
+"""Digests of the prepared pairs: computed once by `prepare`, and read by the stages that train on them."""
 
 from __future__ import annotations
 

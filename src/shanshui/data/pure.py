@@ -1,4 +1,4 @@
-"""Training pairs whose label map is one single class: the photographs that fusion may paste."""
+"""Training pairs whose label map is a single class: the photographs that the stage `fuse` may use."""
 
 from __future__ import annotations
 

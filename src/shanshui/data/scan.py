@@ -1,4 +1,4 @@
-"""What a check needs to know of one file, read with a single decoding."""
+"""Collect everything the checks need from one file, with a single decoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images show the outdoors, by the scene a dataset names for each."""
+"""Select outdoor images by the scene category that a dataset assigns to each image."""
 
 from __future__ import annotations
 

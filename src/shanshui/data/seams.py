@@ -1,4 +1,4 @@
-"""Seams of in-between numbers: what scaling class ids as if they were shades leaves at the border of two classes."""
+"""Detect interpolated label maps, which have intermediate values along class borders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of the set as a whole: folders, partners, exclusion list, numbers, classes."""
+"""Check the dataset as a whole: folders, pairing, exclusion list, numbers of pairs, classes."""
 
 from __future__ import annotations
 

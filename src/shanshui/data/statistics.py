@@ -1,4 +1,4 @@
-"""How often every class occurs, how bright the photographs are: the numbers, their table, their plot."""
+"""Class frequencies and brightness of a dataset: computation, table and plot."""
 
 from __future__ import annotations
 

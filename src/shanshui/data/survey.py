@@ -1,4 +1,4 @@
-"""Everything `validate` has seen, and all checks run over it."""
+"""Everything collected by `validate`, and all checks run on it."""
 
 from __future__ import annotations
 

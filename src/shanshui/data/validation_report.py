@@ -1,4 +1,4 @@
-"""The readable report of `validate`, as Markdown."""
+"""The report of `validate`, as Markdown."""
 
 from __future__ import annotations
 

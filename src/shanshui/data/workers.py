@@ -1,4 +1,4 @@
-"""One function over many files in a few threads, with a progress bar; decoding leaves Python's lock free."""
+"""Apply a function to many files in a few threads, with a progress bar; decoding releases the GIL."""
 
 from __future__ import annotations
 

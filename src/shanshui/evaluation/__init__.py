@@ -1,1 +1,1 @@
-"""Scores of whole sets of images, the contest's formulas, choosing and averaging checkpoints."""
+"""Scores of image sets, the contest's formulas, model selection and checkpoint averaging."""

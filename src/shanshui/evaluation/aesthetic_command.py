@@ -1,4 +1,4 @@
-"""Aesthetic scores by a program of the user's: it is called with a folder and prints a CSV `name,score`.
+"""Aesthetic scores from a user's program, which gets a folder and prints CSV `name,score`.
 
 No aesthetic model is shipped, and none that can be had gives the challenge's number, so that any program in
 any framework will do that writes one line an image, 0 (ugly) to 10.

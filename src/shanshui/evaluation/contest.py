@@ -1,4 +1,4 @@
-"""Scores of the Jittor challenge from their terms. Where a term is missing there is no score, and never a guess.
+"""Scores of the Jittor challenge from their terms. Without all terms there is no score.
 
 Mask accuracy multiplies everything: the share of pixels, 0 to 1, in which a segmenter finds the given class
 again. `aesthetic` is a mean of 0 to 10, `fid` counts from 100 (nothing) down to 0 (all). The organisers'

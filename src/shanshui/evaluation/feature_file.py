@@ -1,4 +1,4 @@
-"""Features of scored images in a file: other metrics of the same images without the images.
+"""Store features of scored images, to compute other metrics later without the images.
 
 Everything is kept but the patches of `swd`, which are larger than the images. The file holds the protocol
 under which the features were taken, and is refused under any other.

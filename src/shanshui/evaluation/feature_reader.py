@@ -1,4 +1,4 @@
-"""From image files to features: every file is decoded once, for all metrics together."""
+"""Compute features of image files: every file is decoded once, for all metrics together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inception features of photographs, equal to pytorch-fid's: bilinear to 299x299, 2048 numbers."""
+"""Inception features of images, equal to pytorch-fid's: bilinear to 299x299, 2048 features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Averaging checkpoints: equal weights, float64 sums, float32 results."""
+"""Average checkpoints: equal weights, float64 sums, float32 results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of EfficientNet-Lite0, and LPIPS to the photograph of the pair: images in, numbers out."""
+"""EfficientNet-Lite0 features of images, and LPIPS between an image and its photograph."""
 
 from __future__ import annotations
 

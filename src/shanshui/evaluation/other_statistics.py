@@ -1,4 +1,4 @@
-"""Statistics of FID that other programs wrote: read where it is certain what they are, else named."""
+"""Read FID statistics written by other programs, if unambiguous; refuse others by name."""
 
 from __future__ import annotations
 

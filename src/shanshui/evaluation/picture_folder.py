@@ -1,4 +1,4 @@
-"""The images of a folder, checked against what should be in it."""
+"""List the images of a folder and check them against the expected names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be scored, by name: folders of images, or features kept of images scored before."""
+"""Named sets to score: folders of images, or stored features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of the real photographs: arrays of every metric, and the protocol that made them."""
+"""Statistics of the real photographs: arrays of every metric, and the protocol that computed them."""
 
 from __future__ import annotations
 

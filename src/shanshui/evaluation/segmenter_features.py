@@ -1,4 +1,4 @@
-"""What a segmenter sees in images, as features: counts of found classes, and its deepest layer's means."""
+"""Segmenter features of images: confusion counts, and means of its deepest layer."""
 
 from __future__ import annotations
 

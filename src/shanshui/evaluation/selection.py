@@ -1,4 +1,4 @@
-"""Ranking scored models: numbers are compared as numbers, and a file without its number stops the run.
+"""Rank scored models numerically; a missing score stops the run.
 
 Differences below the noise are called ties. They are still ordered by value: any of the tied may be taken, and
 to take always the same one keeps a run repeatable.

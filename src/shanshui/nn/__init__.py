@@ -1,1 +1,1 @@
-"""Layers and networks of fixed weights: plain arguments in, tensors out; no disk, no configuration."""
+"""Layers and pretrained networks: plain arguments in, tensors out; no files, no configuration."""

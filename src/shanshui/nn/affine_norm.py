@@ -1,4 +1,4 @@
-"""Batch norm with a scale and a shift of its own."""
+"""Batch norm with learnt scale and shift."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of CC-FPSE's generator, and the memory it takes to train: numbers only, known before it is built.
+"""Layer sizes of CC-FPSE's generator and its training memory, computed without building it.
 
 With c = base_channels and n halvings, level j of the pyramid over the label map (j = 0 .. n, c channels,
 2^(j - n) of the size) conditions the blocks of its size:

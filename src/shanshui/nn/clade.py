@@ -1,4 +1,4 @@
-"""CLADE (Tan et al. 2021): normalisation whose scale and shift are looked up by class instead of convolved.
+"""CLADE (Tan et al. 2021): normalisation with scale and shift looked up per class instead of convolved.
 
 "Efficient Semantic Image Synthesis via Class-Adaptive Normalization": equation 4, and 6 for the variant with
 intra-class positional encoding (ICPE), where both also depend on the place within the region.

@@ -1,4 +1,4 @@
-"""What modulates a generator's features: the label map and what goes with it, at the size of the features."""
+"""Conditioning of a generator's features: the label map and related inputs, at the size of the features."""
 
 from __future__ import annotations
 

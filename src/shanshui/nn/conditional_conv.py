@@ -1,4 +1,4 @@
-"""Convolutions whose weights are predicted at every pixel from the label map.
+"""Convolutions with weights predicted at every pixel from the label map.
 
 Liu et al. 2019, "Learning to Predict Layout-to-image Conditional Convolutions for Semantic Image Synthesis"
 (CC-FPSE).

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates (MACs), and the numbers its layers put out.
+"""Count the cost of a network: parameters, multiply-accumulates (MACs), and layer outputs.
 
 Jittor builds graphs lazily, so a forward pass that is never read only computes shapes: full sizes are counted in
 a second, without their memory. Counted are convolutions and linear layers, as the papers do; what modulates, normalises

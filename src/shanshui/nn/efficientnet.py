@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le 2019; Google's variant for phones of 2020): features of images, at little cost.
+"""EfficientNet-Lite0 (Tan and Le 2019; Google's mobile variant of 2020), a cheap feature network.
 
 It has no squeeze-and-excitation, and ReLU6 for Swish. Batch normalisation is folded into the convolutions where the
 weights are read (`shanshui.weights.efficientnet`). Comes untrained.

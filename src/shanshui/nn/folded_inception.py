@@ -1,4 +1,4 @@
-"""The FID Inception for features alone: the network's result, with fewer passes over memory (CPU kernels).
+"""The FID Inception for features only: the same result with fewer passes over memory (CPU kernels).
 
 Three identities hold between a filled `Inception("fid")` and what is computed here, up to rounding:
 

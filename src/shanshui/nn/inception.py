@@ -1,4 +1,4 @@
-"""Inception-v3 (Szegedy et al. 2015) as a fixed feature network, in the two variants that are in use.
+"""Inception-v3 (Szegedy et al. 2015) as a fixed feature network, in the two variants in use.
 
 `variant="fid"`: the network of the FID weights (TensorFlow, 2015): its 3x3 average pools divide by the number
 of real pixels, and the pool of Mixed_7c takes the maximum. `variant="torchvision"`: the ImageNet network of

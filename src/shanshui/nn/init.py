@@ -1,4 +1,4 @@
-"""First values of weights: Xavier normal with a small gain, biases zero."""
+"""Weight initialisation: Xavier normal with a small gain, biases zero."""
 
 from __future__ import annotations
 

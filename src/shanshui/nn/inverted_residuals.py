@@ -1,4 +1,4 @@
-"""Layers of small networks for phones: convolutions padded as TensorFlow does, and inverted residual blocks.
+"""Layers of mobile networks: TensorFlow-style padded convolutions and inverted residual blocks.
 
 MobileNetV2 (Sandler et al. 2018) and EfficientNet-Lite (Tan and Le 2019; Google's variant of 2020) are made of
 them. Batch normalisation is folded into the convolutions when weights are read, so that these only infer.

@@ -1,4 +1,4 @@
-"""Convolutions of VGG16 and AlexNet, and LPIPS, the learned perceptual distance on them (Zhang et al. 2018).
+"""VGG16 and AlexNet convolutions, and LPIPS (Zhang et al. 2018), the perceptual distance on them.
 
 Features of two images are brought to unit length over the channels; the squared differences, weighted per channel
 by the layer's head, are averaged over positions and summed over the layers. Comes untrained.

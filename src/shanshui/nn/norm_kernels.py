@@ -1,4 +1,4 @@
-"""Batch and instance norm, with scale, shift and a leaky ReLU, as one kernel for GPUs each way.
+"""Batch and instance norm with scale, shift and leaky ReLU, as one GPU kernel forward and one backward.
 
     standard = (x - mean) / sqrt(variance + eps)
     y = act(standard * (unit + scale[c] + gamma) + shift[c] + beta)

@@ -1,4 +1,4 @@
-"""Normalisation without parameters of its own: batch norm (with running statistics) and instance norm.
+"""Normalisation without learnt parameters: batch norm (with running statistics) and instance norm.
 
 Jittor adds float32 numbers one after another and takes the variance as E[x^2] - E[x]^2; both lose digits
 on large maps (spread 1 around 100: off by 0.1). Here the mean is taken along the rows first, and the

@@ -1,4 +1,4 @@
-"""SPADE on distinct patches: the layer's result, without convolving what repeats (CPU kernels).
+"""SPADE on distinct patches: the layer's result without repeated convolutions (CPU kernels).
 
 With hidden = ReLU(conv(one_hot)) and [gamma; beta] = conv(hidden), both 3x3, a pixel's gamma and beta depend
 on its 5x5 patch of labels. For the K3 distinct 3x3 patches and the K5 distinct 5x5 patches of a batch:

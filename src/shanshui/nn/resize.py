@@ -1,4 +1,4 @@
-"""Resizing of image batches: nearest neighbour as a gather, everything linear as two matrix products.
+"""Resize image batches: nearest neighbour as a gather, linear resizing as two matrix products.
 
 A linear resize acts on rows and columns separately, so it is `rows @ x @ columns^T` with constant
 matrices. In Jittor that is about twice as fast as `interpolate`, and the gradient comes for free.

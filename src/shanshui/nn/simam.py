@@ -1,4 +1,4 @@
-"""SimAM: attention per pixel and channel without parameters (Yang et al. 2021).
+"""SimAM (Yang et al. 2021): parameter-free attention per pixel and channel.
 
 "SimAM: A Simple, Parameter-Free Attention Module for Convolutional Neural Networks", ICML 2021, equation 5.
 """

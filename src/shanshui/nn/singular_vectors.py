@@ -1,4 +1,4 @@
-"""The singular vectors that spectral norm keeps (`weight_u`, some layers `weight_v` too), fitted to new weights."""
+"""Fit the singular vectors stored by spectral norm (`weight_u`, in some layers `weight_v`) to new weights."""
 
 from __future__ import annotations
 

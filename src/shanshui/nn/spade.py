@@ -1,4 +1,4 @@
-"""SPADE (Park et al. 2019): normalisation whose scale and shift are computed from the label map.
+"""SPADE (Park et al. 2019): normalisation with scale and shift computed from the label map.
 
 The one-hot label map comes in at the resolution of the features; the generator resizes it once for all
 layers. Segmentation-aware noise is APF-GAN's: one normal draw per pixel, scaled per class and channel.

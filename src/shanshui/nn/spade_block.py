@@ -1,4 +1,4 @@
-"""Residual block of the SPADE family, with any of its modulations, activations and attentions."""
+"""Residual block of the SPADE family, with any of its modulations, activations and attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spectral normalisation for GPUs: one power iteration and a division by the singular value, with few launches.
+"""Spectral normalisation on GPUs: power iteration and division by the singular value, with few launches.
 
 With W the weight as a matrix (out, in * k * k), and u the left vector kept so far:
 

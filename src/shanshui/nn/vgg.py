@@ -1,4 +1,4 @@
-"""VGG19 up to relu5_1 (Simonyan and Zisserman 2015), for perceptual losses. Comes untrained."""
+"""VGG19 up to relu5_1 (Simonyan and Zisserman 2015), for perceptual losses; without weights."""
 
 from __future__ import annotations
 

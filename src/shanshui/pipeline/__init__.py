@@ -1,1 +1,1 @@
-"""What Snakemake asks for in Python: paths and targets, code dependencies, disk, retention, state of runs."""
+"""Python code used by the rules: paths and targets, code dependencies, disk, retention, state of runs."""

@@ -1,4 +1,4 @@
-"""What a run remembers of the code that made it, and which later changes were accepted as harmless.
+"""Record the code a run was made with, and the later changes accepted as harmless.
 
 `settings/<stage>.json` holds one digest of the code a stage depends on. Under `settings/code/` lies, for every
 digest, the list of modules behind it, so that a change can be named. `accepted.json` says which digests count

@@ -1,4 +1,4 @@
-"""The last line of a workflow: what it left, looked up; nothing is said to be there that is not."""
+"""The last line of a workflow, which lists the outputs that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage's results depend on in the code: the modules it imports, read as syntax trees, never imported.
+"""Code dependencies of a stage: the modules it imports, read as syntax trees without importing them.
 
 Comments, formatting, docstrings, help texts and the words of errors do not count. Whatever else changes in
 a module changes the digest of every stage that imports it, at its top or inside a function, directly or not.

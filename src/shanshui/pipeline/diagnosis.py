@@ -1,4 +1,4 @@
-"""What the doctor looks at: each check answers in one line and says what to do about a gap."""
+"""Checks of the machine for `doctor`: each returns one line and, if something is missing, a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a run fits on the disk: what it will write, what is there already, what is free, and what would help."""
+"""Check whether a run fits on the disk: required, existing and free space, and possible savings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of what was looked at: on this machine, or of a run before it starts."""
+"""One result of a check of the machine or of a run's configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the files that connect the rules, and the checks made before anything is planned.
+"""File names that connect the rules, and checks made before planning.
 
 Everything Snakemake needs to know about a configuration in plain Python, so that it can be tested;
 `rules/*.smk` only say which stage reads and writes what.

@@ -1,4 +1,4 @@
-"""What a run writes, told from its configuration alone: kinds of files, their number and size.
+"""Estimate what a run writes from its configuration: kinds, numbers and sizes of files.
 
 Weights and prepared pairs are counted exactly. Images are guessed from their size, rather too large than too
 small; resume states are taken as two a phase, though a short phase leaves one.

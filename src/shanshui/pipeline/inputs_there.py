@@ -1,4 +1,4 @@
-"""Whether what a workflow reads is there, and what is asked of it is of its run: asked as Snakemake reads it."""
+"""Check that the inputs of a workflow exist and that the requested files belong to its run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is settled when Snakemake begins to execute: who else is at work here, and how many GPU jobs run at a time.
+"""Set up the execution of Snakemake: detect other processes in this folder, limit parallel GPU jobs.
 
 Snakemake marks files in use by notes under `.snakemake/locks`, and refuses to run on files so marked. A killed
 Snakemake leaves its notes behind, and nothing in them tells whether it lives: on a shared file system it may do so on

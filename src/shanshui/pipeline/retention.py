@@ -1,4 +1,4 @@
-"""Which weights, training states and images stay when a run is done, and the list of those that went.
+"""Decide which weights, states and images are kept after a run, and list the removed ones.
 
 With `retention: best` these stay: of fine-tuning the checkpoints that were tried in averages (the best
 `select.top` and `select.soup`), the last one with its moving average, and the chosen model with its members; of

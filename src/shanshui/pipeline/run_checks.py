@@ -1,4 +1,4 @@
-"""Everything that can be known of a run before it starts, in seconds: one list, for `snakemake` and for `doctor`.
+"""Checks of a run before it starts, used by `snakemake` and `doctor`.
 
 What would stop a run after hours of training stops it before its first job; what is left out or limited is said.
 """

@@ -1,4 +1,4 @@
-"""Everything on disk that tells how far a run is; read while Snakemake writes, without getting in its way."""
+"""Read the progress of a run from its files, while Snakemake may be writing."""
 
 from __future__ import annotations
 

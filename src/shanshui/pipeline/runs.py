@@ -1,4 +1,4 @@
-"""Finding a run from what a person types."""
+"""Find a run by the name or path a user types."""
 
 from __future__ import annotations
 

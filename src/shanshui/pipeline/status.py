@@ -1,4 +1,4 @@
-"""How far a run is, on one screen."""
+"""Show the progress of a run on one screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training step of the configured model takes of memory, said before training where it is known to be much."""
+"""Estimate the memory of a training step where it is known to be large."""
 
 from __future__ import annotations
 

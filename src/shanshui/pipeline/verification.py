@@ -1,4 +1,4 @@
-"""Whether a finished run is what it says: every final file against the manifest, weights and choices against theirs."""
+"""Verify a finished run: every final file against its manifest, weights and choices against theirs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people look at: tables, curves, sheets of images and the page that holds them all."""
+"""Reports for people: tables, curves, contact sheets and the HTML page."""

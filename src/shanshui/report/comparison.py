@@ -1,4 +1,4 @@
-"""Several runs side by side: their scores over epochs in one figure, and their submissions in numbers."""
+"""Compare several runs: scores over epochs in one figure, and a table of their submissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule graph as an SVG, from Snakemake's dot or mermaid text; needs no Graphviz.
+"""Draw the rule graph as an SVG from Snakemake's dot or mermaid text, without Graphviz.
 
     snakemake --rulegraph | python -m shanshui.report.graph > rulegraph.svg
 

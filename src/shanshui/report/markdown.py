@@ -1,4 +1,4 @@
-"""The little Markdown that our own stages write, as HTML: headings, paragraphs, lists, tables, code, bold."""
+"""Convert the Markdown written by the stages to HTML: headings, paragraphs, lists, tables, code, bold."""
 
 from __future__ import annotations
 

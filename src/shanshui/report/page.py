@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything inside, readable offline, in the dark and on paper."""
+"""The report: one self-contained HTML file, readable offline, in dark mode and in print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The look of all plots, and how they leave matplotlib: PNG on paper, SVG in the page's colours."""
+"""The style of all plots, and their output: PNG for documents, SVG in the page's colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what a run left behind: images, sample grids, training logs, benchmarks, statistics."""
+"""Read the results of a run: images, sample grids, training logs, benchmarks, statistics."""
 
 from __future__ import annotations
 

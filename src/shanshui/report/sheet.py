@@ -1,4 +1,4 @@
-"""Sheets of images with captions: contact sheet and strip; and cells cut out of sample grids."""
+"""Sheets of captioned images: contact sheet and strip; and cells cut out of sample grids."""
 
 from __future__ import annotations
 

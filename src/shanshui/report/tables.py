@@ -1,4 +1,4 @@
-"""The table of everything that was scored: rows for the CSV, and the same as Markdown."""
+"""The table of all scores: rows for the CSV, and the same as Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the time went: a bar per stage in the order of the data, coloured by the kind of work."""
+"""Plot the time per stage: one bar each in data-flow order, coloured by the kind of work."""
 
 from __future__ import annotations
 

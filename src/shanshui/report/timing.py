@@ -1,4 +1,4 @@
-"""Time per stage out of Snakemake's benchmark files."""
+"""Time per stage, from Snakemake's benchmark files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look at the machine: say what was found, what is missing and what to do; compile Jittor on request.
+"""Check the machine: report what was found, what is missing and how to fix it; compile Jittor on request.
 
 Exit code 0: usable. 1: something a run cannot do without is missing.
 """

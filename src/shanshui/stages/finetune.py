@@ -1,4 +1,4 @@
-"""Augmented fine-tuning at full size up to one epoch, from the newest state of this phase or the end of pretraining."""
+"""Fine-tune with augmentation at full size up to one epoch, from the newest state or the end of pretraining."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fill label maps of nearly one class from training photographs of that class.
+"""Replace images of (nearly) single-class label maps by training photographs of that class.
 
 python -m shanshui fuse --labels test.csv --images images/best --pure reference/pure.json
     --settings settings.json --out fused --log fused.json

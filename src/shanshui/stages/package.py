@@ -1,4 +1,4 @@
-"""Check the images of a submission and pack them: zip, manifest, contact sheet.
+"""Check the images of a submission and package them: zip, manifest, contact sheet.
 
 python -m shanshui package --labels test.csv --images fused --settings settings.json
     --provenance select/*.json --zip submission.zip --manifest manifest.json --sheet contact_sheet.png

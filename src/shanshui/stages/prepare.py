@@ -1,4 +1,4 @@
-"""Resize all training pairs once and keep them as memory maps, so that training never decodes a file."""
+"""Resize all training pairs once and store them as memory maps, so that training never decodes a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progressive-size pretraining at one resolution, continuing from the resolution before."""
+"""Pretrain at one resolution of the progressive schedule, continuing from the previous one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Condense the training photographs into the statistics of scores, and find the single-class pairs.
+"""Compute the statistics of the training photographs for scoring, and find the single-class pairs.
 
 Writes an .npz for `python -m shanshui score` and a JSON `{class id: [{name, image}, ...]}` of the pairs whose
 label map is one class throughout. Every photograph is decoded once, for all metrics together.

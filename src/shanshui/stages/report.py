@@ -1,4 +1,4 @@
-"""One HTML file that shows and explains a whole run, and the strip of images for the README.
+"""Write the HTML report of a run, and the strip of images for the README.
 
 python -m shanshui report --settings settings.json --run-folder results/demo --images infer/best
     --holdout holdout.csv --test test.csv --table fid_table.csv --manifest submission.json

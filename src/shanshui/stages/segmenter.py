@@ -1,4 +1,4 @@
-"""Train the network that finds the given classes again in images, for mask accuracy, mIoU and seg_frechet.
+"""Train the segmentation network used for mask accuracy, mIoU and seg_frechet.
 
     python -m shanshui segmenter --settings S.json --photos photos.npy --label-maps label_maps.npy
         --holdout holdout.csv --resume FOLDER --weights segmenter.safetensors

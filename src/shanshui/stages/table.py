@@ -1,4 +1,4 @@
-"""The table of everything scored, as CSV, Markdown and curve.
+"""Write the table of all scores as CSV and Markdown, and plot the curve.
 
 python -m shanshui table --scores score/*.json score/*/*.json --settings settings.json
     --checkpoints select/checkpoints.json --model select/model.json --seed select/seed.json

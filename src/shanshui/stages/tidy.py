@@ -1,4 +1,4 @@
-"""Remove what a finished run needs no more, and list what stays with its checksum (`retention: best`).
+"""Remove what a finished run no longer needs, and list what is kept with checksums (`retention: best`).
 
 python -m shanshui tidy --settings settings.json --run-folder results/demo --choices select/checkpoints.json
     select/model.json select/seed.json --out kept.json

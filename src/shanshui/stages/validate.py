@@ -1,4 +1,4 @@
-"""Check training pairs and test label maps, write their manifests, class statistics and a readable report.
+"""Check training pairs and test label maps; write manifests, class statistics and a report.
 
 Stops when training on the data would be wrong (unreadable files, ids that are no class, too few pairs, ...)
 and only warns of everything else. The report is always written, the manifests only when training may start.

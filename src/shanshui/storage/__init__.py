@@ -1,1 +1,1 @@
-"""Files on the disk: written whole or not at all; images, checkpoints, and what made a file."""
+"""Files on disk: atomic writing, images, checkpoints and provenance."""

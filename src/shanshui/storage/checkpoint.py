@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with everything needed to use them again in the file's own metadata."""
+"""Checkpoints: safetensors with everything needed to use the weights in the file's metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders that are replaced whole, and whose they are: what this software did not put there is never removed unasked.
+"""Folders that are replaced as a whole, unless they contain files not written by shanshui.
 
 Every folder written here holds a list of its own files with their SHA-256, `.shanshui.json`. A file that is not in
 the list, or is no longer as it was written, is somebody else's.

@@ -1,4 +1,4 @@
-"""Opening image files: by what is in them, whatever their names say; and what a file is that is no image."""
+"""Open image files by their content, whatever their suffix, and describe files that are no images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs and label maps between files and arrays: the one place where pixels change type."""
+"""Read and write photographs and label maps as arrays: the only place where pixels change type."""
 
 from __future__ import annotations
 

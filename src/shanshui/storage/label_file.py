@@ -1,4 +1,4 @@
-"""The one place that reads label maps: the numbers stored in a file, where it is certain which they are."""
+"""Read label maps: the only place that does, and only if the stored values are unambiguous."""
 
 from __future__ import annotations
 

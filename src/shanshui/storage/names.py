@@ -1,4 +1,4 @@
-"""Names of files as text: equal where they look equal, and printable whatever bytes they are made of."""
+"""File names as text: compared in composed Unicode form, and printable whatever their bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place that reads photographs: their pixels as a viewer shows them.
+"""Read photographs, the only place that does: pixels as an image viewer displays them.
 
 Orientation, bit depth, transparency and colour profile are honoured; what cannot be is said in `notes`.
 """

@@ -1,4 +1,4 @@
-"""What made an artefact: the version of this code, stated in every file that outlives a job."""
+"""Provenance of an artefact: the version of this code, recorded in every lasting file."""
 
 from __future__ import annotations
 

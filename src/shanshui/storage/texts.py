@@ -1,4 +1,4 @@
-"""Text files of users: read as UTF-8, with or without a byte order mark, or as UTF-16 by its mark; else refused."""
+"""Read text files of users: UTF-8 with or without byte order mark, or UTF-16 with one; others are refused."""
 
 from __future__ import annotations
 

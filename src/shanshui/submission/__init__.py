@@ -1,1 +1,1 @@
-"""The files that are handed in: filling of single-class label maps, packaging."""
+"""The submission: replacing images of single-class label maps, and packaging."""

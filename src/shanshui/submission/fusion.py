@@ -1,4 +1,4 @@
-"""Pure-colour fusion: a label map of nearly one class takes the pixels of a training photograph of it.
+"""Single-class fusion: the image of a (nearly) single-class label map is replaced by a training photograph.
 
 The rule of APF-GAN's final submission, made deterministic and forgiving: the n-th such label map takes the
 n-th photograph of its class, each photograph serves once, and where none is left the generated image stays.

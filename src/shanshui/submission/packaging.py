@@ -1,4 +1,4 @@
-"""Rules of a submission: exactly one image per label map, under its name, of one size, RGB, readable."""
+"""Requirements of a submission: one readable RGB image of one size per label map, under its name."""
 
 from __future__ import annotations
 

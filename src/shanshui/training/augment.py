@@ -1,4 +1,4 @@
-"""DiffAugment (Zhao et al. 2020) for label-conditioned training: photo, fake and label map move together.
+"""DiffAugment (Zhao et al. 2020) for conditional training: real, fake and label map are transformed together.
 
 Operations color, crop and translation, always in this order. The draws are made first, in numpy, so that
 a step can be repeated from its random state; applying them is differentiable with respect to the images.

@@ -1,4 +1,4 @@
-"""The training loop of both phases: construct, resume, train, look, save."""
+"""The training loop of both phases: build, resume, train, log, save."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses as scalars, and the terms of a training step by name (`G/adv`, `G/feat`, ..., `D/real`, `D/fake`).
+"""Losses as scalars, and the named terms of a training step (`G/adv`, `G/feat`, ..., `D/real`, `D/fake`).
 
 Every term comes weighted, so that a step minimises their sum.
 """

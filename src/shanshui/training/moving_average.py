@@ -1,4 +1,4 @@
-"""An exponential moving average of weights: what a GAN's generator settles on while its steps still swing.
+"""Exponential moving average (EMA) of a generator's weights, which smooths out GAN training steps.
 
 Yazici et al. 2019, "The unusual effectiveness of averaging in GAN training".
 """

@@ -1,4 +1,4 @@
-"""Losses of OASIS (Schönfeld et al. 2021): D labels every pixel with its class, or as generated.
+"""Losses of OASIS (Schönfeld et al. 2021): D classifies every pixel, with one more class for fakes.
 
 D gives logits (N, L + 1, H, W) for L classes: channel 0 is "generated", channel k + 1 is class k. Classes are
 balanced: a class that covers few pixels counts as much as the sky. LabelMix pastes a photograph and a fake

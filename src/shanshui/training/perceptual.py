@@ -1,4 +1,4 @@
-"""The perceptual networks of a recipe, loaded and frozen."""
+"""Load and freeze the perceptual networks of a recipe."""
 
 from __future__ import annotations
 

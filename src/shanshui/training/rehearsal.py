@@ -1,4 +1,4 @@
-"""Every kind of training step and image once, on noise at the smallest size: compiles the kernels they need.
+"""Run every kind of training step and image once at the smallest size, to compile the kernels they need.
 
 Jittor compiles a kernel at its first use and keeps it, whatever the size of the data. Done in one process
 beforehand, jobs that run side by side find their kernels ready.

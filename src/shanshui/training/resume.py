@@ -1,4 +1,4 @@
-"""Training state that outlives a killed job: undeclared to Snakemake, keyed by all it depends on, locked."""
+"""Training states that outlive a killed job: not declared to Snakemake, keyed by all dependencies, locked."""
 
 from __future__ import annotations
 

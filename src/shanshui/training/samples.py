@@ -1,4 +1,4 @@
-"""Sample grids: the same label maps after every epoch, so that a person can watch the network learn."""
+"""Sample grids: generated images of the same label maps after every epoch."""
 
 from __future__ import annotations
 

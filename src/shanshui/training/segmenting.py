@@ -1,4 +1,4 @@
-"""Training of the segmenter: random windows of the pairs, cross entropy, a rate that falls along a cosine.
+"""Train the segmenter: random crops of the pairs, cross entropy, cosine learning rate.
 
 An epoch is a function of the state before it and of (seed, epoch). Colours, scale and place are varied, so that
 the network also accepts images that are no photographs.

@@ -1,4 +1,4 @@
-"""A phase of training on disk: networks from settings, start or resume, states, weights and sample grids."""
+"""Training of one phase with its files: networks, resuming, states, weights and sample grids."""
 
 from __future__ import annotations
 

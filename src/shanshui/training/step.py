@@ -1,4 +1,4 @@
-"""One training step of the GAN: first generator and encoder, then the discriminators, on the same batch."""
+"""One GAN training step: generator and encoder first, then the discriminators, on the same batch."""
 
 from __future__ import annotations
 

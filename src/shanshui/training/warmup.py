@@ -1,4 +1,4 @@
-"""Compiling kernels before jobs run side by side: one process, all cores, something to look at.
+"""Compile kernels before parallel jobs start: in one process, on all cores, with progress.
 
 Jittor compiles a kernel when it first meets an operation. Several processes that all meet new ones wait for
 each other; so one process goes through all steps of a run once, small, and the others find the result. It is a

@@ -1,4 +1,4 @@
-"""What the numbers of a training show that seldom gets better by itself, and what to try.
+"""Detect training failures that rarely recover from the logged values, and suggest remedies.
 
 Looked at after every epoch, in the lines of its `stats.jsonl`: by training itself, by `status` and by the report.
 The thresholds are far from what sound trainings show; a sign is a reason to look, not an error.

@@ -1,1 +1,1 @@
-"""Weight files made by others: what they are called, where they come from, and how to read them safely."""
+"""Weight files of other implementations: names, sources, and safe reading."""

@@ -1,4 +1,4 @@
-"""What the segmenter that comes with the package is called, where the name of a weights file may stand."""
+"""The name of the built-in segmenter, accepted in place of a weights file."""
 
 from __future__ import annotations
 

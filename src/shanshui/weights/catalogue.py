@@ -1,4 +1,4 @@
-"""The weight files shanshui can use but does not ship: names, sources, checks."""
+"""Catalogue of the weight files that shanshui uses but does not ship: names, sources, checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CC-FPSE as its authors store it (`latest_net_G.pth`, `_D`, `_E`): names of arrays, sizes told from shapes.
+"""CC-FPSE weights of the authors (`latest_net_G.pth`, `_D`, `_E`): array names, and sizes from shapes.
 
 Our networks carry the authors' names, but for the weights of spectral norm (theirs `weight_orig`, here `weight`)
 and containers of one layer in SPADE and the encoder. Left out is what no forward pass reaches: in every block a batch

@@ -1,4 +1,4 @@
-"""The classes of imported weights, which hold only how many there are; and lists of names on the command line."""
+"""Class names of imported weights, which store only their number; and class lists on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weights of the built-in segmenter: a file in this folder, and the classes its channels stand for.
+"""Weights of the built-in segmenter, a file in this folder, and the classes of its channels.
 
 DeepLabV3+ MobileNetV2, trained by Google on ADE20K's 31 commonest classes (Apache-2.0, see NOTICE): MLPerf Mobile's
 `deeplabv3_mnv2_ade20k_int8.tflite` as numpy arrays, `<layer>.weight` (int8), `.scale` (per output) and `.bias`.

@@ -1,4 +1,4 @@
-"""Files from disk or from the web, with a bar, and digests of what came."""
+"""Copy files from disk or download them, with a progress bar and digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reader of Jittor's `.pkl` checkpoints without Jittor: numpy only, nothing executed.
+"""Read Jittor's `.pkl` checkpoints without Jittor: numpy only, no code executed.
 
 Such a file is a pickled dict (protocol 4), mostly followed by 28 bytes: the SHA-1 of the pickle and a magic
 word. Up to mid-2023 its values are numpy arrays; newer Jittor writes `jittor_core.Var` objects, each a call

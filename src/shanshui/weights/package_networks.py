@@ -1,4 +1,4 @@
-"""Weights out of packages under the names of our networks: LPIPS in flax's layout, EfficientNet-Lite0 of PyTorch."""
+"""Convert weights from packages: LPIPS in flax's layout, EfficientNet-Lite0 from PyTorch."""
 
 from __future__ import annotations
 

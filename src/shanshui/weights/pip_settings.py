@@ -1,4 +1,4 @@
-"""Where pip looks for packages: its configuration files and environment variables, asked of pip itself."""
+"""pip's package sources: its configuration files and environment variables, queried from pip."""
 
 from __future__ import annotations
 

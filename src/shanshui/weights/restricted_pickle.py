@@ -1,4 +1,4 @@
-"""Unpickling of untrusted weight files: only listed names resolve, and they resolve to harmless stand-ins.
+"""Unpickle untrusted weight files: only listed names resolve, to harmless stand-ins.
 
 A pickle is a program. `pickle.load` on a downloaded file runs whatever its author wrote; this one knows a
 handful of names and refuses every other, so that nothing is imported and nothing is called but our own code.

@@ -1,4 +1,4 @@
-"""SegFormer as Hugging Face's transformers stores it: the size told from the shapes, the names of its arrays."""
+"""SegFormer weights as stored by Hugging Face's transformers: size from shapes, array names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights of the SPADE family as PyTorch saved them: what the networks are, told from names and shapes."""
+"""SPADE-family weights saved by PyTorch: network structure inferred from names and shapes."""
 
 from __future__ import annotations
 

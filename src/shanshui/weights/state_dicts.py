@@ -1,4 +1,4 @@
-"""State dicts as they are wrapped: in a training's checkpoint, by a parallel wrapper, by a compiler.
+"""Find the state dict in a file: inside a training checkpoint, a parallel wrapper or a compiled model.
 
 What is unwrapped is certain: the only state dict in the file, or the only one under the name of the network asked
 for. Where several could be meant they are named, and none is taken.

@@ -1,4 +1,4 @@
-"""Reader of torch checkpoints (`.pth`, `.pt`) without torch: both file formats, numpy only, nothing executed.
+"""Read torch checkpoints (`.pth`, `.pt`) without torch: both file formats, numpy only, no code executed.
 
 Since torch 1.6 a checkpoint is a zip archive: `<name>/data.pkl` describes the tensors, `<name>/data/<key>`
 holds each storage's raw bytes. Before, it was a row of pickles (magic number, protocol, system, the object,

@@ -70,7 +70,7 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     for i in range(40):
         Image.fromarray(np.zeros((32, 64), np.uint8)).save(tmp_path / "labels" / f"{i:03d}.png")
     data = {"width": 64, "height": 32, "classes": ["sky"], "label_offset": 0, "ignore_label": None}
-    meta = {"data": data, "model": {"halvings": 5}, "level": None, "alpha": 0.0, "seg_noise": False}
+    meta = {"data": data, "model": {"kind": "spade", "halvings": 5}, "level": None, "alpha": 0.0, "seg_noise": False}
     checkpoint.save(tmp_path / "w.safetensors", {"G.a": np.zeros(1, np.float32)}, kind="generator", **meta)
     labels, weights = str(tmp_path / "labels"), str(tmp_path / "w.safetensors")
     out = tmp_path / "images"

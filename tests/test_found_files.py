@@ -80,6 +80,10 @@ PASSED: dict[str, tuple[Break, str, list[str]]] = {
     "sub-folders": (
         lambda d: (d.folder / "test" / "more").mkdir(), "warning", ["sub-folders, which are not searched: 1"],
     ),
+    "links to nowhere": (
+        lambda d: (d.folder / "test" / "more").symlink_to("unmounted"),
+        "warning", ["links to where nothing is: 1", "more"],
+    ),
     "hidden folders": (lambda d: (d.folder / "test" / "__MACOSX").mkdir(), "note", ["hidden folders: 1", "__MACOSX"]),
 }  # fmt: skip
 

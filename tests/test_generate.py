@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
 from shanshui.storage import checkpoint
-from shanshui.synthesis.generation_inputs import instance_files, label_sources, read_instances
+from shanshui.synthesis.generation_inputs import instance_files, label_sources, read_generator, read_instances
 
 NAMES = ("a", "b", "c")
 
@@ -166,7 +167,7 @@ def test_instance_maps_are_found_and_fit(tmp_path: Path) -> None:
     assert instance_files({"edges": True}, files, None, []) == {}
     with pytest.raises(ShanshuiError, match="no instance map of a"):
         instance_files(sees, files, None, [])
-    with pytest.raises(ShanshuiError, match="is no folder"):
+    with pytest.raises(ShanshuiError, match="absent does not exist"):
         instance_files(sees, files, tmp_path / "absent", [])
     label_map = np.zeros((8, 16), np.uint8)
     assert (read_instances(tmp_path / "a.png", None, label_map) == 7).all()
@@ -194,7 +195,7 @@ def test_sheets_show_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (tmp_path / folder).mkdir()
         Image.fromarray(np.full((32, 64), value, np.uint8)).save(tmp_path / folder / "a.png")
     data = {"width": 64, "height": 32, "classes": ["sky"], "label_offset": 0, "ignore_label": None}
-    model = {"halvings": 5, "edges": True, "instances": True}
+    model = {"kind": "spade", "halvings": 5, "edges": True, "instances": True}
     meta = {"data": data, "model": model, "level": None, "alpha": 0.0, "seg_noise": False}
     checkpoint.save(tmp_path / "w.safetensors", {"G.a": np.zeros(1, np.float32)}, kind="generator", **meta)
     call = ["styles", "--weights", str(tmp_path / "w.safetensors"), "--labels", str(tmp_path / "labels")]
@@ -203,3 +204,43 @@ def test_sheets_show_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert main([*call, "--instances", str(tmp_path / "instances")]) == 0
     (numbers,) = seen
     np.testing.assert_array_equal(numbers, np.full((1, 32, 64), 7))
+
+
+def described(meta: dict[str, Any]) -> dict[str, Any]:
+    data = {"classes": ["a", "b"], "width": 64, "height": 64, "label_offset": 0, "ignore_label": None}
+    whole = {"data": data, "model": {"halvings": 5}, "parity": {}, "heads": 0, "seg_noise": False, "level": None}
+    return {name: value for name, value in {**whole, "alpha": 0.0, **meta}.items() if value != "gone"}
+
+
+UNDESCRIBED: dict[str, dict[str, Any]] = {
+    **{name: {name: "gone"} for name in ("data", "model", "parity", "heads", "seg_noise", "level", "alpha")},
+    "data.classes": {"data": {"label_offset": 0, "ignore_label": None, "width": 64, "height": 64}},
+    "data.width": {"data": {"classes": [], "label_offset": 0, "ignore_label": None, "width": "64", "height": 64}},
+    "model.halvings": {"model": {"kind": "spade"}, "parity": "gone", "heads": "gone"},
+    "a level in words": {"level": "third"},
+}
+
+
+@pytest.mark.parametrize("kind", UNDESCRIBED)
+def test_weights_described_otherwise_are_refused(kind: str, tmp_path: Path) -> None:
+    """As a version to come, or another program, may write them."""
+    file = tmp_path / "w.safetensors"
+    arrays = {"G.weight": np.ones(2, np.float32)}
+    checkpoint.save(file, arrays, kind="generator", **described({}))
+    assert read_generator(file).meta["level"] is None
+    checkpoint.save(file, arrays, kind="generator", **described(UNDESCRIBED[kind]))
+    with pytest.raises(ShanshuiError, match="does not say as this version does what it holds") as caught:
+        read_generator(file)
+    assert kind.removeprefix("a ").removesuffix(" in words") in caught.value.found
+    save_file(arrays, file, metadata={checkpoint.META: "[1]"})
+    with pytest.raises(ShanshuiError, match="its metadata is no JSON object"):
+        read_generator(file)
+
+
+def test_weights_are_read_in_single_precision(tmp_path: Path) -> None:
+    for kind in (np.float16, np.float64):
+        checkpoint.save(tmp_path / "w.safetensors", {"G.a": np.full(2, 0.5, kind)}, kind="generator", **described({}))
+        assert read_generator(tmp_path / "w.safetensors").arrays["G.a"].dtype == np.float32
+    checkpoint.save(tmp_path / "w.safetensors", {"G.a": np.ones(2, np.int32)}, kind="generator", **described({}))
+    with pytest.raises(ShanshuiError, match=r"G\.a holds numbers of type int32"):
+        read_generator(tmp_path / "w.safetensors")

@@ -157,6 +157,15 @@ def test_what_could_be_either_is_named(what: str, form: str, tmp_path: Path) -> 
         assert f"{name} (" in str(caught.value)
 
 
+@pytest.mark.parametrize("average", ["generator_ema", "ema_generator", "g_ema", "ema"])
+def test_an_average_beside_under_prefixes_is_named(average: str, tmp_path: Path) -> None:
+    state = prefixed("generator.", PLAIN) | prefixed(f"{average}.", PLAIN) | prefixed("discriminator.", OTHER)
+    with pytest.raises(ShanshuiError, match=f"generator and {average}, a moving average"):
+        load_state(write_pickle(tmp_path / "w.pkl", state), "G")
+    state = prefixed("generator.", PLAIN) | prefixed("cinema.", OTHER)
+    assert load_state(write_pickle(tmp_path / "w.pkl", state), "G").keys() == PLAIN.keys()
+
+
 def test_a_part_under_the_wrapper_stays_as_it_is(tmp_path: Path) -> None:
     """Only what stands before every key is a wrapper."""
     state = {**prefixed("module.", PLAIN), **OTHER}

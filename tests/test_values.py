@@ -223,6 +223,46 @@ def test_files_that_count_from_1_may_look_as_if_the_first_class_never_occurred(d
     assert "make sure that value 0 means class 0: files that count from 1 look the same" in data.report()
 
 
+def move(folder: Path, step: int) -> None:
+    for file in folder.iterdir():
+        Image.fromarray(np.asarray(Image.open(file)) + np.uint8(step % 256)).save(file)
+
+
+@pytest.mark.parametrize("folder", ["labels", "test"])
+def test_ids_lowered_by_one_are_not_said_to_be_unlabelled(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """255 is class 0 there: left out as no class, every other class would be taken for the one before."""
+    data = small_set(tmp_path)
+    move(data.folder / folder, -1)
+    assert data.validate() == 1
+    said = capsys.readouterr().err
+    assert "no file has value 2, the last class: ids lowered by one look like this" in said
+    set_pixels(data.folder / folder / ("p0.png" if folder == "labels" else "t0.png"), 2, 1)
+    assert data.validate() == 1
+    assert "to do:    if 255 means no class, set data.ignore_label to 255" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("folder", "said"), [("test", "training plus 1"), ("labels", "training minus 1")])
+def test_test_maps_numbered_otherwise_than_training_are_told(folder: str, said: str, tmp_path: Path) -> None:
+    data = small_set(tmp_path)
+    data.settings["classes"] = ["sky", "water", "tree", "ship"]
+    move(data.folder / folder, 1)
+    assert data.validate() == 0
+    assert f"the ids of the test label maps are those of {said}" in data.report()
+
+
+def test_test_maps_of_one_number_are_told(tmp_path: Path) -> None:
+    data = small_set(tmp_path)
+    for file in (data.folder / "test").iterdir():
+        Image.fromarray(np.full((36, 48), 1, np.uint8)).save(file)
+    assert data.validate() == 0
+    assert "a single value, 1, in all 3 test label maps" in data.report()
+    set_pixels(data.test("t0"), 2, 1)
+    assert data.validate() == 0
+    assert "a single value" not in data.report()
+
+
 def test_a_stray_value_is_no_sign_of_anything(data: Set, capsys: pytest.CaptureFixture[str]) -> None:
     set_pixels(data.label("p1"), 77, 3)
     assert data.validate() == 1

@@ -103,6 +103,12 @@ def _id_hint(wrong: set[int], present: set[int], num_classes: int, offset: int, 
     step = math.gcd(*(present - {ignore, UNLABELLED}))
     if step > 1 and max(present - {ignore, UNLABELLED}) // step + offset < num_classes:
         return f"every value is a multiple of {step}, as in images made for the eye: divide the values by {step}"
+    if wrong == {UNLABELLED} and ignore is None and offset == 0 and num_classes - 1 not in present:
+        return (
+            f"no file has value {num_classes - 1}, the last class: ids lowered by one look like this, with "
+            f"{UNLABELLED} for class 0; make such files anew. Only if {UNLABELLED} means no class, set "
+            f"data.ignore_label to {UNLABELLED}"
+        )
     if len(wrong) == 1 and ignore is None:
         value = min(wrong)
         return f"if {value} means no class, set data.ignore_label to {value}; else correct the files"

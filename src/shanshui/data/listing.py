@@ -58,6 +58,8 @@ def _reason(file: Path, pattern: str) -> tuple[str, Weight]:
         return "archives, which are not unpacked", "lost"
     if suffix in OTHER_IMAGES:
         return f"images of formats that are not taken ({', '.join(IMAGE_SUFFIXES)} are)", "lost"
+    if suffix not in IMAGE_SUFFIXES and file.is_symlink() and not file.exists():
+        return "links to where nothing is", "lost"
     if suffix not in IMAGE_SUFFIXES:
         return "files whose names do not end as those of images do", "aside"
     if not fnmatchcase(file.stem + suffix, pattern):

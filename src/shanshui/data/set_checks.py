@@ -8,10 +8,12 @@ from pathlib import Path
 from shanshui.data.findings import Finding, error, number, warning
 from shanshui.data.folders import Folder
 from shanshui.data.pairs import Pairing
+from shanshui.data.scan import LabelFacts
 from shanshui.data.statistics import ClassStatistics
 from shanshui.storage.images import IMAGE_SUFFIXES
 from shanshui.storage.kinds import why_no_folder
 
+NO_ACCIDENT = 3  # so many classes, all of them moved by one
 COMPARED = 2  # images that a set has at least, of which distances can be measured
 
 
@@ -111,6 +113,26 @@ def enough_to_compare(held_out: int, asked: int) -> list[Finding]:
     return found
 
 
+def _moved(train: ClassStatistics, test: ClassStatistics) -> str:
+    """By how much the ids of the test label maps lie beside those of training; empty where they do not."""
+    ids = {i for i, pixels in enumerate(train.pixels) if pixels}
+    asked = {i for i, times in enumerate(test.present) if times}
+    for step, said in ((1, "training plus 1"), (-1, "training minus 1")):
+        if len(ids) >= NO_ACCIDENT and asked == {i + step for i in ids}:
+            return said
+    return ""
+
+
+def more_than_one_value(tests: Sequence[LabelFacts]) -> list[Finding]:
+    """Test label maps that are one and the same number all over, every one of them."""
+    values = {tuple(label.counts) for label in tests if not label.problem}
+    if len(tests) < COMPARED or len(values) != 1 or len(only := values.pop()) != 1:
+        return []
+    what = f"a single value, {only[0]}, in all {len(tests)} test label maps"
+    do = "look at one of them: numbers are lost so where files are converted or masked wrongly"
+    return [warning(what, "several classes among them", do)]
+
+
 def classes_occur(
     names: Sequence[str], train: ClassStatistics, test: ClassStatistics, held_out: int = 0
 ) -> list[Finding]:
@@ -123,6 +145,8 @@ def classes_occur(
         what = f"classes in test label maps, but never in training: {len(asked)}"
         smaller = ", or make the hold-out smaller in case it has them" if held_out else ""
         do = f"add pairs that show them{smaller}; the generator can only guess them"
+        if moved := _moved(train, test):
+            do = f"look whether both number the classes alike: the ids of the test label maps are those of {moved}"
         files = (f"{i} {names[i]}: in {number(int(test.present[i]), 'test label map')}" for i in asked)
         found.append(warning(what, "every class of the test label maps in training", do, files))
     if unused:

@@ -132,6 +132,7 @@ def examine(survey: Survey) -> list[Finding]:
         *checks.coloured_photos(survey.photos),
         *checks.distinct_photos(survey.photos),
         *checks.unseen_tests(survey.labels, survey.tests),
+        *set_checks.more_than_one_value(survey.tests),
         *set_checks.classes_occur(data.classes, *survey.class_statistics(), len(survey.split()[1])),
         *_annotations(survey),
     ]

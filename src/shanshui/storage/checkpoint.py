@@ -60,7 +60,10 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
                     "a checkpoint written by this pipeline",
                     "foreign weights come in through `python -m shanshui import`",
                 )
-            yield file, json.loads(text)
+            meta = json.loads(text)
+            if not isinstance(meta, dict):
+                raise ValueError("its metadata is no JSON object")
+            yield file, meta
     except FileNotFoundError:
         raise ShanshuiError(f"{path} does not exist", "a checkpoint (*.safetensors)") from None
     except (SafetensorError, OSError, ValueError) as error:

@@ -82,7 +82,14 @@ def unwrapped(state: Mapping[str, Value], role: str | None = None) -> dict[str, 
         if start is None:
             break
         found = {key.removeprefix(start): value for key, value in rest.items()}
+    beside = sorted({start for key in found if "ema" in (start := key.partition(".")[0]).lower().split("_")})
     for name in ROLES.get(role or "", ()):
+        if beside and any(key.startswith(f"{name}.") for key in found):
+            raise ShanshuiError(
+                f"{name} and {', '.join(beside)}, a moving average, stand side by side in one state dict",
+                "the weights of one network",
+                "save those you want: {k: v for k, v in state.items() if k.startswith('NAME.')}",
+            )
         if own := {key.removeprefix(f"{name}."): v for key, v in found.items() if key.startswith(f"{name}.")}:
             return unwrapped(own)
     return found

@@ -32,7 +32,9 @@ def real(tmp_path: Path) -> Path:
 
 def no_number(capsys: pytest.CaptureFixture[str], word: str, out: Path, *arguments: object) -> None:
     """The call fails with a message that has `word`, prints nothing and leaves no score file."""
-    out.write_text('{"sets": {"pictures": {"metrics": {"dct_frechet": 1.0}}}}')  # of the checkpoint before
+    out.write_text(
+        '{"features": {}, "sets": {"pictures": {"metrics": {"dct_frechet": 1.0}}}}'
+    )  # of the checkpoint before
     assert main(["score", *map(str, arguments), "--out", str(out)]) == 1
     captured = capsys.readouterr()
     assert word in captured.err

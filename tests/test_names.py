@@ -25,10 +25,10 @@ def listed(folder: Path, name: str, label: str = "a.png") -> Path:
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
     for read in (label_files, read_manifest):
-        with pytest.raises(ShanshuiError, match="after which a picture would be called") as caught:
+        with pytest.raises(ShanshuiError, match="after which an image would be called") as caught:
             read(listed(tmp_path, name))
         assert repr(name) in caught.value.found
-    with pytest.raises(ShanshuiError, match="after which a picture would be called"):
+    with pytest.raises(ShanshuiError, match="after which an image would be called"):
         label_sources([f"{name}=labels", "other=labels"])
 
 

@@ -12,7 +12,7 @@ from shanshui.backend.modules import gather, restore
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.edges import edges
 from shanshui.data.labels import one_hot
-from shanshui.data.positions import mirror, positions
+from shanshui.data.positions import positions
 from shanshui.nn import clade
 from shanshui.nn.clade import CLADE
 from shanshui.nn.condition import Condition, class_index
@@ -113,6 +113,13 @@ def test_regions_touch_at_corners_and_every_class_counts() -> None:
     down, right = positions(diagonal)
     np.testing.assert_allclose(down, [[-1, -1], [1, 1]], atol=3e-5)
     np.testing.assert_allclose(right, [[-1, 1], [-1, 1]], atol=3e-5)
+
+
+def mirror(encoding: np.ndarray) -> np.ndarray:
+    """The encoding of the label map flipped left to right: (..., 2, H, W) -> (..., 2, H, W)."""
+    flipped = encoding[..., ::-1].copy()
+    flipped[..., 1, :, :] *= -1
+    return flipped
 
 
 def test_mirrored_map_has_the_mirrored_encoding() -> None:

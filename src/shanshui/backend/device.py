@@ -37,11 +37,6 @@ def ask_driver() -> dict[str, Any]:
     return dict(json.loads(said.stdout)) if said.returncode == 0 else cuda_probe.NOTHING
 
 
-def cuda_device_count() -> int:
-    """Number of CUDA devices the driver shows to this process; 0 without a driver."""
-    return len(ask_driver()["devices"])
-
-
 def cuda_devices() -> list[dict[str, object]]:
     """Name and memory (MiB) of every device the driver shows."""
     return [{"name": d["name"], "memory_mib": d["memory_mib"]} for d in ask_driver()["devices"]]

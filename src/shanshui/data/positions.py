@@ -43,10 +43,3 @@ def number_regions(label_map: np.ndarray) -> np.ndarray:
         regions += np.where(pieces > 0, pieces + count, 0)
         count += found
     return regions
-
-
-def mirror(encoding: np.ndarray) -> np.ndarray:
-    """The encoding of the label map flipped left to right: (..., 2, H, W) -> (..., 2, H, W)."""
-    flipped = encoding[..., ::-1].copy()
-    flipped[..., 1, :, :] *= -1
-    return flipped

@@ -21,7 +21,6 @@ nn: Any = jt.nn
 
 Variant = Literal["fid", "torchvision"]
 TAPS = ("maxpool_1", "maxpool_2", "Mixed_6e", "mean")
-TAP_CHANNELS = (64, 192, 768, 2048)
 EPS = 1e-3
 
 

@@ -77,7 +77,7 @@ def table(parts: Sequence[Part]) -> str:
 
 
 def sentence(config: Config, folder: Path, parts: Sequence[Part], free: int) -> str:
-    """At most, in the end, there, free: one line."""
+    """Return one line with the largest and final size of the run, its existing files, and the free space."""
     most, final = sum(p.most for p in parts), sum(p.final for p in parts)
     there = sum(there_already(folder, parts).values())
     return (
@@ -87,13 +87,13 @@ def sentence(config: Config, folder: Path, parts: Sequence[Part], free: int) -> 
 
 
 def free_at(folder: Path) -> int:
-    """Free bytes where `folder` is or will be."""
+    """Return the free bytes of the disk that holds, or will hold, `folder`."""
     present = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(present).free
 
 
 def check(config: Config, folder: Path, rules: Collection[str] | None = None) -> str:
-    """The sentence above; ShanshuiError where the run, or its planned `rules`, will not fit, with what would help."""
+    """Return the text of `sentence`; ShanshuiError if the run, or its planned `rules`, will not fit, with remedies."""
     parts = estimate(config, count_pictures(config))
     free = free_at(folder)
     needed = still_to_come(folder, parts, rules)

@@ -43,7 +43,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def full_disk(path: Path) -> ShanshuiError:
-    """What is said then."""
+    """Return the message for a full disk."""
     return ShanshuiError(
         f"the disk is full: {path} could not be written",
         "free space; `python -m shanshui doctor --config config.yaml` says how much a run takes",

@@ -27,7 +27,7 @@ LABEL_MIX = 10.0  # weight of the consistency term
 
 
 def oasis_generator_losses(fake_logits: Var, segmap: Var) -> dict[str, Var]:
-    """Terms of G, each (1,): D shall see the label map in the fake.
+    """Return the loss terms of G, each (1,): D should classify the pixels of the fake as in the label map.
 
     Args:
         fake_logits: D's answer to the fakes (N, L + 1, H, W).

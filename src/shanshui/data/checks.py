@@ -106,7 +106,7 @@ def _id_hint(wrong: set[int], present: set[int], num_classes: int, offset: int, 
     if wrong == {UNLABELLED} and ignore is None and offset == 0 and num_classes - 1 not in present:
         return (
             f"no file has value {num_classes - 1}, the last class: ids lowered by one look like this, with "
-            f"{UNLABELLED} for class 0; make such files anew. Only if {UNLABELLED} means no class, set "
+            f"{UNLABELLED} for class 0; create such files again. Only if {UNLABELLED} means no class, set "
             f"data.ignore_label to {UNLABELLED}"
         )
     if len(wrong) == 1 and ignore is None:

@@ -114,7 +114,7 @@ def enough_to_compare(held_out: int, asked: int) -> list[Finding]:
 
 
 def _moved(train: ClassStatistics, test: ClassStatistics) -> str:
-    """By how much the ids of the test label maps lie beside those of training; empty where they do not."""
+    """Describe the offset between the ids of test and training label maps; empty if there is none."""
     ids = {i for i, pixels in enumerate(train.pixels) if pixels}
     asked = {i for i, times in enumerate(test.present) if times}
     for step, said in ((1, "training plus 1"), (-1, "training minus 1")):

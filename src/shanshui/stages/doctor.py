@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="YAML",
         help="also ask for the weight files and the disk space this run needs, and compile its networks' kernels",
     )
-    add_file(parser, "--out", metavar="JSON", help="write what was found here")
+    add_file(parser, "--out", metavar="JSON", help="write the result to this file")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pure", required=True, type=Path, help="pure.json of the stage `reference`")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
     add_folder(parser, "--out", required=True, help="folder of the images to be submitted")
-    add_file(parser, "--log", required=True, help="what was pasted where (JSON)")
+    add_file(parser, "--log", required=True, help="replaced images and their photographs (JSON)")
 
 
 def _label_ids(path: str, settings: dict[str, Any]) -> np.ndarray:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "--photos", required=True, metavar="NPY", help="photographs, uint8 (N, H, W, 3)")
     add_file(parser, "--label-maps", required=True, metavar="NPY", help="class ids, uint8 (N, H, W), 255 = no class")
     add_file(
-        parser, "--instances", metavar="NPY", help="instance maps, numbered within each, uint16 (N, H, W); if wanted"
+        parser, "--instances", metavar="NPY", help="instance maps, ids unique within each, uint16 (N, H, W); optional"
     )
     add_file(parser, "--names", required=True, metavar="JSON", help="names of the pairs in this order")
     add_file(parser, "--digests", metavar="JSON", help="SHA-256 of the memory maps, for training; if wanted")

@@ -32,12 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     add = parser.add_argument
     add("--settings", required=True, type=Path, help="settings file of this stage")
-    add("--run-folder", required=True, type=Path, help="the run: samples/, benchmarks/, stats.jsonl are in it")
+    add("--run-folder", required=True, type=Path, help="run folder with samples/, benchmarks/, stats.jsonl")
     add("--images", required=True, type=Path, help="the chosen model's images, in holdout/ and test/")
     add("--holdout", required=True, type=Path, help="CSV of the held-out pairs (name, image, label)")
     add("--test", required=True, type=Path, help="CSV of the test label maps, shown where nothing is held out")
     add("--table", required=True, type=Path, help="table of scores (CSV)")
-    add("--score", type=Path, help="score of the chosen model and seed (JSON): how well every class is found again")
+    add("--score", type=Path, help="score of the chosen model and seed (JSON): accuracy per class")
     add("--choices", required=True, nargs=3, type=Path, help="rankings of checkpoints, of models, of seeds")
     add("--manifest", required=True, type=Path, help="manifest of the submission")
     add("--classes", type=Path, help="class statistics (CSV) of the stage `validate`")
@@ -45,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fused", type=Path, help="log of the stage `fuse`")
     add("--fused-score", type=Path, help="score of the submission after the fusion (JSON)")
     add("--sheet", type=Path, help="contact sheet of the submission")
-    add("--doctor", type=Path, help="what the stage `doctor` found out about the machine (JSON)")
+    add("--doctor", type=Path, help="output of the stage `doctor` (JSON)")
     add("--graph", type=Path, help="rule graph: SVG, or the dot or mermaid text of `snakemake --rulegraph`")
     add_file(parser, "--out", required=True, help="the report (HTML)")
-    add_file(parser, "--strip", ".png", required=True, help="label maps, our images, photographs (PNG)")
+    add_file(parser, "--strip", ".png", required=True, help="label maps, generated images, photographs (PNG)")
 
 
 def _write_strip(path: Path, samples: list[Sample]) -> None:

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--settings", metavar="JSON", help="metrics, size and seed as the pipeline passes them")
     parser.add_argument("--labels", nargs="+", action="extend", default=[], metavar="[NAME=]CSV",
-                        help="the set's label maps, as a list or folder: no more images and no less")  # fmt: skip
+                        help="label maps of the set, as a list or folder, one for every image")  # fmt: skip
     parser.add_argument("--weights-file", type=Path, metavar="FILE", help="Inception weights other than the usual file")
     parser.add_argument(
         "--segmenter",
@@ -55,14 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for mask_accuracy, miou and seg_frechet: a file, or the word builtin",
     )
     parser.add_argument("--photographs", nargs="+", type=Path, default=[], metavar="PATH",
-                        help="folder or manifests (CSV); statistics of others are refused")  # fmt: skip
+                        help="folder or manifests (CSV); statistics of other photographs are refused")  # fmt: skip
     parser.add_argument("--aesthetic-command", metavar="COMMAND",
                         help="program that takes a folder and prints CSV `name,score`, 0 to 10")  # fmt: skip
     parser.add_argument("--model", default="", help="name of the model, copied to the output")
     parser.add_argument("--seed", type=int, help="noise seed of the images, copied to the output")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_file(parser, "--out", metavar="JSON", help="write the result to this file")
-    add_file(parser, "--features-out", ".npz", metavar="NPZ", help="keep the features, for other metrics later")
+    add_file(parser, "--features-out", ".npz", metavar="NPZ", help="save the features, for other metrics later")
 
 
 @dataclass(frozen=True)

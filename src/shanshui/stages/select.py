@@ -20,7 +20,7 @@ from shanshui.storage.outputs import add_file
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    parser.add_argument("--scores", required=True, nargs="+", type=Path, help="score files of what is to be ranked")
+    parser.add_argument("--scores", required=True, nargs="+", type=Path, help="score files to rank")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
     parser.add_argument("--top", required=True, type=int, help="how many are chosen")
     add_file(parser, "--out", required=True, help="ranking (JSON)")

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path, help="ranking of checkpoints and averages")
     parser.add_argument("--seed", required=True, type=Path, help="ranking of the noise seeds")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
-    add_file(parser, "--csv", required=True, help="table for machines")
-    add_file(parser, "--md", required=True, help="table for people (Markdown)")
+    add_file(parser, "--csv", required=True, help="table of scores (CSV)")
+    add_file(parser, "--md", required=True, help="table of scores (Markdown)")
     add_file(parser, "--curve", ".png", required=True, help="curve (PNG)")
 
 

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="label maps to be turned into photographs",
+        help="label maps to generate images from",
     )
     parser.add_argument("--train-instances", type=Path, metavar="DIR", help="instance maps of the training label maps")
     parser.add_argument("--test-instances", type=Path, metavar="DIR", help="instance maps of the test label maps")
@@ -59,10 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exclude", type=Path, metavar="FILE", help="file stems to leave out of training, one per line"
     )
     parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings of this stage (JSON)")
-    add_shared_folder(
-        parser, "--out", *WRITTEN, required=True, metavar="DIR", help="folder for everything written here"
-    )
-    add_file(parser, "--report", metavar="FILE", help="report outside of --out, which stays if the job fails")
+    add_shared_folder(parser, "--out", *WRITTEN, required=True, metavar="DIR", help="output folder")
+    add_file(parser, "--report", metavar="FILE", help="report outside of --out, which is kept if the job fails")
 
 
 def _survey(args: argparse.Namespace) -> Survey:

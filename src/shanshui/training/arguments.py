@@ -22,5 +22,5 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", required=True, type=Path, help="folder for resume states; survives a failed job")
     parser.add_argument("--look", required=True, type=Path, help="run folder for sample grids, stats.jsonl and events")
     parser.add_argument("--snapshot-minutes", type=int, default=10, help="least time between two resume states")
-    parser.add_argument("--log-every", type=int, default=10, help="steps between two looks at the losses")
+    parser.add_argument("--log-every", type=int, default=10, help="steps between two reads of the losses")
     add_file(parser, "--weights", required=True, help="G and E after the last epoch (*.safetensors)")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shanshui.__main__ import main
-from shanshui.config.settings import STAGES, load_config, stage_settings
+from shanshui.config.settings import load_config, stage_settings
+from shanshui.config.stages import with_settings
 from shanshui.pipeline import changes, closure
 from shanshui.pipeline.closure import Sources, code_digest
 from shanshui.storage.files import read_json, write_json
@@ -85,7 +86,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run of the leaderboard recipe, made with this package's code but for one module of `fuse`."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "results" / "leaderboard"
-    for stage in STAGES:
+    for stage in with_settings():
         modules = closure.sources().stage(stage)
         if stage == "fuse":
             modules = {**modules, "shanshui.submission.fusion": "another"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shanshui.config.settings import STAGES
+from shanshui.config.stages import with_settings
 from shanshui.pipeline import closure
 from shanshui.pipeline.closure import LEFT_OUT, LOOKED_AT, Sources, code_digest
 
@@ -164,13 +164,15 @@ def test_stages_depend_on_the_packages_they_compute_with(real: Sources, stage: s
 
 
 def test_stages_differ_and_depend_on_no_other_stage(real: Sources) -> None:
-    own = {stage: [name for name in real.stage(stage) if name.startswith("shanshui.stages")] for stage in STAGES}
-    assert own == {stage: [f"shanshui.stages.{stage}"] for stage in STAGES}
+    own = {
+        stage: [name for name in real.stage(stage) if name.startswith("shanshui.stages")] for stage in with_settings()
+    }
+    assert own == {stage: [f"shanshui.stages.{stage}"] for stage in with_settings()}
 
 
 def test_all_stages_are_read_in_less_than_a_second() -> None:
     begin = time.process_time()
     sources = Sources()
-    for stage in STAGES:
+    for stage in with_settings():
         sources.stage(stage)
     assert time.process_time() - begin < 2, "0.4 s on two cores at leisure"

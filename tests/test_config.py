@@ -11,7 +11,6 @@ import yaml
 from shanshui.config.schema import Config
 from shanshui.config.sections import PARITY, Parity
 from shanshui.config.settings import (
-    STAGES,
     load_config,
     merge,
     needed_weights,
@@ -19,6 +18,7 @@ from shanshui.config.settings import (
     validate,
     validate_shown,
 )
+from shanshui.config.stages import with_settings
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import UsageError
 
@@ -196,7 +196,7 @@ def test_stages_see_only_what_they_depend_on() -> None:
 
     def changed(**sections: Any) -> set[str]:
         before, after = Config(), validate(sections)
-        return {stage for stage in STAGES if stage_settings(before, stage) != stage_settings(after, stage)}
+        return {stage for stage in with_settings() if stage_settings(before, stage) != stage_settings(after, stage)}
 
     report = {"report"}  # shows the configuration
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from shanshui.__main__ import module_names, stage_names
-from shanshui.config.settings import STAGES
+from shanshui.config.stages import with_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "shanshui"
@@ -318,10 +318,10 @@ def test_rule_has_log_environment_and_an_existing_stage(name: str) -> None:
 def test_rule_reads_the_settings_of_its_own_stage(name: str) -> None:
     _, whole = rules()[name]
     sections = set(re.findall(r"/settings/(\w+)\.json", whole))
-    assert sections <= set(STAGES)
+    assert sections <= set(with_settings())
     assert sections <= set(re.findall(r"-m shanshui (\w+)", whole))
 
 
 def test_every_section_is_read_by_a_rule() -> None:
     read = {section for _, text in rules().values() for section in re.findall(r"/settings/(\w+)\.json", text)}
-    assert set(STAGES) - read == set()
+    assert set(with_settings()) - read == set()

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from copied_workflow import CopiedWorkflow, Planner, Run
 
-from shanshui.config.settings import STAGES
+from shanshui.config.stages import with_settings
 from shanshui.pipeline.changes import accept, code_change
 from shanshui.pipeline.closure import Sources
 
@@ -78,7 +78,7 @@ def machine(run: Run) -> None:
 def accepted(run: Run) -> None:
     code("src/shanshui/nn/spade.py")(run)
     sources = Sources(run.workflow.sources)
-    changes = [code_change(run.results, stage, sources) for stage in STAGES]
+    changes = [code_change(run.results, stage, sources) for stage in with_settings()]
     accept(run.results, [change for change in changes if change and change.pending])
 
 

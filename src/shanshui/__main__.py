@@ -8,8 +8,9 @@ import os
 import pkgutil
 import sys
 
-from shanshui import __version__, commands, stages
+from shanshui import __version__, commands
 from shanshui.backend import mpi
+from shanshui.config.stages import stage_modules
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
 from shanshui.storage import outputs
 from shanshui.storage.names import at_home
@@ -20,11 +21,11 @@ NAMES = {"import_weights": "import"}  # `import` is a keyword: no statement coul
 
 def module_names() -> dict[str, str]:
     """Dotted module names by what stages (called by rules) and commands (called by people) are called."""
-    return {
-        NAMES.get(found.name, found.name): f"{package.__name__}.{found.name}"
-        for package in (stages, commands)
-        for found in pkgutil.iter_modules(package.__path__)
+    called = {
+        NAMES.get(found.name, found.name): f"{commands.__name__}.{found.name}"
+        for found in pkgutil.iter_modules(commands.__path__)
     }
+    return stage_modules() | called
 
 
 def stage_names() -> list[str]:

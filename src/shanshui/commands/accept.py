@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from shanshui.config.settings import STAGES
+from shanshui.config.stages import with_settings
 from shanshui.errors import UsageError
 from shanshui.pipeline import changes
 from shanshui.pipeline.runs import find_run
@@ -26,9 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Find what changed and write it down as equal."""
     folder = find_run(args.run_name)
-    if unknown := set(args.stages) - set(STAGES):
-        raise UsageError(f"no stage {', '.join(sorted(unknown))} with settings", f"some of {', '.join(STAGES)}")
-    found = [changes.code_change(folder, stage) for stage in args.stages or STAGES]
+    if unknown := set(args.stages) - set(with_settings()):
+        raise UsageError(
+            f"no stage {', '.join(sorted(unknown))} with settings", f"some of {', '.join(with_settings())}"
+        )
+    found = [changes.code_change(folder, stage) for stage in args.stages or with_settings()]
     pending = [change for change in found if change and change.pending]
     for change in pending:
         named = change.modules or ["a change of which no list of modules was kept"]

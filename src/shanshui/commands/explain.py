@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shanshui.config.settings import STAGES, load_config, stage_settings
+from shanshui.config.settings import load_config, stage_settings
+from shanshui.config.stages import with_settings
 from shanshui.pipeline import changes
 from shanshui.pipeline.closure import LEFT_OUT, PACKAGE, code_digest, sources
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A stage, and the configuration as Snakemake would read it."""
-    parser.add_argument("of", choices=list(STAGES), metavar="STAGE", help=f"one of {', '.join(STAGES)}")
+    parser.add_argument("of", choices=with_settings(), metavar="STAGE", help=f"one of {', '.join(with_settings())}")
     parser.add_argument(
         "--configfile", nargs="+", default=[], type=Path, metavar="YAML", help="overrides config.yaml, as in Snakemake"
     )

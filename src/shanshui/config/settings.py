@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from shanshui.config.model_section import without_effect
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
+from shanshui.config.stages import stages
 from shanshui.config.structure import structure
 from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
@@ -149,11 +150,11 @@ def load_config(paths: Sequence[str | Path]) -> Config:
     return validate(raw, " + ".join(map(str, paths)), given, words)
 
 
-_LABELS = {"classes", "label_offset", "ignore_label"}  # what the numbers in a label map mean
-_SIZE = {"width", "height"}
+LABELS = {"classes", "label_offset", "ignore_label"}  # what the numbers in a label map mean
+SIZE = {"width", "height"}
 
 
-def _training(config: Config, phase: str) -> dict[str, Any]:
+def training_settings(config: Config, phase: str) -> dict[str, Any]:
     """Numbers of one training phase; the epoch range of fine-tuning is a file name, not a setting."""
     section = config.pretrain if phase == "pretrain" else config.finetune
     numbers = section.model_dump(exclude={"snapshot_minutes", "log_every", *without_effect(config.model, phase)})
@@ -171,25 +172,25 @@ def _training(config: Config, phase: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _metrics(config: Config) -> dict[str, Any]:
+def metric_settings(config: Config) -> dict[str, Any]:
     size = [config.data.width, config.data.height]
-    labels = config.data.model_dump(include=_LABELS)
+    labels = config.data.model_dump(include=LABELS)
     seen = [config.segmenter.width, config.segmenter.height]  # others bring their own size in their files
     builtin = {"segmenter_size": seen} if config.segmenter.weights == BUILTIN else {}
     return {"metrics": config.score.metrics, "size": size, "seed": config.seed, **labels, **builtin}
 
 
-def _score(config: Config) -> dict[str, Any]:
+def score_settings(config: Config) -> dict[str, Any]:
     """What `score` needs beyond `reference`: without the command the two are the same."""
     command = config.score.aesthetic_command
-    return {**_metrics(config), **({"aesthetic_command": command} if command else {})}
+    return {**metric_settings(config), **({"aesthetic_command": command} if command else {})}
 
 
-def _choice(config: Config) -> dict[str, Any]:
+def choice_settings(config: Config) -> dict[str, Any]:
     return {"rank_by": config.score.rank_by, "on": config.select.on}
 
 
-def _shown(config: Config) -> dict[str, Any]:
+def shown_options(config: Config) -> dict[str, Any]:
     """The configuration as the report shows it, without what changes no result."""
     shown = config.model_dump(mode="json")
     for section, option in (
@@ -204,54 +205,10 @@ def _shown(config: Config) -> dict[str, Any]:
     return shown
 
 
-STAGES: dict[str, Callable[[Config], dict[str, Any]]] = {
-    "landscapes": lambda c: {"seed": c.seed, **(c.landscapes.model_dump() if c.landscapes else {})},
-    "validate": lambda c: {
-        "seed": c.seed,
-        "batch": max(c.pretrain.batch, c.finetune.batch),
-        **c.data.model_dump(include=_LABELS | _SIZE | {"layout", "load_width", "holdout"}),
-        **({"instances": True} if c.model.edges == "instance" else {}),
-    },
-    "prepare": lambda c: {
-        **c.data.model_dump(include=_LABELS | _SIZE | {"load_width"}),
-        "load_height": c.data.load_height,
-    },
-    "segmenter": lambda c: {
-        "seed": c.seed,
-        "segmenter": c.segmenter.model_dump(exclude={"weights"}),
-        "data": c.data.model_dump(include=_LABELS | {"flip"}),
-    },
-    "reference": _metrics,
-    "pretrain": lambda c: _training(c, "pretrain"),
-    "finetune": lambda c: _training(c, "finetune"),
-    "generate": lambda c: {**c.generate.model_dump(exclude={"batch"}), "rounding": c.parity.resolved()["rounding"]},
-    "score": _score,
-    "merge": lambda c: (
-        {"seed": c.seed, "batch": c.finetune.batch, **c.merge.model_dump()} if c.merge.batch_norm == "estimated" else {}
-    ),
-    "select": _choice,
-    "table": _choice,
-    "fuse": lambda c: {
-        **c.fuse.model_dump(),
-        **c.generate.model_dump(include={"quality", "subsampling"}),
-        **c.data.model_dump(include=_LABELS | _SIZE),
-    },
-    "package": lambda c: {
-        **c.generate.model_dump(exclude={"batch"}),
-        **c.data.model_dump(include=_LABELS | _SIZE),
-    },
-    "tidy": lambda c: {
-        "tried": c.select.tried(),
-        "last": c.score.last,
-        "full": f"{c.data.width:03d}x{c.data.height:03d}",
-    },
-    "report": lambda c: {**c.report.model_dump(), **_choice(c), "run": c.run, "config": _shown(c)},
-}
-
-
 def stage_settings(config: Config, stage: str) -> dict[str, Any]:
     """The numbers `stage` depends on, and no others: what is equal here need not run again."""
-    return STAGES[stage](config)
+    record = stages()[stage]
+    return record.settings(config) if record.settings else {}
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:

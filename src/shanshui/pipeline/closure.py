@@ -30,6 +30,7 @@ LEFT_OUT = {
     "shanshui.config.sections": _VALUES,
     "shanshui.config.model_section": _VALUES,
     "shanshui.config.settings": _VALUES,
+    "shanshui.config.stages": _VALUES,
     "shanshui.errors": "how mistakes are worded",
     "shanshui.storage.files": "how files get to the disk, not what is in them",
     "shanshui.storage.folders": "how folders get to the disk, not what is in them",
@@ -151,6 +152,8 @@ class Reader:
             self.plugins += _texts(node)
         elif isinstance(node, ast.ImportFrom):
             self.imports += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Assign) and [_name(target) for target in node.targets] == ["STAGE"]:
+            return  # a stage's record: its settings' values count themselves, the rest alters no result
         self.written.append(type(node).__name__)
         for name in names:
             field = getattr(node, name, None)
@@ -229,7 +232,10 @@ class Sources:
 
     def stage(self, stage: str) -> dict[str, str]:
         """Digests of all modules the results of `stage` depend on, by name."""
-        return self.closure(f"{PACKAGE}.stages.{stage}")
+        module = f"{PACKAGE}.stages.{stage}"
+        if module in self._files:
+            return self.closure(module)
+        return {f"plug-in {name}": own for name, own in plugin_digests(f"{PACKAGE}.stages").items() if name == stage}
 
     def names(self) -> list[str]:
         """All modules of the package."""

@@ -22,7 +22,8 @@ from shanshui.backend import lease
 from shanshui.backend.device import cuda_identities, find_device
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
-from shanshui.config.settings import STAGES, stage_settings
+from shanshui.config.settings import stage_settings
+from shanshui.config.stages import with_settings
 from shanshui.config.structure import rehearsed
 from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
@@ -72,7 +73,7 @@ class Flow:
     def wildcards(self) -> dict[str, str]:
         """What every wildcard of the rules may be: what is of another run or another schedule is not made."""
         one = "|".join(f"{epoch:03d}" for epoch in self._epochs())
-        epoch, stages = f"(?:{one})", "|".join(STAGES)
+        epoch, stages = f"(?:{one})", "|".join(with_settings())
         average = rf"{epoch}(?:\+{epoch})+"
         return {
             "run": re.escape(self.config.run), "stage": f"(?:{stages})", "epoch": epoch, "subset": average,
@@ -100,7 +101,7 @@ class Flow:
 
     def remember_code(self) -> None:
         """Record next to the settings which modules their digests cover, for `explain`."""
-        remember(Path("results") / self.config.run, STAGES)
+        remember(Path("results") / self.config.run, with_settings())
 
     def gpu_jobs(self) -> int:
         """Jobs on GPUs at a time on this machine; without a GPU one, which then has all cores."""
@@ -226,6 +227,11 @@ class Flow:
         data = self.config.data
         stages = schedule(self.config.pretrain.epochs, self.config.model.sizes).stages()
         return [f"{data.width // divisor:03d}x{data.height // divisor:03d}" for divisor, _, _ in stages]
+
+    def finetuned_weights(self) -> list[str]:
+        """Weights of every epoch of fine-tuning from the first to the last scored one, below the run's folder."""
+        epochs = range(self.config.score.first, self.config.score.last + 1)
+        return [f"finetune/{epoch_name(epoch)}.safetensors" for epoch in epochs]
 
     def state_before(self, run: str, resolution: str) -> list[str]:
         """Training state the resolution starts from: nothing for the first."""

@@ -14,19 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shanshui.config.stages import stages
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import read_json, sha256, write_json
 
 KEPT = "kept.json"
 STATES = ".state"
 REMOVED = f"{STATES}/removed.json"  # unknown to Snakemake, which deletes `kept.json` before it is written again
-DONE_WITH = (  # what may go, by place
-    "finetune/[!.]*.safetensors",
-    "merge/[!.]*.safetensors",
-    "pretrain/[!.]*.safetensors",
-    f"{STATES}/pretrain_*/*/[!.]*.safetensors",
-    "infer/*/seed_*",
-)
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Plan:
 
 
 def kept_names(settings: Mapping[str, Any], checkpoints: Mapping[str, Any], model: str, seed: int) -> set[str]:
-    """What stays of the places in DONE_WITH.
+    """What stays of the places that stages let go.
 
     Args:
         settings: those of the stage `tidy`: `tried` best checkpoints, `last` epoch, `full` resolution's name.
@@ -53,9 +47,14 @@ def kept_names(settings: Mapping[str, Any], checkpoints: Mapping[str, Any], mode
     return names | {f"{full}.safetensors", f"{full}.state.safetensors", f"infer/{model}/seed_{seed}"}
 
 
+def removable() -> list[str]:
+    """Patterns of what may go, by place, from the records of the stages."""
+    return [place for stage in stages().values() for place in stage.removable]
+
+
 def plan(folder: Path, names: set[str]) -> Plan:
     """What is there, parted into what stays and what goes."""
-    found = sorted(path.relative_to(folder).as_posix() for place in DONE_WITH for path in folder.glob(place))
+    found = sorted(path.relative_to(folder).as_posix() for place in removable() for path in folder.glob(place))
     files = [name for name in found if name in names and (folder / name).is_file()]
     return Plan(files, [name for name in found if name not in names])
 

@@ -17,6 +17,7 @@ from shanshui.backend.memory import available_memory
 from shanshui.backend.mpi import find_mpi
 from shanshui.config.schema import Config
 from shanshui.config.settings import needed_weights
+from shanshui.config.stages import on_device
 from shanshui.data.layouts import LAYOUTS
 from shanshui.data.pairs import Pairing, pair_files, read_exclusion
 from shanshui.errors import ShanshuiError
@@ -32,7 +33,6 @@ from shanshui.weights.builtin import BUILTIN
 DATA = frozenset({"validate", "prepare"})  # rules that read the raw data
 TRAINING = frozenset({"pretrain", "finetune"})
 SCORING = frozenset({"reference", "score", "score_seed", "score_fused", "segmenter"})
-GPUS = TRAINING | SCORING | {"generate", "infer", "doctor"}
 LOOKED_AT = 60  # label maps of each set
 LEAST_SIDES = {"inception_v3": 75, "vgg19": 16}  # pixels: below, a convolution or pooling has nothing left
 ALWAYS: frozenset[str] = frozenset()
@@ -54,7 +54,8 @@ class Plan:
 def examine(config: Config, rules: Collection[str] | None = None, local: bool = True) -> list[Finding]:
     """All findings on a run; where the planned `rules` are given, those that concern one of them."""
     plan, found = Plan(config, local), []
-    for check, concerned in CHECKS:
+    for check, those in CHECKS:
+        concerned = those() if callable(those) else those
         if rules is None or not concerned or concerned & set(rules):
             found += list(check(plan))
     if rules is None or rules:
@@ -346,14 +347,14 @@ def segmenter(plan: Plan) -> Iterator[Finding]:
 
 
 Check = Callable[[Plan], Iterator[Finding]]
-CHECKS: tuple[tuple[Check, frozenset[str]], ...] = (
+CHECKS: tuple[tuple[Check, frozenset[str] | Callable[[], frozenset[str]]], ...] = (
     (places, ALWAYS),
     (data_there, DATA),
     (numbers, DATA | TRAINING | {"merge"}),
     (classes, DATA),
     (networks, TRAINING),
     (step, TRAINING),
-    (gpus, GPUS),
+    (gpus, on_device),
     (mpi, TRAINING),
     (scores, DATA | TRAINING | SCORING),
     (weights, TRAINING | SCORING),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shanshui.architectures.schedule import schedule
+from shanshui.config.stages import stages
 from shanshui.pipeline.flow import Flow, epoch_name
 from shanshui.pipeline.footprint import count_pictures, estimate
 from shanshui.pipeline.run_reader import Progress, RunState
@@ -69,39 +70,26 @@ def _named(state: RunState, pictures: Sequence[str], log: str) -> str:
     return ", ".join(name + _last_words(state.progress.get(f"{log}.{key}")) for name, key in names)
 
 
-def _data(state: RunState) -> list[Row]:
-    outputs = {
-        "landscapes": ["landscapes"], "doctor": ["doctor.json"], "validate": ["validate/test.csv"],
-        "prepare": ["prepare/names.json"], "reference": ["reference/statistics.npz"],
-    }  # fmt: skip
-    if state.config.landscapes is None:
-        del outputs["landscapes"]
-    if Flow(state.config).segmenter(state.config.run) and not state.config.segmenter.weights:
-        outputs["segmenter"] = ["segmenter/segmenter.safetensors"]
-    return [
-        _row(state, stage, paths, 1, paths, f"at work{_last_words(state.progress.get(stage))}")
-        for stage, paths in outputs.items()
-    ]
-
-
-def _trained(state: RunState, flow: Flow) -> list[Row]:
-    config = state.config
+def _pretraining(state: RunState, flow: Flow) -> str:
+    """Every resolution in the making, with its epoch, speed and time left."""
     sizes = flow.resolutions()
-    stages = schedule(config.pretrain.epochs, config.model.sizes).stages()
-    now = "; ".join(
+    stages = schedule(state.config.pretrain.epochs, state.config.model.sizes).stages()
+    return "; ".join(
         f"{size}: {_training(state, f'pretrain/{size}', stage.last_epoch, f'pretrain.{size}')}"
         for size, stage in zip(sizes, stages, strict=True)
         if f"pretrain/{size}.safetensors" in state.busy
     )
-    weights = [f"pretrain/{size}.safetensors" for size in sizes]
-    epochs = range(config.score.first, config.score.last + 1)
-    names = {epoch: f"finetune/{epoch_name(epoch)}.safetensors" for epoch in epochs}
-    begun = next((epoch for epoch in epochs if names[epoch] in state.busy), None)
-    tuning = _training(state, "finetune", config.score.last, f"finetune.{begun:03d}") if begun is not None else ""
-    return [
-        _row(state, "pretrain", weights, len(weights), weights, now),
-        _row(state, "finetune", list(names.values()), len(names), list(names.values()), tuning),
-    ]
+
+
+def _finetuning(state: RunState, flow: Flow) -> str:
+    """Epoch, speed and time left of fine-tuning."""
+    config = state.config
+    names = zip(range(config.score.first, config.score.last + 1), flow.finetuned_weights(), strict=True)
+    begun = next((epoch for epoch, name in names if name in state.busy), None)
+    return _training(state, "finetune", config.score.last, f"finetune.{begun:03d}") if begun is not None else ""
+
+
+TRAININGS = {"pretrain": _pretraining, "finetune": _finetuning}
 
 
 def _scored(state: RunState, flow: Flow) -> list[Row]:
@@ -127,15 +115,18 @@ def _scored(state: RunState, flow: Flow) -> list[Row]:
     return rows
 
 
-def _delivered(state: RunState) -> list[Row]:
-    outputs = {"fuse": "fuse.json", "table": "fid_table.csv", "package": "submission.zip", "report": "report.html"}
-    return [_row(state, stage, [path], 1, [path], "at work") for stage, path in outputs.items()]
-
-
 def rows(state: RunState) -> list[Row]:
-    """All stages in the order of the data."""
-    flow = Flow(state.config)
-    return [*_data(state), *_trained(state, flow), *_scored(state, flow), *_delivered(state)]
+    """All stages in the order of the data; what is scored is told by checkpoints, averages and seeds."""
+    flow, found = Flow(state.config), []
+    for name, stage in stages().items():
+        outputs = stage.outputs(flow)
+        if name == "score":
+            found += _scored(state, flow)
+        elif outputs:
+            training = TRAININGS.get(name)
+            now = training(state, flow) if training else f"at work{_last_words(state.progress.get(name))}"
+            found.append(_row(state, name, outputs, len(outputs), outputs, now))
+    return found
 
 
 def chosen(state: RunState) -> list[str]:

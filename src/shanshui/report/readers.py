@@ -19,7 +19,7 @@ from shanshui.evaluation.picture_folder import list_pictures
 from shanshui.report.graph import draw_graph
 from shanshui.report.page import Frame, Sample
 from shanshui.report.sheet import cut_grid, evenly_spaced
-from shanshui.report.timing import KINDS, StageTime, stage_times
+from shanshui.report.timing import StageTime, kinds, stage_times
 from shanshui.storage.files import read_csv, read_json
 from shanshui.storage.images import colour_label_map, read_label_map, read_photo, resize_photo
 from shanshui.storage.names import stem
@@ -140,4 +140,4 @@ def read_benchmarks(folder: Path) -> Sequence[StageTime]:
     for path in sorted(folder.rglob("*.tsv")):
         with open(path, newline="", encoding="utf-8") as handle:
             files.append((path.relative_to(folder).as_posix(), list(csv.DictReader(handle, delimiter="\t"))))
-    return stage_times(files, list(KINDS))
+    return stage_times(files, list(kinds()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, quiet_axes
-from shanshui.report.timing import KINDS, OTHER, StageTime, duration
+from shanshui.report.timing import OTHER, StageTime, duration, kinds
 
 COLOURS = {"training": TEAL, "generating": OCHRE, "scoring": CINNABAR, OTHER: INK}
 ALPHA = {OTHER: 0.45}
@@ -14,7 +14,8 @@ ALPHA = {OTHER: 0.45}
 
 def by_kind(times: Sequence[StageTime]) -> dict[str, float]:
     """Seconds of each kind of work that took any, in the order of COLOURS."""
-    sums = {kind: sum(t.seconds for t in times if KINDS.get(t.name, OTHER) == kind) for kind in COLOURS}
+    of = kinds()
+    sums = {kind: sum(t.seconds for t in times if of.get(t.name, OTHER) == kind) for kind in COLOURS}
     return {kind: seconds for kind, seconds in sums.items() if seconds}
 
 
@@ -27,10 +28,10 @@ def percent(part: float, whole: float) -> str:
 def described(times: Sequence[StageTime]) -> str:
     """Describe the plot as text: kinds with their shares, then the longest stages."""
     total = sum(t.seconds for t in times)
-    kinds = ", ".join(f"{kind} {percent(seconds, total)}" for kind, seconds in by_kind(times).items())
+    shares = ", ".join(f"{kind} {percent(seconds, total)}" for kind, seconds in by_kind(times).items())
     longest = sorted(times, key=lambda t: -t.seconds)[:3]
     stages = ", ".join(f"{t.name} {duration(t.seconds)}" for t in longest)
-    return f"{duration(total)} of work{': ' if kinds else ''}{kinds}. The longest stages: {stages}."
+    return f"{duration(total)} of work{': ' if shares else ''}{shares}. The longest stages: {stages}."
 
 
 def time_plot(times: Sequence[StageTime]) -> Any:
@@ -39,10 +40,10 @@ def time_plot(times: Sequence[StageTime]) -> Any:
 
     total = sum(t.seconds for t in times)
     figure = new_figure(9.6, 0.8 + 0.27 * len(times))
-    axes = figure.subplots()
+    axes, of = figure.subplots(), kinds()
     quiet_axes(axes, grid=False)
     for line, t in enumerate(times):
-        kind = KINDS.get(t.name, OTHER)
+        kind = of.get(t.name, OTHER)
         axes.barh(line, t.seconds, height=0.62, color=COLOURS[kind], alpha=ALPHA.get(kind, 1), linewidth=0)
         text = f"{duration(t.seconds)}, {percent(t.seconds, total)}"
         axes.annotate(text, (t.seconds, line), (5, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK)

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from shanshui.config.stages import rules, stages
+
 OTHER = "other"
-KINDS = {  # of work, by rule, in the order of the data
-    "validate": OTHER, "prepare": OTHER, "segmenter": "training", "reference": "scoring", "pretrain": "training",
-    "finetune": "training", "generate": "generating", "score": "scoring", "merge": OTHER, "infer": "generating",
-    "fuse": OTHER, "package": OTHER,
-}  # fmt: skip
+
+
+def kinds() -> dict[str, str]:
+    """Kind of work by rule, in the order of the data."""
+    records = stages()
+    return {rule: kind for rule, stage in rules().items() if (kind := records[stage].report_as)}
 
 
 @dataclass
@@ -25,10 +28,10 @@ class StageTime:
     max_rss: float = 0.0
 
 
-def _rule(path: str, rules: Sequence[str]) -> str:
+def _rule(path: str, known: Sequence[str]) -> str:
     """The rule of `<rule>.tsv`, `<rule>/<job>.tsv` or `<rule>_<job>.tsv`."""
     first = re.sub(r"\.tsv$", "", path).split("/")[0]
-    fitting = [rule for rule in rules if first == rule or first.startswith((f"{rule}_", f"{rule}.", f"{rule}-"))]
+    fitting = [rule for rule in known if first == rule or first.startswith((f"{rule}_", f"{rule}.", f"{rule}-"))]
     return max(fitting, key=len, default=first)
 
 

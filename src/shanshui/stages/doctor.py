@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 
+from shanshui.config.stages import Stage
 from shanshui.errors import ShanshuiError
 from shanshui.storage.outputs import add_file
 
@@ -55,3 +56,10 @@ def run(args: argparse.Namespace) -> None:
     print("usable", file=sys.stderr)
     if args.out:
         write_json(args.out, provenance.stamp(**summary()))
+
+
+STAGE = Stage(
+    after="landscapes",
+    outputs=lambda flow: ["doctor.json"],
+    device=True,
+)

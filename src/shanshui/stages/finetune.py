@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from shanshui.backend.parallel import spread
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import read_settings, training_settings
+from shanshui.config.stages import Stage
 from shanshui.errors import UsageError
 from shanshui.storage import checkpoint
 from shanshui.storage.outputs import add_file
@@ -42,3 +43,14 @@ def run(args: argparse.Namespace) -> None:
             moving_average=session.nets.average.decay,
         )  # fmt: skip
     checkpoint.save(args.weights, session.weights(), kind="generator", **session.meta(args.epoch))
+
+
+STAGE = Stage(
+    after="pretrain",
+    settings=lambda c: training_settings(c, "finetune"),
+    section="finetune",
+    outputs=lambda flow: flow.finetuned_weights(),
+    device=True,
+    removable=("finetune/[!.]*.safetensors",),
+    report_as="training",
+)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import LABELS, SIZE, read_settings
+from shanshui.config.stages import Stage
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.picture_folder import list_pictures
 from shanshui.storage.files import read_csv, read_json, write_json
@@ -113,3 +114,16 @@ def run(args: argparse.Namespace) -> None:
     log = {"enabled": settings["enabled"], "share": settings["share"], "fused": fused, "kept": kept}
     write_json(args.log, stamp(**log, copied=len(pictures) - len(fused)))
     print(f"{args.log}: {len(fused)} of {len(pictures)} images contain training pixels", file=sys.stderr)
+
+
+STAGE = Stage(
+    after="score_seed",
+    settings=lambda c: {
+        **c.fuse.model_dump(),
+        **c.generate.model_dump(include={"quality", "subsampling"}),
+        **c.data.model_dump(include=LABELS | SIZE),
+    },
+    section="fuse",
+    outputs=lambda flow: ["fuse.json"],
+    report_as="other",
+)

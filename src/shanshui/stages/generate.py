@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from shanshui.config.settings import read_settings
+from shanshui.config.stages import Stage
 from shanshui.errors import UsageError
 from shanshui.storage import checkpoint, images
 from shanshui.storage.files import atomic
@@ -188,3 +189,14 @@ def run(args: argparse.Namespace) -> None:
                 for (name, _), picture in zip(chunk, paint(chunk, label_maps), strict=True):
                     write_picture(folder, name, picture, settings)
                 bar.update(len(chunk))
+
+
+STAGE = Stage(
+    after="finetune",
+    settings=lambda c: {**c.generate.model_dump(exclude={"batch"}), "rounding": c.parity.resolved()["rounding"]},
+    section="generate",
+    rules={"infer": "select"},
+    device=True,
+    removable=("infer/*/seed_*",),
+    report_as="generating",
+)

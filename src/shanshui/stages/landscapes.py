@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from shanshui.config.settings import read_settings
+from shanshui.config.stages import Stage
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import UsageError
 from shanshui.storage.files import write_json
@@ -108,3 +109,11 @@ def _draw(folder: Path, split: str, settings: dict[str, Any]) -> Counter[int]:
         write_image(folder / split / "labels" / f"{name}.png", label_map)
         seen.update(np.unique(label_map).tolist())
     return seen
+
+
+STAGE = Stage(
+    after="",
+    settings=lambda c: {"seed": c.seed, **(c.landscapes.model_dump() if c.landscapes else {})},
+    section="landscapes",
+    outputs=lambda flow: ["landscapes"] if flow.config.landscapes else [],
+)

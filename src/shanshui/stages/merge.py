@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from shanshui.config.settings import read_settings
+from shanshui.config.stages import Stage
 from shanshui.errors import UsageError
 from shanshui.evaluation.merging import average
 from shanshui.nn.singular_vectors import refresh_singular_vectors
@@ -69,3 +70,14 @@ def run(args: argparse.Namespace) -> None:
         mean = estimate(mean, meta, args.estimate_on, read_settings(args.settings))
     statistics = "estimated" if args.estimate_on else "averaged"
     checkpoint.save(args.out, mean, **meta, averaged=averaged, batch_norm=statistics)
+
+
+STAGE = Stage(
+    after="score",
+    settings=lambda c: (
+        {"seed": c.seed, "batch": c.finetune.batch, **c.merge.model_dump()} if c.merge.batch_norm == "estimated" else {}
+    ),
+    section="merge",
+    removable=("merge/[!.]*.safetensors",),
+    report_as="other",
+)

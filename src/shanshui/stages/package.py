@@ -14,7 +14,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import LABELS, SIZE, read_settings
+from shanshui.config.stages import Stage
 from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.files import atomic, read_csv, read_json, sha256, write_json
@@ -108,3 +109,15 @@ def run(args: argparse.Namespace) -> None:
     write_json(args.manifest, packaging.build_manifest(files, archive, settings, provenance, stamp()))
     _draw_sheet(args.sheet, labels, {p.stem: p for p in pictures}, settings)
     print(f"{args.zip}: {len(files)} images, sha256 {archive['sha256']}", file=sys.stderr)
+
+
+STAGE = Stage(
+    after="table",
+    settings=lambda c: {
+        **c.generate.model_dump(exclude={"batch"}),
+        **c.data.model_dump(include=LABELS | SIZE),
+    },
+    section="generate",
+    outputs=lambda flow: ["submission.zip"],
+    report_as="other",
+)

@@ -11,7 +11,8 @@ from numpy.lib.format import open_memmap
 
 from shanshui.config.data_section import data_section
 from shanshui.config.sections import Data
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import LABELS, SIZE, read_settings
+from shanshui.config.stages import Stage
 from shanshui.data.labels import apply_label_rules
 from shanshui.data.pairs import Pair, read_manifest
 from shanshui.data.prepared import write_digests
@@ -100,3 +101,15 @@ def run(args: argparse.Namespace) -> None:
     if args.digests:
         write_digests(args.digests, [args.photos, args.label_maps, *([args.instances] if args.instances else [])])
     write_json(args.names, [pair.name for pair in pairs])
+
+
+STAGE = Stage(
+    after="validate",
+    settings=lambda c: {
+        **c.data.model_dump(include=LABELS | SIZE | {"load_width"}),
+        "load_height": c.data.load_height,
+    },
+    section="data",
+    outputs=lambda flow: ["prepare/names.json"],
+    report_as="other",
+)

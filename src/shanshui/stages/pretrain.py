@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from shanshui.backend.parallel import spread
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import read_settings, training_settings
+from shanshui.config.stages import Stage
 from shanshui.errors import UsageError
 from shanshui.storage import checkpoint
 from shanshui.storage.outputs import add_file
@@ -48,3 +49,14 @@ def run(args: argparse.Namespace) -> None:
     state = session.state()
     checkpoint.save(args.state, state, kind="state", fingerprint=checkpoint.fingerprint(state), **meta)
     checkpoint.save(args.weights, session.weights(), kind="generator", **meta)
+
+
+STAGE = Stage(
+    after="reference",
+    settings=lambda c: training_settings(c, "pretrain"),
+    section="pretrain",
+    outputs=lambda flow: [f"pretrain/{size}.safetensors" for size in flow.resolutions()],
+    device=True,
+    removable=("pretrain/[!.]*.safetensors", ".state/pretrain_*/*/[!.]*.safetensors"),
+    report_as="training",
+)

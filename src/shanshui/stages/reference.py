@@ -10,6 +10,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shanshui.config.settings import metric_settings
+from shanshui.config.stages import Stage
 from shanshui.storage.outputs import add_file
 
 if TYPE_CHECKING:
@@ -71,3 +73,13 @@ def run(args: argparse.Namespace) -> None:
     )
     write_json(args.pure, group_by_class(classes))
     reference.save(args.statistics)
+
+
+STAGE = Stage(
+    after="segmenter",
+    settings=metric_settings,
+    section="score",
+    outputs=lambda flow: ["reference/statistics.npz"],
+    device=True,
+    report_as="scoring",
+)

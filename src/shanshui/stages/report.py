@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shanshui.config.settings import read_settings, validate_shown
+from shanshui.config.settings import choice_settings, read_settings, shown_options, validate_shown
+from shanshui.config.stages import Stage
 from shanshui.storage.files import read_csv, read_json, write_text
 from shanshui.storage.images import read_photo, write_image
 from shanshui.storage.outputs import add_file
@@ -146,3 +147,11 @@ def run(args: argparse.Namespace) -> None:
     _write_strip(args.strip, samples)
     write_text(args.out, render(page))
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB in one file", file=sys.stderr)
+
+
+STAGE = Stage(
+    after="package",
+    settings=lambda c: {**c.report.model_dump(), **choice_settings(c), "run": c.run, "config": shown_options(c)},
+    section="report",
+    outputs=lambda flow: ["report.html"],
+)

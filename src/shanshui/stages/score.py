@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shanshui.config.settings import score_settings
+from shanshui.config.stages import Stage
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.outputs import add_file
 
@@ -233,3 +235,13 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(result, indent=1, sort_keys=True))
     elif not args.out:
         print(as_text(result))
+
+
+STAGE = Stage(
+    after="generate",
+    settings=score_settings,
+    section="score",
+    rules={"score_seed": "infer", "score_fused": "fuse"},
+    device=True,
+    report_as="scoring",
+)

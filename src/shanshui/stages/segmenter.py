@@ -13,6 +13,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shanshui.config.settings import LABELS
+from shanshui.config.stages import Stage
 from shanshui.storage.outputs import add_file
 
 if TYPE_CHECKING:
@@ -121,3 +123,21 @@ def run(args: argparse.Namespace) -> None:
         )
     else:
         print(f"segmenter: not tested, {args.holdout} has no pairs with classes")
+
+
+STAGE = Stage(
+    after="prepare",
+    settings=lambda c: {
+        "seed": c.seed,
+        "segmenter": c.segmenter.model_dump(exclude={"weights"}),
+        "data": c.data.model_dump(include=LABELS | {"flip"}),
+    },
+    section="segmenter",
+    outputs=lambda flow: (
+        ["segmenter/segmenter.safetensors"]
+        if flow.segmenter(flow.config.run) and not flow.config.segmenter.weights
+        else []
+    ),
+    device=True,
+    report_as="training",
+)

@@ -12,7 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import choice_settings, read_settings
+from shanshui.config.stages import Stage
 from shanshui.evaluation import selection
 from shanshui.storage.files import read_json, write_json
 from shanshui.storage.outputs import add_file
@@ -38,3 +39,10 @@ def run(args: argparse.Namespace) -> None:
     write_json(args.out, result)
     best = [f"{e['model']} seed {e['seed']} ({e['value']:.4g})" for e in result["ranking"][: args.top]]
     print(f"{args.out}: {by} on {on}: {', '.join(best)}", file=sys.stderr)
+
+
+STAGE = Stage(
+    after="merge",
+    settings=choice_settings,
+    section="select",
+)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import choice_settings, read_settings
+from shanshui.config.stages import Stage
 from shanshui.evaluation import selection
 from shanshui.report import tables
 from shanshui.storage.files import read_json, write_csv, write_text
@@ -42,3 +43,11 @@ def run(args: argparse.Namespace) -> None:
     write_csv(args.csv, rows, tables.columns(scores, settings["rank_by"]))
     write_text(args.md, tables.to_markdown(rows, settings["rank_by"], settings["on"]))
     plotting.save_png(curves.score_curve(rows, settings["rank_by"], settings["on"]), args.curve)
+
+
+STAGE = Stage(
+    after="score_fused",
+    settings=choice_settings,
+    section="select",
+    outputs=lambda flow: ["fid_table.csv"],
+)

@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from shanshui.config.stages import Stage
 from shanshui.storage.outputs import add_file
 
 
@@ -39,3 +40,14 @@ def run(args: argparse.Namespace) -> None:
     retention.write_kept(args.out, args.run_folder, plan.kept, removed)
     freed = sum(removed.values()) - before
     print(f"tidy: {len(plan.gone)} removed ({gigabytes(freed)}), {len(plan.kept)} kept", file=sys.stderr)
+
+
+STAGE = Stage(
+    after="report",
+    settings=lambda c: {
+        "tried": c.select.tried(),
+        "last": c.score.last,
+        "full": f"{c.data.width:03d}x{c.data.height:03d}",
+    },
+    section="select",
+)

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from shanshui.config.data_section import data_section
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import LABELS, SIZE, read_settings
+from shanshui.config.stages import Stage
 from shanshui.data.findings import SHOWN_IN_MESSAGE, as_error, some
 from shanshui.data.folders import Folder, look, only
 from shanshui.data.instances import scan_instances
@@ -153,3 +154,17 @@ def run(args: argparse.Namespace) -> None:
         f"data {verdict(findings)}: {len(train)} pairs to train on, {len(held)} held out, "
         f"{len(asked)} label maps to generate from; see {report}"
     )
+
+
+STAGE = Stage(
+    after="doctor",
+    settings=lambda c: {
+        "seed": c.seed,
+        "batch": max(c.pretrain.batch, c.finetune.batch),
+        **c.data.model_dump(include=LABELS | SIZE | {"layout", "load_width", "holdout"}),
+        **({"instances": True} if c.model.edges == "instance" else {}),
+    },
+    section="data",
+    outputs=lambda flow: ["validate/test.csv"],
+    report_as="other",
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 
+from shanshui.config.stages import Stage
 from shanshui.errors import ShanshuiError
 from shanshui.pipeline.runs import find_run
 
@@ -34,3 +35,8 @@ def run(args: argparse.Namespace) -> None:
             "files as the pipeline wrote them",
             "remove what is named and run snakemake again",
         )
+
+
+STAGE = Stage(
+    after="tidy",
+)

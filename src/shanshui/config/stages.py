@@ -1,0 +1,115 @@
+"""What every stage says of itself, and all stages in the order of the data.
+
+Each module of the package `stages`, and each plug-in of the group `shanshui.stages`, holds a record `STAGE`. Settings
+files, the screen of `status`, kinds of work in the report, what `retention: best` may remove, the rules that need a
+device and the table of stages in the documentation are read from these records. The rules stay in `rules/*.smk`.
+The modules are imported when a record is first asked for, not when this module is: they import the configuration.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from shanshui.errors import ShanshuiError
+from shanshui.plugins.discovery import load_plugins, plugins
+
+if TYPE_CHECKING:
+    from shanshui.config.schema import Config
+
+PACKAGE, GROUP = "shanshui.stages", "shanshui.stages"
+Kind = Literal["training", "generating", "scoring", "other"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the pipeline.
+
+    Args:
+        after: the stage or rule that is listed before it; "" for the first.
+        settings: the numbers its results depend on, cut out of the configuration; None where there are none.
+        section: the section of the configuration that concerns it most.
+        outputs: from the run's paths (`pipeline.flow.Flow`) to the files, below the run's folder, that make it
+            complete; none where the configuration leaves it out or their names are known only later.
+        rules: rules beside that of its own name that run it, each with what it is listed after.
+        device: whether it computes on a GPU where there is one.
+        removable: patterns below the run's folder of what `retention: best` may remove once the run is done.
+        report_as: kind of work in the report's plot of time; None where it is not timed.
+    """
+
+    after: str
+    settings: Callable[[Config], dict[str, Any]] | None = None
+    section: str = ""
+    outputs: Callable[[Any], Sequence[str]] = lambda flow: ()
+    rules: Mapping[str, str] = field(default_factory=dict)
+    device: bool = False
+    removable: tuple[str, ...] = ()
+    report_as: Kind | None = None
+
+
+def stage_modules() -> dict[str, str]:
+    """Dotted names of the modules of all stages by name, those of plug-ins included."""
+    path = importlib.import_module(PACKAGE).__path__
+    own = {found.name: f"{PACKAGE}.{found.name}" for found in pkgutil.iter_modules(path)}
+    added = {entry.name: entry.module for entry in plugins(GROUP)}
+    if twice := own.keys() & added.keys():
+        raise ShanshuiError(f"two declarations of the stage {min(twice)}", "one name for each", "rename the plug-in")
+    return own | added
+
+
+@functools.cache
+def stages() -> dict[str, Stage]:
+    """All records by name, in the order of the data.
+
+    Raises:
+        ShanshuiError: where a module has no record, or a record stands after what is not there.
+    """
+    load_plugins(GROUP)
+    found: dict[str, Stage] = {}
+    for name, module in stage_modules().items():
+        record = getattr(importlib.import_module(module), "STAGE", None)
+        if not isinstance(record, Stage):
+            raise ShanshuiError(f"the stage {name} ({module}) declares nothing", "STAGE = Stage(...) in its module")
+        found[name] = record
+    after = {name: record.after for name, record in found.items()}
+    return {name: found[name] for name in _in_order(after | _rules_after(found)) if name in found}
+
+
+def rules() -> dict[str, str]:
+    """Every rule and the stage it runs, in the order of the data."""
+    after = {name: record.after for name, record in stages().items()} | _rules_after(stages())
+    runs = {rule: name for name, record in stages().items() for rule in (name, *record.rules)}
+    return {rule: runs[rule] for rule in _in_order(after)}
+
+
+def with_settings() -> list[str]:
+    """Names of the stages that have a settings file."""
+    return [name for name, record in stages().items() if record.settings]
+
+
+def on_device() -> frozenset[str]:
+    """Rules whose jobs compute on a GPU where there is one."""
+    return frozenset(rule for rule, name in rules().items() if stages()[name].device)
+
+
+def _rules_after(records: Mapping[str, Stage]) -> dict[str, str]:
+    return {rule: after for record in records.values() for rule, after in record.rules.items()}
+
+
+def _in_order(after: Mapping[str, str]) -> list[str]:
+    """Names so that each follows the one it stands after; of several after one, those that lead less far come first."""
+
+    def listed(start: str) -> list[str]:
+        following = [[name, *listed(name)] for name, before in after.items() if before == start]
+        return [name for names in sorted(following, key=lambda names: (len(names), names)) for name in names]
+
+    found = listed("")
+    if lost := sorted(after.keys() - set(found)):
+        raise ShanshuiError(
+            f"the stage or rule {lost[0]} stands after {after[lost[0]]!r}", "a stage or rule that is there"
+        )
+    return found

@@ -20,6 +20,14 @@ def test_table_in_the_readme_is_in_step(root: Path) -> None:
     assert options.place(text) == text, FIX
 
 
+def test_table_of_stages_is_in_step(root: Path) -> None:
+    text = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert all(mark in text for mark in options.STAGES), (
+        "docs/architecture.md has lost the markers of the table of stages"
+    )
+    assert options.place_stages(text) == text, FIX
+
+
 def test_every_option_is_described() -> None:
     rows = options.table().splitlines()[3:-2]
     assert len(rows) > 60

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui.config.options import BEGIN, END
+from shanshui.config.options import BEGIN, END, STAGES
 
+OUTPUTS = {"schema": "schema.json", "readme": "README.md", "stages": "stages.md"}
+TEXTS = ("README.md", "stages.md")
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 METRIC = '''"""Brightness beside that of the photographs."""
 
@@ -50,6 +52,41 @@ FOLDERS = {"train_images": "photos", "train_labels": "maps", "test_labels": "map
 declare("toy-set", Layout(folders=FOLDERS, size=(64, 64, 64), **class_table(Path(__file__).with_name("toy.csv"))))
 '''
 
+STAGE_MODULE = '''"""Say how strong it is."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from shanshui.config.sections import Section
+from shanshui.config.stages import Stage
+
+
+class Toy(Section):
+    strength: int = Field(3, ge=1, description="how strong it is")
+
+
+def add_arguments(parser):
+    parser.add_argument("--say", required=True)
+
+
+def run(args):
+    print(args.say)
+
+
+STAGE = Stage(
+    after="fuse",
+    settings=lambda config: config.toy.model_dump(),
+    section="toy",
+    options=Toy,
+    outputs=lambda flow: ["toy.json"],
+    rules={"toy_again": "toy"},
+    device=True,
+    removable=("toy/*.bin",),
+    report_as="scoring",
+)
+'''
+
 
 def install(folder: Path, name: str, group: str, text: str) -> None:
     """Lay a module with its entry point where an installer would put it."""
@@ -77,29 +114,31 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugins")
     install(folder, "toy_metric", "shanshui.metrics", METRIC)
     install(folder, "toy_dataset", "shanshui.datasets", DATASET)
+    install(folder, "toy", "shanshui.stages", STAGE_MODULE)
     (folder / "toy.csv").write_text("name,red,green,blue\nland,1,2,3\nwater,4,5,6\n")
     return folder
 
 
 @pytest.fixture(scope="module")
-def described(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], str]:
-    """The schema and README's table as `shanshui options` writes them with the plug-ins."""
+def described(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], str, str]:
+    """The schema, README's table and the table of stages as `shanshui options` writes them with the plug-ins."""
     folder = tmp_path_factory.mktemp("options")
     (folder / "README.md").write_text(f"{BEGIN}\n{END}\n")
-    files = ["--schema", str(folder / "schema.json"), "--readme", str(folder / "README.md")]
+    (folder / "stages.md").write_text("\n".join(STAGES))
+    files = [f"--{option}={folder / name}" for option, name in OUTPUTS.items()]
     python(installed, "-m", "shanshui", "options", *files)
-    return json.loads((folder / "schema.json").read_text()), (folder / "README.md").read_text()
+    return json.loads((folder / "schema.json").read_text()), *((folder / name).read_text() for name in TEXTS)
 
 
-def test_metric_is_an_option_in_schema_and_table(described: tuple[dict[str, object], str]) -> None:
-    schema, table = described
+def test_metric_is_an_option_in_schema_and_table(described: tuple[dict[str, object], str, str]) -> None:
+    schema, table, _ = described
     metrics = schema["$defs"]["Score"]["properties"]["metrics"]["items"]["enum"]  # type: ignore[index]
     assert {"toy_brightness", "fid"} <= set(metrics)
     assert "`toy_brightness`" in next(line for line in table.splitlines() if line.startswith("| `score.rank_by`"))
 
 
-def test_dataset_is_an_option_in_schema_and_table(described: tuple[dict[str, object], str]) -> None:
-    schema, table = described
+def test_dataset_is_an_option_in_schema_and_table(described: tuple[dict[str, object], str, str]) -> None:
+    schema, table, _ = described
     assert schema["$defs"]["Data"]["properties"]["layout"]["enum"][-1] == "toy-set"  # type: ignore[index]
     assert "`toy-set`" in next(line for line in table.splitlines() if line.startswith("| `data.layout`"))
 
@@ -114,6 +153,38 @@ def test_dataset_gives_folders_classes_size_and_colours(installed: Path) -> None
     assert (data["train_images"], data["test_labels"], data["classes"]) == ("D/photos", "D/maps", ["land", "water"])
     assert (data["height"], data["width"]) == (64, 512)  # the layout's, and what the user says
     assert colours == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_stage_is_in_schema_and_tables(described: tuple[dict[str, object], str, str]) -> None:
+    schema, table, stages = described
+    assert schema["$defs"]["Toy"]["properties"]["strength"]["default"] == 3  # type: ignore[index]
+    assert "toy" in schema["properties"]  # type: ignore[operator]
+    assert "| `toy.strength` | `3` | how strong it is |" in table
+    names = [line.split("`")[1] for line in stages.splitlines() if line.startswith("| `")]
+    assert names[names.index("toy") - 1] == "fuse"
+    assert "| `toy` | `toy_again` | `toy` | yes | GPU or CPU | scoring | `toy/*.bin` |" in stages
+
+
+def test_stage_has_settings_code_a_command_and_a_place_in_every_view(installed: Path) -> None:
+    script = "import json; from shanshui.config.settings import validate, stage_settings\n"
+    script += "from shanshui.config.stages import on_device, with_settings\n"
+    script += "from shanshui.report.timing import kinds; from shanshui.pipeline.retention import removable\n"
+    script += "from shanshui.pipeline.closure import Sources\n"
+    script += "config = validate({'toy': {'strength': 5}}); code = Sources().stage('toy')\n"
+    script += "print(json.dumps([stage_settings(config, 'toy'), 'toy' in with_settings(), kinds(), removable(),"
+    script += " sorted(on_device()), sorted(code)]))"
+    settings, listed, kinds, removable, device, code = json.loads(python(installed, "-c", script).stdout)
+    assert (settings, listed, code) == ({"strength": 5}, True, ["plug-in toy"])
+    assert kinds["toy"] == kinds["toy_again"] == "scoring"
+    assert "toy/*.bin" in removable
+    assert {"toy", "toy_again"} <= set(device)
+    assert python(installed, "-m", "shanshui", "toy", "--say", "hello").stdout == "hello\n"
+
+
+def test_stage_after_one_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    install(tmp_path / "lost", "toy", "shanshui.stages", STAGE_MODULE.replace('after="fuse"', 'after="fuze"'))
+    script = "from shanshui.config.stages import stages; stages()"
+    assert "toy stands after 'fuze'" in python(tmp_path / "lost", "-c", script, code=1).stderr
 
 
 def test_metric_is_scored(installed: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Generate the configuration's schema and the option table of the README from the classes in `config`."""
+"""Generate the configuration's schema, the README's table of options, and the table of stages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
     parser.add_argument("--schema", type=Path, default="workflow/schemas/config.schema.json", help="JSON schema")
     parser.add_argument("--readme", type=Path, default="README.md", help="document with the two markers")
+    parser.add_argument(
+        "--stages", type=Path, default="docs/architecture.md", help="document with the markers of stages"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write both."""
+    """Write all three."""
     write_json(args.schema, options.schema())
     write_text(args.readme, options.place(args.readme.read_text(encoding="utf-8")))
+    write_text(args.stages, options.place_stages(args.stages.read_text(encoding="utf-8")))

@@ -8,9 +8,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from shanshui.config import stages
 from shanshui.config.schema import Config
 
 BEGIN, END = "<!-- options: begin (python -m shanshui options) -->", "<!-- options: end -->"
+STAGES = "<!-- stages: begin (python -m shanshui options) -->", "<!-- stages: end -->"
 
 
 def schema() -> dict[str, Any]:
@@ -29,9 +31,18 @@ def table() -> str:
 
 def place(document: str) -> str:
     """`document` with the table put between its two markers."""
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + table() + after
+    return _between(document, BEGIN, END, table())
+
+
+def place_stages(document: str) -> str:
+    """`document` with the table of stages put between its two markers."""
+    begin, end = STAGES
+    return _between(document, begin, end, f"{begin}\n\n{stages.table()}\n\n{end}")
+
+
+def _between(document: str, begin: str, end: str, text: str) -> str:
+    before, _, rest = document.partition(begin)
+    return before + text + rest.partition(end)[2]
 
 
 def _rows(section: type[BaseModel], prefix: str) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
 from shanshui.config.model_section import USES, Model, ignored
 from shanshui.config.sections import (
@@ -25,6 +25,7 @@ from shanshui.config.sections import (
     Segmenter,
     Select,
 )
+from shanshui.config.stages import plugin_sections
 from shanshui.metrics.registry import METRICS, need_photographs
 
 
@@ -182,3 +183,7 @@ class Config(Section):
                 f"select.top {self.select.top} is more than the {len(self.score.epochs())} scored checkpoints"
             )
         return self
+
+
+if not TYPE_CHECKING and (_added := plugin_sections()):
+    Config = create_model("Config", __base__=Config, **{name: (section, section()) for name, section in _added.items()})

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from shanshui.config.model_section import without_effect
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
-from shanshui.config.stages import stages
+from shanshui.config.stages import plugin_sections, stages
 from shanshui.config.structure import structure
 from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
@@ -83,7 +83,7 @@ def own_options(layer: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Such a file spells out defaults, for all networks; of these only what differs from them is somebody's choice.
     """
-    return {} if set(Config.model_fields) <= set(layer) else layer
+    return {} if Config.model_fields.keys() - plugin_sections().keys() <= set(layer) else layer
 
 
 def validate(

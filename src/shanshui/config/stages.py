@@ -19,6 +19,8 @@ from shanshui.errors import ShanshuiError
 from shanshui.plugins.discovery import load_plugins, plugins
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from shanshui.config.schema import Config
 
 PACKAGE, GROUP = "shanshui.stages", "shanshui.stages"
@@ -33,6 +35,8 @@ class Stage:
         after: the stage or rule that is listed before it; "" for the first.
         settings: the numbers its results depend on, cut out of the configuration; None where there are none.
         section: the section of the configuration that concerns it most.
+        options: class of that section, a `config.sections.Section` whose options all have defaults, where it comes with
+            a plug-in; the sections of this package stand in `config.schema.Config`.
         outputs: from the run's paths (`pipeline.flow.Flow`) to the files, below the run's folder, that make it
             complete; none where the configuration leaves it out or their names are known only later.
         rules: rules beside that of its own name that run it, each with what it is listed after.
@@ -44,6 +48,7 @@ class Stage:
     after: str
     settings: Callable[[Config], dict[str, Any]] | None = None
     section: str = ""
+    options: type[BaseModel] | None = None
     outputs: Callable[[Any], Sequence[str]] = lambda flow: ()
     rules: Mapping[str, str] = field(default_factory=dict)
     device: bool = False
@@ -59,6 +64,13 @@ def stage_modules() -> dict[str, str]:
     if twice := own.keys() & added.keys():
         raise ShanshuiError(f"two declarations of the stage {min(twice)}", "one name for each", "rename the plug-in")
     return own | added
+
+
+def plugin_sections() -> dict[str, type[BaseModel]]:
+    """Classes of the sections that plug-ins add to the configuration, by name."""
+    load_plugins(GROUP)
+    records = [getattr(importlib.import_module(entry.module), "STAGE", None) for entry in plugins(GROUP)]
+    return {record.section: record.options for record in records if isinstance(record, Stage) and record.options}
 
 
 @functools.cache
@@ -94,6 +106,23 @@ def with_settings() -> list[str]:
 def on_device() -> frozenset[str]:
     """Rules whose jobs compute on a GPU where there is one."""
     return frozenset(rule for rule, name in rules().items() if stages()[name].device)
+
+
+def table() -> str:
+    """Markdown table of what the records of all stages say, in the order of the data."""
+    lines = [
+        "| stage | also run by | section | settings file | device | time counted as | removable |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, stage in stages().items():
+        others, removable = (", ".join(f"`{text}`" for text in texts) for texts in (stage.rules, stage.removable))
+        section = f"`{stage.section}`" if stage.section else ""
+        cells = [
+            f"`{name}`", others, section, "yes" if stage.settings else "no", "GPU or CPU" if stage.device else "CPU",
+            stage.report_as or "", removable,
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def _rules_after(records: Mapping[str, Stage]) -> dict[str, str]:

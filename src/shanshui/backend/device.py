@@ -17,7 +17,7 @@ from shanshui.backend.cuda_toolkit import Toolkit, compilers, find_toolkit
 
 @dataclass(frozen=True)
 class Device:
-    """What the networks will run on: `kind` is "cuda" or "cpu", `why` one line for people."""
+    """Device of the networks: `kind` is "cuda" or "cpu", `why` a readable reason."""
 
     kind: str
     why: str
@@ -27,7 +27,7 @@ class Device:
 
 @functools.cache
 def ask_driver() -> dict[str, Any]:
-    """What the CUDA driver shows (see `cuda_probe`), asked in a child: this process can then still choose a device."""
+    """Query the CUDA driver in a child process, so that this process can still choose a device."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -43,7 +43,7 @@ def cuda_devices() -> list[dict[str, object]]:
 
 
 def cuda_identities() -> list[str]:
-    """What tells every device the driver shows from all others, in the driver's order."""
+    """Return a unique identifier of every device, in the driver's order."""
     return [str(d["uuid"]) for d in ask_driver()["devices"]]
 
 

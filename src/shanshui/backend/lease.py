@@ -143,7 +143,7 @@ def visible_gpus(identities: Sequence[str]) -> list[Gpu]:
 
 
 def allowed(gpus: Sequence[Gpu], wanted: str) -> list[Gpu]:
-    """Those of the visible devices that `gpus:` of the configuration names ("auto" or numbers with commas).
+    """Return the visible devices selected by the option `gpus` ("auto" or indices with commas).
 
     Numbers count what is visible, from 0. Those beyond are passed over where others remain, since one
     configuration serves machines of several sizes; UsageError where none remains.

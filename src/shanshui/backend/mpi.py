@@ -34,7 +34,7 @@ def rank() -> int:
 
 @dataclass(frozen=True)
 class Mpi:
-    """Its two programs, and the `version` they say they are."""
+    """Open MPI's two programs and its `version`."""
 
     mpirun: str
     mpicc: str
@@ -42,7 +42,7 @@ class Mpi:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What Jittor reads to find it and NCCL."""
+        """Return the variables through which Jittor finds Open MPI and NCCL."""
         return {"mpicc_path": self.mpicc, **nccl_variables()}
 
 
@@ -64,7 +64,7 @@ def find_mpi() -> Mpi:
 
 @functools.cache
 def nccl_variables() -> dict[str, str]:
-    """Where Jittor finds NCCL, which else it would download; without it gradients travel through the host's memory."""
+    """Return variables for an installed NCCL, or to disable its download; gradients then go through host memory."""
     header = next((folder for folder in NCCL_HEADERS if (Path(folder) / "nccl.h").is_file()), "")
     library = next((folder for folder in NCCL_LIBRARIES if (Path(folder) / "libnccl.so").is_file()), "")
     if header and library:

@@ -12,7 +12,7 @@ AT_LEAST = 0.01  # of a core: less work than this is waiting
 
 
 def processor_seconds(process: psutil.Process) -> float:
-    """What `process`, its children and those that ended before have worked so far, in seconds."""
+    """Return the CPU time of `process` and its current and former children, in seconds."""
     seconds = 0.0
     for one in (process, *process.children(recursive=True)):
         try:

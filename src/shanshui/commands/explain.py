@@ -34,7 +34,7 @@ def flat(settings: Any, name: str = "") -> Iterator[str]:
 
 
 def since(run_folder: Path, stage: str, settings: dict[str, Any]) -> Iterator[str]:
-    """What changed since the stage last ran, in lines."""
+    """Describe the changes since the stage last ran, one line each."""
     change = changes.code_change(run_folder, stage)
     if change is None:
         yield f"{run_folder}: {stage} has not run yet"

@@ -103,7 +103,7 @@ def seconds_per_picture(painter: Any, label_maps: np.ndarray) -> float:
 
 
 def table(found: dict[str, Any]) -> str:
-    """For people."""
+    """Format as a readable table."""
     lines = [f"one image of {found['size'][0]}x{found['size'][1]}, {found['classes']} classes", ""]
     lines.append(f"{'':10}{'parameters':>14}{'GMACs':>10}{'kept by training, MiB':>24}")
     for name, row in found["networks"].items():
@@ -142,7 +142,7 @@ def at_size(config: Config, size: Size) -> Config:
 
 
 def report(settings: dict[str, Any], labels: Path | None, timed: bool) -> dict[str, Any]:
-    """What the networks cost."""
+    """Return the costs of the networks."""
     data = settings["data"]
     label_maps = read_label_maps(labels, data) if labels else None
     painter, costs = network_costs(settings)

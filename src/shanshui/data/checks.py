@@ -92,7 +92,7 @@ def fitting_sizes(facts: Iterable[Facts], thing: str, size: Size, least: Size) -
 
 
 def _id_hint(wrong: set[int], present: set[int], num_classes: int, offset: int, ignore: int | None) -> str:
-    """What most likely happened, told by the `wrong` pixel values and all that are `present`."""
+    """Suggest the likely cause from the `wrong` label values and all that are `present`."""
     beside, also = wrong - {UNLABELLED}, ""
     if UNLABELLED in wrong and ignore is None:
         also = f"; and if {UNLABELLED} means no class, data.ignore_label to {UNLABELLED}"

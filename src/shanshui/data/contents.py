@@ -61,7 +61,7 @@ def _digest(path: str) -> str:
 
 
 def _remembered(memory: Path) -> dict[str, list[int | str]]:
-    """What the last call wrote; nothing where there is none or it cannot be read."""
+    """Read the cache of the last call; empty if missing or unreadable."""
     if not memory.is_file():
         return {}
     try:

@@ -14,7 +14,7 @@ from shanshui.storage.names import guess, is_text
 
 
 def _passed(folders: Sequence[Folder]) -> list[Passed]:
-    """What no folder's option takes, each once though several options may look through the same folder."""
+    """Return the files not used by any option, each once even if several options share a folder."""
     taken = {path for folder in folders for path in folder.files or []}
     entries = {entry.path: entry for folder in reversed(folders) for entry in folder.passed}
     return [entry for path, entry in sorted(entries.items()) if path not in taken]

@@ -63,7 +63,7 @@ class Layout:
         return self.listing(folder, option).taken
 
     def listing(self, folder: Path, option: str) -> Listing:
-        """Those images, and what else lies in `folder` and in its twin."""
+        """List the images in `folder` and in its twin, and the unused files."""
         return list_images(self.places(folder), self.patterns.get(option, "*"), self.deep)
 
     def files(self, folder: Path) -> Iterator[Path]:

@@ -109,7 +109,7 @@ Beside = Callable[[np.ndarray, np.ndarray | None], dict[str, np.ndarray]]  # of 
 
 
 def nothing(label_maps: np.ndarray, instances: np.ndarray | None) -> dict[str, np.ndarray]:
-    """What goes with label maps where nothing does."""
+    """Return no additional inputs."""
     return {}
 
 

@@ -54,7 +54,7 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class Pairing:
-    """What two folders hold: pairs in natural order, files without partner, files that share a stem."""
+    """Contents of two folders: pairs in natural order, files without partner, files that share a stem."""
 
     pairs: list[Pair] = field(default_factory=list)
     lonely_photos: list[Path] = field(default_factory=list)

@@ -21,7 +21,7 @@ NOTHING = np.zeros((2, 3))
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a file: the same `kind` for files with the same fault, what was expected, what to do."""
+    """A fault of a file: its `kind` (equal for equal faults), what was expected, what to do."""
 
     kind: str
     expected: str

@@ -27,7 +27,7 @@ def measure(command: str, folder: str | Path, pictures: Iterable[Path]) -> Estim
 
 
 def printed(command: str, folder: str | Path) -> str:
-    """What `command` prints when it is called with `folder` as its last argument; no shell is involved."""
+    """Return the output of `command`, called with `folder` as its last argument, without a shell."""
     do = f"run it by hand: {command} {shlex.quote(str(folder))}"
     try:
         done = subprocess.run([*shlex.split(command), str(folder)], stdout=subprocess.PIPE, check=False)

@@ -43,7 +43,7 @@ class PictureSet:
 def open_sets(
     sources: Mapping[str, Path], labels: Mapping[str, Path], metrics: Sequence[Metric], real: Path | None = None
 ) -> dict[str, PictureSet]:
-    """What is there of every set, checked against its label maps where there are any.
+    """Open every set and check it against its label maps, if any.
 
     `labels` are lists (CSV with the column `name`, and `label` and `image` for files) or folders of label maps. `real`
     is a folder of photographs, which belong to the images of the same names where a list names none. UsageError

@@ -134,7 +134,7 @@ def make_protocol(
     weights: Path | None,
     segmenter: Segmenter | None = None,
 ) -> dict[str, Any]:
-    """What images are scored under: see `Reference`. `weights` None stands for the published file.
+    """Return the scoring protocol, see `Reference`. `weights` None stands for the published file.
 
     Raises UsageError where one of `metrics` needs a segmenter and there is none.
     """

@@ -27,7 +27,7 @@ Attention = Literal["none", "simam"]
 
 @dataclass(frozen=True)
 class BlockKind:
-    """What all blocks of a generator have in common.
+    """Options common to all blocks of a generator.
 
     Attributes:
         num_classes: channels of the one-hot label map, edges not counted.

@@ -199,7 +199,7 @@ class Sources:
         return self._modules[name]
 
     def _within(self, name: str, imports: list[str]) -> Iterator[str]:
-        """Those imports of `name` that count and lie in the package, with the packages around them."""
+        """Return the imports of `name` that count and are in the package, with their parent packages."""
         apart = LOOKED_AT.get(name, set()) | {name}
         for wanted in imports:
             parts = wanted.split(".")
@@ -243,7 +243,7 @@ class Sources:
 
 
 def _packages(imports: list[str]) -> frozenset[str]:
-    """Those of `PACKAGES` that dotted names belong to."""
+    """Return the `PACKAGES` that the dotted names belong to."""
     tops = {DOORS.get(name, name.partition(".")[0]) for name in imports}
     return frozenset(PACKAGES[top] for top in tops & PACKAGES.keys())
 

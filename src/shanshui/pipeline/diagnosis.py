@@ -137,7 +137,7 @@ def examine(needed_weights: Sequence[str] = (), config: Config | None = None) ->
 
 
 def summary() -> dict[str, object]:
-    """What a run's provenance keeps of the machine."""
+    """Return the description of the machine for a run's provenance."""
     device = find_device()
     return {
         "device": device.kind,

@@ -108,7 +108,7 @@ def check(config: Config, folder: Path, rules: Collection[str] | None = None) ->
 
 
 def advice(config: Config, parts: Sequence[Part]) -> str:
-    """What would lower the need, by how much."""
+    """Return ways to reduce the required space, with the amounts."""
     size = {part.name: part.most for part in parts}
     each = {part.name: part.each for part in parts}
     ways: Mapping[str, float] = {

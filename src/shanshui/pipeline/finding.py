@@ -22,7 +22,7 @@ class Finding:
     do: str = ""
 
     def line(self) -> str:
-        """For people."""
+        """Format as one readable line."""
         return f"{self.state:<5}{self.name:<14}{self.text}" + (f"\n     {'':<14}to do: {self.do}" if self.do else "")
 
 

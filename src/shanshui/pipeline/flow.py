@@ -37,7 +37,7 @@ from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
 
 
 def weight_path(name: str) -> Path:
-    """Where the weight file `name` belongs."""
+    """Return the path of the weight file `name`."""
     return FOLDER / WEIGHT_FILES[name].file
 
 
@@ -52,7 +52,7 @@ def average_name(models: Iterable[str]) -> str:
 
 
 def prepare_environment(source: Path, own_python: bool, config: Config) -> None:
-    """What every job inherits: where this package is, the Python that runs Snakemake (or conda's), which GPUs."""
+    """Set the environment of every job: path of this package, Python (Snakemake's or conda's), GPUs."""
     os.environ["PYTHONPATH"] = str(source)
     if own_python:
         os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
@@ -71,7 +71,7 @@ class Flow:
     # --- what there can be --------------------------------------------------------------------------------
 
     def wildcards(self) -> dict[str, str]:
-        """What every wildcard of the rules may be: what is of another run or another schedule is not made."""
+        """Return constraints of the wildcards, which exclude files of other runs and schedules."""
         one = "|".join(f"{epoch:03d}" for epoch in self._epochs())
         epoch, stages = f"(?:{one})", "|".join(with_settings())
         average = rf"{epoch}(?:\+{epoch})+"
@@ -87,7 +87,7 @@ class Flow:
         return range(first, first + self.config.finetune.epochs)
 
     def stands(self, choice: Mapping[str, Any], seeds: bool = False) -> bool:
-        """Whether what was chosen can still be: of the scored epochs and, where `seeds` were chosen, the listed."""
+        """Return whether a choice is still valid: of scored epochs and, with `seeds`, of listed seeds."""
         scored = {f"{epoch:03d}" for epoch in self.config.score.epochs()}
         epochs = {epoch for model in choice["chosen"] for epoch in re.sub("^(epoch|ema)_", "", model).split("+")}
         return epochs <= scored and (not seeds or set(choice["chosen_seeds"]) <= set(self.config.infer.seeds))
@@ -95,7 +95,7 @@ class Flow:
     # --- the machine and the code -------------------------------------------------------------------------
 
     def settings(self, run: str, stage: str) -> dict[str, Any]:
-        """What a stage's results depend on: its numbers, and the digest of the code it imports."""
+        """Return what a stage's results depend on: its options and the digest of the code it imports."""
         code = counted_digest(stage, read_accepted(Path("results") / run))
         return {**stage_settings(self.config, stage), CODE: code}
 
@@ -283,7 +283,7 @@ class Flow:
         return self.averaged_epoch or "(?!)"
 
     def said_of_average(self) -> str:
-        """What to say before the start where a moving average is wanted and there will be none."""
+        """Return a warning if a moving average is configured but cannot be written; else an empty text."""
         if not self.config.finetune.ema or self.averaged_epoch:
             return ""
         return (
@@ -338,7 +338,7 @@ class Flow:
         return f"results/{run}/{'merge' if '+' in model else 'finetune'}/{model}.safetensors"
 
     def soups(self) -> range:
-        """How many of the best checkpoints each soup is chosen from: 2, 3, ..."""
+        """Return the numbers of best checkpoints that soups are chosen from: 2, 3, ..."""
         return range(2, min(self.config.select.soup, len(self.config.score.epochs())) + 1)
 
     def soup_choices(self) -> list[str]:

@@ -57,7 +57,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Pictures:
-    """How many there are of each set: training pairs without the held-out ones, held-out pairs, test label maps."""
+    """Number of images per set: training pairs without the hold-out, held-out pairs, test label maps."""
 
     train: int
     holdout: int
@@ -83,7 +83,7 @@ def averages(config: Config) -> int:
 
 
 def estimate(config: Config, pictures: Pictures) -> list[Part]:
-    """What a run writes, in the order of the data."""
+    """Estimate what a run writes, in data-flow order."""
     return [
         *_data(config, pictures),
         *_training(config),

@@ -56,7 +56,7 @@ def unlocking(arguments: Sequence[str]) -> str:
 
 
 def locked_words(alive: bool, arguments: Sequence[str]) -> str:
-    """What a refused start says.
+    """Return the message of a refused start.
 
     Args:
         alive: whether another Snakemake of this workflow is seen to execute here.

@@ -47,7 +47,7 @@ class Plan:
 
     @property
     def flow(self) -> Flow:
-        """Its file names."""
+        """Return the run's file names."""
         return Flow(self.config)
 
 
@@ -64,7 +64,7 @@ def examine(config: Config, rules: Collection[str] | None = None, local: bool = 
 
 
 def stop_at_gaps(findings: Collection[Finding]) -> str:
-    """What is to be said of notes; ShanshuiError where there is a gap, with all of them."""
+    """Return the text of the notes; ShanshuiError with all gaps if there are any."""
     gaps = [finding for finding in findings if finding.state == "gap"]
     notes = [finding for finding in findings if finding.state == "note"]
     if gaps:
@@ -106,7 +106,7 @@ def pairing(plan: Plan) -> Pairing | None:
 
 
 def pictures(plan: Plan) -> Pictures:
-    """How many pairs there are to train on and held out, and how many test label maps."""
+    """Check the numbers of training pairs, held-out pairs and test label maps."""
     config, own = plan.config, pairing(plan)
     if own is None or config.landscapes:
         assert config.landscapes
@@ -226,7 +226,7 @@ def networks(plan: Plan) -> Iterator[Finding]:
 
 
 def step(plan: Plan) -> Iterator[Finding]:
-    """What a training step takes of memory, where it is known."""
+    """Check the memory of a training step, if known."""
     config = plan.config
     taken, said = step_memory.step_bytes(config), step_memory.sentence(config)
     if taken is None or said is None:
@@ -237,7 +237,7 @@ def step(plan: Plan) -> Iterator[Finding]:
 
 
 def gpus(plan: Plan) -> Iterator[Finding]:
-    """What the configuration asks for, against what there is here; a cluster's nodes are not looked at."""
+    """Check the configured GPUs against those of this machine; cluster nodes are not checked."""
     config = plan.config
     if not plan.local:
         return

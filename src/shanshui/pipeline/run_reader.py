@@ -36,7 +36,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class RunState:
-    """What was found. Paths are relative to the run's folder, with `/`.
+    """State of a run. Paths are relative to the run's folder, with `/`.
 
     Attributes:
         paths: files and folders that are there, or were removed once they were no longer needed.

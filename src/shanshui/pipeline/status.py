@@ -130,7 +130,7 @@ def rows(state: RunState) -> list[Row]:
 
 
 def chosen(state: RunState) -> list[str]:
-    """What was chosen so far, a line each."""
+    """Describe the choices made so far, one line each."""
     lines = []
     for name, choice in state.choices.items():
         best = choice["ranking"][: len(choice["chosen"])]
@@ -141,7 +141,7 @@ def chosen(state: RunState) -> list[str]:
 
 
 def _expected(state: RunState) -> str:
-    """What the run takes in all, where that can be told."""
+    """Return the expected total time of the run, if it can be estimated."""
     pictures = count_pictures(state.config)
     if not pictures.train:  # asked from a folder that the data are not seen from
         return ""
@@ -151,7 +151,7 @@ def _expected(state: RunState) -> str:
 
 
 def reasons_to_look(state: RunState) -> list[str]:
-    """What the last epoch of each training shows that seldom gets better by itself, a line each."""
+    """Describe the warning signs of each training's last epoch, one line each."""
     return [f"look at {folder}: {sign}" for folder in sorted(state.stats) for sign in signs(state.stats[folder])]
 
 

@@ -52,7 +52,7 @@ def check_names(folder: Path) -> Problems:
 
 
 def check_sources(folder: Path) -> Problems:
-    """What the submission was made from is still what lies there: images, choices, settings."""
+    """Check that the sources of the submission are unchanged: images, choices, settings."""
     manifest = read_json(folder / MANIFEST)
     for entry in manifest["files"]:
         picture = folder / "fuse" / entry["name"]
@@ -108,7 +108,7 @@ def check_weights(folder: Path) -> Problems:
 
 
 def check_kept(folder: Path) -> Problems:
-    """Of a run that removes what it needs no more: what was to stay is there and unchanged."""
+    """Check that the files kept by `retention: best` are present and unchanged."""
     if read_json(folder / "settings" / "report.json")["config"].get("retention") == "best":
         yield from retention.losses(folder)
 
@@ -138,7 +138,7 @@ CHECKS: dict[str, Callable[[Path], Problems]] = {
 
 
 def problems(check: Callable[[Path], Problems], folder: Path) -> list[str]:
-    """What `check` finds; files that are missing or unreadable are findings too."""
+    """Return the findings of `check`; missing or unreadable files are findings too."""
     found: list[str] = []
     try:
         for problem in check(folder):

@@ -17,7 +17,7 @@ STYLES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 
 
 def groups_of(runs: Sequence[str]) -> list[str]:
-    """What to colour by: a run's name without its last part, so that `a-1` and `a-2` look alike."""
+    """Return the colour group of each run: its name without the last part, so `a-1` and `a-2` look alike."""
     return [run.rpartition("-")[0] or run for run in runs]
 
 

@@ -108,7 +108,7 @@ def _facts(page: Page) -> list[tuple[str, str]]:
 
 
 def _machine(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the doctor kept, as names and words."""
+    """Return the machine's description from `doctor`, as names and texts."""
     known = [
         (key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
         for key, value in machine.items()

@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 
 def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
-    """At most `most` items, evenly spread from first to last."""
+    """Return at most `most` items, evenly spaced from first to last."""
     if len(items) <= most:
         return list(items)
     return [items[round(index)] for index in np.linspace(0, len(items) - 1, most)]

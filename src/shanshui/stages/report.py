@@ -70,7 +70,7 @@ def _given(page: Page, part: str, what: str, path: Path | None) -> Path | None:
 
 
 def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> None:
-    """What the validation, the fusion, the doctor and Snakemake left."""
+    """Add the results of validation, fusion, doctor and Snakemake, if present."""
     from shanshui.report import readers
     from shanshui.report.markdown import to_html
 
@@ -94,7 +94,7 @@ def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> N
 
 
 def read_signs(folder: Path) -> list[str]:
-    """What each training's last epoch shows that is a reason to look, with the folder of its `stats.jsonl`."""
+    """Read the warning signs of each training's last epoch, with the folder of its `stats.jsonl`."""
     from shanshui.report.readers import read_stats
     from shanshui.training.warning_signs import signs
 

@@ -150,7 +150,7 @@ def choose_protocol(
     weights: Path | None,
     segmenter: Segmenter | None,
 ) -> dict[str, Any]:
-    """What all sets are scored under; where features are kept of all of them, no network need be here any more."""
+    """Return the protocol of all sets; if all have stored features, no network is needed."""
     from shanshui.architectures.segmenters import check_classes
     from shanshui.evaluation.reference import make_protocol
     from shanshui.evaluation.segmenter_features import PLAIN_RULES

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def metadata(settings: dict[str, Any]) -> dict[str, Any]:
-    """What the file says of itself, but for its accuracy."""
+    """Return the metadata of the segmenter's file, without its accuracy."""
     numbers = settings["segmenter"]
     return {
         "kind": "segmenter",

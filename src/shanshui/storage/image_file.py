@@ -44,7 +44,7 @@ class ImageFileError(ShanshuiError):
 
 
 def unreadable(path: str | Path, why: object) -> ImageFileError:
-    """What is said of a file that is broken, or no image."""
+    """Return the error for a file that is broken, or no image."""
     return ImageFileError(UNREADABLE, f"{path} cannot be read: {why}", "a complete image file", "replace or remove it")
 
 
@@ -81,7 +81,7 @@ def _pages(image: Image.Image) -> int:
 
 
 def orientation(image: Image.Image) -> int:
-    """How a viewer turns the stored pixels, 1 to 8 as in EXIF; 1, as it is, where no such number is given."""
+    """Return the EXIF orientation, 1 to 8; 1 (unrotated) if none is given."""
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # broken EXIF data raises all kinds, and viewers pass over it

@@ -20,7 +20,7 @@ def normal(name: str) -> str:
 
 
 def stem(file: Path) -> str:
-    """What a file is called, less its suffix, in composed form."""
+    """Return a file's name without suffix, in composed form."""
     return normal(file.stem)
 
 
@@ -74,7 +74,7 @@ def _named_at_home(item: Any) -> Any:
 
 
 def guess(name: str) -> str:
-    """What the bytes of a name that is not UTF-8 may mean, and in which encoding; empty where no guess fits."""
+    """Guess the text of a name that is not UTF-8, and its encoding; empty if no guess fits."""
     raw = name.encode("utf-8", "surrogateescape")
     for encoding in GUESSES:
         try:

@@ -46,7 +46,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of the label maps of nearly one class."""
+    """Label maps to replace and to keep, among those of (nearly) one class."""
 
     fits: list[Fit]
     left: list[Left]

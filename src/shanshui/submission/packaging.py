@@ -14,7 +14,7 @@ KINDS = {"jpg": "JPEG", "png": "PNG"}
 
 @dataclass(frozen=True)
 class Picture:
-    """What an image file turned out to be: its real type, colour mode and (width, height)."""
+    """Properties of an image file: its actual type, colour mode and (width, height)."""
 
     name: str
     kind: str

@@ -49,7 +49,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Draws:
-    """What happens to a batch of N images; None where an operation is not wanted."""
+    """Augmentation parameters of a batch of N images; None for operations that are off."""
 
     real: Colour | None = None
     fake: Colour | None = None

@@ -53,7 +53,7 @@ def generator_losses(
 def picture_losses(
     fake: Var, real: Var, weights: Mapping[str, float], perceptual: Callable[[Var, Var], Var] | None
 ) -> dict[str, Var]:
-    """Those of `generator_losses` that need no discriminator."""
+    """Return the terms of `generator_losses` that need no discriminator."""
     terms = {}
     if perceptual is not None and weights.get("perceptual"):
         terms["G/perceptual"] = weights["perceptual"] * perceptual(fake, real)

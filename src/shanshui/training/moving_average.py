@@ -62,11 +62,11 @@ class MovingAverage:
         return refresh_singular_vectors(self._arrays())
 
     def state(self) -> Arrays:
-        """What `restore` needs."""
+        """Return the state for `restore`."""
         return self._arrays() | {STEPS: np.array([self.steps], np.int64)}
 
     def restore(self, arrays: Arrays, source: str) -> None:
-        """The reverse of `state`; ShanshuiError where names or shapes differ."""
+        """Restore a state returned by `state`; ShanshuiError where names or shapes differ."""
         check_keys(arrays, {name: tuple(var.shape) for name, var in self.mean.items()} | {STEPS: (1,)}, source)
         self.steps = int(arrays[STEPS][0])
         for name, var in self.mean.items():

@@ -52,7 +52,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def variety(samples: Samples, fakes: np.ndarray) -> float | None:
-    """How much images differ from one another, as a share of what their photographs do.
+    """Return the diversity of generated images, relative to that of their photographs.
 
     Taken over pairs of label maps that differ in a tenth of their pixels; None where there are none.
 

@@ -58,7 +58,7 @@ class Trainer:
         return prefixed("net", gather(self.net)) | prefixed("adam", gather_optimizer(self.optimizer))
 
     def restore(self, state: Checkpoint) -> None:
-        """The reverse of `state`."""
+        """Restore a state returned by `state`."""
         restore(self.net, state.part("net"), "training state (net)")
         restore_optimizer(self.optimizer, state.part("adam"), "training state (adam)")
 

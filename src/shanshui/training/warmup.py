@@ -41,7 +41,7 @@ SOURCES = (
 
 
 def kernel_stamp(networks: Networks | None = None) -> Path:
-    """The note that the kernels of this code were compiled in this environment; or those of other `networks`."""
+    """Return the stamp file of the compiled kernels of this code and environment, or of other `networks`."""
     root = Path(__file__).parent.parent
     files = [root / name for name in SOURCES if name.endswith(".py")]
     files += [file for name in SOURCES for file in (root / name).rglob("*.py")]
@@ -59,14 +59,14 @@ def convolution() -> None:
 
 
 def steps() -> list[Step]:
-    """What a run does, in order, each once and small."""
+    """List the steps of a run, in order, each once at a small size."""
     from shanshui.training.rehearsal import rehearsals
 
     return [("convolution", convolution), *rehearsals()]
 
 
 def other_steps(networks: Networks) -> list[Step]:
-    """What a run of other networks does beyond that."""
+    """List the additional steps of a run with other networks."""
     from shanshui.training.rehearsal import others
 
     return [*others(networks)]
@@ -97,7 +97,7 @@ def ensure_compiled(networks: Networks | None = None) -> bool:
 
 
 def compile_in_child(networks: Networks | None, in_parallel: bool) -> None:
-    """What the child of `compile_apart` does. It ends without clean-up, which may wait for threads forever."""
+    """Compile in the child of `compile_apart`; it ends without clean-up, which may wait for threads forever."""
     code = 0
     try:
         load_jittor(parallel_compile=in_parallel)  # before anything below imports it without

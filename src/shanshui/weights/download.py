@@ -15,7 +15,7 @@ CHUNK = 1 << 20
 
 
 class Stream(Protocol):
-    """What can be read in pieces."""
+    """A readable stream."""
 
     def read(self, amount: int, /) -> bytes:
         """At most `amount` bytes; none at the end."""

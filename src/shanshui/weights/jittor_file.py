@@ -78,7 +78,7 @@ def _from_buffer(data: object, kind: object, shape: object, order: object) -> np
 
 
 def _encode(text: object, encoding: object) -> bytes:
-    """How protocols below 3 spell bytes."""
+    """Encode text as bytes, as pickle protocols below 3 do."""
     if not isinstance(text, str) or encoding != "latin1":
         raise Refused(f"it encodes text as {encoding!r}")
     return text.encode("latin1")

@@ -17,7 +17,7 @@ TRUE = ("1", "true", "yes", "on")
 
 @dataclass(frozen=True)
 class PipSettings:
-    """What matters for fetching an archive.
+    """pip's settings for fetching an archive.
 
     Args:
         indexes: addresses of simple indexes, the main one first.

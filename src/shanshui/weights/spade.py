@@ -69,7 +69,7 @@ def generator_structure(
 
 
 def modulation(state: State, layer: str, source: str, edges: bool) -> dict[str, Any]:
-    """What a normalising layer is made of, by its arrays; `edges` is for SPADE, where they do not show."""
+    """Infer the kind of a normalisation layer from its arrays; `edges` is for SPADE, where it cannot be inferred."""
     table = f"{layer}.class_specified_affine"
     if f"{table}.weight" in state:
         kind = "clade_icpe" if f"{table}.dist_conv_w.weight" in state else "clade"

@@ -39,7 +39,7 @@ class Stage:
             a plug-in; the sections of this package stand in `config.schema.Config`.
         outputs: from the run's paths (`pipeline.flow.Flow`) to the files, below the run's folder, that make it
             complete; none where the configuration leaves it out or their names are known only later.
-        rules: rules beside that of its own name that run it, each with what it is listed after.
+        rules: other rules, besides the one with its name, that run it, each with the rule it is listed after.
         device: whether it computes on a GPU where there is one.
         removable: patterns below the run's folder of what `retention: best` may remove once the run is done.
         report_as: kind of work in the report's plot of time; None where it is not timed.

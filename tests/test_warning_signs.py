@@ -58,6 +58,15 @@ def test_trainings_that_have_hardly_begun_show_nothing() -> None:
     assert kinds([*zero, zero[-1] | {"epoch": 4, "G/adv": 2.0, "G/kl": 40.0}]) == []
 
 
+def test_losses_that_ran_away_in_the_first_epoch_are_told_too() -> None:
+    """Nothing sound is left then to compare with."""
+    lost = [line | {"G/feat": 3e6 + line["epoch"]} for line in sound(3)]
+    for lines in (lost[:1], lost):
+        (sign,) = signs(lines)
+        assert (sign.kind, "G/feat 3e+06" in str(sign)) == ("runaway", True)
+    assert kinds([line | {"G/feat": 9e5} for line in sound(3)]) == []
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [

@@ -15,6 +15,7 @@ VARIETY, SEED_VARIETY = (
     "seed_variety",
 )  # of images and of seeds, in stats.jsonl
 RUNAWAY = 1000.0  # times the loss of the first epoch, or 1 where that is smaller
+IN_ANY_EPOCH = 1e6  # no loss is sound there, even if the first epoch had already run away
 WON = 0.02  # D's loss over real and fake; it starts at 2 with the hinge loss
 ALIKE = 0.05  # of the difference between the photographs of the same label maps
 SAME = 1e-6  # mean difference of images in [-1, 1]: a ten-thousandth of a grey level
@@ -44,7 +45,7 @@ def _runaway(lines: Sequence[Line]) -> Iterator[Sign]:
     first, last = lines[0], lines[-1]
     losses = [name for name, value in last.items() if "/" in name and isinstance(value, int | float)]
     ways = {name: abs(last[name]) / max(1.0, abs(first.get(name, 0.0))) for name in losses}
-    if gone := [name for name in losses if ways[name] > RUNAWAY]:
+    if gone := [name for name in losses if ways[name] > RUNAWAY or abs(last[name]) > IN_ANY_EPOCH]:
         said = ", ".join(f"{name} {first.get(name, 0.0):.3g} -> {last[name]:.3g}" for name in gone)
         yield Sign(
             "runaway",

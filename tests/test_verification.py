@@ -155,3 +155,20 @@ def test_lost_weights_are_told_from_removed_ones(finished: Path, capsys: pytest.
 def test_scores_in_between_may_be_cleared_away(finished: Path) -> None:
     shutil.rmtree(finished / "score")
     assert main(["verify", "demo"]) == 0
+
+
+@pytest.mark.parametrize("content", [[1], 3, {"config": 3}, {"config": [1]}, {}, None])
+def test_settings_that_hold_no_configuration_are_named_by_every_command(
+    content: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results" / "r"
+    write_json(folder / "settings" / "report.json", content)
+    assert main(["status", "r"]) != 0
+    assert "holds no configuration" in capsys.readouterr().err
+    assert main(["verify", "r"]) == 1
+    assert "a file is not as this pipeline writes it" in capsys.readouterr().out
+    (folder / "infer").mkdir()
+    write_csv(folder / "fid_table.csv", [{"model": "a"}], ["model"])
+    assert main(["compare", "r", "r", "--out", "page"]) != 0
+    assert not (tmp_path / "page").exists()

@@ -44,7 +44,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     settings = read_settings(folder / "settings" / "report.json")
     rows = read_rows(read_csv(folder / "fid_table.csv"))
     final = submitted(rows)
-    config = validate_shown(settings["config"], f"{folder}, config")
+    config = validate_shown(settings, str(folder))
     return {
         "name": settings["run"],
         "facts": {

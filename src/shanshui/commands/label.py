@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def photographs(folder: Path) -> list[Path]:
     """The images of `folder`; ShanshuiError where there are none, or two of one name."""
-    found = find_images(folder) if folder.is_dir() else []
+    found = find_images(folder)
     if not found:
         raise ShanshuiError(f"{folder} holds no photographs (sub-folders are not searched)", "one image or more")
     if twice := ambiguous_files(found):

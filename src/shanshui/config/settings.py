@@ -119,9 +119,12 @@ def validate(
     return config
 
 
-def validate_shown(shown: Mapping[str, Any], source: str) -> Config:
-    """The configuration out of a report's settings, which spell every option out, whoever said it."""
-    return validate(shown, source, given={})
+def validate_shown(settings: object, source: str) -> Config:
+    """The configuration in a report's settings, which list every option; UsageError if there is none in them."""
+    shown = settings.get("config") if isinstance(settings, Mapping) else None
+    if not isinstance(shown, Mapping):
+        raise UsageError(f"{source} holds no configuration", "settings/report.json of a run, as Snakemake starts with")
+    return validate(shown, f"{source}, config", given={})
 
 
 def _check_instances(config: Config, source: str) -> None:

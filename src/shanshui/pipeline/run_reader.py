@@ -64,7 +64,7 @@ def read_config(folder: Path) -> Config:
     file = folder / "settings" / "report.json"
     if not file.exists():
         raise ShanshuiError(f"{file} does not exist (yet)", "settings, written when Snakemake starts", "look again")
-    return validate_shown(read_json(file)["config"], f"{file}, config")
+    return validate_shown(read_json(file), str(file))
 
 
 def begun_outputs(state: Path) -> list[str]:

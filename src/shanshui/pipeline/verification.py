@@ -147,6 +147,6 @@ def problems(check: Callable[[Path], Problems], folder: Path) -> list[str]:
         found.append(error.found)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         found.append(f"{type(error).__name__}: {error}")
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         found.append(f"a file is not as this pipeline writes it ({type(error).__name__}: {error})")
     return found

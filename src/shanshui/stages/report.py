@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.report.tables import read_rows
 
     settings = read_settings(args.settings)
-    config = validate_shown(settings["config"], f"{args.settings}, config")
+    config = validate_shown(settings, str(args.settings))
     part = "holdout" if read_csv(args.holdout) else "test"
     samples, legend = readers.read_samples(getattr(args, part), args.images / part, config.data, settings["samples"])
     rows = read_rows(read_csv(args.table))

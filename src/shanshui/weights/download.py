@@ -43,7 +43,9 @@ def fetch(source: str, target: Path, title: str) -> str:
     if "://" not in source:
         path = Path(source)
         if not path.is_file():
-            raise ShanshuiError(f"{path} does not exist", "a weight file or an https:// address")
+            raise ShanshuiError(
+                f"{path} {'is a folder' if path.is_dir() else 'does not exist'}", "a weight file or an https:// address"
+            )
         with open(path, "rb") as local:
             return copy_with_progress(local, target, path.stat().st_size, title)
     if not source.startswith("https://"):

@@ -104,6 +104,8 @@ def test_no_paths_of_one_machine() -> None:
         "data",
         "resources",
         "tests",
+        "build",
+        ".gpu",
         ".mypy_cache",
         ".ruff_cache",
     }

@@ -31,7 +31,8 @@ OTHER = {  # values beside the default, and what else they need
     "pretrain.epochs": 90,
     "finetune.augment": [], "finetune.seg_noise": False, "finetune.ema": 0.5,
 }  # fmt: skip
-UNCOUNTED = {"snapshot_minutes", "processes", "finetune.epochs"}  # they concern no result, or a file's name alone
+# Options that concern no result, or a file name alone.
+UNCOUNTED = {"snapshot_minutes", "log_every", "processes", "finetune.epochs"}
 IN_ALL_SETTINGS = {"model.z_dim", "model.edges", "model.style_encoder"}  # though not all networks look at them
 
 

@@ -80,7 +80,7 @@ def check_replaceable(path: Path, force: bool = False, apart: Path | None = None
     target = behind_links(path)
     if target.exists() and not target.is_dir():
         raise UsageError(f"{path} is a file", "a folder, or a name that is free", "name another folder")
-    others = foreign(target, apart=apart) if target.is_dir() else []
+    others = _foreign_now(target, apart)
     if not others:
         return
     shown = ", ".join(others[:NAMED]) + (", ..." if len(others) > NAMED else "")
@@ -92,6 +92,26 @@ def check_replaceable(path: Path, force: bool = False, apart: Path | None = None
             held, "a folder that is new, empty, or written by this software and left as it was: it is replaced",
             "name another folder; or, to lose these files, add --force",
         )  # fmt: skip
+
+
+def _foreign_now(target: Path, apart: Path | None) -> list[str]:
+    """`foreign`, of one folder: looks again where another process replaced it meanwhile. Empty where there is none."""
+    while target.is_dir():
+        before = _identity(target)
+        with contextlib.suppress(FileNotFoundError):
+            found = foreign(target, apart=apart)
+            if _identity(target) == before:
+                return found
+    return []
+
+
+def _identity(folder: Path) -> tuple[int, ...]:
+    """What tells a folder from another one of its name, which may have taken over its inode; () where there is none."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def _never(target: Path) -> str:

@@ -17,9 +17,10 @@ from shanshui.__main__ import main
 from shanshui.evaluation import feature_reader
 from shanshui.evaluation.feature_reader import BATCH, FeatureReader
 from shanshui.evaluation.picture_folder import list_pictures
-from shanshui.storage import checkpoint
 from shanshui.storage.files import write_csv
 from shanshui.storage.folders import record
+from shanshui.storage.images import check_finite
+from shanshui.storage.size import Size
 
 SIZE = (96, 64)
 KINDS = ("dct", "patches", "laplacian", "colour")
@@ -54,26 +55,35 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """`generate` on 40 label maps with a stand-in for the network, which ends or fails at a wanted picture."""
     state: dict[str, Any] = {"dies_at": None, "nan_at": None, "made": 0}
 
-    def generate_batch(_painter: Any, label_maps: np.ndarray, *_: Any) -> np.ndarray:
-        batch = []
-        for label_map in label_maps:
-            state["made"] += 1
-            if state["made"] == state["dies_at"]:
-                raise Died
-            fill = np.nan if state["made"] == state["nan_at"] else state["made"] / 50
-            batch.append(np.full((3, *label_map.shape), fill, np.float32))
-        return np.stack(batch)
+    class Mortal:
+        """A `Synthesizer` whose images are of one grey."""
 
-    stand_in = types.SimpleNamespace(generate_batch=generate_batch, trained_step=lambda _: None)
-    monkeypatch.setitem(sys.modules, "shanshui.synthesis.generation", stand_in)
-    for module, name in (("architectures.networks", "load_painter"), ("architectures.chances", "by_seed")):
-        monkeypatch.setitem(sys.modules, f"shanshui.{module}", types.SimpleNamespace(**{name: lambda *_: None}))
+        size, accepts = Size(32, 64), types.SimpleNamespace(edges=False, instances=False)
+
+        @classmethod
+        def load(cls, *_: Any) -> Mortal:
+            return cls()
+
+        def read_label_map(self, path: Path) -> np.ndarray:
+            return np.asarray(Image.open(path))
+
+        def generate(self, label_maps: list[np.ndarray], names: list[str], *_: Any, **__: Any) -> np.ndarray:
+            batch = []
+            for name, label_map in zip(names, label_maps, strict=True):
+                state["made"] += 1
+                if state["made"] == state["dies_at"]:
+                    raise Died
+                fill = np.nan if state["made"] == state["nan_at"] else state["made"] / 50
+                batch.append(np.full((3, *label_map.shape), fill, np.float32))
+                check_finite(name, batch[-1])
+            return np.stack(batch)
+
+    stand_in = types.SimpleNamespace(Synthesizer=Mortal)
+    monkeypatch.setitem(sys.modules, "shanshui.synthesis.synthesizer", stand_in)
     (tmp_path / "labels").mkdir()
     for i in range(40):
         Image.fromarray(np.zeros((32, 64), np.uint8)).save(tmp_path / "labels" / f"{i:03d}.png")
-    data = {"width": 64, "height": 32, "classes": ["sky"], "label_offset": 0, "ignore_label": None}
-    meta = {"data": data, "model": {"kind": "spade", "halvings": 5}, "level": None, "alpha": 0.0, "seg_noise": False}
-    checkpoint.save(tmp_path / "w.safetensors", {"G.a": np.zeros(1, np.float32)}, kind="generator", **meta)
+    (tmp_path / "w.safetensors").touch()
     labels, weights = str(tmp_path / "labels"), str(tmp_path / "w.safetensors")
     out = tmp_path / "images"
     state |= {"call": ["generate", "--weights", weights, "--labels", labels, "--out", str(out), "--batch", "5"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import save_file
+from small_weights import SIZE, save_apf, save_label_maps, save_spade
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
 from shanshui.storage import checkpoint
-from shanshui.synthesis.generation_inputs import instance_files, label_sources, read_generator, read_instances
+from shanshui.synthesis.generation_inputs import instance_files, label_sources
+from shanshui.synthesis.generator_file import read_generator
+from shanshui.synthesis.synthesizer import Accepts
 
 NAMES = ("a", "b", "c")
 
@@ -22,25 +26,9 @@ NAMES = ("a", "b", "c")
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a tiny generator with noise, and three label maps."""
-    from shanshui.architectures.networks import build_generator
-    from shanshui.backend.modules import gather
-    from shanshui.backend.runtime import seed_everything
-    from shanshui.training.rehearsal import SETTINGS
-
     folder = tmp_path_factory.mktemp("generate")
-    seed_everything(0)
-    settings: dict[str, Any] = {**SETTINGS, "parity": {**SETTINGS["parity"], "seg_noise_init": "xavier"}}
-    G, E = build_generator(settings, seg_noise=True, heads=0)
-    arrays = checkpoint.prefixed("G", gather(G)) | checkpoint.prefixed("E", gather(E))
-    arrays = {n: a * 300 if "seg_noise_var.weight" in n else a for n, a in arrays.items()}
-    data = {**settings["data"], "width": 128, "height": 64, "label_offset": 0, "ignore_label": None}
-    meta = {**settings, "data": data, "heads": 0, "seg_noise": True, "level": None, "alpha": 0.0}
-    checkpoint.save(folder / "w.safetensors", arrays, kind="generator", **meta)
-    rng = np.random.default_rng(0)
-    (folder / "labels").mkdir()
-    for name in NAMES:
-        coarse = rng.integers(0, 3, (8, 16)).astype(np.uint8)
-        Image.fromarray(coarse.repeat(8, 0).repeat(8, 1)).save(folder / "labels" / f"{name}.png")
+    save_apf(folder / "w.safetensors")
+    save_label_maps(folder / "labels", NAMES)
     return folder
 
 
@@ -157,23 +145,19 @@ def test_pictures_that_are_not_finite_are_refused(
     assert {path.name for path in tmp_path.iterdir()} == {"nan.safetensors"}
 
 
-def test_instance_maps_are_found_and_fit(tmp_path: Path) -> None:
-    """By name in a folder, or in the manifest; of the label map's size where that stays as it is."""
-    for name, width in (("a", 16), ("b", 8)):
-        Image.fromarray(np.full((8, width), 7, np.uint8)).save(tmp_path / f"{name}.png")
+def test_instance_maps_are_found(tmp_path: Path) -> None:
+    """By name in a folder, or in the manifest."""
+    for name in "ab":
+        Image.new("L", (16, 8), 7).save(tmp_path / f"{name}.png")
     files = [("a", tmp_path / "a.png"), ("b", tmp_path / "b.png")]
-    sees = {"edges": True, "instances": True}
-    assert instance_files(sees, files, tmp_path, []) == {path: path for _, path in files}
-    assert instance_files({"edges": True}, files, None, []) == {}
+    of_classes = Accepts(seed=False, z=0, style=False, edges=True, instances=False)
+    of_instances = replace(of_classes, instances=True)
+    assert instance_files(of_instances, files, tmp_path, []) == {path: path for _, path in files}
+    assert instance_files(of_classes, files, None, []) == {}
     with pytest.raises(ShanshuiError, match="no instance map of a"):
-        instance_files(sees, files, None, [])
+        instance_files(of_instances, files, None, [])
     with pytest.raises(ShanshuiError, match="absent does not exist"):
-        instance_files(sees, files, tmp_path / "absent", [])
-    label_map = np.zeros((8, 16), np.uint8)
-    assert (read_instances(tmp_path / "a.png", None, label_map) == 7).all()
-    assert read_instances(tmp_path / "b.png", (16, 8), label_map).shape == (8, 16)
-    with pytest.raises(ShanshuiError, match=r"b\.png is 8x8"):
-        read_instances(tmp_path / "b.png", None, label_map)
+        instance_files(of_instances, files, tmp_path / "absent", [])
 
 
 def test_a_path_may_hold_an_equals_sign() -> None:
@@ -181,29 +165,20 @@ def test_a_path_may_hold_an_equals_sign() -> None:
     assert label_sources(["maps"]) == {"": Path("maps")}
 
 
-def test_sheets_show_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sheets_show_instances(tmp_path: Path) -> None:
     """Weights trained on edges of instances get them from `--instances`; without, they are asked for."""
-    seen: list[Any] = []
-
-    def paint(_painter: Any, label_maps: np.ndarray, *others: Any) -> np.ndarray:
-        seen.append(others[-1])
-        return np.zeros((1, 3, *label_maps.shape[1:]), np.float32)
-
-    monkeypatch.setattr("shanshui.synthesis.generation.generate_batch", paint)
-    monkeypatch.setattr("shanshui.architectures.networks.load_painter", lambda *_: None)
-    for folder, value in (("labels", 0), ("instances", 7)):
+    save_spade(tmp_path / "w.safetensors", edges="instance")
+    save_label_maps(tmp_path / "labels", "a")
+    for folder, numbers in (("one", np.zeros(SIZE, np.uint8)), ("eight", np.indices(SIZE, np.uint8)[0] // 8)):
         (tmp_path / folder).mkdir()
-        Image.fromarray(np.full((32, 64), value, np.uint8)).save(tmp_path / folder / "a.png")
-    data = {"width": 64, "height": 32, "classes": ["sky"], "label_offset": 0, "ignore_label": None}
-    model = {"kind": "spade", "halvings": 5, "edges": True, "instances": True}
-    meta = {"data": data, "model": model, "level": None, "alpha": 0.0, "seg_noise": False}
-    checkpoint.save(tmp_path / "w.safetensors", {"G.a": np.zeros(1, np.float32)}, kind="generator", **meta)
-    call = ["styles", "--weights", str(tmp_path / "w.safetensors"), "--labels", str(tmp_path / "labels")]
-    call += ["--seeds", "0", "--out", str(tmp_path / "sheet.png")]
-    assert main(call) == 1
-    assert main([*call, "--instances", str(tmp_path / "instances")]) == 0
-    (numbers,) = seen
-    np.testing.assert_array_equal(numbers, np.full((1, 32, 64), 7))
+        Image.fromarray(numbers).save(tmp_path / folder / "a.png")
+    call = ["styles", "--weights", str(tmp_path / "w.safetensors"), "--labels", str(tmp_path / "labels"), "--seeds=0"]
+    assert main([*call, "--out", str(tmp_path / "sheet.png")]) == 1
+    sheets = []
+    for folder in ("one", "eight"):
+        assert main([*call, "--instances", str(tmp_path / folder), "--out", str(tmp_path / f"{folder}.png")]) == 0
+        sheets.append(np.asarray(Image.open(tmp_path / f"{folder}.png")))
+    assert (sheets[0] != sheets[1]).any()
 
 
 def described(meta: dict[str, Any]) -> dict[str, Any]:

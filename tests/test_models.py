@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 from small_models import fitting
 
+import shanshui
 from shanshui.__main__ import main
 from shanshui.config.schema import Config
 from shanshui.config.settings import load_config, merge, stage_settings, validate
@@ -141,6 +142,11 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
     assert np.ptp(pictures) > 0
     other = generate(files[1], pairs, tmp_path / "b", "--seed", 1)
     assert np.array_equal(other, pictures) == (not config.model.z_dim and config.model.generator != "apf")
+
+    sampled = shanshui.load(files[1])
+    sample = sampled.generate(sampled.read_label_map(pairs / "labels" / "0.png"), "0", seed=config.seed)
+    grid = np.asarray(Image.open(tmp_path / "look" / "samples" / "finetune" / f"epoch_{config.score.last:03d}.png"))
+    np.testing.assert_array_equal(grid[SIDE + 2 : 2 * SIDE + 2, :SIDE], np.asarray(shanshui.to_pil(sample)[0]))
 
     if config.model.style_encoder:
         styled = generate(files[1], pairs, tmp_path / "s", "--style", pairs / "photo.png")

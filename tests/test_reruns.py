@@ -197,8 +197,8 @@ ROWS = [
     Row("the same, accepted as harmless", accepted, {}),
     Row("a loss (`training/losses.py`)", code(f"{MODULES}/training/losses.py"), jobs(PRETRAIN, settings=2)),
     Row(
-        "how images are generated (`synthesis/generation.py`)",
-        code(f"{MODULES}/synthesis/generation.py"),
+        "how images are generated (`synthesis/synthesizer.py`)",
+        code(f"{MODULES}/synthesis/synthesizer.py"),
         jobs(PICTURES, settings=1),
     ),
     Row("a metric (`metrics/dct.py`)", code(f"{MODULES}/metrics/dct.py"), jobs(SCORED, settings=2, reference=1)),
@@ -285,7 +285,7 @@ def test_choice_being_made_again_while_another_one_ends(finished: dict[str, Run]
     """Snakemake then asks for its file, which is not there for a moment."""
     run = finished["drawn"].copy("changed")
     try:
-        code(f"{MODULES}/synthesis/generation.py")(run)
+        code(f"{MODULES}/synthesis/synthesizer.py")(run)
         assert run.jobs(STAND_IN_SLOW="select/seed.json") == jobs(PICTURES, settings=1)
     finally:
         workflow.restore()

@@ -1,3 +1,46 @@
-"""shanshui (山水): semantic label maps in, landscape photographs out."""
+"""shanshui (山水): semantic label maps in, landscape photographs out.
+
+    import shanshui
+
+    synthesizer = shanshui.load("W.safetensors")
+    images = synthesizer.generate(synthesizer.read_label_map("label.png"), seed=7)
+    shanshui.to_pil(images)[0].save("landscape.png")
+
+Importing the package loads nothing else; Jittor starts with `load`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from PIL import Image
+
+    from shanshui.synthesis.synthesizer import Synthesizer
 
 __version__ = "0.1.0"
+
+
+def load(weights: str | Path, size: tuple[int, int] | None = None) -> Synthesizer:
+    """Read the weights of a generator, ready to make images.
+
+    Args:
+        weights: safetensors file: a checkpoint, an average or imported weights.
+        size: (height, width) of label maps and images; without, the size trained at.
+
+    Raises:
+        ShanshuiError: the file is missing, broken or holds something else; the network cannot make the size.
+    """
+    from shanshui.synthesis.synthesizer import Synthesizer
+
+    return Synthesizer.load(weights, size)
+
+
+def to_pil(images: np.ndarray) -> list[Image.Image]:
+    """Turn images float (N, 3, H, W) or (3, H, W) in [-1, 1] into Pillow's, with 8 bits a channel, rounded."""
+    from shanshui.storage.images import to_pil
+
+    return to_pil(images)

@@ -18,7 +18,6 @@ import numpy as np
 import yaml
 
 from pretended_cuda.device_counts import Counts, counted
-from shanshui.architectures.chances import by_seed
 from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
 from shanshui.architectures.schedule import Schedule
 from shanshui.architectures.segmenter import build as build_segmenter
@@ -27,10 +26,12 @@ from shanshui.backend.modules import gather, gather_optimizer, restore, restore_
 from shanshui.backend.runtime import load_jittor
 from shanshui.config.settings import validate
 from shanshui.config.structure import rehearsed
+from shanshui.data.labels import Classes
 from shanshui.evaluation import inception_features
 from shanshui.nn.vgg import VGG19
 from shanshui.storage.files import write_json
-from shanshui.synthesis.generation import generate_batch
+from shanshui.storage.size import Size
+from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.losses import VGG_WEIGHTS, perceptual
@@ -135,11 +136,13 @@ def pictures(settings: dict[str, Any] = SETTINGS) -> Counts:
     painter = build_painter(settings, seg_noise=True)
     for network in painter.networks().values():
         network.eval()
-    label_maps = np.zeros((1, settings["data"]["height"], settings["data"]["width"]), np.uint8)
+    size = Size(settings["data"]["height"], settings["data"]["width"])
+    synthesizer, label_map = Synthesizer(painter, Classes.of(settings["data"]), size), np.zeros(size, np.uint8)
+    instances = label_map if synthesizer.accepts.instances else None
     counts: Counts = {}
     for name in ("first picture", "picture"):
         with counted(counts, name):
-            generate_batch(painter, label_maps, ["0"], by_seed(0))
+            synthesizer.generate(label_map, instances=instances)
     return counts
 
 

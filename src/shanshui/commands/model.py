@@ -18,7 +18,8 @@ import numpy as np
 
 from shanshui.config.schema import Config
 from shanshui.errors import UsageError
-from shanshui.synthesis.generation_inputs import Size, parse_size
+from shanshui.storage.size import Size
+from shanshui.synthesis.generation_inputs import parse_size
 
 MOST = 20  # label maps that are looked at
 MIB = 2**20
@@ -35,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_label_maps(folder: Path, data: dict[str, Any]) -> np.ndarray:
     """The first label maps of a folder, uint8 (N, height, width)."""
-    from shanshui.data.labels import apply_label_rules
+    from shanshui.data.labels import Classes
     from shanshui.data.pairs import find_images
     from shanshui.storage import images
 
-    found = []
+    classes, found = Classes.of(data), []
     for path in find_images(folder)[:MOST]:
         ids = images.resize_label_map(images.read_label_map(path), (data["width"], data["height"]))
-        found.append(apply_label_rules(ids, len(data["classes"]), data["label_offset"], data["ignore_label"], path))
+        found.append(classes.ids(ids, path))
     if not found:
         raise UsageError(f"{folder} holds no label maps", "a folder of label maps")
     return np.stack(found)
@@ -87,19 +88,20 @@ def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], 
     return {size: float(np.mean(found)) for size, found in shares.items()}
 
 
-def seconds_per_picture(painter: Any, label_maps: np.ndarray) -> float:
+def seconds_per_picture(painter: Any, label_maps: np.ndarray, data: dict[str, Any]) -> float:
     """Wall seconds of an image, after one that is not timed: it compiles and warms up."""
-    from shanshui.architectures.chances import by_seed
-    from shanshui.synthesis.generation import generate_batch
+    from shanshui.data.labels import Classes
+    from shanshui.synthesis.synthesizer import Synthesizer
 
     for network in painter.networks().values():
         network.eval()
-    names = [str(i) for i in range(len(label_maps))]
-    generate_batch(painter, label_maps[:1], names[:1], by_seed(0))
+    synthesizer = Synthesizer(painter, Classes.of(data), Size(data["height"], data["width"]))
+    instances = label_maps if synthesizer.accepts.instances else [None] * len(label_maps)
+    synthesizer.generate(label_maps[0], instances=instances[0])
     start = time.perf_counter()
-    for i, name in enumerate(names):
-        generate_batch(painter, label_maps[i : i + 1], [name], by_seed(0))
-    return (time.perf_counter() - start) / len(names)
+    for i, (ids, numbers) in enumerate(zip(label_maps, instances, strict=True)):
+        synthesizer.generate(ids, str(i), instances=numbers)
+    return (time.perf_counter() - start) / len(label_maps)
 
 
 def table(found: dict[str, Any]) -> str:
@@ -136,9 +138,8 @@ def at_size(config: Config, size: Size) -> Config:
     """The configuration for images of another size; UsageError where its networks cannot halve the sides."""
     from shanshui.config.settings import merge, validate
 
-    width, height = size
-    data = {"width": width, "height": height, "load_width": width}
-    return validate(merge(config.model_dump(), {"data": data}), f"--size {width}x{height}")
+    data = {"width": size.width, "height": size.height, "load_width": size.width}
+    return validate(merge(config.model_dump(), {"data": data}), f"--size {size}")
 
 
 def report(settings: dict[str, Any], labels: Path | None, timed: bool) -> dict[str, Any]:
@@ -154,5 +155,5 @@ def report(settings: dict[str, Any], labels: Path | None, timed: bool) -> dict[s
         if shares := patch_shares(painter, label_maps):
             found["on_patches"] = costs["G"].on_patches(shares)
         if timed:
-            found["seconds"] = seconds_per_picture(painter, label_maps)
+            found["seconds"] = seconds_per_picture(painter, label_maps, data)
     return found

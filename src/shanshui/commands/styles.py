@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,20 +19,12 @@ from shanshui.data.palette import class_palette
 from shanshui.errors import UsageError
 from shanshui.storage import images
 from shanshui.storage.outputs import add_file, check_inputs_stay
-from shanshui.synthesis.generation_inputs import (
-    Files,
-    Size,
-    instance_files,
-    label_files,
-    picture_size,
-    positive,
-    read_generator,
-    read_instances,
-    read_labels,
-    read_style,
-)
+from shanshui.synthesis.generation_inputs import Files, instance_files, label_files, positive
 
-Line = tuple[str, np.ndarray | None, Any]  # caption, photograph (3, H, W) or None, where random numbers come from
+if TYPE_CHECKING:
+    from shanshui.synthesis.synthesizer import Synthesizer
+
+Line = tuple[str, np.ndarray | None, dict[str, Any]]  # caption, photograph (3, H, W) or None, seed or z
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,31 +50,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--columns", type=positive, default=4, metavar="N", help="label maps, evenly spread [4]")
 
 
-def photo_lines(args: argparse.Namespace, painter: Any, target: Size | None) -> list[Line]:
+def photo_lines(args: argparse.Namespace, synthesizer: Synthesizer) -> list[Line]:
     """The photographs' styles, with `--between` steps on the way from each to the next."""
-    from shanshui.synthesis.styles import blended, encoder_of, every_picture, style_of
+    from shanshui.synthesis.styles import blended
 
-    if not args.style:
-        return []
-    encoder = encoder_of(painter, args.weights)
-    photos = [read_style(path, target) for path in args.style]
-    styles = [style_of(encoder, photo) for photo in photos]
+    styles = [synthesizer.style_of(path) for path in args.style]
     lines: list[Line] = []
-    for i, (path, photo) in enumerate(zip(args.style, photos, strict=True)):
-        lines.append((path.stem, photo, every_picture(styles[i])))
+    for i, path in enumerate(args.style):
+        lines.append((path.stem, synthesizer.read_photograph(path), {"z": styles[i]}))
         for step in range(1, args.between + 1 if i + 1 < len(styles) else 1):
             share = step / (args.between + 1)
-            lines.append((f"{share:.2f}", None, every_picture(blended(styles[i : i + 2], share))))
+            lines.append((f"{share:.2f}", None, {"z": blended(styles[i : i + 2], share)}))
     return lines
 
 
 def instances_of(
-    args: argparse.Namespace, model: dict[str, Any], files: Files, label_maps: list[np.ndarray], target: Size | None
+    args: argparse.Namespace, synthesizer: Synthesizer, files: Files, label_maps: list[np.ndarray]
 ) -> list[np.ndarray | None]:
-    """Numbers of instances (1, H, W) of every label map, or None where the weights see none."""
-    maps = instance_files(model, files, args.instances, [args.labels] if args.labels.suffix == ".csv" else [])
+    """Numbers of instances (H, W) of every label map, or None where the weights see none."""
+    manifests = [args.labels] if args.labels.suffix == ".csv" else []
+    maps = instance_files(synthesizer.accepts, files, args.instances, manifests)
     pairs = zip(files, label_maps, strict=True)
-    return [read_instances(maps[path], target, ids)[None] if maps else None for (_, path), ids in pairs]
+    return [synthesizer.read_instance_map(maps[path], ids) if maps else None for (_, path), ids in pairs]
 
 
 def run(args: argparse.Namespace) -> None:
@@ -91,35 +80,28 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("no styles", "--style IMAGE ..., --seeds N ..., or both")
     if args.between < 0:
         raise UsageError(f"--between {args.between}", "0 or more steps")
-    weights = read_generator(args.weights)
-    meta = weights.meta
-    target = picture_size(meta)
-
-    from shanshui.architectures.chances import by_seed
-    from shanshui.architectures.networks import load_painter
-    from shanshui.logs import progress
-    from shanshui.report.sheet import evenly_spaced, strip
-    from shanshui.synthesis.generation import generate_batch, trained_step
-
     every = label_files(args.labels)
     check_inputs_stay(args.out, "file", [path for _, path in every])
+
+    from shanshui.logs import progress
+    from shanshui.report.sheet import evenly_spaced, strip
+    from shanshui.synthesis.synthesizer import Synthesizer
+
     files = evenly_spaced(every, args.columns)
-    painter = load_painter(weights.arrays, meta, str(args.weights))
-    label_maps = [read_labels(path, meta, target) for _, path in files]
-    instances = instances_of(args, meta["model"], files, label_maps, target)
-    palette = class_palette(meta["data"]["classes"])
-    lines = [*photo_lines(args, painter, target), *((f"seed {seed}", None, by_seed(seed)) for seed in args.seeds)]
+    synthesizer = Synthesizer.load(args.weights)
+    label_maps = [synthesizer.read_label_map(path) for _, path in files]
+    instances = instances_of(args, synthesizer, files, label_maps)
+    palette = class_palette(list(synthesizer.classes.names))
+    lines = [*photo_lines(args, synthesizer), *((f"seed {seed}", None, {"seed": seed}) for seed in args.seeds)]
     gap = [None] if args.style else []
     rows: list[tuple[str, list[np.ndarray | None]]] = [
         ("label map", [*gap, *(images.colour_label_map(ids, palette) for ids in label_maps)])
     ]
     with progress(len(lines) * len(files), "styles", "picture") as bar:
-        for caption, photo, chances in lines:
+        for caption, photo, look in lines:
             row: list[np.ndarray | None] = [None if photo is None else images.to_uint8(photo)] if args.style else []
             for (name, _), ids, numbers in zip(files, label_maps, instances, strict=True):
-                picture = generate_batch(painter, ids[None], [name], chances, trained_step(meta), numbers)[0]
-                images.check_finite(name, picture)
-                row.append(images.to_uint8(picture))
+                row.append(images.to_uint8(synthesizer.generate(ids, name, instances=numbers, **look)[0]))
                 bar.update(1)
             rows.append((caption, row))
     images.write_image(args.out, strip(rows))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +60,35 @@ def apply_label_rules(
         )
     ids[nothing] = NO_CLASS
     return ids.astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a dataset, and what the numbers in its label map files mean.
+
+    Attributes:
+        names: by class id, 0 to len(names) - 1.
+        label_offset: added to a number in a file to get its class id.
+        ignore_label: number in files that stands for no class; None where every pixel has a class.
+    """
+
+    names: tuple[str, ...]
+    label_offset: int = 0
+    ignore_label: int | None = None
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Classes:
+        """Take them from a section `data`, of settings or of a checkpoint."""
+        return cls(tuple(data["classes"]), data.get("label_offset", 0), data.get("ignore_label"))
+
+    @property
+    def no_class(self) -> int | None:
+        """The id of pixels without a class, 255; None where every pixel has a class."""
+        return None if self.ignore_label is None else NO_CLASS
+
+    def ids(self, raw: np.ndarray, source: object = "a label map") -> np.ndarray:
+        """Turn numbers as in a file into class ids, by `apply_label_rules`."""
+        return apply_label_rules(raw, len(self.names), self.label_offset, self.ignore_label, source)
 
 
 def one_hot(label_map: np.ndarray, num_classes: int) -> np.ndarray:

@@ -8,36 +8,30 @@ python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR -
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shanshui.config.settings import read_settings
 from shanshui.config.stages import Stage
 from shanshui.errors import UsageError
-from shanshui.storage import checkpoint, images
+from shanshui.storage import images
 from shanshui.storage.files import atomic
 from shanshui.storage.folders import replaced
 from shanshui.storage.outputs import add_folder, check_inputs_stay
 from shanshui.synthesis.generation_inputs import (
     Files,
-    Size,
     instance_files,
     label_files,
     label_sources,
     parse_size,
-    picture_size,
     positive,
-    read_array,
-    read_generator,
-    read_instances,
-    read_labels,
-    read_style,
 )
 
-Painting = Callable[[Files, np.ndarray], np.ndarray]  # these and what they hold (N, H, W) -> (N, 3, H, W)
+if TYPE_CHECKING:
+    from shanshui.synthesis.synthesizer import Synthesizer
 
 DEFAULTS: dict[str, Any] = {"format": "png", "quality": 95, "subsampling": "4:4:4", "rounding": "round"}
 
@@ -110,52 +104,22 @@ def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[s
     images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
 
 
-def painting(
-    args: argparse.Namespace, weights: checkpoint.Checkpoint, target: Size | None, files: Files, manifests: list[Path]
-) -> Painting:
-    """The networks of the weights, and how they are used: random numbers, styles, edges."""
-    from shanshui.architectures.networks import load_painter
-    from shanshui.synthesis.generation import generate_batch, trained_step
-
-    meta = weights.meta
-    painter = load_painter(weights.arrays, meta, str(args.weights))
-    maps = instance_files(meta["model"], files, args.instances, manifests)
-    chances, step = chances_of(args, painter, target), trained_step(meta)
-
-    def paint(files: Files, label_maps: np.ndarray) -> np.ndarray:
-        instances = None
-        if maps:
-            pairs = zip(files, label_maps, strict=True)
-            instances = np.stack([read_instances(maps[path], target, ids) for (_, path), ids in pairs])
-        pictures = generate_batch(painter, label_maps, [name for name, _ in files], chances, step, instances)
-        for (name, _), picture in zip(files, pictures, strict=True):
-            images.check_finite(name, picture)
-        return pictures
-
-    return paint
-
-
-def chances_of(args: argparse.Namespace, painter: Any, target: Size | None) -> Any:
-    """Where the pictures' random numbers come from: seed and name, a photo's style, or a file."""
-    from shanshui.architectures.chances import by_seed
-
+def style_vector(args: argparse.Namespace, synthesizer: Synthesizer) -> np.ndarray | None:
+    """The style of all images, from photographs or files of vectors; None leaves it to seed and name."""
     sources = args.style or args.z or []
     if args.blend is not None and len(sources) != 2:
         raise UsageError(f"--blend with {len(sources)} styles", "two, after --style or --z")
     if not sources:
-        return by_seed(args.seed if args.noise == "on" else None)
+        return None
 
-    from shanshui.synthesis.styles import blended, encoder_of, every_picture, one_style, style_of
+    from shanshui.synthesis.inputs import one_style
+    from shanshui.synthesis.styles import blended, read_array
 
-    if args.z and not painter.vector:
-        raise UsageError("--z", "weights of a generator that takes a style or noise as one vector")
     if args.style:
-        encoder = encoder_of(painter, args.weights)
-        vectors = [style_of(encoder, read_style(path, target)) for path in args.style]
+        vectors = [synthesizer.style_of(path) for path in args.style]
     else:
-        vectors = [read_array(path) for path in args.z]
-    styles = [one_style(vector, painter.vector, path) for vector, path in zip(vectors, sources, strict=True)]
-    return every_picture(blended(styles, 0.5 if args.blend is None else args.blend))
+        vectors = [one_style(read_array(path), synthesizer.accepts.z, path) for path in args.z]
+    return blended(vectors, 0.5 if args.blend is None else args.blend)
 
 
 def chunks(items: Files, length: int) -> Iterator[Files]:
@@ -166,27 +130,32 @@ def chunks(items: Files, length: int) -> Iterator[Files]:
 
 def run(args: argparse.Namespace) -> None:
     """Load the networks once and generate every set; the folder appears only when all pictures are there."""
-    weights = read_generator(args.weights)
-    meta = weights.meta
     settings = DEFAULTS | (read_settings(args.settings) if args.settings else {})
     settings |= {"format": args.format} if args.format else {}
-    target = picture_size(meta, args.size)
-    batch = args.batch if target else 1  # label maps of their own sizes do not stack
     sources = label_sources(args.labels)
     sets = {name: label_files(path) for name, path in sources.items()}
     every = [file for files in sets.values() for file in files]
     check_inputs_stay(args.out, "folder", [path for _, path in every])  # those that a manifest names
 
     from shanshui.logs import progress
+    from shanshui.synthesis.synthesizer import Synthesizer
 
-    paint = painting(args, weights, target, every, [path for path in sources.values() if path.suffix == ".csv"])
+    synthesizer = Synthesizer.load(args.weights, args.size)
+    manifests = [path for path in sources.values() if path.suffix == ".csv"]
+    maps = instance_files(synthesizer.accepts, every, args.instances, manifests)
+    z, seed = style_vector(args, synthesizer), args.seed if args.noise == "on" else None
+    batch = args.batch if synthesizer.size else 1  # label maps of their own sizes do not stack
     with replaced(args.out, args.force) as staged, progress(len(every), "generate", "picture") as bar:
         for set_name, files in sets.items():
             folder = staged / set_name
             folder.mkdir(parents=True, exist_ok=True)
             for chunk in chunks(files, batch):
-                label_maps = np.stack([read_labels(path, meta, target) for _, path in chunk])
-                for (name, _), picture in zip(chunk, paint(chunk, label_maps), strict=True):
+                names = [name for name, _ in chunk]
+                ids = [synthesizer.read_label_map(path) for _, path in chunk]
+                pairs = zip(chunk, ids, strict=True)
+                numbers = [synthesizer.read_instance_map(maps[path], one) for (_, path), one in pairs] if maps else None
+                pictures = synthesizer.generate(ids, names, seed, z=z, instances=numbers, batch=batch)
+                for name, picture in zip(names, pictures, strict=True):
                     write_picture(folder, name, picture, settings)
                 bar.update(len(chunk))
 

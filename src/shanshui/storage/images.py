@@ -69,6 +69,17 @@ def to_uint8(image: np.ndarray, rounding: str = "round") -> np.ndarray:
     return np.clip(scaled, 0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
+def to_pil(images: np.ndarray) -> list[Image.Image]:
+    """Turn images float (N, 3, H, W) or (3, H, W) in [-1, 1] into Pillow's; ShanshuiError for another shape."""
+    batch = np.asarray(images)
+    batch = batch[None] if batch.ndim == 3 else batch
+    if batch.ndim != 4 or batch.shape[1] != 3 or batch.dtype.kind != "f":
+        raise ShanshuiError(
+            f"images of type {batch.dtype} and shape {np.shape(images)}", "floats (N, 3, H, W) in [-1, 1]"
+        )
+    return [Image.fromarray(to_uint8(image)) for image in batch]
+
+
 def write_image(path: str | Path, image: np.ndarray, quality: int = 95, subsampling: str = "4:4:4") -> None:
     """Write uint8 (H, W, 3) or (H, W) as PNG or JPEG, by suffix; quality and subsampling concern JPEG."""
     with atomic(path) as staged:

@@ -1,55 +1,58 @@
-"""Styles for generators that start from one: a photo's, or one given as numbers."""
+"""Photographs whose style an image takes, and styles between two."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shanshui.architectures.chances import Chance, Chances
-from shanshui.architectures.painters import Painter
-from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError, UsageError
+from shanshui.storage import images
+from shanshui.storage.size import Size
 
-jt = load_jittor()
+FORM = "a photograph, uint8 (H, W, 3), or a picture, float32 (3, H, W) in [-1, 1]"
 
 
-def one_style(z: np.ndarray, z_dim: int, source: object) -> np.ndarray:
-    """The style (z_dim,) in an array (z_dim,) or (1, z_dim); UsageError where it is no such array."""
-    vector = np.asarray(z, np.float32)
-    if vector.shape not in ((z_dim,), (1, z_dim)) or not np.isfinite(vector).all():
-        raise UsageError(f"{source} holds numbers of shape {vector.shape}", f"{z_dim} finite numbers, float32")
-    return vector.reshape(-1)
+def read_photograph(path: Path, size: Size | None) -> np.ndarray:
+    """Read an image file, or an NPY file of an image, as `as_photograph` returns it."""
+    if path.suffix == ".npy":
+        photograph = read_array(path)
+        if photograph.ndim != 3 or photograph.shape[0] != 3:
+            raise UsageError(f"{path} has shape {photograph.shape}", "a picture, float32 (3, H, W) in [-1, 1]")
+    else:
+        photograph = images.read_photo(path)
+    return as_photograph(photograph, size)
+
+
+def as_photograph(photograph: Any, size: Size | None) -> np.ndarray:
+    """Return a photograph as float32 (3, H, W) in [-1, 1].
+
+    Args:
+        photograph: uint8 (H, W, 3) RGB, which is resized to `size` as in training, or a picture, floats
+            (3, H, W) in [-1, 1], which stays as it is.
+    """
+    array = np.asarray(photograph)
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
+        return images.to_float(images.resize_photo(array, (size.width, size.height)) if size else array)
+    if array.dtype.kind != "f" or array.ndim != 3 or array.shape[0] != 3 or not array.size:
+        raise UsageError(f"an array of type {array.dtype} and shape {array.shape}", FORM)
+    if not np.abs(array).max() <= 1 + 1e-3:
+        raise UsageError(f"a picture with numbers from {array.min():.4g} to {array.max():.4g}", FORM)
+    return array.astype(np.float32)
 
 
 def blended(styles: Sequence[np.ndarray], share: float) -> np.ndarray:
-    """One style (z_dim,) as it is; on the line between two, the second with its share in [0, 1]."""
+    """Return one style (z_dim,) as it is; of two the one between, the second with its share in [0, 1]."""
     if len(styles) > 2:
         raise UsageError(f"{len(styles)} styles", "one, or two to go from one to the other")
     return styles[0] if len(styles) == 1 else (1 - np.float32(share)) * styles[0] + np.float32(share) * styles[1]
 
 
-def every_picture(style: np.ndarray) -> Chances:
-    """The same style (z_dim,) for every image."""
-    return lambda names: Chance(None, lambda n, length: jt.array(np.tile(style, (n, 1))))
-
-
-def style_of(E: Any, photo: np.ndarray) -> np.ndarray:
-    """Mean style (z_dim,) of a photo float32 (3, H, W) in [-1, 1], by the encoder."""
-    with jt.no_grad():
-        mean, _ = E(jt.array(photo[None]))
-        style = np.array(mean.numpy()[0])
-    jt.sync_all()
-    return style
-
-
-def encoder_of(painter: Painter, source: object) -> Any:
-    """The style encoder of the weights in `source`; ShanshuiError where they take no style, or came without one."""
-    if not painter.takes_style:
-        raise UsageError("--style", "weights of a generator that starts from a style, not from the label map")
-    if painter.style_encoder is None:
-        raise ShanshuiError(
-            f"{source} holds no style encoder", "one, to see a photo's style", "import the weights with --encoder"
-        )
-    return painter.style_encoder
+def read_array(path: Path) -> np.ndarray:
+    """Read the array of an NPY file."""
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise ShanshuiError(f"{path} cannot be read: {error}", "an array saved by numpy.save") from None

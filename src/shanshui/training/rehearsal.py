@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from shanshui.architectures import segmenter
-from shanshui.architectures.chances import by_seed
 from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
 from shanshui.architectures.painters import FULL, Painter
 from shanshui.architectures.schedule import Schedule, Step
 from shanshui.architectures.segmenters import Segmenter
 from shanshui.backend.modules import gather
 from shanshui.backend.runtime import load_jittor
-from shanshui.synthesis.generation import generate_batch
+from shanshui.data.labels import Classes
+from shanshui.storage.size import Size
+from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.moving_average import MovingAverage
@@ -106,9 +107,12 @@ def _paint(settings: Settings, seg_noise: bool = True) -> None:
     painter = build_painter(settings, seg_noise)
     for network in painter.networks().values():
         network.eval()
+    size = Size(settings["data"]["height"], settings["data"]["width"])
+    synthesizer = Synthesizer(painter, Classes.of(settings["data"]), size)
     for batch in (1, 2):
-        label_maps = np.zeros((batch, settings["data"]["height"], settings["data"]["width"]), np.uint8)
-        generate_batch(painter, label_maps, [str(i) for i in range(batch)], by_seed(0))
+        label_maps = np.zeros((batch, *size), np.uint8)
+        instances = label_maps if synthesizer.accepts.instances else None
+        synthesizer.generate(label_maps, instances=instances, batch=batch)
 
 
 def _segment() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.data.labels import apply_label_rules
+from shanshui.data.labels import Classes
 from shanshui.data.palette import class_palette
 from shanshui.storage import images
 from shanshui.storage.files import read_csv
@@ -71,14 +71,9 @@ def read_samples(manifest: str | Path, data: dict[str, Any], limit: int = SAMPLE
     rows = (
         [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))] if rows else []
     )
-    size = data["width"], data["height"]
-    label_maps = [
-        apply_label_rules(
-            images.resize_label_map(images.read_label_map(row["label"]), size),
-            len(data["classes"]), data["label_offset"], data["ignore_label"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    classes, size = Classes.of(data), (data["width"], data["height"])
+    raw = [images.resize_label_map(images.read_label_map(row["label"]), size) for row in rows]
+    label_maps = [classes.ids(numbers, row["label"]) for numbers, row in zip(raw, rows, strict=True)]
     photos = [images.resize_photo(images.read_photo(row["image"]), size) for row in rows]
     numbers = [images.resize_label_map(images.read_label_map(row["instance"]), size) for row in rows if instances]
     return Samples(

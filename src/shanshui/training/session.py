@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.architectures.chances import Chances, by_seed
 from shanshui.architectures.networks import adopt, build_discriminator, build_painter, discriminator_kind
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import ranks
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 from shanshui.backend.runtime import load_jittor, seed_everything
+from shanshui.data.labels import Classes
 from shanshui.data.loader import TrainingPairs
 from shanshui.data.prepared import prepared_digests
 from shanshui.logs import StatsLog
 from shanshui.storage import checkpoint, images
 from shanshui.storage.checkpoint import Arrays, Checkpoint, prefixed
 from shanshui.storage.files import digest
-from shanshui.synthesis.generation import generate_batch
+from shanshui.storage.size import Size
+from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.drawing import StyleLoss
 from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.loop import Plan, train
@@ -141,22 +142,23 @@ class Session:
         """Sample grid after `epoch`; how much its images differ, and the first one under two seeds."""
         if not len(self.samples):
             return {}
-        painter, chances, step = self.nets.painter, by_seed(self.settings["seed"]), self.schedule.at(epoch)
+        painter, samples, seed, data = self.nets.painter, self.samples, self.settings["seed"], self.settings["data"]
         for network in painter.networks().values():
             network.eval()
-        samples = self.samples
+        size = Size(data["height"], data["width"])
+        synthesizer = Synthesizer(painter, Classes.of(data), size, self.schedule.at(epoch))
 
-        def drawn(i: int, chances: Chances) -> np.ndarray:
-            instances = None if samples.instances is None else samples.instances[i : i + 1]
-            return generate_batch(painter, samples.label_maps[i : i + 1], [samples.names[i]], chances, step, instances)
+        def drawn(part: slice, seed: int) -> np.ndarray:
+            instances = None if samples.instances is None else samples.instances[part]
+            return synthesizer.generate(samples.label_maps[part], samples.names[part], seed, instances=instances)
 
-        fakes = np.concatenate([drawn(i, chances) for i in range(len(samples))])
+        fakes = drawn(slice(None), seed)
         found = {VARIETY: variety(samples, fakes)}
-        if painter.takes_chance:
-            found[SEED_VARIETY] = difference(fakes[:1], drawn(0, by_seed(self.settings["seed"] + 1)))
+        if synthesizer.accepts.seed:
+            found[SEED_VARIETY] = difference(fakes[:1], drawn(slice(1), seed + 1))
         for network in painter.networks().values():
             network.train()
-        images.write_image(self.args.look / "samples" / self.phase / f"epoch_{epoch:03d}.png", self.samples.grid(fakes))
+        images.write_image(self.args.look / "samples" / self.phase / f"epoch_{epoch:03d}.png", samples.grid(fakes))
         return {name: value for name, value in found.items() if value is not None}
 
     # --- running --------------------------------------------------------------------------------------------

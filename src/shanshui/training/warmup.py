@@ -35,7 +35,7 @@ SOURCES = (
     "architectures",
     "metrics",
     "nn",
-    "synthesis/generation.py",
+    "synthesis/synthesizer.py",
     "training",
 )  # whose changes may ask for new kernels
 

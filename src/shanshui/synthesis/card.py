@@ -1,0 +1,53 @@
+"""What a weights file says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+RECIPE = ("model", "encoder", "discriminator", "parity", "preset", "seed", "training")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a weights file says of itself; empty what it does not say.
+
+    Attributes:
+        source: the file, as it was given.
+        generator: kind of the generator: apf, spade, ccfpse, oasis or pix2pixhd.
+        data: classes, size of the images, what the numbers in label map files mean.
+        recipe: sections of the networks and of the training they come from.
+        phase, epoch: after which epoch of pretraining or fine-tuning the weights were saved.
+        averaged: checkpoints whose mean they are, each with file, sha256 and epoch.
+        imported: files of another implementation they come from, with their SHA-256.
+        metrics: scores that are written in the file.
+        code: version of this package that wrote the file.
+    """
+
+    source: str = ""
+    generator: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    phase: str = ""
+    epoch: int | None = None
+    averaged: tuple[Mapping[str, Any], ...] = ()
+    imported: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    code: str = ""
+
+    @classmethod
+    def of(cls, source: object, meta: Mapping[str, Any]) -> Card:
+        """Take it from a checkpoint's metadata."""
+        return cls(
+            source=str(source),
+            generator=meta["model"].get("kind", "apf"),
+            data=meta["data"],
+            recipe={name: meta[name] for name in RECIPE if name in meta},
+            phase=meta.get("phase", ""),
+            epoch=meta.get("epoch"),
+            averaged=tuple(meta.get("averaged", ())),
+            imported=meta.get("imported", {}),
+            metrics=meta.get("metrics", {}),
+            code=meta.get("shanshui", ""),
+        )

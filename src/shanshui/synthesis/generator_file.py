@@ -1,0 +1,52 @@
+"""Weights files of generators: read, and whether they say all that is needed to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.storage import checkpoint
+
+
+def read_generator(path: str | Path) -> checkpoint.Checkpoint:
+    """Weights of a generator and what is known of them; UsageError where the file holds something else."""
+    weights = checkpoint.load(path)
+    if weights.meta.get("kind") != "generator":
+        raise UsageError(f"{path} holds no generator", "a checkpoint of pretraining or fine-tuning, or an average")
+    if wrong := _undescribed(weights.meta):
+        raise ShanshuiError(
+            f"{path} does not say as this version does what it holds: {', '.join(wrong)} in its metadata, written by "
+            f"{weights.meta.get('shanshui', 'another program')}",
+            "a checkpoint of this version",
+            "write it again by this version, or read it by the one that wrote it",
+        )
+    single = {name: _single(array) for name, array in weights.arrays.items()}
+    if odd := [name for name, array in single.items() if array.dtype != np.float32]:
+        raise ShanshuiError(f"{path}: {odd[0]} holds numbers of type {single[odd[0]].dtype}", "real numbers")
+    return checkpoint.Checkpoint(single, weights.meta)
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """Real numbers in single precision, with which networks work; others as they are."""
+    return array.astype(np.float32) if array.dtype in (np.float16, np.float64) else array
+
+
+def _undescribed(meta: Mapping[str, Any]) -> list[str]:
+    """What is missing in the metadata of a generator, or is of another kind than it is read as."""
+    data, side = meta.get("data"), (int, type(None))
+    if not isinstance(data, dict) or not isinstance(meta.get("model"), dict):
+        return [name for name in ("data", "model") if not isinstance(meta.get(name), dict)]
+    wanted: dict[str, tuple[object, type | tuple[type, ...]]] = {
+        "data.classes": (data.get("classes"), list), "data.label_offset": (data.get("label_offset"), int),
+        "data.ignore_label": (data.get("ignore_label", ""), side), "data.width": (data.get("width", ""), side),
+        "data.height": (data.get("height", ""), side), "model.halvings": (meta["model"].get("halvings"), int),
+        "seg_noise": (meta.get("seg_noise"), bool), "level": (meta.get("level", ""), side),
+        "alpha": (meta.get("alpha"), (int, float)),
+    }  # fmt: skip
+    if "kind" not in meta["model"]:  # APF-GAN
+        wanted |= {"parity": (meta.get("parity"), dict), "heads": (meta.get("heads"), int)}
+    return [name for name, (value, kind) in wanted.items() if not isinstance(value, kind)]

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from golden_files import GoldenFiles
+from made_sets import Pairs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,15 +24,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """Folder with reference outputs and real pairs: $SHANSHUI_REFERENCES, else `shared` beside the repository.
+def references() -> Path | None:
+    """Folder with whole reference outputs and real pairs: $SHANSHUI_REFERENCES, else `shared` beside the repository.
 
-    Tests that need it skip without it.
+    None without it: tests then take what is kept in `golden/`, and made pairs.
     """
     folder = Path(os.environ.get("SHANSHUI_REFERENCES") or ROOT.parent / "shared")
-    if not folder.is_dir():
-        pytest.skip(f"reference material not found at {folder.name}/ beside the repository")
-    return folder
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def golden_files(references: Path | None, tmp_path_factory: pytest.TempPathFactory) -> GoldenFiles:
+    """Reference outputs and checkpoint files."""
+    whole = references / "golden" if references else None
+    return GoldenFiles(whole, tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="session")
+def pairs(references: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Pairs:
+    """Folders of real pairs, or of made ones in their form."""
+    return Pairs(references, tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import golden_rule
 import numpy as np
-from golden_rule import load_rule
+from golden_files import GoldenFiles, Wanted, close, largest
 
 from shanshui.architectures.keys import translate
 from shanshui.backend.modules import restore
@@ -20,39 +19,29 @@ IMAGE, HIDDEN = 1e-4, 1e-3
 
 
 class Golden:
-    """The reference's files: settings (json), arrays (npz) and the rule that fills weights."""
+    """The reference's files, and the rule that fills weights."""
 
-    def __init__(self, shared: Path, classes: int) -> None:
+    def __init__(self, files: GoldenFiles, classes: int) -> None:
         self.classes = classes
-        self.folder = shared / "golden"
-        self.rule = load_rule(shared)
-        self.opened: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]] = {}
+        self.files = files
 
-    def __call__(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        if name not in self.opened:
-            with np.load(self.folder / f"{name}.npz") as arrays:
-                self.opened[name] = json.loads((self.folder / f"{name}.json").read_text()), dict(arrays)
-        return self.opened[name]
+    def __call__(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.files(name)
 
     def fill(self, network: Any, keys: list[Any], key_rule: Callable[[str], str | None], power: int = 0) -> Any:
         """Give a network the rule's values of the reference's keys; strict in both directions.
 
         `power` is the rule's: iterations that spectral norm's vectors have behind them.
         """
-        values = self.rule.fill({key: tuple(shape) for key, shape in keys}, power=power)
+        values = golden_rule.fill({key: tuple(shape) for key, shape in keys}, power=power)
         restore(network, translate(values, key_rule), "golden weights")
         jt.sync_all()  # an array of one number, still pending, makes Jittor's fused kernels uncompilable
         return network
 
     def segmap(self, label_map: np.ndarray) -> Any:
-        return jt.array(self.rule.onehot(label_map, self.classes))
+        return jt.array(golden_rule.onehot(label_map, self.classes))
 
 
-def close(found: Any, wanted: np.ndarray, tolerance: float) -> None:
-    assert tuple(found.shape) == wanted.shape
-    np.testing.assert_allclose(found.numpy(), wanted, atol=tolerance, rtol=0)
-
-
-def close_map(found: Any, wanted: np.ndarray) -> None:
+def close_map(found: Any, wanted: Wanted) -> None:
     """A hidden map, relative to its largest value."""
-    close(found, wanted, HIDDEN * float(np.abs(wanted).max()))
+    close(found, wanted, HIDDEN * largest(wanted))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_files import GoldenFiles
 
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.frechet import Gaussian, frechet_distance, statistics
@@ -56,8 +56,8 @@ def test_gram_and_full_form_agree() -> None:
     assert frechet_distance(reference, ours) == pytest.approx(gram, rel=1e-9)
 
 
-def test_stored_sets_give_the_published_value(shared: Path) -> None:
-    golden = np.load(shared / "golden" / "fid_inception.npz")
+def test_stored_sets_give_the_published_value(golden_files: GoldenFiles) -> None:
+    golden = golden_files("fid_inception")[1]
     ours = frechet_distance(statistics(golden["set0_features"]), golden["set1_features"])
     assert ours == pytest.approx(float(golden["fid_exact"]), rel=1e-9)
     assert ours == pytest.approx(float(golden["fid_sqrtm"]), rel=1e-4)

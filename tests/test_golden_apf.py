@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import golden_rule
 import numpy as np
 import pytest
-from golden_networks import IMAGE, Golden, close, close_map
+from golden_files import GoldenFiles, close
+from golden_networks import IMAGE, Golden, close_map
 
 from shanshui.architectures.apf_discriminator import Discriminator
 from shanshui.architectures.apf_encoder import MaskEncoder
@@ -31,8 +32,8 @@ CLASSES = 29
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Golden:
-    return Golden(shared, CLASSES)
+def golden(golden_files: GoldenFiles) -> Golden:
+    return Golden(golden_files, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +234,7 @@ def test_augmentation(golden: Golden, policy: str) -> None:
     real, fake, segmap = augment(*inputs, draws)
     close(real, arrays[f"aug[{policy}]:real"], IMAGE)
     close(fake, arrays[f"aug[{policy}]:fake"], IMAGE)
-    close(segmap, golden.rule.onehot(arrays[f"aug[{policy}]:label"], CLASSES), 0)
+    close(segmap, golden_rule.onehot(arrays[f"aug[{policy}]:label"], CLASSES), 0)
 
 
 def test_augmentation_of_a_smaller_fake(golden: Golden) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from golden_networks import IMAGE, Golden, close, close_map
+from golden_files import GoldenFiles, close
+from golden_networks import IMAGE, Golden, close_map
 
 from shanshui.architectures.ccfpse import ConditionalGenerator
 from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
@@ -27,8 +27,8 @@ PIXELS = 4  # of head_0's features in the 64x64 case
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Golden:
-    return Golden(shared, 29)
+def golden(golden_files: GoldenFiles) -> Golden:
+    return Golden(golden_files, 29)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from golden_networks import IMAGE, Golden, close, close_map
+from golden_files import GoldenFiles, close
+from golden_networks import IMAGE, Golden, close_map
 
 from shanshui.architectures.keys import spade_key
 from shanshui.architectures.spade_generator import SPADEGenerator
@@ -21,8 +20,8 @@ CLASSES = 29
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Golden:
-    return Golden(shared, CLASSES)
+def golden(golden_files: GoldenFiles) -> Golden:
+    return Golden(golden_files, CLASSES)
 
 
 @pytest.mark.parametrize("variant", ["plain", "dist", "edges", "edges_dist_z_instance"])

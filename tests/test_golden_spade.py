@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import golden_rule
 import numpy as np
 import pytest
-from golden_networks import IMAGE, Golden, close, close_map
+from golden_files import GoldenFiles, close
+from golden_networks import IMAGE, Golden, close_map
 
 from shanshui.architectures.keys import spade_key
 from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
@@ -31,8 +32,8 @@ CLASSES = 29
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Golden:
-    return Golden(shared, CLASSES)
+def golden(golden_files: GoldenFiles) -> Golden:
+    return Golden(golden_files, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_style_encoder(golden: Golden) -> None:
     exact = jt.array(arrays["mu"]), jt.array(arrays["logvar"])
     close(reparameterise(*exact, jt.array(arrays["eps"])), arrays["z"], 1e-5)
     assert kl_divergence(*exact).item() == pytest.approx(float(arrays["kld"]), rel=1e-5)
-    mean, log_variance = network(jt.array(golden.rule.smooth(256, 256, seed=22, n=1)))
+    mean, log_variance = network(jt.array(golden_rule.smooth(256, 256, seed=22, n=1)))
     close_map(mean, arrays["image256_mu"])
     close_map(log_variance, arrays["image256_logvar"])
 

@@ -8,14 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_files import GoldenFiles, close
 from PIL import Image
 
 from shanshui.__main__ import main
-
-
-@pytest.fixture(scope="module")
-def checkpoints(shared: Path) -> Path:
-    return shared / "golden" / "checkpoints"
 
 
 def bring_in(generator: Path, encoder: Path, out: Path) -> int:
@@ -23,21 +19,22 @@ def bring_in(generator: Path, encoder: Path, out: Path) -> int:
 
 
 @pytest.mark.parametrize("form", ["apf", "apf_numpy"])
-def test_imported_weights_give_the_references_picture(checkpoints: Path, tmp_path: Path, form: str) -> None:
-    expected = np.load(checkpoints / "apf_expected.npz")
+def test_imported_weights_give_the_references_picture(golden_files: GoldenFiles, tmp_path: Path, form: str) -> None:
+    expected = golden_files("checkpoints/apf_expected")[1]
+    G, E = (golden_files.checkpoint(file) for file in ("apf/180_net_G.pkl", f"{form}/180_net_E.pkl"))
     weights = tmp_path / "W.safetensors"
-    assert bring_in(checkpoints / "apf" / "180_net_G.pkl", checkpoints / form / "180_net_E.pkl", weights) == 0
+    assert bring_in(G, E, weights) == 0
     (tmp_path / "labels").mkdir()
     Image.fromarray(expected["label"][0]).save(tmp_path / "labels" / "x.png")
     arguments = ["--labels", str(tmp_path / "labels"), "--out", str(tmp_path / "out"), "--format", "npy"]
     assert main(["generate", "--weights", str(weights), *arguments, "--noise", "off"]) == 0
-    assert np.abs(np.load(tmp_path / "out" / "x.npy") - expected["apf/180:image"][0]).max() <= 1e-4
+    close(np.load(tmp_path / "out" / "x.npy")[None], expected["apf/180:image"], 1e-4)
 
 
-def test_averaged_pickles_without_tail_come_in(checkpoints: Path, tmp_path: Path) -> None:
+def test_averaged_pickles_without_tail_come_in(golden_files: GoldenFiles, tmp_path: Path) -> None:
     for form in ("apf", "apf_numpy"):
-        encoder = checkpoints / form / "avg_180_200_net_E.pkl"
-        assert bring_in(checkpoints / "apf" / "180_net_G.pkl", encoder, tmp_path / f"{form}.safetensors") == 0
+        encoder = golden_files.checkpoint(f"{form}/avg_180_200_net_E.pkl")
+        assert bring_in(golden_files.checkpoint("apf/180_net_G.pkl"), encoder, tmp_path / f"{form}.safetensors") == 0
 
 
 class Malice:
@@ -49,9 +46,9 @@ class Malice:
 
 
 def test_what_is_no_such_checkpoint_is_refused(
-    checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    golden_files: GoldenFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    G, E = checkpoints / "apf" / "180_net_G.pkl", checkpoints / "apf" / "180_net_E.pkl"
+    G, E = (golden_files.checkpoint(f"apf/180_net_{part}.pkl") for part in "GE")
     cut = tmp_path / "cut.pkl"
     cut.write_bytes(E.read_bytes()[:-4000])
     evil = tmp_path / "evil.pkl"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import GoldenFiles, close, largest
 from painted import generate
 from safetensors.numpy import save_file
 
@@ -27,18 +28,13 @@ ENCODER = ((3, 1), (1, 2), (2, 4), (4, 8), (8, 8), (8, 8))  # channels in and ou
 
 
 @pytest.fixture(scope="module")
-def folder(shared: Path) -> Path:
-    return shared / "golden" / "checkpoints"
+def generator(golden_files: GoldenFiles) -> Path:
+    return golden_files.checkpoint("ccfpse_generator/ccfpse_latest_net_G.pth")
 
 
 @pytest.fixture(scope="module")
-def generator(folder: Path) -> Path:
-    return folder / "ccfpse_generator" / "ccfpse_latest_net_G.pth"
-
-
-@pytest.fixture(scope="module")
-def discriminator(folder: Path) -> Path:
-    return folder / "ccfpse" / "latest_net_D.pth"
+def discriminator(golden_files: GoldenFiles) -> Path:
+    return golden_files.checkpoint("ccfpse/latest_net_D.pth")
 
 
 def bring_in(out: Path, *arguments: str, **parts: Path) -> int:
@@ -72,21 +68,22 @@ def encoder_file(path: Path, bias: int = Z) -> Path:
 Z_START = {"fc.weight": normal(16 * 6, Z), "fc.bias": normal(16 * 6)}  # six first features of 16 channels
 
 
-def test_the_references_picture_and_scores(folder: Path, generator: Path, discriminator: Path, tmp_path: Path) -> None:
+def test_the_references_picture_and_scores(
+    golden_files: GoldenFiles, generator: Path, discriminator: Path, tmp_path: Path
+) -> None:
     weights = tmp_path / "W.safetensors"
     assert bring_in(weights, generator=generator, discriminator=discriminator) == 0
     loaded = checkpoint.load(weights)
-    with np.load(folder / "ccfpse_expected.npz") as arrays:
-        expected = dict(arrays)
+    expected = golden_files("checkpoints/ccfpse_expected")[1]
     segmap = jt.array(one_hot(expected["label"], CLASSES))
-    assert np.abs(generate(weights, tmp_path, expected["label"][0]) - expected["image"][0]).max() <= 1e-4
+    close(generate(weights, tmp_path, expected["label"][0])[None], expected["image"], 1e-4)
     D = build_fpse(loaded.meta)
     restore(D, loaded.part("D"), str(weights))
     D.eval()
     (features,) = D(segmap, jt.array(expected["image_in"]))
     for i, maps in enumerate(features):
         wanted = expected[f"pred{i}"]
-        np.testing.assert_allclose(maps[-1].numpy(), wanted, atol=1e-3 * np.abs(wanted).max())
+        close(maps[-1], wanted, 1e-3 * largest(wanted))
 
 
 def test_every_array_of_the_files_is_either_used_or_known_to_be_useless(generator: Path, tmp_path: Path) -> None:
@@ -150,11 +147,17 @@ def test_what_the_weights_do_not_tell(generator: Path, tmp_path: Path) -> None:
     "encoder's shape", "discriminator's classes", "not finite",
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(
-    case: str, folder: Path, generator: Path, discriminator: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    case: str,
+    golden_files: GoldenFiles,
+    generator: Path,
+    discriminator: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file, weights = tmp_path / "X.safetensors", tmp_path / "W.safetensors"
     if case == "foreign":
-        code, told = bring_in(weights, generator=folder / "spade" / "latest_net_G.pth"), "labelenc1.0.0.weight"
+        foreign = golden_files.checkpoint("spade/latest_net_G.pth")
+        code, told = bring_in(weights, generator=foreign), "labelenc1.0.0.weight"
     elif case in ("missing", "unexpected", "shape"):
         change = {
             "missing": {"up_2.conv_3.bias": None}, "unexpected": {"more.weight": normal(2)},

@@ -6,9 +6,11 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import golden_rule
 import numpy as np
 import pytest
-from golden_networks import IMAGE, Golden
+from golden_files import GoldenFiles, close
+from golden_networks import IMAGE, Golden, close_map
 from painted import generate
 from PIL import Image
 
@@ -29,19 +31,19 @@ CLASSES = 29
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Golden:
-    return Golden(shared, CLASSES)
+def golden(golden_files: GoldenFiles) -> Golden:
+    return Golden(golden_files, CLASSES)
 
 
 @pytest.fixture(scope="module")
-def files(shared: Path) -> dict[str, Path]:
+def files(golden_files: GoldenFiles) -> dict[str, Path]:
     """The reference's checkpoint by network."""
-    return {letter: shared / "golden" / "checkpoints" / "spade" / f"latest_net_{letter}.pth" for letter in "GED"}
+    return {letter: golden_files.checkpoint(f"spade/latest_net_{letter}.pth") for letter in "GED"}
 
 
 @pytest.fixture(scope="module")
-def expected(shared: Path) -> dict[str, np.ndarray]:
-    return dict(np.load(shared / "golden" / "checkpoints" / "spade_expected.npz"))
+def expected(golden_files: GoldenFiles) -> dict[str, Any]:
+    return golden_files("checkpoints/spade_expected")[1]
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +60,17 @@ def saved(array: np.ndarray, path: Path) -> Path:
     return path
 
 
-def test_a_photos_style(weights: Path, expected: dict[str, np.ndarray], tmp_path: Path) -> None:
-    label_map, wanted = expected["label"][0], expected["image_from_mu"][0]
+def test_a_photos_style(weights: Path, expected: dict[str, Any], tmp_path: Path) -> None:
+    label_map, wanted = expected["label"][0], expected["image_from_mu"]
     style = saved(expected["image_in"][0], tmp_path / "photo.npy")
-    assert np.abs(generate(weights, tmp_path, label_map, "--style", style) - wanted).max() <= IMAGE
+    close(generate(weights, tmp_path, label_map, "--style", style)[None], wanted, IMAGE)
     z = saved(expected["mu"], tmp_path / "z.npy")
-    assert np.abs(generate(weights, tmp_path, label_map, "--z", z) - wanted).max() <= IMAGE
+    close(generate(weights, tmp_path, label_map, "--z", z)[None], wanted, IMAGE)
     large = label_map.repeat(2, 0).repeat(2, 1)  # is reduced to the trained size
-    assert np.abs(generate(weights, tmp_path, large, "--z", z) - wanted).max() <= IMAGE
+    close(generate(weights, tmp_path, large, "--z", z)[None], wanted, IMAGE)
 
 
-def test_styles_by_seed(weights: Path, expected: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_styles_by_seed(weights: Path, expected: dict[str, Any], tmp_path: Path) -> None:
     label_map = expected["label"][0]
     zero = saved(np.zeros(256, np.float32), tmp_path / "zero.npy")
     first, again, other = (generate(weights, tmp_path, label_map, "--seed", seed) for seed in (1, 1, 2))
@@ -78,7 +80,7 @@ def test_styles_by_seed(weights: Path, expected: dict[str, np.ndarray], tmp_path
     np.testing.assert_array_equal(mean, generate(weights, tmp_path, label_map, "--z", zero))
 
 
-def test_a_photo_file_is_a_style(weights: Path, expected: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_a_photo_file_is_a_style(weights: Path, expected: dict[str, Any], tmp_path: Path) -> None:
     pixels = np.rint((expected["image_in"][0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     exact = saved((pixels / 127.5 - 1).transpose(2, 0, 1).astype(np.float32), tmp_path / "photo.npy")
@@ -90,7 +92,7 @@ def test_halvings_are_told_as_they_are_built() -> None:
     assert spade.HALVINGS == HALVINGS
 
 
-def test_the_discriminator_comes_along(weights: Path, expected: dict[str, np.ndarray]) -> None:
+def test_the_discriminator_comes_along(weights: Path, expected: dict[str, Any]) -> None:
     found = checkpoint.load(weights)
     assert discriminator_kind(found.meta) == "multiscale"
     D = build_spade_discriminator(found.meta)
@@ -99,7 +101,7 @@ def test_the_discriminator_comes_along(weights: Path, expected: dict[str, np.nda
     segmap = jt.array((expected["label"][:, None] == np.arange(11)[:, None, None]).astype(np.float32))
     (maps,) = D(segmap, jt.array(expected["image_in"]))
     for features, wanted in zip(maps, (expected["pred0"], expected["pred1"]), strict=True):
-        assert np.abs(features[-1].numpy() - wanted).max() <= 1e-3 * np.abs(wanted).max()
+        close_map(features[-1], wanted)
 
 
 # --- label starts, CLADE, edges -----------------------------------------------------------------------------
@@ -108,7 +110,7 @@ def test_the_discriminator_comes_along(weights: Path, expected: dict[str, np.nda
 def from_rule(golden: Golden, name: str, variant: str, folder: Path, *arguments: str) -> Path:
     """A variant's generator as a pickled state dict, brought in."""
     keys = golden(name)[0]["keys"][variant]
-    (folder / "net_G.pkl").write_bytes(pickle.dumps(golden.rule.fill({key: tuple(shape) for key, shape in keys})))
+    (folder / "net_G.pkl").write_bytes(pickle.dumps(golden_rule.fill({key: tuple(shape) for key, shape in keys})))
     call = ["import", name.split("_")[0], "--generator", str(folder / "net_G.pkl"), *arguments]
     assert main([*call, "--out", str(folder / "W.safetensors")]) == 0
     return folder / "W.safetensors"
@@ -136,7 +138,7 @@ def test_pictures_of_variants(
         Image.fromarray(arrays["instance"][0].astype(np.uint16)).save(tmp_path / "instances" / "x.png")
         more = ["--instances", tmp_path / "instances"]
     found = generate(weights, tmp_path, label_map, *more)
-    assert np.abs(found - arrays[f"{variant}:image"][0]).max() <= IMAGE
+    close(found[None], arrays[f"{variant}:image"], IMAGE)
     if more:
         assert np.abs(generate(weights, tmp_path, label_map) - found).max() > 0.01  # edges of classes instead
 
@@ -193,7 +195,7 @@ def test_more_classes_than_label_maps_can_hold_are_refused() -> None:
 
 
 def test_styles_that_do_not_fit_are_refused(
-    weights: Path, expected: dict[str, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weights: Path, expected: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "labels").mkdir()
     Image.fromarray(expected["label"][0]).save(tmp_path / "labels" / "x.png")

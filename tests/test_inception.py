@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import golden_rule
 import numpy as np
 import pytest
-from golden_rule import load_rule
+from golden_files import GoldenFiles
 
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.inception_features import InceptionFeatures, resize_299
@@ -23,15 +23,13 @@ def close(ours: np.ndarray, golden: np.ndarray) -> None:
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> dict[str, np.ndarray]:
-    with np.load(shared / "golden" / "fid_inception.npz") as archive:
-        return dict(archive)
+def golden(golden_files: GoldenFiles) -> dict[str, np.ndarray]:
+    return golden_files("fid_inception")[1]
 
 
 @pytest.fixture(scope="module")
-def state(shared: Path) -> dict[str, np.ndarray]:
-    keys = json.loads((shared / "golden" / "fid_inception.json").read_text())["keys"]
-    made = load_rule(shared).fill(dict(keys), gain=2**0.5)
+def state(golden_files: GoldenFiles) -> dict[str, np.ndarray]:
+    made = golden_rule.fill(dict(golden_files("fid_inception")[0]["keys"]), gain=2**0.5)
     return {key: value for key, value in made.items() if key != "fc.weight"}
 
 

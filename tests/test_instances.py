@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from made_sets import Pairs
 from PIL import Image
 
 from shanshui.data.instances import instance_edges, scan_instances
@@ -46,9 +47,9 @@ def test_numbers_above_a_byte_are_told_apart(tmp_path: Path) -> None:
     assert "cannot be read" in scan_instances(tmp_path / "i.png").problem
 
 
-def test_real_instance_maps(shared: Path) -> None:
+def test_real_instance_maps(pairs: Pairs) -> None:
     """Where classes meet, objects mostly do as well; and there are edges within classes besides."""
-    folder = shared / "data" / "coco_stuff_sample"
+    folder = pairs("coco_stuff_sample")
     for path in sorted((folder / "train_inst").iterdir())[:4]:
         classes = np.asarray(Image.open(folder / "train_label" / path.name))
         of_objects, of_classes = instance_edges(np.asarray(Image.open(path))), instance_edges(classes)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from layout_trees import PAIRS, SIZE, TESTS, TREES, Tree, file, ids, plant, save
+from made_sets import Pairs
 from PIL import Image
 
 from shanshui.__main__ import main
@@ -349,8 +350,8 @@ def test_colours_of_a_palette_are_compared_after_the_offset() -> None:
 # --- real samples -------------------------------------------------------------------------------------
 
 
-def test_real_coco_stuff(shared: Path, tmp_path: Path) -> None:
-    made = config("coco-stuff", shared / "data" / "coco_stuff_sample", holdout=3)
+def test_real_coco_stuff(pairs: Pairs, tmp_path: Path) -> None:
+    made = config("coco-stuff", pairs("coco_stuff_sample"), holdout=3)
     assert check(made, tmp_path) == 0
     train, asked = read_manifest(tmp_path / "train.csv"), read_manifest(tmp_path / "test.csv")
     assert (len(train), len(asked)) == (10, 8)
@@ -362,13 +363,13 @@ def test_real_coco_stuff(shared: Path, tmp_path: Path) -> None:
     assert "pixels on an edge between objects" in (tmp_path / "report.md").read_text()
 
 
-def test_real_street_scenes_by_their_root(shared: Path, tmp_path: Path) -> None:
+def test_real_street_scenes_by_their_root(pairs: Pairs, tmp_path: Path) -> None:
     names = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
              "unlabelled"]  # fmt: skip
     root = tmp_path / "root"
     for part, suffix in (("train/imgs", "jpg"), ("train/labels", "png"), ("test/labels", "png")):
         (root / part).mkdir(parents=True)
-        for path in sorted((shared / "data" / "camvid" / part).glob(f"*.{suffix}"))[:12]:
+        for path in sorted((pairs("camvid") / part).glob(f"*.{suffix}"))[:12]:
             (root / part / path.name).symlink_to(path)
     made = config("competition", root, classes=names)
     assert check(made, tmp_path) == 0

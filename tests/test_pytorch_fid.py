@@ -7,14 +7,15 @@ processes of its own, unmodified, on the CPU.
 from __future__ import annotations
 
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
 
+import golden_rule
 import numpy as np
 import pytest
-from golden_rule import load_rule
+from golden_files import GoldenFiles
+from made_sets import Pairs
 from PIL import Image
 
 from shanshui.evaluation.feature_reader import FeatureReader
@@ -46,20 +47,21 @@ def pytorch_fid(root: Path, *arguments: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def weights(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(golden_files: GoldenFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rule's weights in torch's older format, the one of the published file."""
     folder = tmp_path_factory.mktemp("weights")
-    keys = json.loads((shared / "golden" / "fid_inception.json").read_text())["keys"]
-    np.savez(folder / "state.npz", **load_rule(shared).fill(dict(keys), gain=2**0.5))
+    keys = golden_files("fid_inception")[0]["keys"]
+    np.savez(folder / "state.npz", **golden_rule.fill(dict(keys), gain=2**0.5))
     file = folder / "rule.pth"
     subprocess.run([sys.executable, "-c", SAVE, str(folder / "state.npz"), str(file)], check=True)
     return file
 
 
 @pytest.fixture(scope="module")
-def folders(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(pairs: Pairs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Photographs as they are (JPEG, 480x360), one of them grey, and others as PNG of 331x270."""
-    photographs = sorted((shared / "data" / "camvid" / "train" / "imgs").glob("*.jpg"))[::15]
+    photographs = sorted((pairs("camvid") / "train" / "imgs").glob("*.jpg"))
+    photographs = photographs[:: len(photographs) // 24]
     root = tmp_path_factory.mktemp("photographs")
     found = {name: root / name for name in ("jpeg", "png")}
     for folder in found.values():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from golden_files import GoldenFiles
 
 from shanshui.backend.runtime import load_jittor
 from shanshui.nn import resize
@@ -64,9 +63,8 @@ def test_nearest_takes_the_top_left_of_each_cell() -> None:
     assert resize.nearest_index(96, 128)[:5].tolist() == [0, 0, 1, 2, 3]
 
 
-def test_equal_to_jittors_operators(shared: Path) -> None:
-    with np.load(shared / "golden" / "apf_jittor_ops.npz") as file:
-        wanted = dict(file)
+def test_equal_to_jittors_operators(golden_files: GoldenFiles) -> None:
+    wanted = golden_files("apf_jittor_ops")[1]
     x = jt.array(wanted["x"])
     ours = {
         "interpolate(size=(14,18)) default": resize.bilinear(x, (14, 18)),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_sets import Pairs
 from PIL import Image
 from small_set import (
     Set,
@@ -288,9 +289,9 @@ def test_a_settings_file_of_another_stage_is_refused(data: Set, capsys: pytest.C
     assert "the settings lack classes" in capsys.readouterr().err
 
 
-def test_real_street_scenes(shared: Path, tmp_path: Path) -> None:
-    """Thirty CamVid pairs: the numbers of the data set's description."""
-    source = shared / "data" / "camvid"
+def test_real_street_scenes(pairs: Pairs, tmp_path: Path) -> None:
+    """Thirty CamVid pairs, or made ones of their form: the numbers of the data set's description."""
+    source = pairs("camvid")
     data = Set(tmp_path)
     for folder, part in (("imgs", "train/imgs"), ("labels", "train/labels"), ("test", "test/labels")):
         (tmp_path / folder).mkdir()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_sets import Pairs, areas
 from PIL import Image
 from small_set import Set, set_pixels, small_set
 
@@ -16,20 +17,6 @@ from shanshui.landscapes.scene import draw_landscape
 
 CLASSES = [f"class {i}" for i in range(9)]
 Way = Callable[[np.ndarray], np.ndarray]
-
-
-def areas(seed: int, size: tuple[int, int] = (96, 72)) -> np.ndarray:
-    """A label map as people draw them: areas of numbers 0 to 8 with round borders, and thin objects."""
-    rng = np.random.default_rng(seed)
-    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    ids = np.where(y > size[1] / 3 + 9 * np.sin(x / 13 + seed), 7, 1).astype(np.uint8)
-    for number in rng.permutation([0, 2, 3, 4, 5, 6, 8]):
-        left, top, radius = rng.integers(0, size[0]), rng.integers(0, size[1]), rng.integers(5, 16)
-        ids[(x - left) ** 2 + (y - top) ** 2 < radius**2] = number
-    for number in (3, 8):
-        column = int(rng.integers(2, size[0] - 3))
-        ids[size[1] // 4 :, column : column + 2] = number  # a pole
-    return ids
 
 
 @pytest.fixture
@@ -269,10 +256,10 @@ def test_a_stray_value_is_no_sign_of_anything(data: Set, capsys: pytest.CaptureF
     assert "if 77 means no class, set data.ignore_label to 77" in capsys.readouterr().err
 
 
-def test_real_label_maps_are_sound(shared: Path) -> None:
-    for pattern in ("camvid/train/labels", "stanford_background/test/labels", "coco_stuff_sample/*_label",
-                    "sflckr_sample/*/labels", "landscapes/test/labels"):  # fmt: skip
-        files = sorted((shared / "data").glob(f"{pattern}/*.png"))[:40]
+def test_real_label_maps_are_sound(pairs: Pairs) -> None:
+    for name in pairs.names:
+        files = sorted(file for file in pairs(name).rglob("*.png") if "label" in file.parent.name)[:40]
         found = [seams(np.asarray(Image.open(file))) for file in files]
+        assert len(found) > 10
         assert [file.name for file, one in zip(files, found, strict=True) if one.scaled()] == []
         assert not together(found).scaled(OF_A_SET)

@@ -9,12 +9,12 @@ import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import golden_rule
 import numpy as np
 import pytest
-from golden_rule import load_rule
+from golden_files import GoldenFiles
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
@@ -36,12 +36,6 @@ class Malicious:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, (f"touch {self.mark}",)
-
-
-@pytest.fixture
-def rule(shared: Path) -> ModuleType:
-    """The rule that made the weights of the stored files."""
-    return load_rule(shared)
 
 
 @pytest.mark.parametrize("name", ["torch_zip.pth", "torch_legacy.pth"])
@@ -69,36 +63,35 @@ def test_reads_what_torch_wrote(name: str) -> None:
 
 
 @pytest.mark.parametrize("net", ["G", "E", "D"])
-def test_reads_the_stored_torch_checkpoints(shared: Path, rule: ModuleType, net: str) -> None:
-    state = read_torch_file(shared / "golden" / "checkpoints" / "spade" / f"latest_net_{net}.pth")
-    made = rule.fill({key: value.shape for key, value in state.items()})
+def test_reads_the_stored_torch_checkpoints(golden_files: GoldenFiles, net: str) -> None:
+    state = read_torch_file(golden_files.checkpoint(f"spade/latest_net_{net}.pth"))
+    made = golden_rule.fill({key: value.shape for key, value in state.items()})
     assert state
     for key, value in state.items():
         np.testing.assert_allclose(value, made[key], atol=1e-6, err_msg=key)
 
 
 @pytest.mark.parametrize("file", ["apf/180_net_E.pkl", "apf/180_net_G.pkl", "apf_numpy/180_net_E.pkl"])
-def test_reads_the_stored_jittor_checkpoints(shared: Path, rule: ModuleType, file: str) -> None:
-    state = read_jittor_file(shared / "golden" / "checkpoints" / file)
-    made = rule.fill({key: value.shape for key, value in state.items()})
+def test_reads_the_stored_jittor_checkpoints(golden_files: GoldenFiles, file: str) -> None:
+    state = read_jittor_file(golden_files.checkpoint(file))
+    made = golden_rule.fill({key: value.shape for key, value in state.items()})
     assert state
     for key, value in state.items():
         assert value.dtype == np.float32
         np.testing.assert_allclose(value, made[key], atol=1e-6, err_msg=key)
 
 
-def test_old_and_new_averages_agree(shared: Path) -> None:
-    folder = shared / "golden" / "checkpoints"
-    new = load_state(folder / "apf" / "avg_180_200_net_E.pkl")
-    old = read_jittor_file(folder / "apf_numpy" / "avg_180_200_net_E.pkl")
+def test_old_and_new_averages_agree(golden_files: GoldenFiles) -> None:
+    new = load_state(golden_files.checkpoint("apf/avg_180_200_net_E.pkl"))
+    old = read_jittor_file(golden_files.checkpoint("apf_numpy/avg_180_200_net_E.pkl"))
     assert {value.dtype for value in old.values()} == {np.dtype(np.float64)}
     assert list(new) == list(old)
     for key, value in new.items():
         np.testing.assert_allclose(value, old[key], atol=1e-6)
 
 
-def test_reading_imports_neither_jittor_nor_torch(shared: Path) -> None:
-    file = shared / "golden" / "checkpoints" / "apf" / "180_net_E.pkl"
+def test_reading_imports_neither_jittor_nor_torch(golden_files: GoldenFiles) -> None:
+    file = golden_files.checkpoint("apf/180_net_E.pkl")
     code = (
         "import sys; from shanshui.weights.catalogue import load_state; load_state(sys.argv[1]);"
         "sys.exit(bool({'jittor', 'jittor_core', 'torch'} & set(sys.modules)))"
@@ -184,8 +177,8 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, share: float) ->
     refused(file, "cannot be read|refused")
 
 
-def test_a_changed_byte_is_found_by_the_tail(shared: Path, tmp_path: Path) -> None:
-    content = bytearray((shared / "golden" / "checkpoints" / "apf" / "180_net_E.pkl").read_bytes())
+def test_a_changed_byte_is_found_by_the_tail(golden_files: GoldenFiles, tmp_path: Path) -> None:
+    content = bytearray(golden_files.checkpoint("apf/180_net_E.pkl").read_bytes())
     assert content.endswith(MAGIC)
     content[len(content) // 2] ^= 1
     file = tmp_path / "w.pkl"

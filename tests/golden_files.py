@@ -82,6 +82,11 @@ def unpack(entries: dict[str, np.ndarray]) -> tuple[Any, dict[str, Any]]:
     return note["settings"], found | {name: rule.smooth(*given) for name, given in note["smooth"].items()}
 
 
+def read(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file) as arrays:
+        return dict(arrays)
+
+
 def fillings(keys: list[Any], path: str) -> dict[str, np.ndarray]:
     """The rule's arrays of a checkpoint as its file holds them; no vectors of spectral norm, which BLAS rounds.
 
@@ -96,7 +101,7 @@ def fillings(keys: list[Any], path: str) -> dict[str, np.ndarray]:
 
 
 class GoldenFiles:
-    """Reads reference outputs from the folder of the reference material, or from the bundle where it is None."""
+    """Reads reference outputs from the folder of the reference material; from the bundle what is not there."""
 
     def __init__(self, whole: Path | None, scratch: Path) -> None:
         self.whole = whole
@@ -106,19 +111,17 @@ class GoldenFiles:
     def __call__(self, name: str) -> tuple[Any, dict[str, Any]]:
         """Settings and arrays of one file."""
         if name not in self.opened:
-            folder = self.whole or BUNDLE
-            with np.load(folder / f"{name}.npz" if self.whole else folder / f"{Path(name).name}.npz") as file:
-                arrays = dict(file)
-            if self.whole:
-                settings = self.whole / f"{name}.json"
-                self.opened[name] = json.loads(settings.read_text()) if settings.is_file() else {}, arrays
+            whole = self.whole / f"{name}.npz" if self.whole else None
+            if whole and whole.is_file():
+                settings = whole.with_suffix(".json")
+                self.opened[name] = json.loads(settings.read_text()) if settings.is_file() else {}, read(whole)
             else:
-                self.opened[name] = unpack(arrays)
+                self.opened[name] = unpack(read(BUNDLE / f"{Path(name).name}.npz"))
         return self.opened[name]
 
     def checkpoint(self, path: str) -> Path:
         """A checkpoint file as users have it, such as `spade/latest_net_G.pth`; the bundle gives the same bytes."""
-        if self.whole:
+        if self.whole and (self.whole / "checkpoints" / path).is_file():
             return self.whole / "checkpoints" / path
         file = self.scratch / path
         if not file.is_file():

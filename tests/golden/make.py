@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import golden_rule as rule  # noqa: E402
 from golden_files import fillings, matching, pack  # noqa: E402
-from graph import evaluate  # noqa: E402
+from in_numpy import evaluate, features  # noqa: E402
 
 SETTINGS = {  # of each file: what tests ask of it
     "apf_generator": ("E_keys", "G_keys_with_seg_noise", "seg_noise_draws"),
@@ -46,7 +46,11 @@ SETTINGS = {  # of each file: what tests ask of it
 ROWS = {"fid_inception": {"*_299": 1, "set0_images": 9}, "features": {"*": 2}}  # the first of many pictures
 STEPS = {"features": {"*_grad_noise": 4}}  # pixels from one kept to the next
 LEFT_OUT = {"fid_inception": ("set1_images", "mu*", "var_diag*"), "features": ("*_same*",), "icpe": ("reference_*",)}
-WHOLE = {"fid_inception": ("images_*", "set*_features", "*features_*", "*_mean_*"), "features": ("*",)}
+WHOLE = {
+    "apf_generator_pretrain": ("E_out",),
+    "fid_inception": ("images_*", "set*_features", "*features_*", "*_mean_*"),
+    "features": ("*",),
+}
 SMALL = 3000  # bytes, compressed
 SEEDS = range(100)  # of pictures made by the rule
 CHECKPOINTS = {
@@ -55,6 +59,11 @@ CHECKPOINTS = {
     "spade/latest_net_D.pth": "D", "spade/latest_net_E.pth": "E", "spade/latest_net_G.pth": "G",
     "ccfpse/latest_net_D.pth": "D", "ccfpse_generator/ccfpse_latest_net_G.pth": "G",
 }  # fmt: skip
+PERCEPTUAL = {  # layers that losses and LPIPS look at
+    "vgg19": [f"relu{i}_1" for i in range(1, 6)],
+    "vgg16": ["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"],
+    "alexnet": [f"relu{i}" for i in range(1, 6)],
+}
 MARGIN = 1e-3  # pixels whose two best classes are nearer than this are left out
 
 
@@ -123,12 +132,27 @@ def segmenter(folder: Path, images: np.ndarray) -> dict[str, Any]:
     return pack({"classes": classes, "logits_every_16": logits[:, ::16, ::16]}, [], {}, {})
 
 
+def perceptual(folder: Path) -> dict[str, Any]:
+    """Features of VGG16, VGG19 and AlexNet under the rule's weights; VGG16's agree with torch's of another picture."""
+    with np.load(folder / "compression_omgd.npz") as file:
+        seen, stored = (file["student"] + 1) / 2, file["features_relu4_3"]
+    assert np.abs(features("vgg16", seen)["relu4_3"] - stored).max() < 1e-4
+    image = [64, 80, 7]
+    arrays = {"image": rule.smooth(*image)}
+    for net, kept in PERCEPTUAL.items():
+        found = features(net, arrays["image"])
+        arrays |= {f"{net}:{layer}": found[layer] for layer in kept}
+    sampled = [name for name, array in arrays.items() if name != "image" and not small(array)]
+    return pack(arrays, sampled, {"image": image}, {})
+
+
 def derive(references: Path) -> dict[str, dict[str, Any]]:
     """The entries of every file of the bundle by its name."""
     folder = references / "golden"
     found = {Path(path).name: fixture(folder, path) for path in SETTINGS}
     found["checkpoints"] = checkpoints(folder / "checkpoints")
     found["segmenter"] = segmenter(references / "data" / "deeplab_ade20k32", found["features"]["image224"])
+    found["perceptual"] = perceptual(folder)
     return found
 
 

@@ -1,4 +1,6 @@
-"""The built-in segmenter in numpy, from its published graph: a second implementation, for its stored outputs."""
+"""Second implementations in numpy, for outputs that are kept: the built-in segmenter from its published graph, and the
+convolutions of torchvision's VGG16, VGG19 and AlexNet under the rule's weights.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,52 @@ import json
 from pathlib import Path
 from typing import Any
 
+import golden_rule
 import numpy as np
+
+VGG = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions of 3x3 between poolings of 2x2
+WIDTHS = (64, 128, 256, 512, 512)
+ALEXNET = ((64, 11, 4, 2), (), (192, 5, 1, 2), (), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))
+
+
+def layers(net: str) -> list[tuple[int, ...]]:
+    """Outputs, kernel, stride and padding of each convolution; a pooling is an empty one."""
+    if net == "alexnet":
+        return [*ALEXNET]
+    blocks = zip(VGG[net], WIDTHS, strict=True)
+    return [layer for count, width in blocks for layer in ((), *[(width, 3, 1, 1)] * count)][1:]
+
+
+def shapes(net: str) -> dict[str, tuple[int, ...]]:
+    """Of its weights, by torchvision's names: every convolution is followed by a ReLU that has a number too."""
+    found: dict[str, tuple[int, ...]] = {}
+    number, channels = 0, 3
+    for layer in layers(net):
+        if layer:
+            found |= {f"features.{number}.weight": (layer[0], channels, layer[1], layer[1])}
+            found |= {f"features.{number}.bias": (layer[0],)}
+            channels = layer[0]
+        number += 2 if layer else 1
+    return found
+
+
+def features(net: str, x: np.ndarray) -> dict[str, np.ndarray]:
+    """(N, 3, h, w) as the network sees it -> the outputs of its ReLUs: `relu3_2`, or `relu3` of AlexNet."""
+    weights = iter(golden_rule.fill(shapes(net), gain=2**0.5).values())
+    found, block, within = {}, 1, 0
+    for layer in layers(net):
+        if not layer:
+            kernel = 3 if net == "alexnet" else 2
+            window = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (2, 3))[:, :, ::2, ::2]
+            x, block, within = window.max((4, 5)), block + 1, 0
+            continue
+        _, kernel, stride, padding = layer
+        wide = np.pad(x, [(0, 0), (0, 0), (padding, padding), (padding, padding)])
+        window = np.lib.stride_tricks.sliding_window_view(wide, (kernel, kernel), (2, 3))[:, :, ::stride, ::stride]
+        total = np.einsum("ocij,nchwij->nohw", next(weights), window, optimize=True)
+        x, within = np.maximum(total + next(weights)[:, None, None], 0), within + 1
+        found[f"relu{len(found) + 1}" if net == "alexnet" else f"relu{block}_{within}"] = x
+    return found
 
 
 def evaluate(folder: Path, images: np.ndarray) -> np.ndarray:

@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=ROOT / ".gpu")
     parser.add_argument("--python", default="3.12", help="version of Python on the other machine (default 3.12)")
-    parser.add_argument("--golden", type=Path, help="folder of whole reference outputs; the golden tests compare samples without it")
+    parser.add_argument("--golden", type=Path, help="folder of whole reference outputs; otherwise samples are compared")
     parser.add_argument("--labels", type=Path, help="folder of label maps to measure with; else landscapes are drawn")
     args = parser.parse_args()
     wheels = args.into / "wheels"

@@ -104,6 +104,18 @@ def test_new_module_counts_once_it_is_imported(folder: Path) -> None:
     assert changed(folder, "nets/spade.py", "WIDTH", "from shanshui import extra\nWIDTH") == {"train"}
 
 
+def test_modules_that_are_found_by_their_package_count(folder: Path) -> None:
+    found = 'from shanshui.plugins.discovery import import_modules\nimport_modules("shanshui.nets")\n'
+    assert changed(folder, "tables.py", "NAME", f"{found}NAME") == {"show"}
+    assert changed(folder, "nets/spade.py", "16", "17") == {"train", "show"}
+
+
+def test_record_of_a_stage_does_not_count(folder: Path) -> None:
+    file = folder / "stages" / "show.py"
+    file.write_text(file.read_text() + '\nSTAGE = Stage(after="train", section="report")\n')
+    assert changed(folder, "stages/show.py", '"report"', '"table"') == set()
+
+
 def test_versions_of_packages_count_where_they_are_imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     versions = {"numpy": "1.0", "pillow": "9.0", "scipy": "2.0", "jittor": "3.0"}
     monkeypatch.setattr(closure, "installed", lambda package: versions[package])
@@ -161,6 +173,12 @@ def test_stages_depend_on_the_packages_they_compute_with(real: Sources, stage: s
     marked = {name.partition(" ")[2] for name in real.stage(stage) if name.startswith(closure.PACKAGE_MARK)}
     assert marked == packages
     assert all(closure.installed(package) != "none" for package in packages)
+
+
+def test_code_of_a_metric_counts_where_features_and_scores_are_computed(real: Sources) -> None:
+    for metric in ("kid", "lpips", "dct", "swd"):
+        counting = {stage for stage in with_settings() if f"shanshui.metrics.{metric}" in real.stage(stage)}
+        assert counting == {"reference", "score"}, metric
 
 
 def test_stages_differ_and_depend_on_no_other_stage(real: Sources) -> None:

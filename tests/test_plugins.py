@@ -181,6 +181,13 @@ def test_stage_has_settings_code_a_command_and_a_place_in_every_view(installed: 
     assert python(installed, "-m", "shanshui", "toy", "--say", "hello").stdout == "hello\n"
 
 
+def test_section_of_a_plugin_is_no_choice_among_the_options_of_networks(installed: Path, root: Path) -> None:
+    """`config.yaml` spells out the defaults of all networks; it does so still where a section is added."""
+    files = [str(root / "config.yaml"), str(root / "config" / "models" / "spade.yaml")]
+    script = f"from shanshui.config.settings import load_config; print(load_config({files}).model.generator)"
+    assert python(installed, "-c", script).stdout == "spade\n"
+
+
 def test_stage_after_one_that_is_not_there_is_refused(tmp_path: Path) -> None:
     install(tmp_path / "lost", "toy", "shanshui.stages", STAGE_MODULE.replace('after="fuse"', 'after="fuze"'))
     script = "from shanshui.config.stages import stages; stages()"

@@ -15,9 +15,9 @@ from subjects import CLASSES, Subject, answer, main, our_networks, torch_network
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our step; finding the patches is part of it, as it is of training."""
+    from shanshui.architectures.base import Goal
     from shanshui.architectures.painters import FULL
     from shanshui.backend.runtime import load_jittor
-    from shanshui.training.judging import Goal
     from shanshui.training.step import Recipe, train_step
 
     jt = load_jittor()

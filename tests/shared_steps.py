@@ -15,7 +15,8 @@ import numpy as np
 from small_models import fitting
 
 from shanshui.__main__ import leave
-from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
+from shanshui.architectures.base import Goal
+from shanshui.architectures.networks import build_judge, build_painter
 from shanshui.architectures.schedule import Schedule
 from shanshui.backend import ranks
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
@@ -23,7 +24,6 @@ from shanshui.backend.runtime import load_jittor, seed_everything
 from shanshui.config.settings import stage_settings, validate
 from shanshui.storage.files import write_json
 from shanshui.training.augment import OPERATIONS
-from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.optim import adam
 from shanshui.training.rehearsal import CLASSES, HEIGHT, SETTINGS, WIDTH
 from shanshui.training.step import Networks, Recipe, train_step
@@ -52,7 +52,7 @@ def networks(phase: str) -> Networks:
     finetuning = phase == "finetune"
     seed_everything(1)
     painter = build_painter(settings(phase), seg_noise=finetuning, heads=2 if phase == "pretrain" else 0)
-    judge = JUDGES[discriminator_kind(settings(phase))](build_discriminator(settings(phase)))
+    judge = build_judge(settings(phase))
     return Networks(painter, judge, adam(painter.networks().values(), 1e-4), adam([judge.D], 4e-4))
 
 

@@ -19,15 +19,15 @@ Z = 8
 
 def save_apf(path: Path, **data: Any) -> Path:
     """APF-GAN with noise in every SPADE layer; `data` replaces numbers of that section."""
-    from shanshui.architectures.networks import build_generator
+    from shanshui.architectures.networks import build_painter
     from shanshui.backend.modules import gather
     from shanshui.backend.runtime import seed_everything
     from shanshui.training.rehearsal import SETTINGS
 
     seed_everything(0)
     settings: dict[str, Any] = {**SETTINGS, "parity": {**SETTINGS["parity"], "seg_noise_init": "xavier"}}
-    G, E = build_generator(settings, seg_noise=True, heads=0)
-    arrays = checkpoint.prefixed("G", gather(G)) | checkpoint.prefixed("E", gather(E))
+    painter = build_painter(settings, seg_noise=True)
+    arrays = checkpoint.prefixed("G", gather(painter.G)) | checkpoint.prefixed("E", gather(painter.E))
     arrays = {n: a * 300 if "seg_noise_var.weight" in n else a for n, a in arrays.items()}
     size = {"width": SIZE.width, "height": SIZE.height}
     data = {**settings["data"], **size, "label_offset": 0, "ignore_label": None, **data}
@@ -62,7 +62,7 @@ def save_spade(path: Path, encoder: bool = True, **model: Any) -> Path:
     }
     named = ("data", "model", *(["encoder"] if encoder else []), "parity", "preset", "seed")
     meta = {name: settings[name] for name in named if name in settings}
-    facts = {**painter.facts(), "level": None, "alpha": 0.0, "phase": "finetune", "epoch": 7}
+    facts = {**painter.declared.facts(), "level": None, "alpha": 0.0, "phase": "finetune", "epoch": 7}
     checkpoint.save(path, arrays, kind="generator", **meta, **facts)
     return path
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.architectures.ccfpse import ConditionalGenerator
+from shanshui.architectures.ccfpse_generator import ConditionalGenerator
 from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError

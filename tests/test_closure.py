@@ -153,7 +153,7 @@ def test_lists_of_what_does_not_count_name_what_there_is(real: Sources, monkeypa
 
 def test_training_depends_on_its_networks_and_on_no_words(real: Sources) -> None:
     modules = set(real.stage("finetune"))
-    assert {"shanshui.nn.spade", "shanshui.training.losses", "shanshui.data.loader"} <= modules
+    assert {"shanshui.nn.spade", "shanshui.nn.losses", "shanshui.data.loader"} <= modules
     kinds = (
         "shanshui.report",
         "shanshui.metrics",

@@ -43,7 +43,7 @@ def before(sources: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("module", "of_kernels"),
-    [("nn/resize", True), ("architectures/networks", True), ("training/losses", True), ("report/wording", False)],
+    [("nn/resize", True), ("architectures/networks", True), ("nn/losses", True), ("report/wording", False)],
 )
 def test_changed_code_has_another_version_and_asks_for_kernels_where_it_has_some(
     sources: Path, before: list[str], module: str, of_kernels: bool

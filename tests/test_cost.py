@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from shanshui.architectures.ccfpse import ConditionalGenerator
+from shanshui.architectures.ccfpse_generator import ConditionalGenerator
 from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
-from shanshui.architectures.oasis import OasisDiscriminator, OasisGenerator
-from shanshui.architectures.pix2pixhd import GlobalGenerator
+from shanshui.architectures.oasis_networks import OasisDiscriminator, OasisGenerator
+from shanshui.architectures.pix2pixhd_generator import GlobalGenerator
 from shanshui.architectures.spade_generator import SPADEGenerator
 from shanshui.architectures.style_encoder import StyleEncoder
 from shanshui.backend.runtime import load_jittor

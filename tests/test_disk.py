@@ -13,10 +13,11 @@ import pytest
 from small_models import fitting
 
 from shanshui.__main__ import main
+from shanshui.architectures import network_counts
 from shanshui.config.schema import Config
 from shanshui.config.settings import stage_settings, validate
 from shanshui.errors import ShanshuiError
-from shanshui.pipeline import disk, weight_counts
+from shanshui.pipeline import disk
 from shanshui.pipeline.footprint import Part, Pictures, averages, count_pictures, estimate
 from shanshui.pipeline.retention import REMOVED
 from shanshui.storage import checkpoint
@@ -73,9 +74,9 @@ def test_counts_are_those_of_the_networks(config: Config, seg_noise: bool) -> No
     heads = 0 if seg_noise else model.discriminators - 1
     G, E = generator(config, heads, seg_noise)
     D = Discriminator(classes, model.discriminator_channels, model.discriminators, spectral_norm=norm)
-    assert weight_counts.generator(config, heads, seg_noise) == count(G)
-    assert weight_counts.encoder(config) == count(E)
-    assert weight_counts.discriminators(config) == count(D)
+    networks = config.networks()
+    assert networks.generator.in_phase(heads, seg_noise).parameters(0) == count(G) + count(E)
+    assert networks.discriminator.parameters(0) == count(D)
 
 
 OTHERS: list[dict[str, Any]] = [
@@ -98,21 +99,21 @@ OTHERS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("norm", ["on", "off"])
 @pytest.mark.parametrize("model", OTHERS, ids=lambda model: "-".join(map(str, model.values())))
 def test_counts_of_the_other_models_are_those_of_their_networks(model: dict[str, Any], norm: str) -> None:
-    from shanshui.architectures.networks import build_discriminator, build_painter
+    from shanshui.architectures.networks import build_judge, build_painter
 
     data = {"width": 256, "height": 128, "load_width": 288}
     config = configured(model=model, parity={"spectral_norm": norm}, data=data)
     settings = stage_settings(config, "pretrain")
     networks = build_painter(settings).networks().values()
-    assert weight_counts.painters(config, 0, seg_noise=False) == sum(map(count, networks))
-    assert weight_counts.judges(config) == count(build_discriminator(settings))
+    declared, pixels = config.networks(), data["width"] * data["height"]
+    assert declared.generator.parameters(pixels) == sum(map(count, networks))
+    assert declared.discriminator.parameters(pixels) == count(build_judge(settings).D)
 
 
 def test_segmenter_is_counted() -> None:
     from shanshui.architectures.segmenter import UNet
 
-    config = configured(segmenter={"channels": 6}, data={"classes": ["a", "b", "c"]})
-    assert weight_counts.segmenter(config) == count(UNet(3, 6))
+    assert network_counts.segmenter(6, 3) == count(UNet(3, 6))
 
 
 FEW = Pictures(16, 4, 4)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
+from shanshui.architectures.base import Generator, Goal, Seen
+from shanshui.architectures.ccfpse import Fpse
+from shanshui.architectures.oasis import PixelClassifier
 from shanshui.architectures.painters import FULL, Painter, Shown
 from shanshui.backend import ranks
 from shanshui.backend.runtime import load_jittor, seed_everything
+from shanshui.nn.losses import kl_divergence
+from shanshui.nn.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses
 from shanshui.training import drawing
-from shanshui.training.judging import ClassJudge, FPSEJudge, Goal, Seen
-from shanshui.training.losses import kl_divergence
-from shanshui.training.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses
 
 jt = load_jittor()
 
@@ -27,30 +27,33 @@ def normal(*shape: int) -> Any:
     return jt.array(np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32))
 
 
-class Styled(Painter):
-    """Its pictures are the vectors it is given; its encoder finds a photo's first pixels, with almost no variance."""
+class OfVectors(Generator):
+    """Its pictures are the vectors it is given."""
 
-    def __init__(self, log_variance: float) -> None:
-        super().__init__(
-            None, lambda photo: (photo[:, 0, 0, :Z], log_variance + photo[:, 1, 0, :Z] * 0), {"z_dim": Z}, 2
-        )
+    @property
+    def takes_style(self) -> bool:
+        return True
 
-    takes_style = True  # type: ignore[assignment]
-
-    def paint(self, shown: Shown, chance: Any, step: Any = FULL) -> Any:
+    def generate(self, G: Any, E: Any, shown: Shown, chance: Any, step: Any) -> Any:
         return self.random_vector(shown, chance)
+
+
+def styled(log_variance: float) -> Painter:
+    """Its encoder finds a photo's first pixels, with almost no variance."""
+    declared = OfVectors(num_classes=2, base_channels=2, spectral_norm=False, z_dim=Z)
+    return Painter(declared, None, lambda photo: (photo[:, 0, 0, :Z], log_variance + photo[:, 1, 0, :Z] * 0))
 
 
 def test_fakes_take_the_style_of_their_photographs() -> None:
     photo = normal(2, 3, 4, 8)
-    fake, terms = drawing.draw(Styled(-60.0), Shown(normal(2, 2, 4, 8)), photo, FULL, drawing.StyleLoss(0.1, "mean"))
+    fake, terms = drawing.draw(styled(-60.0), Shown(normal(2, 2, 4, 8)), photo, FULL, drawing.StyleLoss(0.1, "mean"))
     assert np.allclose(fake.numpy(), photo.numpy()[:, 0, 0, :Z], atol=1e-6)
     expected = 0.1 * kl_divergence(photo[:, 0, 0, :Z], jt.full((2, Z), -60.0), "mean")
     assert float(terms["G/kl"].item()) == pytest.approx(float(expected.item()))
 
 
 def test_without_an_encoder_vectors_are_drawn() -> None:
-    painter = Styled(0.0)
+    painter = styled(0.0)
     painter.E = None
     fakes = [drawing.draw(painter, Shown(normal(40, 2, 4, 8)), None, FULL, drawing.StyleLoss()) for _ in range(2)]
     (one, terms), (other, _) = fakes
@@ -62,7 +65,7 @@ def test_without_an_encoder_vectors_are_drawn() -> None:
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 def test_two_ranks_draw_as_one_process(monkeypatch: pytest.MonkeyPatch, reduction: Any) -> None:
     """Each uses its rows of what all draw; the mean of their terms, which the optimiser takes, is the batch's."""
-    painter, photo, style = Styled(0.5), normal(4, 3, 4, 8), drawing.StyleLoss(1.0, reduction)
+    painter, photo, style = styled(0.5), normal(4, 3, 4, 8), drawing.StyleLoss(1.0, reduction)
 
     def draw(rows: slice) -> tuple[np.ndarray, float]:
         seed_everything(3)
@@ -86,29 +89,28 @@ def test_pixels_are_classified_in_one_pass_as_in_three() -> None:
     def D(image: Any) -> Any:
         return jt.nn.conv2d(image, weight)
 
-    network: Any = SimpleNamespace(layer_up_last=SimpleNamespace(out_channels=classes + 1))
-    judge = ClassJudge(network)
-    judge.D = D
+    declared = PixelClassifier(num_classes=classes, base_channels=1, spectral_norm=False)
     ids = np.random.default_rng(0).integers(0, classes, (n, 1, 8, 8))
     one_hot = jt.array((ids == np.arange(classes).reshape(1, -1, 1, 1)).astype(np.float32))
     seen = Seen(normal(n, 3, 8, 8), normal(n, 3, 8, 8) * 2, jt.concat([one_hot, jt.ones((n, 1, 8, 8))], 1))
-    found = judge.of_discriminator(seen, FULL, Goal(WEIGHTS, None, label_mix=7.0), np.random.default_rng(1))
+    found = declared.discriminator_loss(D, seen, FULL, Goal(WEIGHTS, None, label_mix=7.0), np.random.default_rng(1))
     mask = mix_mask(one_hot, draw_classes(np.random.default_rng(1), n, classes))
     mixed = D(mix(seen.photo, seen.fake, mask))
     expected = oasis_discriminator_losses(D(seen.fake), D(seen.photo), one_hot, mixed, mask, 7.0)
     assert found.keys() == expected.keys()
     for name, term in expected.items():
         assert float(found[name].item()) == pytest.approx(float(term.item()), rel=1e-5), name
-    unmixed = judge.of_discriminator(seen, FULL, Goal(WEIGHTS, None), np.random.default_rng(1))
+    unmixed = declared.discriminator_loss(D, seen, FULL, Goal(WEIGHTS, None), np.random.default_rng(1))
     assert "D/mix" not in unmixed
 
 
 def test_fpse_features_weigh_as_in_the_paper() -> None:
-    D = FPSEDiscriminator(2, 2)
+    declared = Fpse(channels=2, base_channels=2, spectral_norm=True)
+    D = declared.build()
     D.eval()
     photo = normal(1, 3, 32, 32)  # and as fake another, not a multiple: instance norm would not tell
     seen = Seen(photo, photo.sqr(), jt.ones((1, 2, 32, 32)))
-    terms = FPSEJudge(D).of_generator(seen.fake, seen.photo, seen, FULL, Goal(WEIGHTS, None))
+    terms = declared.generator_loss(D, seen.fake, seen.photo, seen, FULL, Goal(WEIGHTS, None))
     fake, real = D(seen.labels, seen.fake, seen.photo)
     four = [float((f - r).abs().mean().item()) for fs, rs in zip(fake, real, strict=True)
             for f, r in zip(fs[:-1], rs[:-1], strict=True)]  # fmt: skip

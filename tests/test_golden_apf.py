@@ -20,10 +20,10 @@ from shanshui.backend.runtime import load_jittor
 from shanshui.data.nearest import nearest_index
 from shanshui.data.patches import find_patches
 from shanshui.errors import ShanshuiError
+from shanshui.nn.losses import discriminator_losses, feature_matching, generator_losses
 from shanshui.nn.patch_spade import PatchPyramid, to_device
 from shanshui.nn.resize import bicubic, bilinear, nearest
 from shanshui.training.augment import Colour, Draws, Window, augment, crop
-from shanshui.training.losses import discriminator_losses, feature_matching, generator_losses
 
 jt = load_jittor()
 

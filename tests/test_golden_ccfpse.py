@@ -9,10 +9,10 @@ import pytest
 from golden_files import GoldenFiles, close
 from golden_networks import IMAGE, Golden, close_map
 
-from shanshui.architectures.ccfpse import ConditionalGenerator
+from shanshui.architectures.ccfpse_generator import ConditionalGenerator
 from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 from shanshui.backend.runtime import load_jittor
-from shanshui.training.losses import discriminator_losses, feature_matching, generator_losses, l1
+from shanshui.nn.losses import discriminator_losses, feature_matching, generator_losses, l1
 from shanshui.weights.ccfpse import our_key
 
 jt = load_jittor()

@@ -20,11 +20,11 @@ from shanshui.data.edges import edges
 from shanshui.data.nearest import nearest_index
 from shanshui.data.patches import find_patches
 from shanshui.errors import ShanshuiError
+from shanshui.nn.losses import discriminator_losses, generator_losses, kl_divergence
 from shanshui.nn.patch_spade import PatchPyramid, to_device
 from shanshui.nn.resize import nearest
 from shanshui.nn.spade_block import BlockKind
 from shanshui.nn.spectral_norm import PairedSpectralConv
-from shanshui.training.losses import discriminator_losses, generator_losses, kl_divergence
 
 jt = load_jittor()
 

@@ -12,8 +12,8 @@ from painted import generate
 from safetensors.numpy import save_file
 
 from shanshui.__main__ import main
-from shanshui.architectures.ccfpse_networks import build_fpse
 from shanshui.architectures.networks import load_generator
+from shanshui.architectures.registry import discriminator_of
 from shanshui.backend.modules import restore
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
@@ -77,7 +77,7 @@ def test_the_references_picture_and_scores(
     expected = golden_files("checkpoints/ccfpse_expected")[1]
     segmap = jt.array(one_hot(expected["label"], CLASSES))
     close(generate(weights, tmp_path, expected["label"][0])[None], expected["image"], 1e-4)
-    D = build_fpse(loaded.meta)
+    D = discriminator_of(loaded.meta).build()
     restore(D, loaded.part("D"), str(weights))
     D.eval()
     (features,) = D(segmap, jt.array(expected["image_in"]))

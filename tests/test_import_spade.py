@@ -15,9 +15,8 @@ from painted import generate
 from PIL import Image
 
 from shanshui.__main__ import main
-from shanshui.architectures.networks import discriminator_kind
+from shanshui.architectures.registry import discriminator_of
 from shanshui.architectures.spade_generator import HALVINGS
-from shanshui.architectures.spade_networks import build_spade_discriminator
 from shanshui.backend.modules import restore
 from shanshui.backend.runtime import load_jittor
 from shanshui.errors import UsageError
@@ -94,8 +93,9 @@ def test_halvings_are_told_as_they_are_built() -> None:
 
 def test_the_discriminator_comes_along(weights: Path, expected: dict[str, Any]) -> None:
     found = checkpoint.load(weights)
-    assert discriminator_kind(found.meta) == "multiscale"
-    D = build_spade_discriminator(found.meta)
+    declared = discriminator_of(found.meta)
+    assert declared.name == "multiscale"
+    D = declared.build()
     restore(D, found.part("D"), "D")
     D.eval()
     segmap = jt.array((expected["label"][:, None] == np.arange(11)[:, None, None]).astype(np.float32))

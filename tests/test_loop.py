@@ -76,20 +76,20 @@ def test_divergence_between_two_looks_is_seen_at_the_next() -> None:
 @pytest.fixture(scope="module")
 def trained() -> tuple[list[float], list[float]]:
     """Reconstruction loss of a tiny network at the start and after some steps on one batch, and D's loss."""
-    from shanshui.architectures.networks import build_discriminator, build_painter
+    from shanshui.architectures.base import Goal
+    from shanshui.architectures.networks import build_judge, build_painter
     from shanshui.architectures.painters import Shown
     from shanshui.architectures.schedule import Schedule
     from shanshui.backend.runtime import load_jittor, seed_everything
-    from shanshui.training.judging import BankJudge, Goal
     from shanshui.training.optim import adam
     from shanshui.training.rehearsal import SETTINGS
     from shanshui.training.step import Networks, Recipe, one_hot, train_step
 
     jt = load_jittor()
     seed_everything(3)
-    painter, D = build_painter(SETTINGS, heads=2), build_discriminator(SETTINGS)
-    opt_g, opt_d = adam(painter.networks().values(), 2e-3, (0.0, 0.9)), adam([D], 1e-4, (0.0, 0.9))
-    nets = Networks(painter, BankJudge(D), opt_g, opt_d)
+    painter, judge = build_painter(SETTINGS, heads=2), build_judge(SETTINGS)
+    opt_g, opt_d = adam(painter.networks().values(), 2e-3, (0.0, 0.9)), adam([judge.D], 1e-4, (0.0, 0.9))
+    nets = Networks(painter, judge, opt_g, opt_d)
     recipe = Recipe(Goal({"feat": 0.0, "rec": 10.0, "perceptual": 0.0}, None))
     label_map = np.zeros((2, 64, 128), np.uint8)
     label_map[:, 32:] = 1

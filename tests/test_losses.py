@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from shanshui.backend.runtime import load_jittor
-from shanshui.nn.vgg import VGG19, imagenet_range
-from shanshui.training.losses import (
+from shanshui.nn.losses import (
     VGG_WEIGHTS,
     discriminator_losses,
     generator_losses,
@@ -17,6 +16,7 @@ from shanshui.training.losses import (
     mean,
     perceptual,
 )
+from shanshui.nn.vgg import VGG19, imagenet_range
 from shanshui.training.optim import adam, trainable
 
 jt = load_jittor()

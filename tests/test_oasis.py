@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.architectures.oasis import OasisDiscriminator, OasisGenerator
+from shanshui.architectures.oasis_networks import OasisDiscriminator, OasisGenerator
 from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError
 from shanshui.nn.init import init_weights
-from shanshui.training.oasis_losses import (
+from shanshui.nn.oasis_losses import (
     class_loss,
     class_weights,
     consistency,

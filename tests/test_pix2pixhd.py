@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.architectures.pix2pixhd import GlobalGenerator, reflect
+from shanshui.architectures.pix2pixhd_generator import GlobalGenerator, reflect
 from shanshui.backend.runtime import load_jittor
 from shanshui.config.settings import validate
-from shanshui.config.structure import structure
 from shanshui.errors import ShanshuiError
 from shanshui.nn.init import init_weights
 
@@ -48,5 +47,6 @@ def test_number_of_parameters() -> None:
 
 def test_settings_do_not_claim_spectral_norm_for_it() -> None:
     """Checkpoints would say so too; D has it."""
-    found = structure(validate({"model": {"generator": "pix2pixhd", "discriminator": "multiscale"}}))
+    config = validate({"model": {"generator": "pix2pixhd", "discriminator": "multiscale"}})
+    found = config.networks().sections()
     assert (found["model"]["spectral_norm"], found["discriminator"]["spectral_norm"]) == (False, True)

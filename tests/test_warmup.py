@@ -121,9 +121,8 @@ def test_other_networks_ask_for_kernels_of_their_own(compiled: list[Any]) -> Non
 ])  # fmt: skip
 def test_configured_networks_are_rehearsed_small(model: dict[str, Any]) -> None:
     from shanshui.config.settings import validate
-    from shanshui.config.structure import rehearsed
 
-    networks = rehearsed(validate({"model": model}))
+    networks = validate({"model": model}).networks().extra_kernels()
     assert networks is not None
     for name, step in warmup.other_steps(networks):
         assert "under" in name or "generating" in name

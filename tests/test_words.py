@@ -53,7 +53,6 @@ LATER = {  # places that still use such words, each with the reason
     "metrics": "metrics are being rewritten as one file per metric",
     "stages/generate.py": "is being rewritten on top of the package synthesis",
     "synthesis": "is being rewritten as one interface from weights to images",
-    "training/judging.py": "discriminator losses move to the architectures",
 }
 
 DOCUMENTS = [

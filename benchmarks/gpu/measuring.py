@@ -89,9 +89,9 @@ def training_step(subject: Subject, folder: Path) -> tuple[Any, Callable[[], dic
     """
     from subjects import our_networks
 
+    from shanshui.architectures.base import Goal
     from shanshui.architectures.painters import FULL
     from shanshui.backend.runtime import load_jittor
-    from shanshui.training.judging import Goal
     from shanshui.training.step import Recipe, train_step
 
     jt = load_jittor(parallel_compile=True)

@@ -18,23 +18,22 @@ import numpy as np
 import yaml
 
 from pretended_cuda.device_counts import Counts, counted
-from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
+from shanshui.architectures.base import Goal
+from shanshui.architectures.networks import build_judge, build_painter
 from shanshui.architectures.schedule import Schedule
 from shanshui.architectures.segmenter import build as build_segmenter
 from shanshui.architectures.segmenters import BUILDERS, Segmenter
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 from shanshui.backend.runtime import load_jittor
 from shanshui.config.settings import validate
-from shanshui.config.structure import rehearsed
 from shanshui.data.labels import Classes
 from shanshui.evaluation import inception_features
+from shanshui.nn.losses import VGG_WEIGHTS, perceptual
 from shanshui.nn.vgg import VGG19
 from shanshui.storage.files import write_json
 from shanshui.storage.size import Size
 from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.augment import OPERATIONS
-from shanshui.training.judging import JUDGES, Goal
-from shanshui.training.losses import VGG_WEIGHTS, perceptual
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.rehearsal import SETTINGS
@@ -61,7 +60,7 @@ def networks(settings: dict[str, Any], finetuning: bool) -> Networks:
     """All that is trained, with an average where it is fine-tuned."""
     heads = settings["model"].get("discriminators", 1) - 1
     painter = build_painter(settings, seg_noise=finetuning, heads=0 if finetuning else heads)
-    judge = JUDGES[discriminator_kind(settings)](build_discriminator(settings))
+    judge = build_judge(settings)
     opt_g, opt_d = adam(painter.networks().values(), 1e-4, (0.0, 0.9)), adam([judge.D], 4e-4, (0.0, 0.9))
     return Networks(painter, judge, opt_g, opt_d, MovingAverage(painter.networks(), 0.9) if finetuning else None)
 
@@ -125,7 +124,7 @@ def recipe(name: str) -> Counts:
     config = validate(yaml.safe_load((MODELS / f"{name}.yaml").read_text(encoding="utf-8")) | {
         "data": {"classes": ["a", "b", "c"], "width": 128, "height": 128}
     })  # fmt: skip
-    networks = rehearsed(config)
+    networks = config.networks().extra_kernels()
     assert networks, name
     settings = SETTINGS | networks
     return step_counts(settings, 7, finetuning=True) | pictures(settings)

@@ -1,134 +1,75 @@
-"""Generator of CC-FPSE: blocks whose convolutions are predicted from a feature pyramid over the label map.
-
-Liu et al. 2019, "Learning to Predict Layout-to-image Conditional Convolutions for Semantic Image Synthesis".
-The trunk is SPADE's; `ccfpse_shape` has the widths and says which level of the pyramid goes where.
-"""
+"""CC-FPSE (Liu et al. 2019): conditional convolutions, and the feature-pyramid discriminator."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from shanshui.architectures.spade_generator import start_size
-from shanshui.backend.runtime import load_jittor
-from shanshui.errors import ShanshuiError
-from shanshui.nn.affine_norm import AffineBatchNorm
-from shanshui.nn.ccfpse_shape import BLOCKS, HALVINGS, LEVELS, WIDTHS, Upsampling
-from shanshui.nn.conditional_conv import ConditionalBlock
-from shanshui.nn.resize import nearest, upsample2
-from shanshui.nn.spade import SLOPE, leaky_relu
-from shanshui.nn.spectral_norm import PairedSpectralConv
+from shanshui.architectures.patch_losses import SeesSegmap
+from shanshui.architectures.spade import Upsampled
 
 if TYPE_CHECKING:
-    from jittor import Var
+    from shanshui.architectures.chances import Chance
+    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.schedule import Step
 
-jt = load_jittor()
-nn: Any = jt.nn
-
-
-class ConditionalGenerator(nn.Module):
-    """(segmap, z) -> image (N, 3, H, W) in [-1, 1]; names of the parameters are those of the authors' code."""
-
-    def __init__(
-        self, num_classes: int, base_channels: int = 64, upsampling: Upsampling = "normal", *,
-        z_dim: int | None = None, size: tuple[int, int] | None = None, spectral_norm: bool = True,
-    ) -> None:  # fmt: skip
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: c, of `ccfpse_shape`.
-            upsampling: how often the first features are doubled: "normal" five times, "more" six.
-            z_dim: length of the style vector to start from; None starts from the label map.
-            size: (height, width) of the pictures, which a start from z fixes.
-            spectral_norm: normalise the convolutions of pyramid and shortcuts.
-
-        Raises:
-            ShanshuiError: `size` cannot be halved that often.
-        """
-        if (z_dim is None) != (size is None):
-            raise ValueError("z_dim and size belong together")
-        self.upsampling, self.z_dim, self.size, self.halvings = upsampling, z_dim, size, HALVINGS[upsampling]
-        self.first = WIDTHS[0] * base_channels
-        if size is None:
-            self.fc = nn.Conv(num_classes, self.first, 3, padding=1)
-        else:
-            height, width = start_size(*size, upsampling)
-            self.fc = nn.Linear(z_dim, self.first * height * width)
-        for i in range(self.halvings + 1):
-            inputs, stride = (base_channels, 2) if i else (num_classes, 1)
-            setattr(self, f"labelenc{i + 1}", unit(inputs, base_channels, 3, stride, spectral_norm))
-        for i in range(1, self.halvings + 1):
-            setattr(self, f"labellat{i}", unit(base_channels, base_channels, 1, 1, spectral_norm))
-            setattr(self, f"labeldec{i}", unit(base_channels, base_channels, 3, 1, spectral_norm))
-        for name, fin, fout in zip(BLOCKS, WIDTHS, WIDTHS[1:], strict=False):
-            sizes = fin * base_channels, fout * base_channels, num_classes + base_channels
-            setattr(self, name, ConditionalBlock(*sizes, spectral_norm=spectral_norm))
-        self.conv_img = nn.Conv(base_channels, 3, 3, padding=1)
-
-    def execute(self, segmap: Var, z: Var | None = None) -> Var:
-        """Generate images.
-
-        Args:
-            segmap: (N, num_classes, H, W), one-hot.
-            z: (N, z_dim), standard normal or from an encoder; None without z_dim.
-
-        Returns:
-            (N, 3, H, W) in [-1, 1].
-
-        Raises:
-            ShanshuiError: sides that cannot be halved as often, or are not those of `size`.
-        """
-        *_, (_, x) = self.trace(segmap, z)
-        return self.conv_img(leaky_relu(x)).tanh()
-
-    def trace(self, segmap: Var, z: Var | None = None) -> Iterator[tuple[str, Var]]:
-        """Name and output of every part in turn: the pyramid's, the start `fc`, the blocks."""
-        self._check(segmap, z)
-        parts = list(self.pyramid(segmap))
-        yield from parts
-        levels = [level for _, level in parts[self.halvings :]]  # (N, c, h, w), smallest first
-        conditions = [jt.concat([nearest(segmap, tuple(level.shape[2:])), level], 1) for level in levels]
-        x = self.start(segmap, z)
-        yield "fc", x
-        for name, number in zip(BLOCKS, LEVELS[self.upsampling], strict=True):
-            x = upsample2(x) if x.shape[2] < levels[number].shape[2] else x
-            x = getattr(self, name)(x, conditions[number])
-            yield name, x
-
-    def pyramid(self, segmap: Var) -> Iterator[tuple[str, Var]]:
-        """Down to the smallest size and up again; the last part of the way down and the way up are the levels."""
-        ways, x = [], segmap
-        for i in range(1, self.halvings + 2):
-            x = getattr(self, f"labelenc{i}")(x)  # (N, c, H / 2^(i-1), W / 2^(i-1))
-            ways.append(x)
-            yield f"labelenc{i}", x
-        for i, across in enumerate(reversed(ways[:-1]), 1):
-            x = upsample2(x) + getattr(self, f"labellat{i}")(across)
-            x = getattr(self, f"labeldec{i}")(x)  # (N, c, H / 2^(halvings-i), W / 2^(halvings-i))
-            yield f"labeldec{i}", x
-
-    def start(self, segmap: Var, z: Var | None) -> Var:
-        """The first features (N, 16c, H / 2^halvings, W / 2^halvings)."""
-        height, width = (side >> self.halvings for side in segmap.shape[2:])
-        if z is None:
-            return self.fc(nearest(segmap, (height, width)))
-        return self.fc(z).reshape(-1, self.first, height, width)
-
-    def _check(self, segmap: Var, z: Var | None) -> None:
-        height, width = segmap.shape[2:]
-        start_size(height, width, self.upsampling)
-        if self.size is not None and (height, width) != tuple(self.size):
-            raise ShanshuiError(
-                f"a label map {width} wide and {height} high",
-                f"{self.size[1]} by {self.size[0]}: a generator that starts from z makes pictures of one size",
-                "resize the label maps, or use a generator that starts from the label map",
-            )
-        if (z is None) != (self.z_dim is None):
-            raise ValueError(f"z is {'missing' if z is None else 'given'} with z_dim {self.z_dim}")
+PEAK = 2.6  # of a training step's memory / the convolutions' results: with norms, activations and gradients
 
 
-def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> Any:
-    """Convolution, batch norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
-    convolution = PairedSpectralConv if spectral_norm else nn.Conv
-    layer = convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
-    return nn.Sequential(nn.Sequential(layer, AffineBatchNorm(outputs)), nn.LeakyReLU(SLOPE))
+class Ccfpse(Upsampled):
+    """From the label map, or from a style vector."""
+
+    name: ClassVar[str] = "ccfpse"
+    header: ClassVar[Mapping[str, object]] = {"kind": "ccfpse"}
+    options: ClassVar[frozenset[str]] = frozenset({"upsampling", "z_dim", "style_encoder", "edges"})
+
+    upsampling: Literal["normal", "more"]
+
+    @classmethod
+    def refuse(cls, options: Mapping[str, Any]) -> str | None:
+        if options["upsampling"] == "most":
+            return "upsampling most is not known for ccfpse, whose label pyramid has 5 or 6 halvings"
+        return None
+
+    def step_bytes(self, batch: int) -> int | None:
+        from shanshui.nn.ccfpse_shape import activation_bytes
+
+        return self.size and int(PEAK * activation_bytes(*self.size, batch, self.base_channels, self.upsampling))
+
+    def build(self) -> tuple[Any, Any]:
+        from shanshui.architectures.ccfpse_generator import ConditionalGenerator
+
+        G = ConditionalGenerator(
+            self.num_classes + self.edges, self.base_channels, self.upsampling, z_dim=self.z_dim, size=self.start(),
+            spectral_norm=self.spectral_norm,
+        )  # fmt: skip
+        return G, self.encoder.build() if self.encoder else None
+
+    def generate(self, G: Any, E: Any, shown: Shown, chance: Chance, step: Step) -> Any:
+        return G(shown.with_edges(), self.random_vector(shown, chance))
+
+    def parameters(self, pixels: int) -> int:
+        from shanshui.architectures.network_counts import ccfpse
+
+        return ccfpse(self.model_dump(), pixels) + (self.encoder.parameters(pixels) if self.encoder else 0)
+
+
+class Fpse(SeesSegmap):
+    """A pyramid whose three scores share four features, hence the factor of feature matching."""
+
+    name: ClassVar[str] = "fpse"
+    header: ClassVar[Mapping[str, object]] = {"kind": "fpse"}
+    matching: ClassVar[float] = 3 / 4  # the losses divide by the three lists, the paper's code by the four maps
+
+    def divisor(self) -> tuple[int, str]:
+        return 32, "discriminator fpse halves it 5 times"
+
+    def build(self) -> Any:
+        from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
+
+        return FPSEDiscriminator(self.channels, self.base_channels, spectral_norm=self.spectral_norm)
+
+    def parameters(self, pixels: int) -> int:
+        from shanshui.architectures.network_counts import fpse
+
+        return fpse(self.model_dump())

@@ -1,4 +1,4 @@
-"""How many numbers the networks beside APF-GAN's hold, in closed form, from their sections (`structure`).
+"""How many numbers the networks hold, in closed form, from their sections: for estimates made without Jittor.
 
 Parameters and buffers, as a checkpoint has them. The layers are those of `nn/` and `architectures/`; c stands for a
 base width.
@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shanshui.architectures.apf import Apf, Bank
 
 Sizes = dict[str, Any]
+
+_MASK = {6: (1, 2, 4, 8, 8, 16), 5: (1, 2, 4, 8, 16)}  # widths of APF-GAN's E / c
+_DEEP = 4  # halvings of the segmenter
+_BANK = 5  # layers of each of APF-GAN's D
 
 _TRUNK = (32, 32, 32, 32, 16, 8, 4, 2, 1)  # widths of SPADE's trunk / (c / 2)
 _CONDITIONAL = (16, 16, 16, 16, 8, 4, 2, 1)  # of CC-FPSE's / c
@@ -161,5 +168,54 @@ def oasis_discriminator(sizes: Sizes) -> int:
     return sum(block(*pair) for pair in blocks) + conv(up[-1], sizes["num_classes"] + 1, 1)
 
 
-GENERATORS = {"spade": spade, "ccfpse": ccfpse, "oasis": oasis, "pix2pixhd": pix2pixhd}
-DISCRIMINATORS = {"multiscale": multiscale, "fpse": fpse, "oasis": oasis_discriminator}
+def apf(model: Apf) -> int:
+    """G of APF-GAN."""
+    classes, norm = model.num_classes, int(model.spectral_norm)
+
+    def layer(channels: int) -> int:
+        noise = conv(classes, channels, 1) if model.seg_noise else 0
+        return 2 * channels + noise + _spade(channels, classes, model.spade_hidden)
+
+    def block(fin: int, fout: int) -> int:
+        middle = min(fin, fout)
+        straight = conv(fin, middle, 3, vectors=norm) + conv(middle, fout, 3, vectors=norm)
+        shortcut = conv(fin, fout, 1, bias=False, vectors=norm) + layer(fin)
+        return straight + layer(fin) + layer(middle) + (shortcut if fin != fout else 0)
+
+    widths = [model.base_channels // 2 * width for width in _TRUNK]
+    images = [widths[-1], *(model.base_channels * 2**head for head in range(model.heads))]
+    return sum(block(*pair) for pair in _pairs(widths)) + sum(conv(width, 3, 3) for width in images)
+
+
+def mask_encoder(model: Apf) -> int:
+    """E of APF-GAN."""
+    widths = [model.base_channels * width for width in _MASK[model.halvings]]
+    layers = _pairs([model.num_classes, *widths])
+    return sum(conv(*layer, 3, bias=False, vectors=int(model.spectral_norm)) for layer in layers)
+
+
+def bank(sizes: Bank) -> int:
+    """The whole bank D of APF-GAN."""
+    width, seen = sizes.base_channels, sizes.num_classes + 3
+    body = [min(width << i, _WIDEST) for i in range(_BANK)]
+    total = 0
+    for extra in range(sizes.discriminators):
+        entries = range(max(extra - 1, 0), extra + 1)
+        extras = [width >> i for i in range(extra, -1, -1)]
+        total += sum(conv(seen, width >> i, 4) for i in entries)
+        layers = [*_pairs(extras), *_pairs(body)]
+        total += sum(conv(*layer, 4, bias=False, vectors=int(sizes.spectral_norm)) for layer in layers)
+        total += conv(body[-1], 1, 4)
+    return total
+
+
+def segmenter(channels: int, classes: int) -> int:
+    """The network that finds the classes again."""
+
+    def layer(inputs: int, outputs: int, kernel: int = 3) -> int:
+        return conv(inputs, outputs, kernel, bias=False) + 4 * outputs
+
+    widths = [channels * 2**i for i in range(_DEEP)]
+    down = sum(layer(inputs, outputs) + layer(outputs, outputs) for inputs, outputs in _pairs([3, *widths]))
+    up = sum(layer(deep, skip, 1) + layer(skip, skip) for skip, deep in _pairs(widths))
+    return down + up + conv(widths[0], 4 * classes, 1)

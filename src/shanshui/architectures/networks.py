@@ -1,53 +1,62 @@
-"""From settings to networks: the one seam between configuration and models, for training and generation."""
+"""From settings and checkpoints to networks in use: the one seam between declarations and what trains or generates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from shanshui.architectures.apf_discriminator import Discriminator
-from shanshui.architectures.apf_encoder import MaskEncoder
-from shanshui.architectures.apf_generator import Generator
-from shanshui.architectures.ccfpse_networks import build_ccfpse, build_fpse
-from shanshui.architectures.oasis import OasisDiscriminator, OasisGenerator
-from shanshui.architectures.painters import PAINTERS, Painter
-from shanshui.architectures.pix2pixhd import GlobalGenerator
-from shanshui.architectures.spade_networks import build_spade, build_spade_discriminator, build_style_encoder
+import numpy as np
+
+from shanshui.architectures.base import Discriminator, Goal, Seen, Terms
+from shanshui.architectures.painters import Painter
+from shanshui.architectures.registry import discriminator_of, generator_of
+from shanshui.architectures.schedule import Step
 from shanshui.backend.modules import gather, restore
 from shanshui.nn.init import init_weights
 from shanshui.storage.checkpoint import Arrays
 
 Settings = dict[str, Any]
 
-APF, BANK = "apf", "bank"  # where the sections say nothing else
+
+@dataclass
+class Judge:
+    """A discriminator in use.
+
+    Attributes:
+        declared: the declaration (`architectures.registry`).
+        D: the network.
+    """
+
+    declared: Discriminator
+    D: Any
+
+    def of_generator(self, fake: Any, photo: Any, seen: Seen, step: Step, goal: Goal) -> Terms:
+        """Terms of G and E; `fake` and `photo` are those of `seen` before augmentation."""
+        return self.declared.generator_loss(self.D, fake, photo, seen, step, goal)
+
+    def of_discriminator(self, seen: Seen, step: Step, goal: Goal, rng: np.random.Generator) -> Terms:
+        """Terms of D, to which the fakes are constant; `rng` draws alike on all MPI ranks."""
+        return self.declared.discriminator_loss(self.D, seen, step, goal, rng)
 
 
 def build_painter(settings: Settings, seg_noise: bool = False, heads: int = 0) -> Painter:
     """Generator and encoder as in `settings` (sections data, model, encoder, parity), freshly initialised.
 
     Args:
-        seg_noise: noise in APF-GAN's SPADE layers.
-        heads: output sizes of APF-GAN below the full one.
+        seg_noise: noise in the SPADE layers of generators that know it.
+        heads: output sizes below the full one, of generators that grow.
     """
-    kind = settings["model"].get("kind", APF)
-    if kind == APF:
-        G, E = build_generator(settings, seg_noise, heads)
-    else:
-        G, E = GENERATORS[kind](settings)
-        for network in (G, E):
-            if network is not None:
-                init_weights(network)
-    return _painter(settings, G, E)
+    declared = generator_of(settings).in_phase(heads, seg_noise)
+    painter = Painter(declared, *declared.build())
+    declared.initialise(*painter.networks().values())
+    return painter
 
 
 def load_painter(arrays: Arrays, meta: Settings, source: str) -> Painter:
     """Generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata."""
-    kind = meta["model"].get("kind", APF)
-    if kind == APF:
-        G, E = build_generator(meta, seg_noise=meta["seg_noise"], heads=meta["heads"])
-    else:
-        G, E = GENERATORS[kind](meta)
-    painter = _painter(meta, G, E)
+    declared = generator_of(meta, source)
+    painter = Painter(declared, *declared.build())
     for letter, network in painter.networks().items():
         start = f"{letter}."
         restore(network, {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}, source)
@@ -61,78 +70,12 @@ def load_generator(arrays: Arrays, meta: Settings, source: str) -> tuple[Any, An
     return painter.G, painter.E
 
 
-def build_discriminator(settings: Settings) -> Any:
+def build_judge(settings: Settings) -> Judge:
     """The discriminator, or bank of them, as in `settings`, freshly initialised."""
-    D = DISCRIMINATORS[discriminator_kind(settings)](settings)
+    declared = discriminator_of(settings)
+    D = declared.build()
     init_weights(D)
-    return D
-
-
-def discriminator_kind(settings: Settings) -> str:
-    """Which one it is: a key of `DISCRIMINATORS`."""
-    kind: str = settings.get("discriminator", {}).get("kind", BANK)
-    return kind
-
-
-def _painter(settings: Settings, G: Any, E: Any) -> Painter:
-    model = settings["model"]
-    num_classes = model.get("num_classes") or len(settings["data"]["classes"])
-    return PAINTERS[model.get("kind", APF)](G, E, model, num_classes)
-
-
-def build_generator(settings: Settings, seg_noise: bool, heads: int) -> tuple[Any, Any]:
-    """APF-GAN's generator and mask encoder as in `settings`, freshly initialised."""
-    model, spectral_norm = settings["model"], settings["parity"]["spectral_norm"] == "on"
-    num_classes = len(settings["data"]["classes"])
-    E = MaskEncoder(num_classes, model["base_channels"], model["halvings"], spectral_norm)
-    G = Generator(
-        num_classes, model["base_channels"], model["halvings"], heads=heads, seg_noise=seg_noise,
-        spectral_norm=spectral_norm, spade_hidden=model["spade_hidden"],
-    )  # fmt: skip
-    for network in (E, G):
-        init_weights(network, seg_noise=settings["parity"]["seg_noise_init"])
-    return G, E
-
-
-def _ccfpse(settings: Settings) -> tuple[Any, Any]:
-    return build_ccfpse(settings), build_style_encoder(settings)
-
-
-def _oasis(settings: Settings) -> tuple[Any, Any]:
-    model = settings["model"]
-    G = OasisGenerator(
-        model["num_classes"], model["base_channels"], noise_channels=model["z_dim"] or 0,
-        spade_hidden=model["hidden"], spectral_norm=model["spectral_norm"],
-    )  # fmt: skip
-    return G, None
-
-
-def _pix2pixhd(settings: Settings) -> tuple[Any, Any]:
-    model = settings["model"]
-    channels = model["num_classes"] + model["edges"]
-    return GlobalGenerator(channels, model["base_channels"], model["halvings"], norm=model["norm"]), None
-
-
-def _bank(settings: Settings) -> Any:
-    model, parity = settings["model"], settings["parity"]
-    return Discriminator(
-        len(settings["data"]["classes"]), model["discriminator_channels"], model["discriminators"],
-        spectral_norm=parity["spectral_norm"] == "on", reverse_in_full=parity["full_order"] == "reversed",
-        pool_counts_padding=parity["pool_padding"] == "counted",
-    )  # fmt: skip
-
-
-def _oasis_discriminator(settings: Settings) -> Any:
-    sizes = settings["discriminator"]
-    return OasisDiscriminator(sizes["num_classes"], sizes["base_channels"], spectral_norm=sizes["spectral_norm"])
-
-
-GENERATORS: dict[str, Callable[[Settings], tuple[Any, Any]]] = {
-    "spade": build_spade, "ccfpse": _ccfpse, "oasis": _oasis, "pix2pixhd": _pix2pixhd,
-}  # fmt: skip
-DISCRIMINATORS: dict[str, Callable[[Settings], Any]] = {
-    BANK: _bank, "multiscale": build_spade_discriminator, "fpse": build_fpse, "oasis": _oasis_discriminator,
-}  # fmt: skip
+    return Judge(declared, D)
 
 
 def adopt(network: Any, arrays: Arrays, source: str, fresh: Sequence[str] = (), dropped: Sequence[str] = ()) -> None:

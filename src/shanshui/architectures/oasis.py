@@ -1,181 +1,118 @@
-"""OASIS: a generator fed with noise at every pixel, and a discriminator that segments.
-
-Schönfeld et al. 2021, "You Only Need Adversarial Supervision for Semantic Image Synthesis". The discriminator
-tells, for every pixel, which class it shows or that it is generated, so that the label map supervises it.
-Their losses are in `training.oasis_losses`.
-"""
+"""OASIS (Schönfeld et al. 2021): a generator with the same random vector at every pixel, a discriminator of classes."""
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from shanshui.backend.runtime import load_jittor
-from shanshui.errors import ShanshuiError
-from shanshui.nn.resize import mean_pool, nearest, upsample2
-from shanshui.nn.spade import SPADEResBlock, leaky_relu
-from shanshui.nn.spectral_norm import conv
+from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Goal, Seen, Terms
 
 if TYPE_CHECKING:
-    from jittor import Var
+    import numpy as np
 
-jt = load_jittor()
-nn: Any = jt.nn
+    from shanshui.architectures.chances import Chance
+    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.schedule import Step
 
-WIDTHS = (16, 16, 16, 8, 4, 2, 1)  # of G before, between and after its blocks, / base_channels
-STARTS_AT = 32  # G starts at this part of the size
-DOWN = (2, 2, 4, 4, 8, 8)  # channels / base_channels after each block on D's way down
-UP = (8, 4, 4, 2, 2, 1)  # and on its way up
+HALVINGS = 5
 
 
-class OasisGenerator(nn.Module):
-    """(segmap, noise) -> image: SPADE blocks, noise concatenated to the label map wherever that is read."""
+class Oasis(Generator):
+    """The same random vector at every pixel of a picture.
 
-    def __init__(
-        self, num_classes: int, base_channels: int, *, noise_channels: int = 64, spade_hidden: int = 128,
-        spectral_norm: bool = True,
-    ) -> None:  # fmt: skip
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: width of the last block (64 in the paper).
-            noise_channels: length of the noise at a pixel (64 in the paper); 0 for none.
-            spade_hidden: inner width of the SPADE layers.
-            spectral_norm: normalise the convolutions of the blocks.
-        """
-        self.noise_channels = noise_channels
-        condition = num_classes + noise_channels
-        widths = [base_channels * width for width in WIDTHS]
-        self.fc = nn.Conv(condition, widths[0], 3, padding=1)
-        self.body = nn.ModuleList([
-            SPADEResBlock(fin, fout, condition, spade_hidden, seg_noise=False, spectral_norm=spectral_norm)
-            for fin, fout in itertools.pairwise(widths)
-        ])  # fmt: skip
-        self.conv_img = nn.Conv(widths[-1], 3, 3, padding=1)
-
-    def execute(self, segmap: Var, noise: Var | None = None) -> Var:
-        """Generate images.
-
-        Args:
-            segmap: (N, num_classes, H, W), one-hot.
-            noise: standard normal, (N, noise_channels), the same at every pixel of a picture; or
-                (N, noise_channels, H, W), where regions or classes have noise of their own. None without.
-
-        Returns:
-            (N, 3, H, W) in [-1, 1].
-
-        Raises:
-            ShanshuiError: sides that are no multiples of 32.
-        """
-        _check_sides(segmap, STARTS_AT, "OASIS's generator", "it doubles its first features five times")
-        if (noise is None) != (self.noise_channels == 0):
-            raise ValueError(f"noise {'missing' if noise is None else 'given'} with {self.noise_channels} channels")
-        height, width = (side // STARTS_AT for side in segmap.shape[2:])
-        condition = condition_at(segmap, noise, (height, width))
-        x = self.fc(condition)  # (N, 16c, H / 32, W / 32)
-        for i, block in enumerate(self.body):
-            if i:
-                x = upsample2(x)
-                condition = condition_at(segmap, noise, tuple(x.shape[2:]))
-            x = block(x, condition)
-        return self.conv_img(leaky_relu(x)).tanh()
-
-
-def condition_at(segmap: Var, noise: Var | None, size: tuple[int, int]) -> Var:
-    """Noise and label map at a size (h, w): (N, noise_channels + num_classes, h, w)."""
-    labels = nearest(segmap, size)
-    if noise is None:
-        return labels
-    if noise.ndim == 2:
-        noise = noise.reshape(*noise.shape, 1, 1).broadcast([*noise.shape, *size])
-    return jt.concat([nearest(noise, size), labels], 1)
-
-
-class OasisDiscriminator(nn.Module):
-    """Image -> logits (N, num_classes + 1, H, W): channel 0 for "generated", channel k + 1 for class k.
-
-    Six residual blocks down, six up with skips between equal sizes, one convolution 1x1.
+    Attributes:
+        hidden: channels between label map and gamma, beta inside SPADE.
+        halvings: doublings of the first features.
     """
 
-    def __init__(self, num_classes: int, base_channels: int, *, spectral_norm: bool = True) -> None:
-        """
-        Args:
-            num_classes: classes of the label map.
-            base_channels: width of the last block (64 in the paper).
-            spectral_norm: normalise all convolutions but the last.
-        """
-        down = [3, *(base_channels * width for width in DOWN)]
-        up = [base_channels * width for width in UP]
-        skips = [0, *down[-2:0:-1]]  # channels that come across to each block up: none, then the way down reversed
-        self.body_down = nn.ModuleList([
-            DownBlock(fin, fout, first=i == 0, spectral_norm=spectral_norm)
-            for i, (fin, fout) in enumerate(itertools.pairwise(down))
-        ])  # fmt: skip
-        self.body_up = nn.ModuleList([
-            UpBlock(fin + skip, fout, spectral_norm=spectral_norm)
-            for fin, skip, fout in zip([down[-1], *up], skips, up, strict=False)
-        ])  # fmt: skip
-        self.layer_up_last = nn.Conv(up[-1], num_classes + 1, 1)
+    name: ClassVar[str] = "oasis"
+    header: ClassVar[Mapping[str, object]] = {"kind": "oasis"}
+    options: ClassVar[frozenset[str]] = frozenset({"spade_hidden", "z_dim"})
 
-    def execute(self, image: Var) -> Var:
-        """Image (N, 3, H, W) in [-1, 1] -> logits (N, num_classes + 1, H, W).
+    hidden: int
+    halvings: int
 
-        Raises:
-            ShanshuiError: sides that are no multiples of 64.
-        """
-        _check_sides(image, 2 ** len(DOWN), "OASIS's discriminator", f"it halves them {len(DOWN)} times")
-        x, passed = image, []
-        for block in self.body_down:
-            x = block(x)
-            passed.append(x)
-        for i, block in enumerate(self.body_up):
-            x = block(jt.concat([passed[-1 - i], x], 1) if i else x)
-        return self.layer_up_last(x)
+    @classmethod
+    def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {"hidden": options["spade_hidden"], "halvings": HALVINGS}
+
+    def divisor(self) -> tuple[int, str]:
+        return 2**self.halvings, f"generator oasis doubles its first features {self.halvings} times"
+
+    def build(self) -> tuple[Any, Any]:
+        from shanshui.architectures.oasis_networks import OasisGenerator
+
+        G = OasisGenerator(
+            self.num_classes, self.base_channels, noise_channels=self.vector, spade_hidden=self.hidden,
+            spectral_norm=self.spectral_norm,
+        )  # fmt: skip
+        return G, None
+
+    def generate(self, G: Any, E: Any, shown: Shown, chance: Chance, step: Step) -> Any:
+        return G(shown.segmap, self.random_vector(shown, chance))
+
+    def parameters(self, pixels: int) -> int:
+        from shanshui.architectures.network_counts import oasis
+
+        return oasis(self.model_dump(), pixels)
 
 
-class DownBlock(nn.Module):
-    """Residual block that halves the size: (N, fin, h, w) -> (N, fout, h / 2, w / 2)."""
+class PixelClassifier(Discriminator):
+    """Labels every pixel with its class, or as generated; there are no features to match.
 
-    def __init__(self, fin: int, fout: int, *, first: bool, spectral_norm: bool) -> None:
-        """
-        Args:
-            fin, fout: channels of input and output.
-            first: the input is an image, which goes into the first convolution as it is.
-            spectral_norm: normalise the convolutions.
-        """
-        self.first, self.learned_shortcut = first, fin != fout
-        self.conv1 = conv(fin, fout, 3, padding=1, spectral_norm=spectral_norm)
-        self.conv2 = conv(fout, fout, 3, padding=1, spectral_norm=spectral_norm)
-        if self.learned_shortcut:
-            self.conv_s = conv(fin, fout, 1, spectral_norm=spectral_norm)
+    Attributes:
+        num_classes: of the label maps, edges not counted.
+    """
 
-    def execute(self, x: Var) -> Var:
-        y = self.conv2(leaky_relu(self.conv1(x if self.first else leaky_relu(x))))
-        small = mean_pool(x, 2)  # before the 1x1 convolution, which is the same as after it and a quarter of the work
-        return mean_pool(y, 2) + (self.conv_s(small) if self.learned_shortcut else small)
+    name: ClassVar[str] = "oasis"
+    header: ClassVar[Mapping[str, object]] = {"kind": "oasis"}
+    loss_options: ClassVar[frozenset[str]] = frozenset({"label_mix"})
+    smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "num_classes": SMALL_CLASSES}
 
+    num_classes: int
 
-class UpBlock(nn.Module):
-    """Residual block that doubles the size: (N, fin, h, w) -> (N, fout, 2h, 2w)."""
+    @classmethod
+    def own_options(cls, options: Mapping[str, Any], classes: int) -> dict[str, Any]:
+        return {"num_classes": classes}
 
-    def __init__(self, fin: int, fout: int, *, spectral_norm: bool) -> None:
-        """
-        Args:
-            fin, fout: channels of input and output.
-            spectral_norm: normalise the convolutions.
-        """
-        self.learned_shortcut = fin != fout
-        self.conv1 = conv(fin, fout, 3, padding=1, spectral_norm=spectral_norm)
-        self.conv2 = conv(fout, fout, 3, padding=1, spectral_norm=spectral_norm)
-        if self.learned_shortcut:
-            self.conv_s = conv(fin, fout, 1, spectral_norm=spectral_norm)
+    def divisor(self) -> tuple[int, str]:
+        return 64, "discriminator oasis halves it 6 times"
 
-    def execute(self, x: Var) -> Var:
-        y = self.conv2(leaky_relu(self.conv1(upsample2(leaky_relu(x)))))
-        return y + upsample2(self.conv_s(x) if self.learned_shortcut else x)
+    def build(self) -> Any:
+        from shanshui.architectures.oasis_networks import OasisDiscriminator
 
+        return OasisDiscriminator(self.num_classes, self.base_channels, spectral_norm=self.spectral_norm)
 
-def _check_sides(x: Var, step: int, whose: str, why: str) -> None:
-    height, width = x.shape[2:]
-    if height % step or width % step:
-        raise ShanshuiError(f"{width} by {height} for {whose}", f"sides that are multiples of {step}: {why}")
+    def examine(self, D: Any, labels: Any, photo: Any) -> Any:
+        return D(photo)
+
+    def generator_loss(self, D: Any, fake: Any, photo: Any, seen: Seen, step: Step, goal: Goal) -> Terms:
+        from shanshui.nn.losses import picture_losses
+        from shanshui.nn.oasis_losses import oasis_generator_losses
+
+        terms = oasis_generator_losses(D(seen.fake), self.classes(seen))
+        return terms | picture_losses(fake, photo, goal.weights, goal.perceptual)
+
+    def discriminator_loss(self, D: Any, seen: Seen, step: Step, goal: Goal, rng: np.random.Generator) -> Terms:
+        from shanshui.backend import ranks
+        from shanshui.backend.runtime import load_jittor
+        from shanshui.nn.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses
+
+        segmap, n = self.classes(seen), seen.fake.shape[0]
+        images, mask = [seen.fake, seen.photo], None
+        if goal.label_mix:
+            choices = draw_classes(rng, n * ranks.count(), self.num_classes)[ranks.own_rows(n)]
+            mask = mix_mask(segmap, choices)
+            images.append(mix(seen.photo, seen.fake, mask))
+        logits = D(load_jittor().concat(images, 0))  # (2 or 3 times N, num_classes + 1, H, W)
+        fake, real, mixed = (logits[i * n : (i + 1) * n] if i < len(images) else None for i in range(3))
+        return oasis_discriminator_losses(fake, real, segmap, mixed, mask, goal.label_mix)
+
+    def classes(self, seen: Seen) -> Any:
+        """The label maps without edges."""
+        return seen.labels[:, : self.num_classes]
+
+    def parameters(self, pixels: int) -> int:
+        from shanshui.architectures.network_counts import oasis_discriminator
+
+        return oasis_discriminator(self.model_dump())

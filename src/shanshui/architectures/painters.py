@@ -1,24 +1,23 @@
-"""How each kind of generator makes pictures of label maps: in training, in sample grids and from weights files.
+"""A generator in use: its networks, and how they are shown label maps; the same in training and in generation.
 
-A painter is a generator with its encoder, if any, and knows what both are shown. Random numbers come from outside
-(`chances`), so that training draws them and generation derives them from seed and name.
+Random numbers come from outside (`chances`), so that training draws them and generation derives them from seed and
+name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from shanshui.architectures.base import Generator
 from shanshui.architectures.chances import Chance
 from shanshui.architectures.schedule import Step
 from shanshui.backend.runtime import load_jittor
-from shanshui.data.edges import edges
 from shanshui.data.labels import NO_CLASS, one_hot
 from shanshui.data.patches import patch_pyramid
-from shanshui.data.positions import positions
 from shanshui.nn.patch_spade import PatchPyramid, to_device
 
 jt = load_jittor()
@@ -47,31 +46,33 @@ class Shown:
         return self.segmap if self.edges is None else jt.concat([self.segmap, self.edges], 1)
 
 
+@dataclass
 class Painter:
-    """A generator in use; each kind says how it is called.
+    """A generator's networks, called as its declaration says.
 
     Attributes:
+        declared: the declaration (`architectures.registry`).
         G: the generator.
         E: its encoder, or None.
-        model: section of the settings or the metadata it was built from.
-        num_classes: channels of the one-hot label maps it is shown.
     """
 
-    def __init__(self, G: Any, E: Any, model: Mapping[str, Any], num_classes: int) -> None:
-        self.G, self.E, self.model, self.num_classes = G, E, model, num_classes
+    declared: Generator
+    G: Any
+    E: Any = None
 
     def networks(self) -> dict[str, Any]:
         """By letter, as in a checkpoint."""
         return {"G": self.G} if self.E is None else {"G": self.G, "E": self.E}
 
-    def facts(self) -> dict[str, Any]:
-        """What a checkpoint's metadata must say beside the settings, to build the networks again."""
-        return {"seg_noise": False}
+    @property
+    def num_classes(self) -> int:
+        """Channels of the one-hot label maps."""
+        return self.declared.num_classes
 
     @property
     def takes_style(self) -> bool:
         """Whether the random vector is a style, which an encoder may read off a photo."""
-        return False
+        return self.declared.takes_style
 
     @property
     def style_encoder(self) -> Any:
@@ -81,26 +82,26 @@ class Painter:
     @property
     def vector(self) -> int:
         """Length of the random vector each picture is made from; 0 for none."""
-        return self.model.get("z_dim") or 0
+        return self.declared.vector
 
     @property
     def takes_chance(self) -> bool:
         """Whether its pictures depend on random numbers at all."""
-        return self.vector > 0
+        return self.declared.takes_chance
 
     def patch_sizes(self, height: int, width: int, step: Step = FULL) -> list[tuple[int, int]]:
         """Sizes (h, w) at which the generator can use distinct patches."""
-        return []
+        return self.declared.patch_sizes(self.G, height, width, step)
 
     def classes(self, label_maps: np.ndarray) -> np.ndarray:
         """Ids as the generator numbers them: 255, no class, may be a class of its own, the last."""
-        if not self.model.get("unknown_class"):
+        if not self.declared.unknown_class:
             return label_maps
         return np.where(label_maps == NO_CLASS, self.num_classes - 1, label_maps).astype(np.uint8)
 
     def beside(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """What goes with label maps uint8 (N, H, W), by its name in `Shown`; instances (N, H, W) make other edges."""
-        return {"edges": edges(label_maps if instances is None else instances)} if self.model.get("edges") else {}
+        return self.declared.beside(label_maps, instances)
 
     def show(
         self, label_maps: np.ndarray, sizes: Sequence[tuple[int, int]] = (), instances: np.ndarray | None = None
@@ -113,82 +114,4 @@ class Painter:
 
     def paint(self, shown: Shown, chance: Chance, step: Step = FULL) -> Any:
         """Pictures (N, 3, H, W) in [-1, 1], smaller in the steps of a schedule that grows."""
-        raise NotImplementedError
-
-    def random_vector(self, shown: Shown, chance: Chance) -> Any:
-        """(N, `vector`), or None."""
-        return chance.vector(shown.segmap.shape[0], self.vector) if self.vector else None
-
-
-class ApfPainter(Painter):
-    """APF-GAN: a mask encoder, sizes that grow, noise in every SPADE layer."""
-
-    def facts(self) -> dict[str, Any]:
-        return {"heads": self.G.heads, "seg_noise": self.G.seg_noise}
-
-    @property
-    def takes_chance(self) -> bool:
-        return bool(self.G.seg_noise)
-
-    def patch_sizes(self, height: int, width: int, step: Step = FULL) -> list[tuple[int, int]]:
-        return self.G.patch_sizes(height, width, step.level, step.alpha)
-
-    def paint(self, shown: Shown, chance: Chance, step: Step = FULL) -> Any:
-        noise = chance.layer if self.G.seg_noise else None
-        return self.G(
-            self.E(shown.segmap), shown.segmap, level=step.level, alpha=step.alpha, noise=noise, patches=shown.patches
-        )
-
-
-class SpadePainter(Painter):
-    """SPADE, CLADE and CLADE-ICPE: from the label map, or from a style vector."""
-
-    @property
-    def takes_style(self) -> bool:
-        return self.vector > 0
-
-    def patch_sizes(self, height: int, width: int, step: Step = FULL) -> list[tuple[int, int]]:
-        return self.G.patch_sizes(height, width)
-
-    def beside(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        found = super().beside(label_maps, instances)
-        if self.model["modulation"] == "clade_icpe":
-            found["positions"] = np.stack([positions(one) for one in label_maps])
-        return found
-
-    def paint(self, shown: Shown, chance: Chance, step: Step = FULL) -> Any:
-        return self.G(shown.with_edges(), self.random_vector(shown, chance), shown.positions, shown.patches)
-
-
-class ConditionalPainter(Painter):
-    """CC-FPSE: from the label map, or from a style vector."""
-
-    @property
-    def takes_style(self) -> bool:
-        return self.vector > 0
-
-    def paint(self, shown: Shown, chance: Chance, step: Step = FULL) -> Any:
-        return self.G(shown.with_edges(), self.random_vector(shown, chance))
-
-
-class OasisPainter(Painter):
-    """OASIS: the same random vector at every pixel of a picture."""
-
-    def paint(self, shown: Shown, chance: Chance, step: Step = FULL) -> Any:
-        return self.G(shown.segmap, self.random_vector(shown, chance))
-
-
-class PlainPainter(Painter):
-    """pix2pixHD: from the label map alone."""
-
-    def paint(self, shown: Shown, chance: Chance, step: Step = FULL) -> Any:
-        return self.G(shown.with_edges())
-
-
-PAINTERS: dict[str, type[Painter]] = {
-    "apf": ApfPainter,
-    "spade": SpadePainter,
-    "ccfpse": ConditionalPainter,
-    "oasis": OasisPainter,
-    "pix2pixhd": PlainPainter,
-}  # by `kind` in the section model; CLADE is a SPADE of another modulation
+        return self.declared.generate(self.G, self.E, shown, chance, step)

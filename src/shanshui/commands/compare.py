@@ -33,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_run(folder: Path) -> dict[str, Any]:
     """A run's name, settings and table; ShanshuiError where it is not finished."""
-    from shanshui.pipeline.weight_counts import painters
     from shanshui.report.comparison import submitted, training_time
     from shanshui.report.readers import read_benchmarks
     from shanshui.report.tables import read_rows
@@ -45,12 +44,13 @@ def read_run(folder: Path) -> dict[str, Any]:
     rows = read_rows(read_csv(folder / "fid_table.csv"))
     final = submitted(rows)
     config = validate_shown(settings, str(folder))
+    generator = config.networks().generator.in_phase(0, config.finetune.seg_noise)
     return {
         "name": settings["run"],
         "facts": {
             "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
             **training_time(read_benchmarks(folder / "benchmarks")),
-            "parameters (M)": painters(config, heads=0, seg_noise=config.finetune.seg_noise) / 1e6,
+            "parameters (M)": generator.parameters(config.data.width * config.data.height) / 1e6,
         },
         "lists": folder / "validate",
         "pictures": folder / "infer" / final["model"] / f"seed_{final['seed']}",

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.architectures import ccfpse_networks
 from shanshui.config.sections import Parity
 from shanshui.data.ade20k import ADE20K, grouping
 from shanshui.data.landscape_classes import CLASSES
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_file(segformer, "--out", mark="imported", required=True, help="the segmenter's file (*.safetensors)")
     segformer.set_defaults(bring_in=import_segformer)
-    ccfpse_networks.add_parser(sources, _size, class_list)
+    add_ccfpse_arguments(sources.add_parser("ccfpse", help="CC-FPSE in PyTorch: latest_net_G.pth, _E.pth, _D.pth"))
 
 
 def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +85,29 @@ def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
         help="off: for weights of a Jittor port, in which it has no effect",
     )  # fmt: skip
     parser.set_defaults(bring_in=import_spade, edges=False)
+
+
+def add_ccfpse_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `import ccfpse`."""
+    parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
+    parser.add_argument("--encoder", type=Path, help="weights of the style encoder, where the generator takes a style")
+    parser.add_argument("--discriminator", type=Path, help="weights of the FPSE discriminator, kept to train on")
+    add_file(parser, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
+    parser.add_argument("--size", type=_size, metavar="WxH", help="of the images, where the generator takes a style")
+    parser.add_argument(
+        "--classes", type=class_list, metavar="NAME,NAME,...",
+        help="class names in id order (default: the contest's, or numbers)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--unknown-class", action="store_true",
+        help="the last class is that of unlabelled pixels (contain_dontcare_label)",
+    )  # fmt: skip
+    parser.add_argument("--edges", action="store_true", help="trained with instance maps (no --no_instance)")
+    parser.add_argument(
+        "--spectral-norm", choices=("on", "off"), default="on",
+        help="off: of a Jittor port, where it is written down but changes nothing",
+    )  # fmt: skip
+    parser.set_defaults(bring_in=import_ccfpse)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -142,7 +164,7 @@ def import_spade(args: argparse.Namespace) -> None:
     """A generator of the SPADE family, with its style encoder and discriminator where given."""
     from shanshui.architectures.keys import spade_key, translate
     from shanshui.architectures.networks import load_generator
-    from shanshui.architectures.spade_networks import build_spade_discriminator
+    from shanshui.architectures.registry import discriminator_of
     from shanshui.backend.modules import restore
     from shanshui.weights.catalogue import load_state
     from shanshui.weights.spade import drop_spectral_norm
@@ -161,7 +183,7 @@ def import_spade(args: argparse.Namespace) -> None:
     }
     load_generator(arrays, meta, " with ".join(str(files[letter]) for letter in parts if letter != "D"))
     if "D" in parts:
-        restore(build_spade_discriminator(meta), parts["D"], str(args.discriminator))
+        restore(discriminator_of(meta).build(), parts["D"], str(args.discriminator))
     origin = {files[letter].name: sha256(files[letter]) for letter in parts}
     checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
 
@@ -202,6 +224,62 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
             raise UsageError(
                 f"{args.discriminator} sees {meta['discriminator']['channels']} channels", f"{seen} as {source}"
             )
+    return meta
+
+
+def import_ccfpse(args: argparse.Namespace) -> None:
+    """Generator, and style encoder and discriminator where given, each proved to fit its network exactly."""
+    from shanshui.architectures.registry import discriminator_of, generator_of
+    from shanshui.backend.modules import restore
+    from shanshui.weights.catalogue import load_state
+    from shanshui.weights.ccfpse import our_arrays
+
+    given = {"G": args.generator, "E": args.encoder, "D": args.discriminator}
+    files: dict[str, Path] = {letter: file for letter, file in given.items() if file is not None}
+    parts = {letter: our_arrays(load_state(file, letter), args.spectral_norm == "on") for letter, file in files.items()}
+    for letter, part in parts.items():
+        if broken := [name for name, array in part.items() if not np.isfinite(array).all()]:
+            raise ShanshuiError(f"{files[letter]}: {broken[0]} holds numbers that are not finite", do="check the file")
+    meta = ccfpse_meta(args, parts)
+    restore(generator_of(meta).build()[0], parts["G"], str(args.generator))
+    if "D" in parts:
+        restore(discriminator_of(meta).build(), parts["D"], str(args.discriminator))
+    arrays: checkpoint.Arrays = {}
+    for letter, part in parts.items():
+        arrays |= checkpoint.prefixed(letter, part)
+    origin = {file.name: sha256(file) for file in files.values()}
+    checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
+
+
+def ccfpse_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -> dict[str, Any]:
+    """Metadata of a checkpoint from the arrays of its networks, by our names, and what they do not tell.
+
+    Raises ShanshuiError where they do not belong together.
+    """
+    from shanshui.weights import ccfpse
+
+    source = str(args.generator)
+    sizes = ccfpse.generator_structure(parts["G"], source, args.size)
+    channels = sizes.pop("channels")
+    classes = channels - args.edges - args.unknown_class
+    names = class_names(args.classes, classes, source)
+    model = {"kind": "ccfpse", "num_classes": channels - args.edges, "edges": args.edges}
+    model |= {"unknown_class": args.unknown_class} | sizes
+    width, height = args.size or (None, None)
+    ignored = 255 if args.unknown_class else None
+    data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
+    meta: dict[str, Any] = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
+    if "E" in parts:
+        meta["encoder"] = ccfpse.encoder_structure(parts["E"], str(args.encoder))
+        if (found := meta["encoder"]["z_dim"]) != model["z_dim"]:
+            raise UsageError(
+                f"{args.encoder} makes styles of {found} numbers",
+                f"as {source} takes: {model['z_dim'] or 'none, it starts from the label map'}",
+            )
+    if "D" in parts:
+        meta["discriminator"] = {"kind": "fpse"} | ccfpse.discriminator_structure(parts["D"], str(args.discriminator))
+        if (found := meta["discriminator"]["channels"]) != channels:
+            raise UsageError(f"{args.discriminator} sees {found} channels", f"{channels} as {source}")
     return meta
 
 

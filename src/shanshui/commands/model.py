@@ -52,17 +52,16 @@ def read_label_maps(folder: Path, data: dict[str, Any]) -> np.ndarray:
 def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Build the networks, and count the costs of one image per network (by letter)."""
     from shanshui.architectures.chances import by_seed
-    from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
+    from shanshui.architectures.networks import build_judge, build_painter
     from shanshui.backend.runtime import load_jittor
     from shanshui.nn.cost import cost
 
     jt = load_jittor()
     width, height = settings["data"]["width"], settings["data"]["height"]
     painter = build_painter(settings, seg_noise=settings["finetune"].get("seg_noise", False))
-    D = build_discriminator(settings)
+    judge = build_judge(settings)
     shown = painter.show(np.zeros((1, height, width), np.uint8))
     photo = jt.zeros((1, 3, height, width))
-    judged = (photo,) if discriminator_kind(settings) == "oasis" else (shown.with_edges(), photo)
     costs = {"G": cost(painter.G, lambda: painter.paint(shown, by_seed(0)(["one"])))}
     if painter.E is not None:
         seen = photo if painter.takes_style else shown.segmap
@@ -70,7 +69,7 @@ def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         if not painter.takes_style:  # painting has gone through it
             costs["G"].macs -= costs["E"].macs
             costs["G"].outputs -= costs["E"].outputs
-    return painter, {**costs, "D": cost(D, lambda: D(*judged))}
+    return painter, {**costs, "D": cost(judge.D, lambda: judge.declared.examine(judge.D, shown.with_edges(), photo))}
 
 
 def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:

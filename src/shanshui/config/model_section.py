@@ -1,23 +1,25 @@
 """The section `model` of the configuration: which networks, how wide and deep, and what goes together.
 
-Imports pydantic only, like `sections`.
+What the networks know is in their declarations (`architectures.registry`). Imports pydantic only, like `sections`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, model_validator
 
+from shanshui.architectures.registry import DISCRIMINATORS, GENERATORS
 from shanshui.config.sections import Positive, Section
 
-UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}  # doublings of the first features
-CLADES = ("clade", "clade_icpe")
-SPADES = ("spade", *CLADES)  # of one trunk
-PATCHES = ("bank", "multiscale", "fpse")  # discriminators that score patches
 NO_STYLE = "without model.style_encoder"
+if TYPE_CHECKING:
+    GeneratorName: TypeAlias = str
+    DiscriminatorName: TypeAlias = str
+else:
+    GeneratorName, DiscriminatorName = Literal[tuple(GENERATORS)], Literal[tuple(DISCRIMINATORS)]
 
 
 @dataclass(frozen=True)
@@ -46,34 +48,40 @@ class Use:
         return f"with {chosen}: it is for {' and for '.join(users)}"
 
 
-PHASE = {
-    "gan": Use((), PATCHES),
-    "feature_matching": Use((), PATCHES, neutral=(0.0,)),
-    "kl": Use(style=True, neutral=(0.0,)),
-    "kl_reduction": Use(style=True),
-    "label_mix": Use((), ("oasis",), neutral=(0.0,)),
-}
+OF_STYLE = {"style_norm", "kl", "kl_reduction"}  # options of the style encoder beyond its width
+NEUTRAL: dict[str, tuple[object, ...]] = {
+    "z_dim": (0,), "style_encoder": (0,), "edges": ("none",), "attention": ("none",), "feature_matching": (0.0,),
+    "kl": (0.0,), "label_mix": (0.0,), "seg_noise": (False,),
+}  # fmt: skip
+
+
+def uses(of_generator: str, of_discriminator: str) -> dict[str, Use]:
+    """Options that not all networks know, from the declarations' attributes of these names."""
+    known_to: list[dict[str, frozenset[str]]] = [
+        {name: getattr(kind, of_generator, frozenset()) for name, kind in GENERATORS.items()},
+        {name: getattr(kind, of_discriminator, frozenset()) for name, kind in DISCRIMINATORS.items()},
+    ]
+    every = sorted({option for known in known_to for options in known.values() for option in options})
+    found = {}
+    for option in every:
+        generators, discriminators = (
+            tuple(n for n, options in known.items() if option in options) for known in known_to
+        )
+        found[option] = Use(generators, discriminators, neutral=NEUTRAL.get(option, ()))
+    return found
+
+
+def of_style(options: set[str]) -> dict[str, Use]:
+    """Those of them that concern the style encoder."""
+    return {option: Use(style=True, neutral=NEUTRAL.get(option, ())) for option in sorted(OF_STYLE & options)}
+
+
 # Options that not all networks know. All others of `model` and of the training phases concern every network.
 USES = {
-    "model": {
-        "halvings": Use(("apf",)),
-        "spade_hidden": Use(("apf", "spade", "oasis")),
-        "upsampling": Use((*SPADES, "ccfpse")),
-        "z_dim": Use((*SPADES, "ccfpse", "oasis"), neutral=(0,)),
-        "style_encoder": Use((*SPADES, "ccfpse"), neutral=(0,)),
-        "style_norm": Use(style=True),
-        "edges": Use((*SPADES, "ccfpse", "pix2pixhd"), neutral=("none",)),
-        "norm": Use((*SPADES, "pix2pixhd")),
-        "activation": Use(SPADES, ("multiscale",)),
-        "attention": Use(SPADES, ("multiscale",), neutral=("none",)),
-        "discriminators": Use((), ("bank", "multiscale")),
-    },
-    "parity": {
-        **dict.fromkeys(("grow_copy", "full_order", "loss_resize", "pool_padding"), Use((), ("bank",))),
-        "seg_noise_init": Use(("apf",)),
-    },
-    "pretrain": PHASE,
-    "finetune": PHASE | {"seg_noise": Use(("apf",), neutral=(False,))},
+    "model": uses("options", "options") | of_style({"style_norm"}),
+    "parity": uses("parity_options", "parity_options"),
+    "pretrain": uses("", "loss_options") | of_style({"kl", "kl_reduction"}),
+    "finetune": uses("training_options", "loss_options") | of_style({"kl", "kl_reduction"}),
 }
 
 
@@ -89,8 +97,11 @@ def ignored(model: Model, section: str, values: BaseModel, given: Mapping[str, o
     An option counts as set where it is among `given`, what the user's own files and command line say, and where it
     differs from its default, wherever that was said.
     """
-    for option, reason in without_effect(model, section).items():
-        value, field = getattr(values, option), type(values).model_fields[option]
+    reasons = without_effect(model, section)
+    for option, field in type(values).model_fields.items():
+        if option not in reasons:
+            continue
+        value, reason = getattr(values, option), reasons[option]
         if value not in USES[section][option].neutral and (option in given or value != field.default):
             yield f"{section}.{option} {value} has no effect {reason}"
 
@@ -98,10 +109,8 @@ def ignored(model: Model, section: str, values: BaseModel, given: Mapping[str, o
 class Model(Section):
     """Generator and discriminator: which ones, and their widths and depths."""
 
-    generator: Literal["apf", "spade", "clade", "clade_icpe", "ccfpse", "oasis", "pix2pixhd"] = Field(
-        "apf", description="what makes the pictures (docs/models.md)"
-    )
-    discriminator: Literal["bank", "multiscale", "fpse", "oasis"] = Field(
+    generator: GeneratorName = Field("apf", description="what makes the pictures (docs/models.md)")
+    discriminator: DiscriminatorName = Field(
         "bank", description="what judges them; `bank`, APF-GAN's, wakes one discriminator for each new size"
     )
     base_channels: int = Field(64, ge=2, multiple_of=2, description="width of G's and E's first layers (ngf)")
@@ -139,38 +148,20 @@ class Model(Section):
     @property
     def sizes(self) -> int:
         """Training resolutions; 1 where the networks do not grow."""
-        return self.discriminators if self.discriminator == "bank" else 1
+        return self.discriminators if DISCRIMINATORS[self.discriminator].grows else 1
 
     @model_validator(mode="after")
     def networks_fit(self) -> Model:
         """What belongs together."""
-        if self.discriminator == "bank" and self.generator != "apf":
+        generator, discriminator = GENERATORS[self.generator], DISCRIMINATORS[self.discriminator]
+        if discriminator.grows and not generator.grows:
+            *others, last = (name for name, kind in DISCRIMINATORS.items() if not kind.grows)
             raise ValueError(
-                f"discriminator bank judges pictures that grow, as APF-GAN's do: with generator {self.generator} use "
-                "multiscale, fpse or oasis"
+                f"discriminator {self.discriminator} judges pictures that grow, as APF-GAN's do: with generator "
+                f"{self.generator} use {', '.join(others)} or {last}"
             )
-        if self.generator == "ccfpse" and self.upsampling == "most":
-            raise ValueError("upsampling most is not known for ccfpse, whose label pyramid has 5 or 6 halvings")
+        if reason := generator.refuse(self.model_dump()):
+            raise ValueError(reason)
         if self.style_encoder and not self.z_dim and not USES["model"]["style_encoder"].lacking(self):
             raise ValueError("style_encoder needs a z_dim, the length of the styles it finds (256 in the paper)")
         return self
-
-    def least_side(self) -> int:
-        """Below it a network has too few pixels to mirror at its smallest size."""
-        return 32 if self.generator == "pix2pixhd" else 1
-
-    def multiples(self) -> list[tuple[int, str]]:
-        """Of what the pictures' sides must be multiples, each with the reason."""
-        doublings = UPSAMPLINGS[self.upsampling]
-        of_generator = {
-            "apf": (2**self.halvings, f"model.halvings {self.halvings} halves it {self.halvings} times"),
-            "oasis": (32, "generator oasis doubles its first features 5 times"),
-            "pix2pixhd": (16, "generator pix2pixhd halves it 4 times"),
-        }
-        usual = 2**doublings, f"model.upsampling {self.upsampling} doubles the first features {doublings} times"
-        of_discriminator = {
-            "fpse": (32, "discriminator fpse halves it 5 times"),
-            "oasis": (64, "discriminator oasis halves it 6 times"),
-        }
-        wanted = [of_generator.get(self.generator, usual), of_discriminator.get(self.discriminator, (1, ""))]
-        return sorted(wanted, reverse=True)

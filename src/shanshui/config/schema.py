@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
+from shanshui.architectures.registry import Networks, configured
 from shanshui.config.model_section import USES, Model, ignored
 from shanshui.config.sections import (
     Data,
@@ -58,6 +59,11 @@ class Config(Section):
     fuse: Fuse = Fuse()
     report: Report = Report()
 
+    def networks(self) -> Networks:
+        """What is trained: generator with encoder, and discriminator, with the values in force."""
+        size = self.data.height, self.data.width
+        return configured(self.model.model_dump(), len(self.data.classes), self.parity.resolved(), size)
+
     @field_validator("gpus", mode="before")
     @classmethod
     def gpus_are_numbers(cls, gpus: object) -> object:
@@ -85,7 +91,8 @@ class Config(Section):
     def sizes_fit(self) -> Config:
         """Check the sides against the downsampling of the networks, the crop and the discriminators."""
         data, model = self.data, self.model
-        for step, reason in model.multiples():
+        networks = self.networks()
+        for step, reason in networks.divisors():
             for name, side in (("data.width", data.width), ("data.height", data.height)):
                 if side % step:
                     below, above = side // step * step, (side // step + 1) * step
@@ -93,10 +100,9 @@ class Config(Section):
                         f"{name} {side} is not a multiple of {step} ({reason}): use {below or above} or {above}"
                     )
         for name, side in (("data.width", data.width), ("data.height", data.height)):
-            if side < model.least_side():
-                raise ValueError(
-                    f"{name} {side} is too small for generator {model.generator}: {model.least_side()} or more"
-                )
+            if side < networks.generator.least_side:
+                least = networks.generator.least_side
+                raise ValueError(f"{name} {side} is too small for generator {model.generator}: {least} or more")
         if data.load_width < data.width or data.load_height < data.height:
             raise ValueError(
                 f"data.load_width {data.load_width} gives {data.load_width}x{data.load_height}, smaller than the crop "

@@ -13,7 +13,6 @@ from shanshui.config.model_section import without_effect
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
 from shanshui.config.stages import plugin_sections, stages
-from shanshui.config.structure import structure
 from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
 from shanshui.metrics.registry import weights_of
@@ -170,7 +169,7 @@ def training_settings(config: Config, phase: str) -> dict[str, Any]:
     )
     parity = {k: v for k, v in config.parity.resolved().items() if k != "rounding"}
     return {
-        "seed": config.seed, "data": data, **structure(config), "parity": parity,
+        "seed": config.seed, "data": data, **config.networks().sections(), "parity": parity,
         "preset": config.parity.preset, "pretrain_epochs": config.pretrain.epochs, phase: numbers,
     }  # fmt: skip
 

@@ -24,7 +24,6 @@ from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
 from shanshui.config.settings import stage_settings
 from shanshui.config.stages import with_settings
-from shanshui.config.structure import rehearsed
 from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.metrics.registry import need_segmenter, weights_of
@@ -117,7 +116,7 @@ class Flow:
 
     def rehearsed(self) -> list[str]:
         """Networks whose kernels `doctor` compiles beyond APF-GAN's, as an argument."""
-        networks = rehearsed(self.config)
+        networks = self.config.networks().extra_kernels()
         return ["--networks", json.dumps(networks, sort_keys=True)] if networks else []
 
     def largest_job(self) -> int:

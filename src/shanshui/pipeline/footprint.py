@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from shanshui.architectures import network_counts
 from shanshui.config.schema import Config
 from shanshui.data.layouts import LAYOUTS
 from shanshui.metrics.registry import kinds_of, need_segmenter
-from shanshui.pipeline import weight_counts
 from shanshui.pipeline.flow import Flow
 from shanshui.pipeline.retention import STATES
 from shanshui.weights.builtin import BUILTIN
@@ -109,10 +109,10 @@ def _data(config: Config, pictures: Pictures) -> list[Part]:
 def _training(config: Config) -> list[Part]:
     """Weights and training states of both phases and of the segmenter; a state has Adam's two moments as well."""
     best = config.retention == "best"
-    counts = weight_counts
-    growing = counts.painters(config, config.model.sizes - 1, seg_noise=False)
-    tuned = counts.painters(config, 0, config.finetune.seg_noise)
-    judges, sizes = counts.judges(config), len(Flow(config).resolutions())
+    networks, pixels = config.networks(), config.data.width * config.data.height
+    growing = networks.generator.in_phase(networks.discriminator.output_sizes - 1, seg_noise=False).parameters(pixels)
+    tuned = networks.generator.in_phase(0, config.finetune.seg_noise).parameters(pixels)
+    judges, sizes = networks.discriminator.parameters(pixels), len(Flow(config).resolutions())
     epochs = config.score.last - config.score.first + 1
     moving = bool(config.finetune.ema)
     state, tuning = 3 * (growing + judges), 3 * (tuned + judges) + moving * tuned
@@ -143,8 +143,9 @@ def _training(config: Config) -> list[Part]:
         parts.append(Part("moving average of the last", "finetune", 1, tuned * NUMBER, 1, files))
     if need_segmenter(config.score.metrics) and not config.segmenter.weights:
         saved = 1 + 3 * STATES_KEPT
+        of_segmenter = network_counts.segmenter(config.segmenter.channels, len(config.data.classes))
         folders = ("segmenter", f"{STATES}/segmenter")
-        parts.append(Part("segmenter", "segmenter", saved, counts.segmenter(config) * NUMBER, saved, folders))
+        parts.append(Part("segmenter", "segmenter", saved, of_segmenter * NUMBER, saved, folders))
     if config.data.holdout:
         parts.append(Part("sample grids", "finetune", config.score.last, grid, config.score.last, ("samples",)))
     return parts
@@ -163,7 +164,7 @@ def _choosing(config: Config, pictures: Pictures) -> list[Part]:
     shown = {"train": pictures.train, "holdout": pictures.holdout, "test": pictures.test}
     whole = sum(shown[name] for name in Flow(config).sets())
     seeds, merged = len(config.infer.seeds), averages(config)
-    weights = weight_counts.painters(config, 0, config.finetune.seg_noise)
+    weights = config.networks().generator.in_phase(0, config.finetune.seg_noise).parameters(size)
     scored = len(config.score.epochs()) + merged + bool(config.finetune.ema) + seeds
     submission = 3 * pictures.test * picture  # fused, zipped, and the contact sheet below one of them
     return [

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from shanshui.config.schema import Config
-from shanshui.nn.ccfpse_shape import activation_bytes
 
 GIB = 1024**3
-PEAK = 2.6  # of the convolutions' results, with norms, activations and gradients
 
 
 def step_bytes(config: Config) -> int | None:
     """Bytes at the peak of a step in each process, without weights and discriminators; None if it was not counted."""
-    model, data = config.model, config.data
-    if model.generator != "ccfpse" or model.upsampling == "most":
-        return None
     batch = max(phase.batch // phase.processes for phase in (config.pretrain, config.finetune))
-    return int(PEAK * activation_bytes(data.height, data.width, batch, model.base_channels, model.upsampling))
+    return config.networks().generator.step_bytes(batch)
 
 
 def sentence(config: Config) -> str | None:

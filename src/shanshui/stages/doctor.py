@@ -33,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print the diagnosis; raise ShanshuiError where there are gaps."""
     from shanshui.config.settings import load_config, needed_weights
-    from shanshui.config.structure import rehearsed
     from shanshui.pipeline import disk
     from shanshui.pipeline.diagnosis import examine, summary
     from shanshui.pipeline.footprint import count_pictures, estimate
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     config = load_config(args.config) if args.config else None
     needed = needed_weights(config) if config else []
     findings = examine(needed, config)
-    networks = args.networks or (rehearsed(config) if config else None)
+    networks = args.networks or (config.networks().extra_kernels() if config else None)
     if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled(networks):
         findings = examine(needed, config)
     print("\n".join(finding.line() for finding in findings), flush=True)

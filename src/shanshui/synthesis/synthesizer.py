@@ -67,12 +67,12 @@ class Synthesizer:
         Raises:
             UsageError: a side of `size` is no multiple of what the network divides by.
         """
-        self._painter, self._step, self._divisor = painter, step, 2 ** painter.model["halvings"]
+        self._painter, self._step, self._divisor = painter, step, painter.declared.divisor()[0]
         self.classes, self.size, self.card = classes, size, card or Card("networks without a file")
-        model = painter.model
+        declared = painter.declared
         self.accepts = Accepts(
             painter.takes_chance, painter.vector, painter.style_encoder is not None,
-            bool(model.get("edges")), bool(model.get("instances")),
+            declared.edges, declared.instances,
         )  # fmt: skip
         if size:
             inputs.check_size(size, size, self._divisor)

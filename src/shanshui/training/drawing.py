@@ -11,7 +11,7 @@ from shanshui.architectures.schedule import Step
 from shanshui.architectures.style_encoder import reparameterise
 from shanshui.backend import ranks
 from shanshui.backend.runtime import load_jittor
-from shanshui.training.losses import kl_divergence
+from shanshui.nn.losses import kl_divergence
 
 jt = load_jittor()
 

@@ -10,9 +10,9 @@ from shanshui.backend.runtime import load_jittor
 from shanshui.config.sections import PERCEPTUAL
 from shanshui.nn.efficientnet import EfficientNetLite0
 from shanshui.nn.inception import Inception
+from shanshui.nn.losses import INCEPTION_WEIGHTS, VGG_WEIGHTS, mean, perceptual
 from shanshui.nn.lpips import LPIPS
 from shanshui.nn.vgg import VGG19, imagenet_range
-from shanshui.training.losses import INCEPTION_WEIGHTS, VGG_WEIGHTS, mean, perceptual
 from shanshui.weights.catalogue import fill_network, require
 
 if TYPE_CHECKING:

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from shanshui.architectures import segmenter
-from shanshui.architectures.networks import build_discriminator, build_painter, discriminator_kind
+from shanshui.architectures.base import Goal
+from shanshui.architectures.networks import build_judge, build_painter
 from shanshui.architectures.painters import FULL, Painter
+from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.architectures.schedule import Schedule, Step
 from shanshui.architectures.segmenters import Segmenter
 from shanshui.backend.modules import gather
@@ -22,7 +24,6 @@ from shanshui.data.labels import Classes
 from shanshui.storage.size import Size
 from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.augment import OPERATIONS
-from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.segmenting import Trainer
@@ -57,9 +58,9 @@ def rehearsals() -> list[tuple[str, Callable[[], None]]]:
 
 
 def others(networks: Settings) -> list[tuple[str, Callable[[], None]]]:
-    """The same for other networks than APF-GAN and its bank, by their sections (`structure.rehearsed`)."""
+    """The same for other networks than APF-GAN and its bank, by their sections (`Networks.extra_kernels`)."""
     settings = SETTINGS | networks
-    name = f"{settings['model'].get('kind', 'apf')} under {discriminator_kind(settings)}"
+    name = f"{generator_of(settings).name} under {discriminator_of(settings).name}"
     return [(f"training {name}", lambda: _train_others(settings)), (f"generating by {name}", lambda: _paint(settings))]
 
 
@@ -80,7 +81,7 @@ def _train(phase: str, epoch: int) -> None:
 
 
 def _networks(settings: Settings, painter: Painter, average: MovingAverage | None) -> Networks:
-    judge = JUDGES[discriminator_kind(settings)](build_discriminator(settings))
+    judge = build_judge(settings)
     opt_g, opt_d = adam(painter.networks().values(), 1e-4, (0.0, 0.9)), adam([judge.D], 4e-4, (0.0, 0.9))
     return Networks(painter, judge, opt_g, opt_d, average)
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.architectures.networks import adopt, build_discriminator, build_painter, discriminator_kind
+from shanshui.architectures.base import Goal
+from shanshui.architectures.networks import adopt, build_judge, build_painter
+from shanshui.architectures.registry import discriminator_of
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import ranks
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
@@ -27,7 +29,6 @@ from shanshui.storage.files import digest
 from shanshui.storage.size import Size
 from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.drawing import StyleLoss
-from shanshui.training.judging import JUDGES, Goal
 from shanshui.training.loop import Plan, train
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
@@ -60,7 +61,7 @@ class Session:
     def __init__(self, phase: str, settings: Settings, args: argparse.Namespace) -> None:
         self.phase, self.settings, self.args = phase, settings, args
         self.numbers: Settings = settings[phase]
-        self.sizes = settings["model"].get("discriminators", 1)  # which grow with the images, or do not
+        self.sizes = discriminator_of(settings).output_sizes
         self.schedule = schedule(settings["pretrain_epochs"], self.sizes)
         self.samples: Samples = read_samples(
             args.samples, settings["data"], instances=settings["model"].get("instances", False)
@@ -73,7 +74,7 @@ class Session:
         pretraining = self.phase == "pretrain"
         seg_noise = not pretraining and self.numbers.get("seg_noise", False)
         painter = build_painter(self.settings, seg_noise, heads=self.sizes - 1 if pretraining else 0)
-        judge = JUDGES[discriminator_kind(self.settings)](build_discriminator(self.settings))
+        judge = build_judge(self.settings)
         betas = self.numbers["beta1"], self.numbers["beta2"]
         opt_g = adam(painter.networks().values(), self.numbers["lr_g"], betas)
         return Networks(painter, judge, opt_g, adam([judge.D], self.numbers["lr_d"], betas))
@@ -83,9 +84,10 @@ class Session:
         if self.phase == "pretrain":
             self._restore(start)
             return
+        generator = self.nets.painter.declared
         for letter, network in self.nets.parts().items():
-            new = {"fresh": ["seg_noise_var"], "dropped": ["inter_conv_img"]} if letter == "G" else {}
-            adopt(network, start.part(letter), str(self.args.start), **new)
+            fresh, dropped = (generator.fresh, generator.dropped) if letter == "G" else ((), ())
+            adopt(network, start.part(letter), str(self.args.start), fresh, dropped)
         self.nets.average = self._average()
 
     def _restore(self, state: Checkpoint) -> None:
@@ -121,7 +123,7 @@ class Session:
             "epoch": epoch,
             "training": self.numbers,
             "device": "cuda" if jt.flags.use_cuda else "cpu",
-            **self.nets.painter.facts(),
+            **self.nets.painter.declared.facts(),
             "level": step.level,
             "alpha": step.alpha,
         }

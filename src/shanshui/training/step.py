@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.architectures.base import Goal, Seen
+from shanshui.architectures.networks import Judge
 from shanshui.architectures.painters import Painter, Shown
 from shanshui.architectures.schedule import Step
 from shanshui.backend import ranks
@@ -15,7 +17,6 @@ from shanshui.nn import resize
 from shanshui.training.augment import augment
 from shanshui.training.augment import draw as draw_augmentation
 from shanshui.training.drawing import StyleLoss, draw
-from shanshui.training.judging import Goal, Judge, Seen
 from shanshui.training.moving_average import MovingAverage
 
 jt = load_jittor()

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shanshui.backend.runtime import load_jittor
+from shanshui.nn.losses import mean
 from shanshui.nn.norms import over_ranks
-from shanshui.training.losses import mean
 
 if TYPE_CHECKING:
     from jittor import Var

@@ -13,13 +13,12 @@ from shanshui.backend.runtime import load_jittor
 if TYPE_CHECKING:
     from jittor import Var
 
-    from shanshui.architectures.apf_discriminator import Features
-
 jt = load_jittor()
 
 VGG_WEIGHTS: Sequence[float] = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # of relu1_1 .. relu5_1
 INCEPTION_WEIGHTS: Sequence[float] = (1 / 16, 1 / 8, 1 / 4, 1.0)  # of two max pools, Mixed_6e, the global average
 
+Features = list[list["Var"]]  # feature maps of each discriminator; its scores are the last
 GanLoss = Literal["hinge", "ls", "bce", "w"]
 JUDGEMENTS: dict[str, tuple[Callable[[Var], Var], Callable[[Var], Var], Callable[[Var], Var]]] = {
     "hinge": (lambda p: -p, lambda p: (1 - p).maximum(0), lambda p: (1 + p).maximum(0)),  # Lim and Ye 2017

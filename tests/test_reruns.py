@@ -195,7 +195,7 @@ ROWS = [
     Row("code that changes no result: `logs`, `device`, `files`, ...", machine, {}),
     Row("a network (`nn/spade.py`)", code(f"{MODULES}/nn/spade.py"), jobs(PRETRAIN, settings=4)),
     Row("the same, accepted as harmless", accepted, {}),
-    Row("a loss (`nn/losses.py`)", code(f"{MODULES}/nn/losses.py"), jobs(PRETRAIN, settings=2)),
+    Row("a loss (`nn/losses.py`)", code(f"{MODULES}/nn/losses.py"), jobs(PRETRAIN, settings=4)),
     Row(
         "how images are generated (`synthesis/synthesizer.py`)",
         code(f"{MODULES}/synthesis/synthesizer.py"),

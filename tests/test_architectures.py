@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from shanshui.architectures.registry import DISCRIMINATORS, GENERATORS, discrimi
 from shanshui.config.model_section import Model
 from shanshui.config.sections import Finetune, Parity, Pretrain
 from shanshui.config.settings import stage_settings, validate
-from shanshui.errors import ShanshuiError
+from shanshui.errors import ShanshuiError, UsageError
 
 PAIRS = [(g, d) for g in GENERATORS for d in DISCRIMINATORS if GENERATORS[g].grows or not DISCRIMINATORS[d].grows]
 STYLED = {name for name, kind in GENERATORS.items() if "style_encoder" in kind.options}
@@ -57,6 +58,29 @@ def test_what_they_claim_to_know_are_options() -> None:
     trained = {option for kind in GENERATORS.values() for option in kind.training_options}
     assert trained <= set(Finetune.model_fields)
     assert {option for kind in DISCRIMINATORS.values() for option in kind.loss_options} <= set(Pretrain.model_fields)
+
+
+@pytest.mark.parametrize(("generator", "discriminator", "option", "value", "users"), [
+    ("clade", "multiscale", "model.spade_hidden", 32, "apf, spade, oasis"),
+    ("spade", "multiscale", "model.halvings", 5, "apf"),
+    ("ccfpse", "fpse", "model.norm", "instance", "spade, clade, clade_icpe, pix2pixhd"),
+    ("pix2pixhd", "multiscale", "model.upsampling", "more", "spade, clade, clade_icpe, ccfpse"),
+    ("oasis", "oasis", "model.edges", "label", "spade, clade, clade_icpe, ccfpse, pix2pixhd"),
+    ("spade", "oasis", "pretrain.gan", "ls", "discriminator bank, multiscale, fpse"),
+    ("oasis", "oasis", "finetune.feature_matching", 3.0, "discriminator bank, multiscale, fpse"),
+    ("spade", "multiscale", "finetune.label_mix", 3.0, "discriminator oasis"),
+    ("spade", "multiscale", "finetune.seg_noise", True, "apf"),
+    ("apf", "fpse", "parity.full_order", "reversed", "discriminator bank"),
+])  # fmt: skip
+def test_option_of_other_networks_is_refused_with_their_names(
+    generator: str, discriminator: str, option: str, value: object, users: str
+) -> None:
+    section, _, name = option.partition(".")
+    raw: dict[str, Any] = {"model": {"generator": generator, "discriminator": discriminator}}
+    raw[section] = raw.get(section, {}) | {name: value}
+    said = f"{option} {value} has no effect with generator {generator} and discriminator {discriminator}: it is for "
+    with pytest.raises(UsageError, match=re.escape(f"{said}{users}. Leave out")):
+        validate(raw)
 
 
 @pytest.mark.parametrize(("entry", "value", "said"), [

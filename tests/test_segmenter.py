@@ -218,3 +218,22 @@ def test_files_that_do_not_fit_are_refused(trained: tuple[Path, list[str], Path]
         load_segmenter(tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match="the segmenter takes"):
         load_segmenter(trained[2]).see(np.zeros((1, 16, 32, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"classes": None}, "classes"),
+        ({"classes": [1, 2]}, "classes"),
+        ({"width": "64"}, "width"),
+        ({"height": 0, "width": None}, "width, height"),
+    ],
+)
+def test_incomplete_description_is_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    meta = {"kind": "segmenter", "architecture": "unet", "classes": ["sky", "sea"], "width": 64, "height": 48}
+    path = tmp_path / "segmenter.safetensors"
+    checkpoint.save(
+        path, {"a": np.zeros(1, np.float32)}, **{k: v for k, v in (meta | changed).items() if v is not None}
+    )
+    with pytest.raises(ShanshuiError, match=f"does not say as this version does: {said}"):
+        load_segmenter(path)

@@ -152,6 +152,14 @@ def builtin_segmenter(classes: Sequence[str], size: tuple[int, int] = BUILTIN_SI
     return Segmenter(deeplab.read_weights(), meta, "the built-in segmenter", digest([sha256(deeplab.FILE), meta]))
 
 
+def wrong_description(meta: Mapping[str, Any]) -> list[str]:
+    """Names of what is missing or of another kind in what a segmenter's file says of itself."""
+    classes = meta.get("classes")
+    names = isinstance(classes, list) and bool(classes) and all(isinstance(name, str) for name in classes)
+    sides = [name for name in ("width", "height") if not (isinstance(meta.get(name), int) and meta[name] > 0)]
+    return ([] if names else ["classes"]) + sides
+
+
 def load_segmenter(
     path: str | Path, classes: Sequence[str] | None = None, size: Sequence[int] | None = None
 ) -> Segmenter:
@@ -173,6 +181,8 @@ def load_segmenter(
         raise ShanshuiError(f"{path} is a checkpoint of kind {kind!r}", f"a checkpoint of kind {KIND!r}", do)
     if architecture not in BUILDERS:
         raise ShanshuiError(f"{path} has architecture {architecture!r}", f"one of {', '.join(BUILDERS)}", do)
+    if wrong := wrong_description(loaded.meta):
+        raise ShanshuiError(f"{path} does not say as this version does: {', '.join(wrong)}", "a whole description", do)
     segmenter = Segmenter(loaded.arrays, loaded.meta, str(path), sha256(path))
     check_classes(segmenter.classes, classes, str(path))
     return segmenter

@@ -116,6 +116,23 @@ def test_pairs_that_are_missing(own: Path) -> None:
     assert "no data: test label maps" in found()["data"].text
 
 
+def test_data_without_a_pair_have_one_fault(own: Path) -> None:
+    for path in (own / "data/train/imgs").iterdir():
+        path.rename(path.with_stem(f"x{path.stem}"))
+    faults = found(pretrain={"batch": 7}, merge={"batch_norm": "estimated"})
+    assert set(faults) == {"data"}
+    text = "no pairs: 10 training photographs and 10 training label maps without a name in common, such as "
+    assert faults["data"].text == f"{text}data/train/imgs/xp0.jpg and data/train/labels/p0.png"
+    assert "--until validate" in faults["data"].do
+    assert "data" not in found({"settings", "validate"}), "`validate` says it better itself"
+
+
+def test_exclusion_of_every_pair_is_named(own: Path) -> None:
+    (own / "exclude.txt").write_text("".join(f"p{i}\n" for i in range(10)))
+    faults = found(data={"exclude": "exclude.txt"})
+    assert (set(faults), "data.exclude leaves none" in faults["data"].text) == ({"data"}, True)
+
+
 def test_classes_that_never_occur(own: Path) -> None:
     note = found(data={"classes": ["sky", "water", "tree", "hill"]})["classes"]
     assert (note.state, note.text) == ("note", "2 of 4 classes in none of the 13 label maps: tree, hill")

@@ -188,6 +188,41 @@ def test_label_out_of_range_is_named(root: Path, finished: Path, tmp_path: Path)
     assert "77" in done.stderr
 
 
+def test_data_without_a_pair_are_named_once(root: Path, finished: Path, tmp_path: Path) -> None:
+    folder = broken(finished, tmp_path)
+    for photo in (folder / "data" / "train" / "imgs").iterdir():
+        photo.rename(photo.with_stem("photo-" + photo.stem))
+    whole = snakemake(root, folder)
+    assert whole.returncode != 0
+    assert whole.stderr.count("\ngap ") == 1
+    assert "without a name in common, such as data/train/imgs/photo-" in whole.stderr
+    assert "--until validate" in whole.stderr
+    done = snakemake(root, folder, "--until", "validate")
+    assert done.returncode != 0
+    assert "has not been started" not in done.stderr
+    assert "photo-" in done.stderr
+    assert "no training pairs" in done.stderr
+
+
+def test_the_full_ade20k_is_named_before_and_by_validate(root: Path, finished: Path, tmp_path: Path) -> None:
+    folder = broken(finished, tmp_path)
+    photo = next((folder / "data" / "train" / "imgs").iterdir())
+    for phase, short in (("training", "train"), ("validation", "val")):
+        scene = folder / "ade" / "images" / phase / "a" / "abbey"
+        scene.mkdir(parents=True)
+        for i in range(4):
+            shutil.copy(photo, scene / f"ADE_{short}_{i:08d}.jpg")
+            shutil.copy(photo, scene / f"ADE_{short}_{i:08d}_seg.png")
+    changed(folder, "ade.yaml", run="ade", data={"layout": "ade20k", "root": "ade"})
+    for options in ((), ("--until", "validate")):
+        done = snakemake(root, folder, *options, config="ade.yaml")
+        assert done.returncode != 0
+        assert "this is the full ADE20K" in done.stderr
+        assert "ADEChallengeData2016" in done.stderr
+        assert "0 pairs" not in done.stderr
+        assert ("has not been started" in done.stderr) == (not options)
+
+
 def test_no_data_is_said_in_three_lines(root: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text("run: own\n")
     done = snakemake(root, tmp_path, "--dry-run")

@@ -18,7 +18,9 @@ from shanshui.backend.mpi import find_mpi
 from shanshui.config.schema import Config
 from shanshui.config.settings import needed_weights
 from shanshui.config.stages import on_device
-from shanshui.data.layouts import LAYOUTS
+from shanshui.data.annotation_checks import not_the_full_dataset
+from shanshui.data.folders import look
+from shanshui.data.layouts import FOLDERS, LAYOUTS
 from shanshui.data.pairs import Pairing, pair_files, read_exclusion
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.registry import METRICS, need_segmenter
@@ -30,7 +32,7 @@ from shanshui.pipeline.inputs_there import check_data_there, check_segmenter_the
 from shanshui.storage.outputs import check_writable
 from shanshui.weights.builtin import BUILTIN
 
-DATA = frozenset({"validate", "prepare"})  # rules that read the raw data
+DATA = frozenset({"prepare"})  # rules that need sound data; what `validate` finds, it says better itself
 TRAINING = frozenset({"pretrain", "finetune"})
 SCORING = frozenset({"reference", "score", "score_seed", "score_fused", "segmenter"})
 LOOKED_AT = 60  # label maps of each set
@@ -126,6 +128,8 @@ def data_there(plan: Plan) -> Iterator[Finding]:
         check_data_there(config)
         if config.data.exclude and not Path(config.data.exclude).is_file():
             raise ShanshuiError(f"data.exclude: {config.data.exclude} does not exist", do="name a file, or null")
+        if (own := pairing(plan)) and not own.pairs:
+            raise _no_pair(plan, own)
         counted = pictures(plan)
         if not counted.test:
             raise ShanshuiError("there are no test label maps", do="put some into data.test_labels")
@@ -139,6 +143,22 @@ def data_there(plan: Plan) -> Iterator[Finding]:
             text = f"{len(own.lonely_photos)} photograph(s) without label map, {len(own.lonely_labels)} label map(s) "
             text += f"without photograph, such as {lonely[0]}"
             yield Finding("data: pairs", "note", text, "give both files of a pair one stem; these are not used")
+
+
+def _no_pair(plan: Plan, own: Pairing) -> ShanshuiError:
+    """Say why data have no pair: another form of the dataset, excluded names, or names that differ."""
+    layout, folders = LAYOUTS[plan.config.data.layout], plan.flow.folders()
+    parts = [look(layout, Path(folders[option.replace("_", "-")]), option) for option in FOLDERS]
+    for known in not_the_full_dataset(plan.config.data.layout, parts):
+        return ShanshuiError(f"no pairs: {known.what}; expected: {known.expected}", do=known.do)
+    counts = " and ".join(f"{len(part.files or [])} {part.holds}" for part in parts[:2])
+    if own.excluded:
+        return ShanshuiError(f"no pairs: of {counts}, data.exclude leaves none", do="exclude fewer names")
+    examples = " and ".join(str(files[0]) for files in (own.lonely_photos, own.lonely_labels) if files)
+    return ShanshuiError(
+        f"no pairs: {counts} without a name in common{examples and f', such as {examples}'}",
+        do="give both files of a pair one stem; `snakemake --cores all --until validate` lists what else is there",
+    )
 
 
 def numbers(plan: Plan) -> Iterator[Finding]:
@@ -167,12 +187,13 @@ def numbers(plan: Plan) -> Iterator[Finding]:
 
 
 def _counted(plan: Plan) -> Pictures | None:
-    """The numbers, or None where the data are not there, which `data_there` says."""
+    """The numbers, or None where the data are not there or have no pair, which `data_there` says."""
     try:
         check_data_there(plan.config)
-        return pictures(plan)
+        counted = pictures(plan)
     except (ShanshuiError, OSError):
         return None
+    return counted if counted.train + counted.holdout else None
 
 
 def classes(plan: Plan) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Brightness and colour apart: the YCbCr of JPEG files (ITU-R BT.601, full range)."""
+"""Conversion of RGB images to brightness and colour: the YCbCr of JPEG files (ITU-R BT.601, full range)."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ OFFSET = np.array([0, 128, 128], dtype=np.float32)
 
 
 def ycbcr(photo: np.ndarray) -> np.ndarray:
-    """uint8 RGB (H, W, 3) -> float32 (H, W, 3): Y in 0..255, Cb and Cr around 128, not rounded."""
+    """Convert uint8 RGB (H, W, 3) to float32 YCbCr (H, W, 3): Y in [0, 255], Cb and Cr around 128, not rounded."""
     return photo.astype(np.float32) @ MATRIX.T + OFFSET

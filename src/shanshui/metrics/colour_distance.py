@@ -1,7 +1,7 @@
-"""Colours of a set: whether brightness, tint and their contrasts are distributed as in real photographs.
+"""Colour distance of a set: whether brightness, tint and their contrasts are distributed as in real photographs.
 
-Weight-free and easy to read, but blind to everything within a picture: a row of flat postcards in the right
-colours has no distance. Beside sharpness it tells what a larger distance elsewhere comes from.
+Needs no weights, but is blind to the content of an image: flat images in the right colours have no distance.
+Together with sharpness it tells where a larger distance in another metric comes from.
 """
 
 from __future__ import annotations
@@ -20,14 +20,25 @@ FLATTEST = 1.0  # grey levels: a statistic that hardly varies among photographs 
 
 @picture_features("colour", numbers=6)
 def colour_statistics(photo: np.ndarray) -> np.ndarray:
-    """uint8 RGB (H, W, 3) -> float32 (6,): means of Y, Cb, Cr over the picture, then their deviations."""
+    """Compute the means and standard deviations of Y, Cb and Cr over an image.
+
+    Args:
+        photo: uint8 RGB (H, W, 3).
+
+    Returns:
+        float32 (6,), first the three means, then the three standard deviations, in grey levels.
+    """
     pixels = ycbcr(photo).reshape(-1, 3)
     mean = pixels.mean(axis=0, dtype=np.float64)
     return np.concatenate([mean, pixels.std(axis=0, dtype=np.float64)]).astype(np.float32)
 
 
 def colour_reference(features: np.ndarray) -> dict[str, np.ndarray]:
-    """Quantiles (256, 6) and deviations (6,) of the statistics (N, 6) of real photographs."""
+    """Summarise the colour statistics (N, 6) of real photographs.
+
+    Returns:
+        `quantiles` (256, 6) and `deviation` (6,), the standard deviation of each statistic, at least 1 grey level.
+    """
     rows = features.astype(np.float64)
     return {
         "quantiles": np.quantile(rows, PLACES, axis=0),
@@ -36,9 +47,19 @@ def colour_reference(features: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def colour_distance(features: np.ndarray, quantiles: np.ndarray, deviation: np.ndarray, seed: int) -> Estimate:
-    """Wasserstein distance of each statistic (N, 6) from the photographs', in their deviations; mean of the six.
+    """Compute the Wasserstein-1 distance of each colour statistic from the reference's, averaged over the six.
 
-    The error is the jackknife's over ten groups by `seed`; None below 4 pictures.
+    Args:
+        features: statistics (N, 6) of the scored images.
+        quantiles: quantiles (256, 6) of the photographs' statistics.
+        deviation: standard deviations (6,) of the photographs' statistics, in which the distances are measured.
+        seed: of the ten random groups of the jackknife.
+
+    Returns:
+        The distance with the jackknife's standard error, None below 4 images.
+
+    Raises:
+        ShanshuiError: where a statistic is not finite.
     """
     rows = features.astype(np.float64)
     if not np.isfinite(rows).all():

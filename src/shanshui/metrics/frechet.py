@@ -1,4 +1,4 @@
-"""Frechet distance between two sets of features, numpy only and without a matrix square root of a product.
+"""Frechet distance between two sets of features, NumPy only and without a matrix square root of a product.
 
     d^2 = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)
 
@@ -6,7 +6,8 @@ The last trace is the sum of the singular values of A1^T A2 with S1 = A1 A1^T, S
 centred features of the second set it follows from a symmetric eigenvalue problem, of size N2 where N2 - 1 < d
 (Gram form: X2 S1 X2^T / (N2 - 1)), of size d otherwise (A1 S2 A1). Only the largest min(N1 - 1, N2 - 1, d)
 eigenvalues can differ from zero; the others are rounding and are left out. `scipy.linalg.sqrtm` of the
-singular product, which most tools use, is slower by a factor of fifty and fails in some releases of scipy.
+singular product, which most tools use, is slower by a factor of fifty and fails in some releases of SciPy.
+Heusel et al. 2017 define FID as this distance on Inception features.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from shanshui.metrics.estimate import NotMeasured
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean (d,) and unbiased covariance (d, d) of `count` feature vectors; count 0 where it is not known."""
+    """Mean (d,) and unbiased covariance (d, d) of `count` feature vectors; a count of 0 is an unknown one."""
 
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
@@ -33,14 +34,23 @@ class Gaussian:
 
     @cached_property
     def root(self) -> NDArray[np.float64]:
-        """Symmetric square root of the covariance, computed once."""
+        """Compute the symmetric square root (d, d) of the covariance, once."""
         values, vectors = np.linalg.eigh(self.covariance)
         root: NDArray[np.float64] = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
         return root
 
 
 def checked(features: NDArray[Any], what: str) -> NDArray[np.float64]:
-    """Return features (N, d) as float64; ShanshuiError where no covariance can be had from them."""
+    """Return features (N, d) as float64 after checking that they have a covariance.
+
+    Args:
+        features: one row per image.
+        what: what messages call the features.
+
+    Raises:
+        NotMeasured: below 2 images, or where all have the same features.
+        ShanshuiError: where a feature is not finite.
+    """
     rows = np.asarray(features, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:
         raise NotMeasured(
@@ -61,7 +71,12 @@ def checked(features: NDArray[Any], what: str) -> NDArray[np.float64]:
 
 
 def statistics(features: NDArray[Any], what: str = "the pictures") -> Gaussian:
-    """Mean and covariance (divided by N - 1, in float64) of features (N, d)."""
+    """Compute the mean and the unbiased covariance (divided by N - 1, in float64) of features (N, d).
+
+    Raises:
+        NotMeasured: below 2 images, or where all have the same features.
+        ShanshuiError: where a feature is not finite.
+    """
     rows = checked(features, what)
     mean = rows.mean(axis=0)
     centred = rows - mean
@@ -70,7 +85,7 @@ def statistics(features: NDArray[Any], what: str = "the pictures") -> Gaussian:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Features (N, d) beside a reference: their mean, the centred rows, and the matrix whose roots are wanted."""
+    """Features (N, d) compared with a reference: mean, centred rows, and the matrix of the eigenvalue problem."""
 
     reference: Gaussian
     mean: NDArray[np.float64]
@@ -79,19 +94,25 @@ class _Problem:
 
     @property
     def rank(self) -> int:
-        """Number of eigenvalues of `product` that can differ from zero."""
+        """Count the eigenvalues of `product` that can differ from zero."""
         count, size = self.centred.shape
         return min(count - 1, size, self.reference.count - 1 if self.reference.count else size)
 
     def distance(self, values: NDArray[np.float64]) -> float:
-        """The squared distance, by the largest eigenvalues of `product`."""
+        """Compute the squared distance from the largest eigenvalues of `product`."""
         variance = np.trace(self.reference.covariance) + (self.centred**2).sum() / (len(self.centred) - 1)
         cross = np.sqrt(np.clip(values, 0, None)).sum()
         return float(((self.mean - self.reference.mean) ** 2).sum() + variance - 2 * cross)
 
 
 def _pose(reference: Gaussian, rows: NDArray[np.float64], gram: NDArray[np.float64] | None) -> _Problem:
-    """`gram` are the products of the rows with the reference's covariance, about any centre; None for the full form."""
+    """Set up the eigenvalue problem of rows (N, d) compared with a reference.
+
+    Args:
+        reference: of the distance.
+        rows: features in float64.
+        gram: products (N, N) of rows centred on any point with the reference's covariance; None for the full form.
+    """
     mean = rows.mean(axis=0)
     centred = rows - mean
     if gram is None:
@@ -102,7 +123,7 @@ def _pose(reference: Gaussian, rows: NDArray[np.float64], gram: NDArray[np.float
 
 
 def _fitting(reference: Gaussian, features: NDArray[Any], what: str) -> NDArray[np.float64]:
-    """Checked rows with as many features as the reference has."""
+    """Check features (N, d) and that there are as many per image as the reference has."""
     rows = checked(features, what)
     if rows.shape[1] != len(reference.mean):
         raise ShanshuiError(
@@ -112,7 +133,7 @@ def _fitting(reference: Gaussian, features: NDArray[Any], what: str) -> NDArray[
 
 
 def _gram(reference: Gaussian, rows: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Products (N, N) of centred rows with the reference's covariance, where they are the smaller problem."""
+    """Compute products (N, N) of centred rows with the reference's covariance; None where the full form is smaller."""
     if len(rows) - 1 >= rows.shape[1]:
         return None
     centred = rows - rows.mean(axis=0)
@@ -121,22 +142,33 @@ def _gram(reference: Gaussian, rows: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 class Comparison:
-    """Features (N, d) beside a reference.
+    """Features (N, d) compared with a reference.
 
-    Where N - 1 < d the products of all rows with the reference's covariance, which cost most, are taken once for
-    every question asked here.
+    Where N - 1 < d the products of all rows with the reference's covariance, the most expensive part, are computed once
+    and shared by all questions asked of the comparison.
     """
 
     def __init__(self, reference: Gaussian, features: NDArray[Any], what: str = "the pictures") -> None:
-        """`what` names the features in ShanshuiErrors about them."""
+        """Check the features and compute the shared products.
+
+        Args:
+            reference: of the distance.
+            features: of the scored images (N, d).
+            what: what messages call the features.
+
+        Raises:
+            NotMeasured: below 2 images, or where all have the same features.
+            ShanshuiError: where a feature is not finite, or their number is not the reference's.
+        """
         self.reference = reference
         self.rows = _fitting(reference, features, what)
         self.gram = _gram(reference, self.rows)
 
     def distances(self, subsets: Iterable[NDArray[np.intp]]) -> list[float]:
-        """Squared Frechet distances between the reference and Gaussians fitted to subsets of the features.
+        """Compute the squared Frechet distances between the reference and Gaussians fitted to subsets of the features.
 
-        `subsets` are arrays of two or more row numbers.
+        Args:
+            subsets: arrays of two or more row numbers.
         """
         distances = []
         for chosen in subsets:
@@ -146,7 +178,7 @@ class Comparison:
         return distances
 
     def influence(self) -> tuple[float, NDArray[np.float64]]:
-        """The distance, and the influence (N,) on it of each row, of mean zero.
+        """Compute the squared distance, and the influence (N,) of each row on it, of mean zero.
 
         The influence of row j is N times the derivative of the distance by the row's weight. With c = x_j - m2,
 
@@ -168,6 +200,6 @@ class Comparison:
 
 
 def frechet_distance(reference: Gaussian, features: NDArray[Any], what: str = "the pictures") -> float:
-    """Squared Frechet distance between the Gaussian fitted to features (N, d) and `reference`."""
+    """Compute the squared Frechet distance between the Gaussian fitted to features (N, d) and `reference`."""
     (distance,) = Comparison(reference, features, what).distances([np.arange(len(features))])
     return distance

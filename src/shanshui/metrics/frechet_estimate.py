@@ -1,9 +1,9 @@
-"""The Frechet distance with its standard error, and a hint at its value for infinitely many pictures.
+"""FID (Heusel et al. 2017) and other Frechet distances, with standard error and an extrapolation to infinite sets.
 
 The distance of a finite set is too large, by an amount that depends on the generator as well as on the number
-of pictures. The error says how far another set of the same size would fall, not how large that bias is. A line
-in 1/N through subsets (Chong and Forsyth 2020) takes part of the bias away; below some 5000 pictures the
-distance is no line in 1/N, so that the intercept is a hint and never a score.
+of images. The error says how far another set of the same size would fall, not how large that bias is. A line
+in 1/N through subsets (Chong and Forsyth 2020) removes part of the bias; below some 5000 images the
+distance is not linear in 1/N, so that the intercept is an indication and never a score.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ FEWEST_OF_LINE = 20
 
 
 def frechet_estimate(reference: Gaussian, features: np.ndarray, seed: int) -> Estimate:
-    """Distance of features (N, d) from `reference`, its error, and the intercept of the line.
+    """Estimate the squared Frechet distance of features (N, d) from `reference`, its error, and its value at infinity.
 
-    The error is that of the infinitesimal jackknife (Efron 1982): instead of leaving pictures out one by one,
-    the derivative by their weight is taken, in one eigenvalue problem. `seed` chooses the subsets of the line.
-    No error below 4 pictures, no line below 20.
+    The error is that of the infinitesimal jackknife (Efron 1982): instead of leaving images out one by one, the
+    derivative by their weight is taken, in one eigenvalue problem. The value at infinity is the intercept of a line in
+    1/N through random subsets of half of the images to all of them.
+
+    Args:
+        reference: mean and covariance of the photographs' features.
+        features: of the scored images.
+        seed: of the subsets.
+
+    Returns:
+        The estimate, without an error below 4 images and without a value at infinity below 20.
     """
     count = len(features)
     compared = Comparison(reference, features)

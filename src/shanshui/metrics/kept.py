@@ -1,4 +1,4 @@
-"""The features of real photographs that are kept for scores which need them one by one."""
+"""The subset of real photographs whose features are stored, for metrics that compare with each photograph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ KEPT = 2000  # 16 MB of Inception features; as many as the pictures they are com
 
 
 def kept_features(features: np.ndarray, seed: int) -> np.ndarray:
-    """At most KEPT of the features (N, d), float32, chosen at random by `seed`."""
+    """Choose at most 2000 of the features (N, d) at random by `seed`, in their order; float32."""
     if len(features) <= KEPT:
         return features.astype(np.float32)
     chosen = np.random.default_rng(seed).choice(len(features), KEPT, replace=False)

@@ -1,6 +1,6 @@
-"""Kernel Inception distance (Binkowski et al. 2018): squared maximum mean discrepancy with a cubic kernel.
+"""Kernel inception distance (Binkowski et al. 2018): squared maximum mean discrepancy with a cubic kernel.
 
-The estimate over all pairs is unbiased, so that it does not depend on the number of pictures as FID does.
+The estimate over all pairs is unbiased, so that it does not depend on the number of images as FID does.
 """
 
 from __future__ import annotations
@@ -15,27 +15,32 @@ from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(x . y / d + 1)^3 for all pairs."""
+    """Evaluate the kernel (x . y / d + 1)^3 for all pairs of (N, d) and (M, d): (N, M)."""
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
 def _block_sums(kernel: np.ndarray, rows: np.ndarray, columns: np.ndarray, groups: int) -> np.ndarray:
-    """Sums of the kernel over pairs of groups, (groups, groups)."""
+    """Sum the kernel (N, M) over pairs of groups: (groups, groups)."""
     left = np.eye(groups)[rows]
     right = np.eye(groups)[columns]
     return left.T @ kernel @ right
 
 
 def _discrepancy(xx: float, yy: float, xy: float, n: int, m: int) -> float:
+    """Combine sums of kernels within and between sets of `n` and `m` images into the unbiased squared MMD."""
     return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
 
 
 def kid(features: np.ndarray, reference: np.ndarray, seed: int) -> Estimate:
-    """Unbiased estimate over all pairs of (N, d) and (M, d), with the jackknife's standard error.
+    """Estimate the squared MMD over all pairs of features (N, d) and (M, d), unbiased, with the jackknife's error.
 
     For the error both sets are split into ten random groups (by `seed`), and one group of each is left out in
-    turn; it is None below 4 pictures. Nothing here asks what the features are: on others than Inception's the
-    value is a kernel distance, but not KID.
+    turn; it is None below 4 images. The features may be any; on others than Inception's the value is a kernel
+    distance, but not KID.
+
+    Raises:
+        NotMeasured: where a set has fewer than 2 images, or all have the same features.
+        ShanshuiError: where a feature is not finite, or the sets have different numbers of features.
     """
     x = checked(features, "the pictures")
     y = checked(reference, "the reference")

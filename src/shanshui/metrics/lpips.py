@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al. 2018) of every image to the photograph of its label map."""
+"""LPIPS (Zhang et al. 2018) between every image and the photograph of its label map."""
 
 from __future__ import annotations
 

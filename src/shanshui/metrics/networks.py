@@ -1,4 +1,4 @@
-"""Features that networks take of images; how they are computed is in `evaluation.feature_reader`."""
+"""Declarations of the features that networks extract from images; `evaluation.feature_reader` computes them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Precision and recall of a generator (Kynkaanniemi et al. 2019): what is drawn is real, and all that is real is drawn.
+"""Improved precision and recall (Kynkaanniemi et al. 2019): fidelity and coverage of a generator, told apart.
 
-A set of features covers the balls around each of its points that reach to its third nearest neighbour within
-the set. Precision is the share of pictures covered by the photographs, recall the share of photographs
-covered by the pictures. A distance of distributions mixes the two up.
+The manifold of a set of features is the union of the balls around its points that reach to their third nearest
+neighbour within the set. Precision is the share of images within the photographs' manifold, recall the share of
+photographs within the images' manifold. A distance of distributions mixes the two up.
 """
 
 from __future__ import annotations
@@ -20,17 +20,22 @@ BLOCK = 1000  # rows whose distances are held at once
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distances float64 (N, M) between the rows of float64 (N, d) and (M, d)."""
+    """Compute squared Euclidean distances (N, M) between the rows of (N, d) and (M, d), all float64."""
     return np.maximum((x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * (x @ y.T), 0)
 
 
 def squared_radii(within: np.ndarray) -> np.ndarray:
-    """Squared distance (N,) to the third nearest other point, from a set's own squared distances (N, N)."""
+    """Find the squared distance (N,) to the third nearest other point, from a set's own squared distances (N, N)."""
     return np.partition(within, NEIGHBOURS, axis=1)[:, NEIGHBOURS]  # the nearest point is the point itself
 
 
 def enough(features: np.ndarray, what: str) -> np.ndarray:
-    """Features (N, d) as float64; ShanshuiError where they are no numbers or too few to have neighbours."""
+    """Return features (N, d) as float64 after checking that every point has three neighbours.
+
+    Raises:
+        NotMeasured: below 4 images, or where all have the same features.
+        ShanshuiError: where a feature is not finite.
+    """
     rows = checked(features, what)
     if len(rows) <= NEIGHBOURS:
         raise NotMeasured(f"{what}: {len(rows)} pictures", f"{NEIGHBOURS + 1} or more, for {NEIGHBOURS} neighbours")
@@ -38,7 +43,15 @@ def enough(features: np.ndarray, what: str) -> np.ndarray:
 
 
 def manifold_reference(features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """What is kept of real photographs (N, d): features of at most 2000 of them, and their squared radii."""
+    """Choose at most 2000 of the photographs' features (N, d) at random by `seed`, and compute their squared radii.
+
+    Returns:
+        `features` (M, d) and `radii` (M,).
+
+    Raises:
+        NotMeasured: below 4 photographs, or where all have the same features.
+        ShanshuiError: where a feature is not finite.
+    """
     kept = kept_features(features, seed)
     rows = enough(kept, "the reference photographs")
     blocks = [squared_radii(squared_distances(rows[i : i + BLOCK], rows)) for i in range(0, len(rows), BLOCK)]
@@ -46,7 +59,14 @@ def manifold_reference(features: np.ndarray, seed: int) -> dict[str, np.ndarray]
 
 
 def precision(features: np.ndarray, real: np.ndarray, radii: np.ndarray) -> Estimate:
-    """Share of pictures (N, d) within the balls of photographs (M, d), squared radii (M,)."""
+    """Compute the share of images (N, d) within the balls of photographs (M, d) with squared radii (M,).
+
+    The error is that of a share of N images.
+
+    Raises:
+        NotMeasured: below 4 images, or where all have the same features.
+        ShanshuiError: where a feature is not finite, or the sets have different numbers of features.
+    """
     ours, rows = enough(features, "the pictures"), real.astype(np.float64)
     _check_size(ours, rows)
     blocks = [ours[i : i + BLOCK] for i in range(0, len(ours), BLOCK)]
@@ -55,10 +75,14 @@ def precision(features: np.ndarray, real: np.ndarray, radii: np.ndarray) -> Esti
 
 
 def recall(features: np.ndarray, real: np.ndarray, seed: int) -> Estimate:
-    """Share of photographs (M, d) within the balls of pictures (N, d).
+    """Compute the share of photographs `real` (M, d) within the balls of images (N, d).
 
-    The error is the jackknife's over ten groups of pictures (by `seed`): leaving pictures out widens the balls
-    of the others.
+    The error is the jackknife's over ten groups of images (by `seed`), since leaving images out widens the balls
+    of the others; it is None where too few images for three neighbours would remain.
+
+    Raises:
+        NotMeasured: below 4 images, or where all have the same features.
+        ShanshuiError: where a feature is not finite, or the sets have different numbers of features.
     """
     ours, rows = enough(features, "the pictures"), real.astype(np.float64)
     _check_size(ours, rows)
@@ -74,7 +98,7 @@ def recall(features: np.ndarray, real: np.ndarray, seed: int) -> Estimate:
 
 
 def _covered(within: np.ndarray, between: np.ndarray) -> float:
-    """Share of the rows of `between` that lie within the ball of any column's point."""
+    """Compute the share of the rows of `between` (M, N) that lie within the ball of any of the N points."""
     return float((between <= squared_radii(within)).any(axis=1).mean())
 
 

@@ -1,4 +1,4 @@
-"""What a metric and the features it looks at say of themselves; the decorators that declare them.
+"""Records of metrics and of the features they are computed from, and the decorators that declare them.
 
     @picture_features("colour", numbers=6)
     def colour_statistics(photo): ...
@@ -6,9 +6,9 @@
     @metric("colour", title="Colour distance", features="colour", better="lower", reference=..., description=...)
     def score(features, arrays, seed): ...
 
-Declaring is all: names in the configuration, in tables and in the report, the files a metric needs, the disk it takes
-and whether a set has too few images are read from the records. Modules here import NumPy, no SciPy and no Jittor,
-so that the configuration can read the records of all metrics.
+A declaration is all that a metric needs: names in the configuration, in tables and in the report, the files a metric
+needs, its disk usage and whether a set has too few images are read from the records. Modules here import NumPy, no
+SciPy and no Jittor, so that the configuration can read the records of all metrics.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Features:
 
     Args:
         name: what metrics call it.
-        numbers: how many are kept of an image; 0 where they are not kept or their number is the segmenter's.
+        numbers: how many are stored per image; 0 where they are not stored or their number is the segmenter's.
         take: from an image uint8 (H, W, 3) and a seed to its features; None where a network takes whole batches.
         weights: name of the weight file of that network in `weights.catalogue`; "" where it needs none.
         needs: what is needed besides the images: "photographs" of the same label maps, the "labels" themselves,
             a "segmenter".
-        own_size: whether images are taken as they are, not brought to the generated images' size.
+        own_size: whether images are taken as they are, not resized to the generated images' size.
         kept: whether they are stored with `score --features-out`.
     """
 
@@ -56,19 +56,19 @@ class Features:
 
 @dataclass(frozen=True)
 class Metric:
-    """One way of scoring a set of images.
+    """One metric of a set of images.
 
     Args:
         name: its name in the configuration and in files.
         title: its name in tables and plots.
-        features: the kind of features it looks at.
+        features: name of the kind of features it is computed from.
         lower_is_better: None for a ratio whose best value is 1.
         description: what it is computed from, for people.
         score: from features (N, ...), the arrays of the reference and a seed to the value.
         reference: from features of real photographs and a seed to the arrays that are stored; None where every image
-            is compared with something of its own, its label map or its photograph.
-        fewest: so many images, and photographs, have a value at all.
-        proxy: what to say beside the title of a metric that might be taken for FID or KID and is not.
+            is compared with its own label map or its own photograph.
+        fewest: the least number of images, and of photographs, for which there is a value.
+        proxy: note for tables, on a metric that might be mistaken for FID or KID.
     """
 
     name: str
@@ -83,32 +83,32 @@ class Metric:
 
     @property
     def source(self) -> Features:
-        """The record of its features."""
+        """Look up the record of its features."""
         return _FEATURES[self.features]
 
     @property
     def weight_free(self) -> bool:
-        """Whether it is a proxy that needs no weights."""
+        """Return whether it is a proxy that needs no weights."""
         return self.proxy == WEIGHT_FREE
 
     @property
     def needs_weights(self) -> bool:
-        """Whether the Inception weight file is needed."""
+        """Return whether it needs the Inception weight file."""
         return self.source.weights == "fid_inception"
 
     @property
     def needs_photographs(self) -> bool:
-        """Whether every image is compared with the photograph of its own label map."""
+        """Return whether it compares every image with the photograph of its own label map."""
         return "photographs" in self.source.needs
 
     @property
     def needs_segmenter(self) -> bool:
-        """Whether a segmenter is needed."""
+        """Return whether it needs a segmenter."""
         return "segmenter" in self.source.needs
 
     @property
     def needs_labels(self) -> bool:
-        """Whether the label maps are needed that the images were made from."""
+        """Return whether it needs the label maps that the images were generated from."""
         return "labels" in self.source.needs
 
 
@@ -148,9 +148,9 @@ def metric(
 def picture_features(
     name: str, *, numbers: int = 0, seeded: bool = False, kept: bool = True
 ) -> Callable[[PictureFunction], PictureFunction]:
-    """Declare the decorated function as features of one image: uint8 (H, W, 3), and a seed where `seeded`.
+    """Declare the decorated function as features of one image: of uint8 (H, W, 3), and of a seed where `seeded`.
 
-    Images are brought to the generated images' size first.
+    Images are resized to the generated images' size first.
 
     Raises:
         ShanshuiError: where features of this name are declared already.
@@ -167,7 +167,7 @@ def picture_features(
 
 
 def network_features(record: Features) -> None:
-    """Declare features that a network takes.
+    """Declare features that a network extracts.
 
     Raises:
         ShanshuiError: where features of this name are declared already.
@@ -182,10 +182,10 @@ def _check_new(name: str, known: Mapping[str, object], what: str) -> None:
 
 
 def declared_metrics() -> dict[str, Metric]:
-    """All metrics declared so far by name, in the order of their names: that of the imports may be any."""
+    """Return all metrics declared so far by name, sorted by name so that the order of imports does not matter."""
     return dict(sorted(_METRICS.items()))
 
 
 def declared_features() -> dict[str, Features]:
-    """All kinds of features declared so far by name, in the order of their names."""
+    """Return all kinds of features declared so far by name, sorted by name."""
     return dict(sorted(_FEATURES.items()))

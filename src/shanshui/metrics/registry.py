@@ -1,6 +1,6 @@
-"""All metrics by name, those of installed plug-ins included: importing this module makes them known.
+"""All metrics by name, those of installed plug-ins included; importing this module declares them.
 
-Each is declared in a file of this package (`metrics.record`); metrics on the same features share their extraction.
+Each is declared in a file of this package (see `metrics.record`); metrics on the same features share their extraction.
 No score without the published Inception weights is ever named FID or KID: on EfficientNet's features the same
 formulas are `fd_efficientnet` and `kd_efficientnet`.
 """
@@ -20,7 +20,11 @@ FEATURES = declared_features()
 
 
 def choose(names: Iterable[str]) -> list[Metric]:
-    """Look metrics up by name; UsageError lists the known ones."""
+    """Look metrics up by name, each once.
+
+    Raises:
+        UsageError: where `names` is empty or holds unknown ones; the message lists the known ones.
+    """
     chosen = list(dict.fromkeys(names))
     unknown = [name for name in chosen if name not in METRICS]
     if unknown or not chosen:
@@ -29,28 +33,28 @@ def choose(names: Iterable[str]) -> list[Metric]:
 
 
 def kinds_of(names: Iterable[str]) -> list[Features]:
-    """The kinds of features that the metrics `names` look at, each once, in the order of their names."""
+    """Return the kinds of features that the metrics `names` are computed from, each once, sorted by name."""
     wanted = {METRICS[name].features for name in names}
     return [record for name, record in FEATURES.items() if name in wanted]
 
 
 def weights_of(names: Iterable[str]) -> set[str]:
-    """Names of the weight files that the metrics `names` need."""
+    """Return the names of the weight files that the metrics `names` need."""
     return {record.weights for record in kinds_of(names) if record.weights}
 
 
 def need_segmenter(names: Iterable[str]) -> bool:
-    """Whether one of the metrics `names` needs a segmenter."""
+    """Return whether one of the metrics `names` needs a segmenter."""
     return any(METRICS[name].needs_segmenter for name in names)
 
 
 def need_photographs(names: Iterable[str]) -> list[str]:
-    """Those of the metrics `names` that compare each image with the photograph of its label map."""
+    """Return those of the metrics `names` that compare each image with the photograph of its label map."""
     return [name for name in names if METRICS[name].needs_photographs]
 
 
 def needs_in_words(metric: Metric) -> str:
-    """What a metric needs besides the images, as ` [...]` after its description; "" where that is nothing."""
+    """Describe what a metric needs besides the images, as ` [needs ...]` after its description, or ""."""
     words = {
         "segmenter": "--segmenter",
         "labels": "--labels",

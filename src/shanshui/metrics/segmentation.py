@@ -1,9 +1,9 @@
-"""How well the given classes are found again in pictures: mask accuracy, mIoU, and both class by class.
+"""Mask accuracy and mIoU: how well a segmenter finds the given classes in images, in total and class by class.
 
-Everything is computed from counts of pixels (N, num_classes, 3), per picture and class: how many the label map
-has, how many of these were found, and how many were said to be of the class. Pixels without a class (255) count
-nowhere. Neither do those of classes that the segmenter does not know: they stand in a fourth number, of pixels that
-were not judged. Pictures are summed before shares are taken, so that a share is one of pixels, not a mean of shares.
+All are computed from pixel counts (N, num_classes, 3) per image and class: how many the label map has, for how many of
+these the class was found, and how many were predicted as the class. Pixels without a class (255) are ignored. So are
+those of classes that the segmenter does not know; they are counted in a fourth number. Counts are summed over images
+before shares are taken, so that a share is one of pixels, not a mean of shares.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ GIVEN, FOUND, SAID, UNJUDGED = range(4)  # the last axis of counts; the fourth i
 def count_classes(
     said: np.ndarray, given: np.ndarray, num_classes: int, judged: np.ndarray | None = None
 ) -> NDArray[np.int64]:
-    """Counts (N, num_classes, 3) of ids `said` (N, H, W) of pictures against the ids `given` (255 = no class).
+    """Count pixels by class in predictions for images and in their label maps.
 
-    `judged` tells of which classes (num_classes,) the segmenter can say something; with it the counts are
-    (N, num_classes, 4).
+    Args:
+        said: predicted class ids (N, H, W).
+        given: class ids of the label maps (N, H, W); 255 means no class.
+        num_classes: of the label maps.
+        judged: which classes (num_classes,) the segmenter knows; None where it knows all.
+
+    Returns:
+        Counts (N, num_classes, 3): pixels given, found and predicted; with `judged` (N, num_classes, 4), the fourth
+        of given pixels of classes the segmenter does not know, which count nowhere else.
     """
     counts = np.zeros((len(given), num_classes, 3 if judged is None else 4), np.int64)
     for row, mine, theirs in zip(counts, said, given, strict=True):
@@ -43,7 +50,17 @@ def count_classes(
 
 
 def mask_accuracy(counts: np.ndarray) -> Estimate:
-    """Share of the labelled pixels whose class was found, 0 to 1; its error by leaving pictures out."""
+    """Compute the share of the labelled pixels whose class was found, in [0, 1].
+
+    Args:
+        counts: of `count_classes`, (N, num_classes, 3 or 4).
+
+    Returns:
+        The share with the jackknife's error over images, None below 4 or where one image holds all labelled pixels.
+
+    Raises:
+        NotMeasured: where no pixel has a class, or none that the segmenter knows.
+    """
     per_picture = _checked(counts)[:, :, [GIVEN, FOUND]].sum(axis=1)  # (N, 2)
     given, found = per_picture.sum(axis=0)
     rest = per_picture.sum(axis=0) - per_picture
@@ -51,16 +68,35 @@ def mask_accuracy(counts: np.ndarray) -> Estimate:
 
 
 def miou(counts: np.ndarray) -> Estimate:
-    """Mean of found / (given or said) over the classes the label maps have, 0 to 1; error by leaving out."""
+    """Compute the mean intersection over union over the classes the label maps have, in [0, 1].
+
+    Args:
+        counts: of `count_classes`, (N, num_classes, 3 or 4).
+
+    Returns:
+        The mean with the jackknife's error over images, None below 4 or where one image holds all labelled pixels.
+
+    Raises:
+        NotMeasured: where no pixel has a class, or none that the segmenter knows.
+    """
     counts = _checked(counts)
     total = counts.sum(axis=0)
     return Estimate(float(_mean_iou(total[None])[0]), _error(_mean_iou(total - counts)))
 
 
 def per_class(counts: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """By class name: `pixels`, its share of the label maps; `accuracy` and `iou`, None where it does not occur.
+    """Compute shares of pixels, accuracy and IoU for every class, by its name.
 
-    Neither is known of a class that was not judged.
+    Args:
+        counts: of `count_classes`, (N, num_classes, 3 or 4).
+        classes: names in the order of their ids.
+
+    Returns:
+        By class: `pixels`, its share of the labelled pixels; `accuracy` and `iou`, in [0, 1], None where the class does
+        not occur or the segmenter does not know it.
+
+    Raises:
+        NotMeasured: where no pixel has a class, or none that the segmenter knows.
     """
     total = _checked(counts).sum(axis=0)
     labelled = total[:, GIVEN] + total[:, UNJUDGED:].sum(axis=1)
@@ -77,7 +113,7 @@ def per_class(counts: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str,
 
 
 def unjudged_share(counts: np.ndarray) -> float | None:
-    """Share of the labelled pixels that were not judged, 0 to 1; None where the segmenter knows all classes."""
+    """Compute the share, in [0, 1], of labelled pixels in classes unknown to the segmenter; None where it knows all."""
     if counts.shape[-1] <= UNJUDGED:
         return None
     given, passed = counts.astype(np.float64).sum(axis=(0, 1))[[GIVEN, UNJUDGED]]
@@ -85,7 +121,7 @@ def unjudged_share(counts: np.ndarray) -> float | None:
 
 
 def _checked(counts: np.ndarray) -> NDArray[np.float64]:
-    """Counts as float64, exact far beyond any set; ShanshuiError where no pixel has a class."""
+    """Return counts as float64, exact far beyond any set; NotMeasured where no pixel has a class."""
     exact = counts.astype(np.float64)
     if not exact[:, :, GIVEN].any():
         if exact[:, :, UNJUDGED:].any():
@@ -96,24 +132,24 @@ def _checked(counts: np.ndarray) -> NDArray[np.float64]:
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> NDArray[np.float64]:
-    """part / whole, NaN where the whole is nothing."""
+    """Divide `part` by `whole`, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
 def _iou(counts: np.ndarray) -> NDArray[np.float64]:
-    """found / (given or said) of counts (..., 3); NaN for classes that are not given."""
+    """Compute found / (given or predicted) of counts (..., 3); NaN for classes that are not given."""
     given, found, said = np.moveaxis(counts[..., :UNJUDGED], -1, 0)
     return np.where(given > 0, _ratio(found, given + said - found), np.nan)
 
 
 def _mean_iou(counts: np.ndarray) -> NDArray[np.float64]:
-    """Mean over the given classes of counts (n, num_classes, 3) -> (n,); NaN where no class is given."""
+    """Average IoU over the given classes of counts (n, num_classes, 3): (n,); NaN where no class is given."""
     iou = _iou(counts)
     return _ratio(np.nansum(iou, axis=1), np.sum(~np.isnan(iou), axis=1))
 
 
 def _error(left_out: np.ndarray) -> float | None:
-    """Standard error from the values without one picture in turn; None where there are too few."""
+    """Compute the standard error from the values with one image left out in turn; None where there are too few."""
     return None if len(left_out) < FEWEST or np.isnan(left_out).any() else jackknife_error(left_out.tolist())
 
 

@@ -1,4 +1,4 @@
-"""Sharpness: how strong the second derivative of the brightness is, compared with real photographs."""
+"""Sharpness: strength of the second derivative of the brightness, compared with real photographs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ from shanshui.metrics.record import Arrays, metric, picture_features
 
 @picture_features("laplacian", numbers=1)
 def laplacian_variance(photo: np.ndarray) -> np.ndarray:
-    """uint8 RGB (H, W, 3) -> float32 (1,): variance of the brightness' Laplacian, in squared grey levels."""
+    """Compute the variance of the brightness' Laplacian, in squared grey levels.
+
+    Args:
+        photo: uint8 RGB (H, W, 3).
+
+    Returns:
+        float32 (1,).
+    """
     from scipy import ndimage
 
     return np.array([ndimage.laplace(ycbcr(photo)[..., 0]).var(dtype=np.float64)], dtype=np.float32)
 
 
 def sharpness_reference(features: np.ndarray) -> np.ndarray:
-    """Median (1,) over real photographs (N, 1)."""
+    """Compute the median (1,) of the Laplacian variance (N, 1) over real photographs.
+
+    Raises:
+        ShanshuiError: where the median is 0.
+    """
     median = np.median(features, axis=0)
     if not median.all():
         raise ShanshuiError("half of the reference photographs or more have no detail at all", "photographs")
@@ -27,7 +38,7 @@ def sharpness_reference(features: np.ndarray) -> np.ndarray:
 
 
 def sharpness(features: np.ndarray, reference: np.ndarray) -> float:
-    """Median over pictures (N, 1) divided by the reference's: below 1 blurred, above 1 harsh."""
+    """Compute the median over images (N, 1), relative to the reference's (1,): below 1 blurred, above 1 harsh."""
     return float(np.median(features) / reference[0])
 
 

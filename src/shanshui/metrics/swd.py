@@ -1,9 +1,9 @@
 """Sliced Wasserstein distance of Laplacian-pyramid patches (Karras et al. 2018), reference-normalised.
 
-For every pyramid level, 7x7 patches of the photographs are projected on random directions, and the sorted
+For every pyramid level, 7x7 patches of the images are projected on random directions, and the sorted
 projections of generated and real patches compared. The original normalises each set by its own mean and
-deviation and so cannot see a change of colour or contrast; here both sets are normalised by the reference.
-Colours are taken apart into YCbCr first, so that normalising gives the faint colour of landscapes its weight.
+deviation, and is therefore blind to a change of colour or contrast; here both sets are normalised by the reference.
+Images are converted to YCbCr first, so that the normalisation gives the faint colour of landscapes its weight.
 """
 
 from __future__ import annotations
@@ -27,19 +27,29 @@ SCALE = 1000.0  # the unit in which this distance is usually printed
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
+    """Apply the 5-tap binomial filter along both axes of an image (H, W, 3)."""
     from scipy import ndimage
 
     return ndimage.convolve1d(ndimage.convolve1d(image, KERNEL, axis=0, mode="mirror"), KERNEL, axis=1, mode="mirror")
 
 
 def _enlarge(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Upsample a pyramid level by 2 to `shape` (H, W, 3), with the same filter."""
     sparse = np.zeros(shape, np.float32)
     sparse[::2, ::2] = image
     return _smooth(sparse) * 4
 
 
 def laplacian_pyramid(photo: np.ndarray) -> list[np.ndarray]:
-    """uint8 RGB (H, W, 3) -> float32 YCbCr levels, finest first, each half the size; the low-pass last."""
+    """Compute the Laplacian pyramid of an image in YCbCr.
+
+    Args:
+        photo: uint8 RGB (H, W, 3).
+
+    Returns:
+        float32 levels, finest first, each half the size of the one before; the low-pass residual last, with a shorter
+        side below 32 pixels.
+    """
     levels: list[np.ndarray] = []
     image = ycbcr(photo) / 127.5 - 1
     while min(image.shape[:2]) >= 2 * SMALLEST:
@@ -50,10 +60,10 @@ def laplacian_pyramid(photo: np.ndarray) -> list[np.ndarray]:
 
 
 def patch_positions(shape: tuple[int, ...], level: int, seed: int) -> np.ndarray:
-    """Corners (PATCHES, 2) of the patches taken from every photograph at this level.
+    """Draw the top left corners (32, 2) of the patches taken from every image at this pyramid level.
 
-    They are the same for all photographs: no score depends on names or order, and checkpoints are compared on
-    the same places.
+    They are the same for all images: no score depends on names or order, and checkpoints are compared on the same
+    places.
     """
     generator = np.random.default_rng([seed, level, 0])
     return generator.integers(0, (shape[0] - PATCH + 1, shape[1] - PATCH + 1), (PATCHES, 2))
@@ -61,7 +71,15 @@ def patch_positions(shape: tuple[int, ...], level: int, seed: int) -> np.ndarray
 
 @picture_features("patches", seeded=True, kept=False)
 def patch_features(photo: np.ndarray, seed: int) -> np.ndarray:
-    """uint8 (H, W, 3) -> float32 (levels, PATCHES, 7 * 7 * 3) patches of its pyramid; sides of 7 or more."""
+    """Extract 7x7 patches of an image's Laplacian pyramid.
+
+    Args:
+        photo: uint8 RGB (H, W, 3), sides of 7 or more.
+        seed: of the positions.
+
+    Returns:
+        float32 (levels, 32, 147).
+    """
     rows = []
     for level, image in enumerate(laplacian_pyramid(photo)):
         windows = np.lib.stride_tricks.sliding_window_view(image, (PATCH, PATCH, 3))
@@ -71,13 +89,13 @@ def patch_features(photo: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _directions(level: int, seed: int) -> np.ndarray:
-    """Unit vectors (7 * 7 * 3, DIRECTIONS)."""
+    """Draw random unit vectors, one a column: (147, 128)."""
     vectors = np.random.default_rng([seed, level, 1]).standard_normal((PATCH * PATCH * 3, DIRECTIONS))
     return (vectors / np.linalg.norm(vectors, axis=0)).astype(np.float32)
 
 
 def _quantiles(patches: np.ndarray, mean: np.ndarray, deviation: np.ndarray, level: int, seed: int) -> np.ndarray:
-    """Distribution of every projection at QUANTILES evenly spaced shares; (DIRECTIONS, QUANTILES)."""
+    """Compute 512 evenly spaced quantiles of every projection of normalised patches: (128, 512)."""
     colours = patches.reshape(-1, PATCH * PATCH, 3)
     normalised = ((colours - mean) / deviation).reshape(len(colours), -1)
     values = np.sort((normalised @ _directions(level, seed)).T, axis=1)
@@ -88,7 +106,12 @@ def _quantiles(patches: np.ndarray, mean: np.ndarray, deviation: np.ndarray, lev
 
 
 def swd_reference(features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """What is kept of real patches (N, levels, PATCHES, 147), per level: colour statistics and quantiles."""
+    """Summarise patches (N, levels, 32, 147) of real photographs for `swd`.
+
+    Returns:
+        Per pyramid level `mean` and `deviation` (levels, 3) of the colours and `quantiles` (levels, 128, 512) of the
+        projections.
+    """
     means, deviations, quantiles = [], [], []
     for level, patches in enumerate(np.moveaxis(features, 1, 0)):
         colours = patches.reshape(-1, 3)
@@ -99,7 +122,11 @@ def swd_reference(features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
 
 
 def swd(features: np.ndarray, reference: Mapping[str, np.ndarray], seed: int) -> float:
-    """Distance of patches (N, levels, PATCHES, 147) from the reference, times 1000; mean over levels."""
+    """Compute the distance of patches (N, levels, 32, 147) from the reference, times 1000; mean over pyramid levels.
+
+    Raises:
+        ShanshuiError: where a patch is not finite.
+    """
     if not np.isfinite(features).all():
         raise ShanshuiError("the pictures have patches that are not finite (NaN or infinite)")
     per_level = []

@@ -1,7 +1,7 @@
-"""Aesthetic scores from a user's program, which gets a folder and prints CSV `name,score`.
+"""Aesthetic scores from a user's program, which is given a folder and prints CSV `name,score`.
 
-No aesthetic model is shipped, and none that can be had gives the challenge's number, so that any program in
-any framework will do that writes one line an image, 0 (ugly) to 10.
+No aesthetic model is included, and no available one reproduces the challenge's scores; any program in any framework
+will do that prints one line per image, with a score from 0 (ugly) to 10.
 """
 
 from __future__ import annotations
@@ -22,12 +22,28 @@ FORM = "a line `name,score`, then one line an image with its score, 0 to 10"
 
 
 def measure(command: str, folder: str | Path, pictures: Iterable[Path]) -> Estimate:
-    """Mean score of `images`, all in `folder`, and its standard error."""
+    """Run an aesthetic command on a folder and average its scores.
+
+    Args:
+        command: program and arguments, run without a shell.
+        folder: its last argument.
+        pictures: all images in `folder`.
+
+    Returns:
+        The mean score, in [0, 10], and its standard error.
+
+    Raises:
+        ShanshuiError: where the command fails, or its output is not one valid score for every image.
+    """
     return mean_score(printed(command, folder), pictures, command)
 
 
 def printed(command: str, folder: str | Path) -> str:
-    """Return the output of `command`, called with `folder` as its last argument, without a shell."""
+    """Return the output of `command`, called with `folder` as its last argument, without a shell.
+
+    Raises:
+        ShanshuiError: where the command cannot be run, or its exit code is not 0.
+    """
     do = f"run it by hand: {command} {shlex.quote(str(folder))}"
     try:
         done = subprocess.run([*shlex.split(command), str(folder)], stdout=subprocess.PIPE, check=False)
@@ -39,9 +55,16 @@ def printed(command: str, folder: str | Path) -> str:
 
 
 def mean_score(text: str, pictures: Iterable[Path], command: str) -> Estimate:
-    """Mean and standard error of the scores in CSV `text`; names are file names, with suffix or without.
+    """Average the scores in CSV `text`, in [0, 10], with the standard error, None for a single image.
 
-    Raises ShanshuiError where an image has no score, another one has, or a score is no number from 0 to 10.
+    Args:
+        text: header `name,score`, then one line per image; names are file names, with or without suffix.
+        pictures: the images that must have a score.
+        command: what messages call the program.
+
+    Raises:
+        ShanshuiError: where an image has no score or two, a line is about another file, or a score is not a number in
+            [0, 10].
     """
     what = f"the output of `{command}`"
     rows = list(csv.reader(line for line in text.splitlines() if line.strip()))

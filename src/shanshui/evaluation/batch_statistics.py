@@ -1,4 +1,4 @@
-"""Re-estimate batch norm statistics of averaged weights, which produce other features than their members.
+"""Re-estimation of batch norm statistics for averaged weights, whose features differ from those of their members.
 
 Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", section 3.2.
 """
@@ -17,14 +17,14 @@ jt = load_jittor()
 
 
 def estimate_statistics(painter: Painter, label_maps: np.ndarray, size: tuple[int, int], seed: int, batch: int) -> None:
-    """Set the running statistics of G to means over whole batches, equally weighted; all else stays as it is.
+    """Set the running statistics of G to means over whole batches, equally weighted, and change nothing else.
 
     Args:
         painter: the generator, with its networks in evaluation mode.
         label_maps: class ids uint8 (N, H, W), of any size; 255 is no class.
         size: (height, width) at which G works.
-        seed: of the noise G draws, where it draws any.
-        batch: label maps per batch; what is left over is not used.
+        seed: of the noise, for a G that uses any.
+        batch: label maps per batch; an incomplete last batch is not used.
     """
     norms = [module for module in painter.G.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]

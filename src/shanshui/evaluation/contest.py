@@ -1,8 +1,9 @@
 """Scores of the Jittor challenge from their terms. Without all terms there is no score.
 
-Mask accuracy multiplies everything: the share of pixels, 0 to 1, in which a segmenter finds the given class
-again. `aesthetic` is a mean of 0 to 10, `fid` counts from 100 (nothing) down to 0 (all). The organisers'
-segmenter, aesthetic model and Inception graph were never published, so that a score from others is one's own.
+Mask accuracy multiplies everything: the share of pixels, in [0, 1], in which a segmenter finds the given class.
+`aesthetic` is a mean of scores in [0, 10]; an FID of 0 counts fully, of 100 or more not at all. The organisers'
+segmenter, aesthetic model and Inception graph were never published, so that scores computed with other models are not
+comparable to the leaderboard.
 """
 
 from __future__ import annotations
@@ -38,13 +39,20 @@ class Outcome:
     missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        """Format the score with four decimals, or as `not measured` with the missing terms."""
         if self.value is not None:
             return f"{self.value:.4f}"
         return f"not measured (no {', no '.join(WORDS[name] for name in self.missing)})"
 
 
 def board_a(terms: Mapping[str, float | None]) -> Outcome:
-    """2nd challenge, board A: mask * (0.5 * aesthetic / 10 + 0.5 * (100 - FID) / 100), FID cut off at 100."""
+    """Compute board A of the 2nd challenge.
+
+    mask * (0.5 * aesthetic / 10 + 0.5 * (100 - FID) / 100), with FID clipped at 100.
+
+    Raises:
+        ShanshuiError: where a term is out of its range.
+    """
     found, missing = _measured(terms, TERMS)
     if missing:
         return Outcome(None, missing)
@@ -52,13 +60,23 @@ def board_a(terms: Mapping[str, float | None]) -> Outcome:
 
 
 def board_b_machine(terms: Mapping[str, float | None]) -> Outcome:
-    """2nd challenge, the half of board B that needs no people: 0 to 0.5, half of board A."""
+    """Compute the automatic half of board B of the 2nd challenge: half of board A, in [0, 0.5].
+
+    Raises:
+        ShanshuiError: where a term is out of its range.
+    """
     whole = board_a(terms)
     return whole if whole.value is None else Outcome(whole.value / 2)
 
 
 def board_b(terms: Mapping[str, float | None]) -> Outcome:
-    """2nd challenge, board B: its machine half, 15 % public and 15 % expert vote, 20 % defence (each 0 to 1)."""
+    """Compute board B of the 2nd challenge: automatic half, 15 % public vote, 15 % expert vote, 20 % defence.
+
+    The last three terms are in [0, 1].
+
+    Raises:
+        ShanshuiError: where a term is out of its range.
+    """
     machine = board_b_machine(terms)
     found, missing = _measured(terms, ("public", "expert", "defence"))
     if machine.value is None or missing:
@@ -68,10 +86,14 @@ def board_b(terms: Mapping[str, float | None]) -> Outcome:
 
 
 def third_edition(terms: Mapping[str, float | None]) -> Outcome:
-    """3rd challenge, by machine: mask * (0.2 * aesthetic / 10 + 0.3 * (style + 1) / 2 + 0.5 * (100 - FID) / 100).
+    """Compute the automatic score of the 3rd challenge.
 
-    `style` is the mean `style_similarity` of images and their given style images, -1 to 1. FID is cut off at
-    100 as in the edition before.
+    mask * (0.2 * aesthetic / 10 + 0.3 * (style + 1) / 2 + 0.5 * (100 - FID) / 100), where `style` is the mean
+    `style_similarity` of images and their given style images, in [-1, 1]. FID is clipped at 100 as in the 2nd
+    challenge.
+
+    Raises:
+        ShanshuiError: where a term is out of its range.
     """
     found, missing = _measured(terms, ("mask_accuracy", "aesthetic", "style", "fid"))
     if missing:
@@ -81,9 +103,9 @@ def third_edition(terms: Mapping[str, float | None]) -> Outcome:
 
 
 def style_similarity(picture: np.ndarray, style: np.ndarray) -> float:
-    """Correlation, -1 to 1, of the colour histograms of two images uint8 (H, W, 3), of any sizes.
+    """Compute the correlation of the colour histograms of two images uint8 (H, W, 3), of any sizes, in [-1, 1].
 
-    The bins are 8 x 8 x 8 of RGB, our choice: the organisers' are not known. 0 where a histogram is flat.
+    The bins are 8 x 8 x 8 of RGB, chosen here: the organisers' are not known. 0 where a histogram is flat.
     """
     first, second = (_histogram(photo) - 1 / BINS**3 for photo in (picture, style))
     norm = float(np.linalg.norm(first) * np.linalg.norm(second))
@@ -91,18 +113,18 @@ def style_similarity(picture: np.ndarray, style: np.ndarray) -> float:
 
 
 def _histogram(photo: np.ndarray) -> np.ndarray:
-    """Share of the pixels (512,) in every cell of colour."""
+    """Compute the share of the pixels in every cell of RGB: (512,)."""
     cells = (photo.reshape(-1, 3).astype(np.intp) * BINS // 256) @ np.array([BINS**2, BINS, 1])
     return np.bincount(cells, minlength=BINS**3) / len(cells)
 
 
 def _closeness(fid: float) -> float:
-    """1 at FID 0 to 0 at 100 and beyond."""
+    """Map FID to [0, 1]: 1 at 0, 0 at 100 and beyond."""
     return (100 - min(max(fid, 0.0), 100.0)) / 100
 
 
 def _measured(terms: Mapping[str, float | None], names: tuple[str, ...]) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The wanted terms that are there, and the names of the others; ShanshuiError for one out of its range."""
+    """Return the terms `names` that have a value and the names of the others; refuse a value out of range."""
     found = {name: float(value) for name in names if (value := terms.get(name)) is not None}
     for name, value in found.items():
         low, high = RANGES[name]

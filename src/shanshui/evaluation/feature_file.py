@@ -1,7 +1,7 @@
-"""Store features of scored images, to compute other metrics later without the images.
+"""Files with features of scored images, from which other metrics are computed later without the images.
 
-Everything is kept but the patches of `swd`, which are larger than the images. The file holds the protocol
-under which the features were taken, and is refused under any other.
+All features are stored but the patches of `swd`, which are larger than the images. The file holds the protocol
+under which the features were extracted, and is refused under any other.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ AGAIN = "score the folder of images instead"
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features (N, ...) by kind of the images `names` (stems, N), and the protocol that made them."""
+    """Features (N, ...) by kind of the images `names` (stems, N), and the protocol under which they were extracted."""
 
     names: list[str]
     features: dict[str, np.ndarray]
     protocol: dict[str, Any]
 
     def check(self, metrics: Sequence[Metric], protocol: Mapping[str, Any], source: str | Path) -> None:
-        """Refuse, with ShanshuiError, metrics whose features are not there and features of another protocol."""
+        """Check that the features serve `metrics` and were extracted under `protocol`.
+
+        Raises:
+            ShanshuiError: where features are missing, or the protocol differs.
+        """
         for key, ours in self.protocol.items():
             if key in protocol and protocol[key] != ours:
                 raise ShanshuiError(f"{source} was made with {key} {ours}", f"{key} {protocol[key]}", AGAIN)
@@ -61,7 +65,11 @@ def save_features(path: str | Path, sets: Mapping[str, FeatureSet]) -> None:
 
 
 def load_features(path: str | Path, name: str) -> FeatureSet:
-    """Read the set called `name`, or the only one; ShanshuiError for a file of any other kind."""
+    """Read the set called `name`, or the only one.
+
+    Raises:
+        ShanshuiError: where the file is no feature file or was altered, or has several sets and none called `name`.
+    """
     wanted = "an .npz written by `python -m shanshui score --features-out`"
     try:
         with np.load(path, allow_pickle=False) as archive:

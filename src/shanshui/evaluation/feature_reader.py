@@ -1,4 +1,4 @@
-"""Compute features of image files: every file is decoded once, for all metrics together."""
+"""Extraction of features from image files: every file is decoded once, for all metrics together."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SWD_PHOTOS = 2048  # patches of more photographs change nothing but the memory u
 
 
 class FeatureReader:
-    """Reads images and returns the wanted kinds of features.
+    """Reads images and extracts the wanted kinds of features.
 
     Args:
         kinds: names of `metrics.registry.FEATURES`. "segmenter" and "classes" come together, the latter where there
             are label maps, and "lpips" comes where there are photographs.
-        size: (width, height) to which images are brought before all but "inception" and "efficientnet", which take
-            them as they are. Photographs larger than the generated images are so compared at the same scale.
-        seed: chooses the places of the patches.
+        size: (width, height) to which images are resized for all kinds but "inception" and "efficientnet", which take
+            them as they are. So photographs larger than the generated images are compared at the same scale.
+        seed: of the positions of the patches.
         weights: Inception weight file for "inception"; None takes the published one from its place.
         segmenter: for "segmenter" and "classes".
     """
@@ -44,6 +44,11 @@ class FeatureReader:
         weights: Path | None = None,
         segmenter: SegmenterFeatures | None = None,
     ) -> None:
+        """Load the networks of the wanted kinds.
+
+        Raises:
+            ShanshuiError: where `size` has a side below 8 pixels, or a weight file is missing.
+        """
         wanted = set(kinds)
         self._size = size
         self._seed = seed
@@ -58,7 +63,7 @@ class FeatureReader:
         self._lpips = LpipsFeatures() if "lpips" in wanted else None
 
     def _of_picture(self, path: Path, label: Path | None, other: Path | None) -> dict[str, np.ndarray]:
-        """Features of one image by kind, or what they are made of where that takes whole batches."""
+        """Compute the features of one image by kind, or the network's input where it takes whole batches."""
         photo = read_photo(path)
         row = {"inception": resize_299(photo)} if self._inception else {}
         if self._efficientnet:
@@ -73,7 +78,7 @@ class FeatureReader:
         return row
 
     def _of_batch(self, rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Features (n, ...) by kind of n images."""
+        """Compute features (n, ...) by kind from the rows of n images."""
         batch = {kind: np.stack([row[kind] for row in rows]) for kind in rows[0]}
         if self._inception:
             batch["inception"] = self._inception(batch["inception"])
@@ -88,10 +93,15 @@ class FeatureReader:
     def read(
         self, paths: Sequence[Path], what: str, labels: Sequence[Path] = (), photographs: Sequence[Path] = ()
     ) -> dict[str, np.ndarray]:
-        """Return kind -> features (N, ...) of `paths`, in their order.
+        """Extract features (N, ...) by kind from `paths`, in their order.
 
-        "patches" come from at most 2048 of the images, evenly spread. `what` names the progress bar; `labels`
-        are the label maps of the images, `photographs` the real ones of these label maps, or nothing.
+        "patches" come from at most 2048 of the images, evenly spaced.
+
+        Args:
+            paths: image files.
+            what: name of the progress bar.
+            labels: label map of each image, or empty.
+            photographs: real photograph of each image's label map, or empty.
         """
         every = -(-len(paths) // SWD_PHOTOS)
         nothing: list[Path | None] = [None] * len(paths)

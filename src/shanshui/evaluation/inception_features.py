@@ -14,7 +14,7 @@ SIDE = 299
 
 
 def _taps(length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For SIDE output pixels: the two input pixels and the weight of the second (half-pixel centres)."""
+    """Compute for 299 output pixels the two input pixels and the weight of the second (half-pixel centres)."""
     place = (np.arange(SIDE) + 0.5) * (length / SIDE) - 0.5
     place = np.clip(place, 0, length - 1)
     low = place.astype(np.intp)
@@ -22,7 +22,14 @@ def _taps(length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def resize_299(photo: np.ndarray) -> np.ndarray:
-    """uint8 RGB (H, W, 3) -> float32 (3, 299, 299) in [-1, 1]: bilinear, no antialias, no rounding."""
+    """Resize an image to 299x299: bilinear, no antialias, no rounding.
+
+    Args:
+        photo: uint8 RGB (H, W, 3).
+
+    Returns:
+        float32 (3, 299, 299) in [-1, 1].
+    """
     top, bottom, down = _taps(photo.shape[0])
     left, right, across = _taps(photo.shape[1])
     rows = _between(photo[top].astype(np.float32), photo[bottom].astype(np.float32), down[:, None, None])
@@ -34,7 +41,7 @@ def resize_299(photo: np.ndarray) -> np.ndarray:
 
 
 def _between(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """first + (second - first) * weight, computed in the memory of `second`."""
+    """Compute first + (second - first) * weight in the memory of `second`."""
     second -= first
     second *= weight
     second += first
@@ -45,7 +52,11 @@ class InceptionFeatures:
     """The Inception network of FID with its weights, as a function from batches to features."""
 
     def __init__(self, weights: str | Path) -> None:
-        """Read the weight file; ShanshuiError where it does not fit the network or holds no numbers."""
+        """Read the weight file.
+
+        Raises:
+            ShanshuiError: where it does not fit the network, or holds values that are not finite.
+        """
         from shanshui.nn.folded_inception import FoldedInception, available
         from shanshui.nn.inception import Inception
 
@@ -56,7 +67,7 @@ class InceptionFeatures:
         self._taps = FoldedInception(network) if available() else network
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """float32 (N, 3, 299, 299) in [-1, 1] -> float32 (N, 2048)."""
+        """Compute features float32 (N, 2048) of float32 (N, 3, 299, 299) in [-1, 1]."""
         from shanshui.backend.runtime import load_jittor
 
         jt = load_jittor()
@@ -66,7 +77,7 @@ class InceptionFeatures:
 
 
 def _check_finite(network: Any, path: str | Path) -> None:
-    """Refuse weights that are NaN or infinite: ReLU makes zeros of some, and the features would look sound."""
+    """Refuse weights that are NaN or infinite: ReLU turns some into zeros, and the features would look valid."""
     bad = [key for key, value in network.state_dict().items() if not np.isfinite(value.numpy()).all()]
     if bad:
         raise ShanshuiError(

@@ -1,4 +1,4 @@
-"""Average checkpoints: equal weights, float64 sums, float32 results."""
+"""Averages of checkpoints: equal weights, float64 sums, float32 results."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from shanshui.storage.checkpoint import Arrays, check_keys
 
 
 def average(parts: Sequence[Arrays], sources: Sequence[str]) -> Arrays:
-    """Arithmetic mean, name by name, of checkpoints with exactly the same names and shapes.
+    """Average checkpoints with exactly the same names and shapes, name by name.
 
-    The singular vectors of spectral norm (`*.weight_u`, `*.weight_v`) are not averaged: a mean of unit vectors is none.
-    The first checkpoint's are kept and the caller refreshes them by power iteration.
+    The singular vectors of spectral norm (`*.weight_u`, `*.weight_v`) are not averaged: a mean of unit vectors is not a
+    unit vector. The first checkpoint's are returned, and the caller refreshes them by power iteration.
 
-    Raises ShanshuiError naming the checkpoint that does not fit the first one.
+    Args:
+        parts: arrays of each checkpoint by name.
+        sources: what messages call each checkpoint.
+
+    Raises:
+        ShanshuiError: where a checkpoint's names or shapes differ from the first one's.
     """
     shapes = {name: array.shape for name, array in parts[0].items()}
     for part, source in zip(parts[1:], sources[1:], strict=True):

@@ -14,7 +14,11 @@ class EfficientNetFeatures:
     """EfficientNet-Lite0 with its weights, as a function from images to features."""
 
     def __init__(self) -> None:
-        """Read the weight file; ShanshuiError where it is missing or another one."""
+        """Read the weight file.
+
+        Raises:
+            ShanshuiError: where it is missing or a different one.
+        """
         from shanshui.nn.efficientnet import SIDE, EfficientNetLite0
 
         self._side, self._network = SIDE, EfficientNetLite0()
@@ -22,11 +26,11 @@ class EfficientNetFeatures:
         self._network.eval()
 
     def sized(self, photo: np.ndarray) -> np.ndarray:
-        """uint8 (H, W, 3) -> uint8 (224, 224, 3), antialiased."""
+        """Resize uint8 (H, W, 3) to uint8 (224, 224, 3), antialiased."""
         return resize_photo(photo, (self._side, self._side))
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
-        """uint8 (N, 224, 224, 3) -> float32 (N, 1280)."""
+        """Compute features float32 (N, 1280) of uint8 (N, 224, 224, 3)."""
         from shanshui.backend.runtime import load_jittor
 
         jt = load_jittor()
@@ -36,10 +40,14 @@ class EfficientNetFeatures:
 
 
 class LpipsFeatures:
-    """LPIPS on AlexNet, as its authors recommend for measuring, from pairs of images to distances."""
+    """LPIPS (Zhang et al. 2018) on AlexNet, which its authors recommend for evaluation, as a function of two images."""
 
     def __init__(self) -> None:
-        """Read the weight file; ShanshuiError where it is missing or another one."""
+        """Read the weight file.
+
+        Raises:
+            ShanshuiError: where it is missing or a different one.
+        """
         from shanshui.nn.lpips import LPIPS
 
         self._network = LPIPS("alexnet")
@@ -47,7 +55,7 @@ class LpipsFeatures:
         self._network.eval()
 
     def __call__(self, pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """uint8 (N, h, w, 3), twice -> float32 (N,)."""
+        """Compute the distances float32 (N,) between two batches uint8 (N, h, w, 3)."""
         from shanshui.backend.runtime import load_jittor
 
         jt = load_jittor()
@@ -57,12 +65,16 @@ class LpipsFeatures:
 
 
 def _batch(photos: np.ndarray) -> np.ndarray:
-    """uint8 (N, h, w, 3) -> float32 (N, 3, h, w) in [-1, 1]."""
+    """Convert uint8 (N, h, w, 3) to float32 (N, 3, h, w) in [-1, 1]."""
     return np.stack([to_float(photo) for photo in photos])
 
 
 def weights_digest(name: str) -> str:
-    """SHA-256 of a network's published weight file; ShanshuiError where it is missing."""
+    """Compute the SHA-256 of a network's weight file.
+
+    Raises:
+        ShanshuiError: where it is missing.
+    """
     from shanshui.storage.files import sha256
 
     return sha256(Path(require(name)))

@@ -1,4 +1,4 @@
-"""Read FID statistics written by other programs, if unambiguous; refuse others by name."""
+"""FID statistics written by other programs: read where unambiguous, refused by name otherwise."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ PROGRAMS = (  # arrays that tell a program, what it is, why it is not taken
 
 
 def of_others(content: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
-    """`mu` (d,) and `sigma` (d, d) of an .npz as pytorch-fid writes it.
+    """Return `mu` (2048,) and `sigma` (2048, 2048) of an .npz in pytorch-fid's format, in float64.
 
-    A row (1, d) is taken for its numbers. ShanshuiError names what anything else is: other programs' files, a sigma
-    that is no covariance, numbers that are not finite.
+    A `mu` of shape (1, 2048) is flattened.
+
+    Args:
+        content: arrays of the .npz by name.
+        source: what messages call it.
+
+    Raises:
+        ShanshuiError: for another program's file, a sigma that is not a covariance, or values that are not finite.
     """
     held = ", ".join(f"{name} {array.shape}" for name, array in content.items()) or "nothing"
     for names, what, why in PROGRAMS:

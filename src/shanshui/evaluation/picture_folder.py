@@ -1,4 +1,4 @@
-"""List the images of a folder and check them against the expected names."""
+"""Folders of images: their files, checked against the expected names."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ def _some(names: Iterable[str]) -> str:
 
 
 def list_pictures(folder: str | Path) -> list[Path]:
-    """All images directly in `folder`, sorted by name; hidden files are passed over.
+    """List all images directly in `folder`, sorted by name; hidden files are ignored.
 
-    Raises ShanshuiError for a missing or empty folder, for anything in it that is not an image, and for two
-    images of one stem.
+    Raises:
+        ShanshuiError: where the folder is missing or empty, or holds anything that is not an image, a name that is not
+            UTF-8, or two images of one stem.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -45,7 +46,11 @@ def list_pictures(folder: str | Path) -> list[Path]:
 
 
 def match_names(stems: Iterable[str], names: Iterable[str], folder: str | Path) -> None:
-    """Refuse, with ShanshuiError, images whose stems are not exactly `names`."""
+    """Check that the stems of a folder's images are exactly `names`.
+
+    Raises:
+        ShanshuiError: where a name is missing, or an image has another name.
+    """
     found, wanted = set(stems), set(names)
     missing, extra = wanted - found, found - wanted
     if missing or extra:

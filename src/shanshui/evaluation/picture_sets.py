@@ -36,7 +36,7 @@ class PictureSet:
 
     @property
     def names(self) -> list[str]:
-        """Stems of the images."""
+        """Return the stems of the images."""
         return self.stored.names if self.stored else [stem(path) for path in self.paths]
 
 
@@ -45,9 +45,17 @@ def open_sets(
 ) -> dict[str, PictureSet]:
     """Open every set and check it against its label maps, if any.
 
-    `labels` are lists (CSV with the column `name`, and `label` and `image` for files) or folders of label maps. `real`
-    is a folder of photographs, which belong to the images of the same names where a list names none. UsageError
-    where one of `metrics` needs the label maps of images that have none.
+    Args:
+        sources: folder of images, or feature file (.npz), by name of the set.
+        labels: list (CSV with the column `name`, and `label` and `image` for files) or folder of label maps, by name of
+            the set.
+        metrics: that will be computed.
+        real: folder of photographs, which belong to the images of the same names where a list names none.
+
+    Raises:
+        UsageError: where `labels` are of a set that is not scored, or one of `metrics` needs label maps that are
+            missing.
+        ShanshuiError: where the images and label maps have different names, or a file cannot be read.
     """
     if unknown := set(labels) - set(sources):
         raise UsageError(f"--labels for {', '.join(sorted(unknown))}, which is not scored", ", ".join(sources))
@@ -79,7 +87,11 @@ def open_sets(
 
 
 def check_photographs(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> None:
-    """UsageError where a metric compares with the photograph of the label map and no set has any."""
+    """Check that there are photographs for the metrics that compare with the photograph of the label map.
+
+    Raises:
+        UsageError: where no set has any.
+    """
     pairing = [metric for metric in metrics if metric.needs_photographs]
     stored = {kind for one in sets.values() if one.stored for kind in one.stored.features}
     there = any(one.photographs for one in sets.values())
@@ -92,26 +104,26 @@ def check_photographs(sets: Mapping[str, PictureSet], metrics: Sequence[Metric])
 
 
 def _of_all(one: PictureSet, files: Mapping[str, Path | None]) -> list[Path]:
-    """The files of a set's images in their order; none where one of the images has none."""
+    """Return the files of a set's images in their order; none where one of the images has none."""
     known = [file for path in one.paths if (file := files.get(stem(path)))]
     return known if len(known) == len(one.paths) else []
 
 
 def label_files(source: Path) -> dict[str, Path | None]:
-    """Name -> label map of a folder, or of a list (CSV); None where the list has no files."""
+    """Return the label maps by name of a folder, or of a list (CSV); None where the list has no files."""
     if source.is_dir():
         return {stem(path): path for path in list_pictures(source)}
     return column_files(source, "label")
 
 
 def column_files(source: Path, column: str) -> dict[str, Path | None]:
-    """Name -> file in a column of a list (CSV); None where there is none."""
+    """Return the files by name in a column of a list (CSV); None where there is none."""
     rows = read_csv(source, ("name",))
     return {normal(row["name"]): Path(row[column]) if row.get(column) else None for row in rows}
 
 
 def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
-    """(name, file) of the photographs of folders and of manifests (CSV)."""
+    """List the photographs of folders and of manifests (CSV) as (name, file)."""
     found: list[tuple[str, Path]] = []
     for source in sources:
         if source.is_dir():
@@ -122,7 +134,11 @@ def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
 
 
 def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tuple[int, int]:
-    """(width, height) of all images, Inception's own where it is alone; ShanshuiError where two differ."""
+    """Return the (width, height) of all images, or Inception's own where all metrics take images as they are.
+
+    Raises:
+        ShanshuiError: where two images have different sizes.
+    """
     for one in sets.values():
         if one.stored:
             width, height = one.stored.protocol["size"]
@@ -146,7 +162,15 @@ def take_features(
     weights: Path | None,
     segmenter: Segmenter | None = None,
 ) -> dict[str, FeatureSet]:
-    """Features of every set under `protocol`: those kept, checked against it, and those of images, read now."""
+    """Return the features of every set under `protocol`: stored ones, checked against it, or extracted from the images.
+
+    Args:
+        sets: by name.
+        metrics: that will be computed.
+        protocol: see `make_protocol`.
+        weights: Inception weight file; None takes the published one.
+        segmenter: for metrics that need one.
+    """
     found: dict[str, FeatureSet] = {}
     reader = None
     look = SegmenterFeatures(segmenter, protocol["label_rules"]) if segmenter else None

@@ -44,11 +44,11 @@ class Reference:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of everything a score depends on besides the images scored."""
+        """Compute a digest of everything a score depends on besides the scored images."""
         return digest([self.protocol, self.count, self.photographs, sorted(self.arrays)])
 
     def save(self, path: str | Path) -> None:
-        """Write an .npz: `<metric>.<array>` and a JSON header."""
+        """Write an .npz of `<metric>.<array>` and a JSON header; arrays of the same content are stored once."""
         header = {"protocol": self.protocol, "count": self.count, "photographs": self.photographs}
         flat = {f"{metric}.{name}": a for metric, arrays in self.arrays.items() for name, a in arrays.items()}
         first: dict[bytes, str] = {}  # what several metrics keep is stored once
@@ -63,7 +63,11 @@ class Reference:
 
     @classmethod
     def load(cls, path: str | Path) -> Reference:
-        """Read our own .npz, or pytorch-fid's with `mu` and `sigma`; ShanshuiError for any other file."""
+        """Read statistics written by `save`, or by pytorch-fid with `mu` and `sigma`.
+
+        Raises:
+            ShanshuiError: where the file is missing, altered, of another version or of any other kind.
+        """
         again = "make it again with `python -m shanshui reference`"
         wanted = "a folder of photographs, or an .npz of statistics"
         try:
@@ -102,7 +106,11 @@ class Reference:
         return loaded
 
     def check(self, metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> None:
-        """Refuse, with ShanshuiError, metrics or a protocol that the statistics do not have."""
+        """Check that the statistics serve `metrics` and were computed under `protocol`.
+
+        Raises:
+            ShanshuiError: where a metric is missing, or the protocol differs.
+        """
         missing = [metric.name for metric in metrics if metric.reference and metric.name not in self.arrays]
         again = "run `python -m shanshui reference` with these settings"
         if missing:
@@ -112,7 +120,11 @@ class Reference:
                 raise ShanshuiError(f"the statistics were made with {key} {ours}", f"{key} {protocol[key]}", again)
 
     def check_photographs(self, photographs: Sequence[tuple[str, Path]]) -> None:
-        """Refuse, with ShanshuiError, to be of other photographs than these (name, file) pairs."""
+        """Check that the statistics are of these (name, file) pairs.
+
+        Raises:
+            ShanshuiError: where a name or the content of a photograph differs.
+        """
         if photographs_digest(photographs) != self.photographs:
             raise ShanshuiError(
                 f"the statistics are of other photographs ({self.count or 'unknown in number'})",
@@ -122,7 +134,7 @@ class Reference:
 
 
 def _content(array: np.ndarray) -> bytes:
-    """Digest of an array's type, shape and numbers."""
+    """Compute a digest of an array's type, shape and values."""
     kind = f"{array.dtype} {array.shape} ".encode()
     return hashlib.sha256(kind + np.ascontiguousarray(array).tobytes()).digest()
 
@@ -134,9 +146,18 @@ def make_protocol(
     weights: Path | None,
     segmenter: Segmenter | None = None,
 ) -> dict[str, Any]:
-    """Return the scoring protocol, see `Reference`. `weights` None stands for the published file.
+    """Return the scoring protocol, see `Reference`.
 
-    Raises UsageError where one of `metrics` needs a segmenter and there is none.
+    Args:
+        metrics: that will be computed.
+        size: (width, height) of the scored images.
+        seed: of patches and of random subsets.
+        weights: Inception weight file; None takes the published one.
+        segmenter: for metrics that need one.
+
+    Raises:
+        UsageError: where one of `metrics` needs a segmenter and there is none.
+        ShanshuiError: where a weight file is missing.
     """
     needed = any(metric.needs_weights for metric in metrics)
     deep = any(metric.features == "efficientnet" for metric in metrics)
@@ -159,7 +180,7 @@ def make_protocol(
 
 
 def photographs_digest(photographs: Sequence[tuple[str, Path]]) -> str:
-    """Digest of (name, file) pairs by name and content, in any order."""
+    """Compute a digest of (name, file) pairs by name and content, in any order."""
     return digest(sorted([name, sha256(path)] for name, path in photographs))
 
 
@@ -173,7 +194,8 @@ def make_reference(
 ) -> Reference:
     """Compute the statistics of (name, file) pairs; their order does not matter.
 
-    Metrics that do not compare with photographs are passed over, and so is what they alone need.
+    Metrics that do not compare with the set of photographs are skipped, and so is what they alone need. For the other
+    arguments see `make_protocol`.
     """
     keeping = [metric for metric in metrics if metric.reference]
     protocol = make_protocol(keeping, size, seed, weights, segmenter)
@@ -186,12 +208,12 @@ def make_reference(
 
 
 def is_published(protocol: Mapping[str, Any]) -> bool:
-    """Whether the Inception weights are the published ones, so that a score may be called FID."""
+    """Return whether the Inception weights are the published ones, so that a score may be called FID."""
     return bool(protocol.get("weights") == entry("fid_inception").sha256)
 
 
 def describe(metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> dict[str, str]:
-    """Name of each metric -> the features it rests on; unpublished Inception weights are called that."""
+    """Describe the features behind each metric by its name; unpublished Inception weights are named."""
     return {metric.name: _basis(metric, protocol) for metric in metrics}
 
 

@@ -1,4 +1,4 @@
-"""Score a set of images from its features: values with errors, extrapolations, the contest's score; and as text."""
+"""Scores of a set of images from its features: values with errors, extrapolations, contest score; also as text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ BOARD_A_FEATURES = "2nd challenge, board A: mask accuracy * (aesthetics and FID,
 def estimate_all(
     features: Mapping[str, np.ndarray], metrics: Sequence[Metric], reference: Reference, seed: int
 ) -> dict[str, Estimate | NotMeasured]:
-    """All metrics of one set, or why it has no value of them; `features` by kind."""
+    """Compute all metrics of one set, or the reason why it has no value of them.
+
+    Args:
+        features: (N, ...) by kind.
+        metrics: to compute.
+        reference: statistics of the photographs.
+        seed: of random subsets and groups.
+    """
     found: dict[str, Estimate | NotMeasured] = {}
     for metric in metrics:
         try:
@@ -41,13 +48,20 @@ def score_entry(
     by_class: Mapping[str, Any] | None = None,
     unjudged: float | None = None,
 ) -> dict[str, Any]:
-    """What the score file says of a set; a metric without a value has None, and the reason under `not_measured`.
+    """Build a set's entry of the score file.
 
-    Raises ShanshuiError where a value is not a number.
+    A metric without a value has None, and the reason under `not_measured`. Values for infinitely many images stand
+    apart under `hints`: they are no scores, and nothing can be ranked by them.
 
-    `published` tells whether "fid" may be called so and hence count in the contest's score. A hint is no score:
-    it stands apart, and nothing can be ranked by it. `by_class` is the table class by class, where there is one;
-    `unjudged` the share of the pixels whose classes the segmenter does not know, where it does not know all.
+    Args:
+        measured: estimate, or reason why there is none, by metric.
+        count: number of images.
+        published: whether "fid" comes from the published weights and hence counts in the contest's score.
+        by_class: table class by class, where there is one.
+        unjudged: share of the pixels whose classes the segmenter does not know; None where it knows all.
+
+    Raises:
+        ShanshuiError: where a value is not finite.
     """
     estimates = {name: found for name, found in measured.items() if not isinstance(found, NotMeasured)}
     reasons = {name: found.found for name, found in measured.items() if isinstance(found, NotMeasured)}
@@ -73,7 +87,7 @@ def score_entry(
 
 
 def as_text(result: Mapping[str, Any]) -> str:
-    """The result for people: a line per set and metric, and what each metric looks at."""
+    """Format the result as text: a line per set and metric, with what each metric is computed from."""
     lines = []
     for name, scores in result["sets"].items():
         lines.append(f"{name}: {scores['n']} images")
@@ -96,7 +110,7 @@ def as_text(result: Mapping[str, Any]) -> str:
 
 
 def _class_lines(by_class: Mapping[str, Mapping[str, float | None]]) -> list[str]:
-    """The table class by class, the most frequent first; classes that do not occur are left out."""
+    """Format the table class by class, the most frequent first; classes that do not occur are left out."""
     there = {name: row for name, row in by_class.items() if row["accuracy"] is not None}
     if not there:
         return []

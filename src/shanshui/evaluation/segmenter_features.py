@@ -1,4 +1,4 @@
-"""Segmenter features of images: confusion counts, and means of its deepest layer."""
+"""Segmenter features of images: pixel counts by class, and means of its deepest layer."""
 
 from __future__ import annotations
 
@@ -21,24 +21,32 @@ class SegmenterFeatures:
 
     Args:
         segmenter: the network.
-        rules: `label_offset` and `ignore_label`, what the numbers in the files of label maps mean.
+        rules: `label_offset` and `ignore_label`, the meaning of the values in label map files.
     """
 
     def __init__(self, segmenter: Segmenter, rules: LabelRules = PLAIN_RULES) -> None:
         self._segmenter, self._rules = segmenter, rules
 
     def sized(self, photo: np.ndarray) -> np.ndarray:
-        """uint8 (H, W, 3) at the segmenter's size."""
+        """Resize an image uint8 (H, W, 3) to the segmenter's size."""
         return resize_photo(photo, self._segmenter.size)
 
     def label_map(self, path: str | Path) -> np.ndarray:
-        """Class ids uint8 (h, w) of a file, at the segmenter's size; 255 = no class."""
+        """Read the class ids uint8 (h, w) of a file, at the segmenter's size; 255 means no class."""
         raw = resize_label_map(read_label_map(path), self._segmenter.size)
         count, offset = len(self._segmenter.classes), self._rules["label_offset"] or 0
         return apply_label_rules(raw, count, offset, self._rules["ignore_label"], path)
 
     def __call__(self, photos: np.ndarray, label_maps: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Of uint8 (N, h, w, 3): "segmenter" (N, d), and with ids (N, h, w) "classes", see `count_classes`."""
+        """Compute features of images, and pixel counts where there are label maps.
+
+        Args:
+            photos: uint8 (N, h, w, 3) at the segmenter's size.
+            label_maps: class ids (N, h, w), or None.
+
+        Returns:
+            "segmenter" (N, d), and with label maps "classes", see `count_classes`.
+        """
         said, features = self._segmenter.see(photos)
         if label_maps is None:
             return {"segmenter": features}

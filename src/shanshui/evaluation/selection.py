@@ -1,7 +1,7 @@
-"""Rank scored models numerically; a missing score stops the run.
+"""Numerical ranking of scored models; a missing score is an error.
 
-Differences below the noise are called ties. They are still ordered by value: any of the tied may be taken, and
-to take always the same one keeps a run repeatable.
+Differences below the noise are called ties. Tied models are still ordered by value: any of them may be chosen, and
+always choosing the same one makes runs reproducible.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Score:
     errors: dict[str, dict[str, float]]
 
     def value(self, metric: str, on: str) -> float | None:
-        """The metric on one set, or None."""
+        """Return the metric on one set, or None."""
         return self.values.get(on, {}).get(metric)
 
     def error(self, metric: str, on: str) -> float | None:
-        """The metric's standard error on one set, or None."""
+        """Return the metric's standard error on one set, or None."""
         return self.errors.get(on, {}).get(metric)
 
 
@@ -50,7 +50,11 @@ def _number(value: object) -> float | None:
 
 
 def parse_score(raw: Any, source: str) -> Score:
-    """A score file's content as a `Score`; ShanshuiError names a file that is something else."""
+    """Convert a score file's content to a `Score`.
+
+    Raises:
+        ShanshuiError: where it is not a score file.
+    """
     try:
         sets: Mapping[str, Any] = raw["sets"]
         return Score(
@@ -75,7 +79,11 @@ def parse_score(raw: Any, source: str) -> Score:
 
 
 def check_comparable(scores: Sequence[Score]) -> None:
-    """Refuse scores that were not measured alike."""
+    """Check that all scores have the same reference, features and numbers of images.
+
+    Raises:
+        ShanshuiError: where they differ, or there is no score.
+    """
     if not scores:
         raise ShanshuiError("no score file given", "one or more files of the stage `score`")
     first = scores[0]
@@ -94,7 +102,7 @@ def check_comparable(scores: Sequence[Score]) -> None:
 
 
 def _check_distinct(scores: Sequence[Score]) -> None:
-    """Refuse a model and seed that come twice."""
+    """Refuse two scores of the same model and seed."""
     seen: dict[tuple[str, int], str] = {}
     for score in scores:
         twin = seen.setdefault((score.model, score.seed), score.source)
@@ -103,10 +111,10 @@ def _check_distinct(scores: Sequence[Score]) -> None:
 
 
 def _cannot_be_told_apart(one: Score, other: Score, metric: str, on: str) -> bool:
-    """Whether two values differ by no more than the standard error of their difference; False where none is known.
+    """Return whether two values differ by at most the standard error of their difference; False where unknown.
 
-    The errors are taken as independent. Models drawn from the same label maps share part of theirs, so that
-    this calls too much a tie rather than too little.
+    The errors are treated as independent. Models that generate from the same label maps share part of theirs, so that
+    ties are reported too often rather than too rarely.
     """
     values, errors = [s.value(metric, on) for s in (one, other)], [s.error(metric, on) for s in (one, other)]
     if None in values or None in errors:
@@ -134,7 +142,7 @@ def _note(metric: str, on: str, lower: bool, scores: Sequence[Score]) -> str:
 
 
 def _plainness(score: Score) -> tuple[bool, int, str, int]:
-    """Orders models of equal value."""
+    """Return the sort key of models of equal value: checkpoints first, then averages of fewer."""
     return not score.model.startswith("epoch_"), score.model.count("+"), score.model, score.seed
 
 
@@ -144,7 +152,20 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
     Of equal values a checkpoint comes before an average, and an average of fewer before one of more, then the order is
     by model name and seed: an average that gains nothing is not chosen, and the order of files never matters.
     Those not chosen that cannot be told apart from the last one chosen are listed under `tied`.
-    Raises ShanshuiError naming the file whose value is missing or not a number.
+
+    Args:
+        scores: all measured alike.
+        metric: name of the metric.
+        on: set of label maps, "holdout", "test" or "train".
+        top: how many to choose.
+        lower: whether lower values are better.
+
+    Returns:
+        The ranking, as written to a JSON file.
+
+    Raises:
+        ShanshuiError: where a value is missing or not finite, the scores are not comparable, one comes twice, or there
+            are fewer than `top`.
     """
     check_comparable(scores)
     _check_distinct(scores)

@@ -1,1 +1,1 @@
-"""Files on disk: atomic writing, images, checkpoints and provenance."""
+"""Files on disk: atomic writing, images, label maps, checkpoints and provenance."""

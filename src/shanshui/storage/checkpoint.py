@@ -25,24 +25,27 @@ META = "shanshui"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Arrays by name ("G.head_0.conv_0.weight", "E....") and what is known about them."""
+    """Arrays by prefixed name (`G.head_0.conv_0.weight`, `E....`) and the metadata of the file."""
 
     arrays: Arrays
     meta: dict[str, Any]
 
     def part(self, prefix: str) -> Arrays:
-        """The arrays of one network, without its prefix ("G", "E", "D")."""
+        """Return the arrays of the network `prefix` ("G", "E" or "D") under their names without the prefix."""
         start = f"{prefix}."
         return {name.removeprefix(start): a for name, a in self.arrays.items() if name.startswith(start)}
 
 
 def prefixed(prefix: str, arrays: Arrays) -> Arrays:
-    """Names with the network's letter in front."""
+    """Prefix all names with the letter of a network, as in `G.fc.weight`."""
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
 def save(path: str | Path, arrays: Arrays, **meta: Any) -> None:
-    """Write arrays and metadata; the code version is added. Equal content gives equal bytes."""
+    """Write arrays and metadata to a safetensors file; equal content gives equal bytes.
+
+    The version of the code is added to the metadata.
+    """
     text = json.dumps(stamp(**meta), sort_keys=True, ensure_ascii=False)
     with atomic(path) as staged:
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, staged, metadata={META: text})
@@ -50,7 +53,11 @@ def save(path: str | Path, arrays: Arrays, **meta: Any) -> None:
 
 @contextlib.contextmanager
 def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The open file and its metadata; ShanshuiError names a missing, truncated or foreign file."""
+    """Open a safetensors file and yield it with its metadata.
+
+    Raises:
+        ShanshuiError: the file is missing, truncated, or was not written by this package.
+    """
     try:
         with safe_open(str(path), framework="numpy") as file:
             text = (file.metadata() or {}).get(META)
@@ -76,19 +83,27 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Read what `save` wrote; ShanshuiError names a missing, truncated or foreign file."""
+    """Read a checkpoint written by `save`.
+
+    Raises:
+        ShanshuiError: the file is missing, truncated, or was not written by this package.
+    """
     with _opened(path) as (file, meta):
         return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, meta)  # noqa: SIM118
 
 
 def read_meta(path: str | Path) -> dict[str, Any]:
-    """The metadata alone, without reading an array; ShanshuiError as for `load`."""
+    """Read the metadata alone, without reading an array.
+
+    Raises:
+        ShanshuiError: the file is missing, truncated, or was not written by this package.
+    """
     with _opened(path) as (_, meta):
         return meta
 
 
 def fingerprint(arrays: Arrays) -> str:
-    """SHA-256 of all names, types, shapes and numbers."""
+    """Compute the SHA-256 of all names, types, shapes and values."""
     total = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         total.update(f"{name} {array.dtype} {array.shape}\n".encode())
@@ -97,12 +112,21 @@ def fingerprint(arrays: Arrays) -> str:
 
 
 def identity(path: str | Path) -> str:
-    """The fingerprint that a training state's metadata holds; of other files the digest of all bytes."""
+    """Return the fingerprint in a checkpoint's metadata or, without one, the SHA-256 of the file."""
     return str(read_meta(path).get("fingerprint") or sha256(path))
 
 
 def check_keys(found: Arrays, wanted: dict[str, tuple[int, ...]], source: str) -> None:
-    """Refuse arrays whose names or shapes are not exactly the wanted ones, naming the first of each kind."""
+    """Check that arrays have exactly the names and shapes `wanted`.
+
+    Args:
+        found: arrays read from a file.
+        wanted: shape by name, of the network that is to be loaded.
+        source: how the error message calls the file.
+
+    Raises:
+        ShanshuiError: names or shapes differ; the first four differences are listed.
+    """
     problems = [f"missing {name}" for name in wanted if name not in found]
     problems += [f"unexpected {name}" for name in found if name not in wanted]
     problems += [

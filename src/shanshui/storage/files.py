@@ -28,9 +28,10 @@ SHOWN, LONGEST_SUFFIX = 30, 16  # characters of the target's name in a temporary
 
 
 def put_in_place(staged: Path, target: Path) -> None:
-    """Give `staged` the name `target`. A folder in its way goes aside first and is removed last; a file never does.
+    """Rename `staged` to `target`, replacing an existing file atomically.
 
-    Retries while another process creates a folder there. If anything fails, the previous folder is restored.
+    An existing folder is renamed first and removed last; another process that creates a folder there meanwhile is
+    waited out by trying again. If anything fails, the previous folder is restored.
     """
     aside: Path | None = None
     try:
@@ -56,19 +57,20 @@ def put_in_place(staged: Path, target: Path) -> None:
 
 
 def temporary_name(target: Path) -> Path:
-    """A name next to `target` with its suffix, which no other process has, on this or any other machine.
+    """Return a name next to `target`, with its suffix, that no other process on any machine uses.
 
-    Process ids would not do: containers and nodes that share a folder have equal ones. It is not longer than names
-    may be, though `target`'s be as long as that.
+    It is random, since process ids are equal in containers and nodes that share a folder, and short enough for every
+    file system, however long the name of `target` is.
     """
     suffix = target.suffix if len(target.suffix) <= LONGEST_SUFFIX else ""
     return target.with_name(f".{target.stem[:SHOWN]}.{secrets.token_hex(6)}{suffix}")
 
 
 def behind_links(path: Path) -> Path:
-    """Where a symbolic link leads: what is written goes there, and the link stays.
+    """Resolve a symbolic link, so that its target is written and the link stays.
 
-    Raises OSError where it leads round in a circle, or into a folder that is not there.
+    Raises:
+        OSError: the link is part of a circle, or its target's folder does not exist.
     """
     if not path.is_symlink():
         return path
@@ -81,9 +83,10 @@ def behind_links(path: Path) -> Path:
 
 
 def open_up(path: Path) -> None:
-    """Give a file or folder made for its owner alone, as some libraries make them, the mode of other new ones.
+    """Give a file or folder that only its owner may access the mode that new ones have.
 
-    The mode is read off a new one: asking for the umask means setting it, for all threads of the process.
+    Some libraries create files with mode 0600. The usual mode is read off a new file: asking for the umask means
+    setting it, for all threads of the process.
     """
     if path.stat().st_mode & 0o077:
         return
@@ -102,7 +105,7 @@ def open_up(path: Path) -> None:
 
 
 def to_disk(path: Path) -> None:
-    """Wait until a file, or a folder with all in it, is on the disk: what a name stands for is then whole for good."""
+    """Flush a file, or a folder with everything in it, to the disk (fsync)."""
     if path.is_symlink():
         return
     if path.is_dir():
@@ -122,10 +125,13 @@ def to_disk(path: Path) -> None:
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name next to `path`; rename it to `path` on success, remove it on any error.
 
-    The temporary name keeps the suffix, so that writers which look at it work. The content is on the disk before it
-    gets its name, so that a power cut leaves the old content or the new one. For files; `shanshui.storage.folders` is
-    for folders. Through a symbolic link the file it leads to is replaced. ShanshuiError where the disk is full, OSError
-    where `path` is a folder or cannot be written.
+    The temporary name keeps the suffix, for writers that choose the format by it. The content is flushed to the disk
+    before it is renamed, so that a power cut leaves either the old content or the new. A symbolic link stays and its
+    target is replaced. For folders see `shanshui.storage.folders`.
+
+    Raises:
+        ShanshuiError: the disk is full, or a text is not UTF-8.
+        OSError: `path` is a folder or cannot be written.
     """
     target = behind_links(Path(path))
     if target.is_dir():
@@ -148,7 +154,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text."""
+    """Write text as UTF-8, atomically."""
     with atomic(path) as staged:
         staged.write_text(text, encoding="utf-8")
 
@@ -159,7 +165,11 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read JSON; ShanshuiError names a missing or broken file."""
+    """Read a JSON file.
+
+    Raises:
+        ShanshuiError: the file is missing or is not valid JSON.
+    """
     try:
         return json.loads(decode_text(Path(path).read_bytes(), str(path), "JSON"))
     except FileNotFoundError:
@@ -169,7 +179,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def write_csv(path: str | Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Write `rows` under `columns`, in the order given."""
+    """Write `rows` under the header `columns`, in the order given."""
     with atomic(path) as staged, open(staged, "w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, columns, lineterminator="\n")
         writer.writeheader()
@@ -177,9 +187,10 @@ def write_csv(path: str | Path, rows: Sequence[Row], columns: Sequence[str]) -> 
 
 
 def read_csv(path: str | Path, needed: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Read a CSV with a header line; every value is text.
+    """Read a CSV file with a header line; every value is a string.
 
-    ShanshuiError where it is missing, no UTF-8, lacks a column of `needed`, or has a line of another length.
+    Raises:
+        ShanshuiError: the file is missing, is not UTF-8, lacks a column of `needed`, or has a row of another length.
     """
     what = "a CSV file with a header line, as earlier stages write them"
     try:
@@ -201,12 +212,12 @@ def read_csv(path: str | Path, needed: Sequence[str] = ()) -> list[dict[str, str
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's content, as hex."""
+    """Compute the SHA-256 of a file's content, in hex."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def digest(value: Any) -> str:
-    """First 16 hex digits of the SHA-256 of a JSON-able value; the order of keys does not matter."""
+    """Return the first 16 hex digits of the SHA-256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

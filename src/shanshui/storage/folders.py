@@ -1,7 +1,7 @@
-"""Folders that are replaced as a whole, unless they contain files not written by shanshui.
+"""Replace folders as a whole, unless they contain files not written by shanshui.
 
-Every folder written here holds a list of its own files with their SHA-256, `.shanshui.json`. A file that is not in
-the list, or is no longer as it was written, is somebody else's.
+Every folder written here holds a list of its own files with their SHA-256, `.shanshui.json`. A file that is not in the
+list, or whose content has changed since, counts as the user's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAMED = 5
 
 
 def own_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files in `folder` that were written by this software, by name; empty where nothing says so."""
+    """Read the list of files that this package wrote to `folder`: SHA-256 by name, empty without a list."""
     try:
         listed = read_json(folder / LIST)
     except (ShanshuiError, OSError):
@@ -35,9 +35,12 @@ def own_files(folder: Path) -> dict[str, str]:
 
 
 def foreign(folder: Path, most: int = NAMED + 1, apart: Path | None = None) -> list[str]:
-    """Names of up to `most` files, links and empty folders in `folder` that this software did not put there.
+    """List up to `most` files, links and empty folders in `folder` that this package did not write.
 
-    `apart` is a folder in it that is not looked at.
+    Args:
+        folder: is searched with all its subfolders.
+        most: the search ends when this number is found.
+        apart: a direct subfolder that is left out.
     """
     own, found = own_files(folder), []
     for place, inner, names in os.walk(folder):
@@ -61,7 +64,12 @@ def _as_written(path: Path, digest: str | None) -> bool:
 
 
 def record(folder: Path, names: Iterable[str] | None = None) -> None:
-    """List the files of `folder` as this software's: all of them, or `names` besides those listed before."""
+    """Write the list of the package's own files in `folder`.
+
+    Args:
+        folder: where the list is written.
+        names: files to add to the list, relative to `folder`; None lists all that are there.
+    """
     if names is None:
         found = [Path(place) / name for place, _, files in os.walk(folder) for name in files if name != LIST]
         listed = {str(path.relative_to(folder)): sha256(path) for path in found}
@@ -72,10 +80,16 @@ def record(folder: Path, names: Iterable[str] | None = None) -> None:
 
 
 def check_replaceable(path: Path, force: bool = False, apart: Path | None = None) -> None:
-    """Refuse to replace the folder `path` where somebody would lose something, a folder `apart` in it left aside.
+    """Check that replacing the folder `path` loses no file that this package did not write.
 
-    Raises ShanshuiError where it holds files of others, unless `force`; UsageError where it is no folder, or one that
-    must not be replaced: the root, the home folder, the working folder or one above it.
+    Args:
+        path: the folder; it need not exist.
+        force: accept that files are lost.
+        apart: a direct subfolder that is left out of the check.
+
+    Raises:
+        ShanshuiError: it holds files that this package did not write, and `force` is not given.
+        UsageError: it is a file, or holds such files and is the working folder, the home folder or a folder above them.
     """
     target = behind_links(path)
     if target.exists() and not target.is_dir():
@@ -95,7 +109,7 @@ def check_replaceable(path: Path, force: bool = False, apart: Path | None = None
 
 
 def _foreign_now(target: Path, apart: Path | None) -> list[str]:
-    """`foreign`, of one folder: looks again where another process replaced it meanwhile. Empty where there is none."""
+    """Run `foreign` on a folder until no other process replaced it meanwhile; empty if there is no folder."""
     while target.is_dir():
         before = _identity(target)
         with contextlib.suppress(FileNotFoundError):
@@ -106,7 +120,7 @@ def _foreign_now(target: Path, apart: Path | None) -> list[str]:
 
 
 def _identity(folder: Path) -> tuple[int, ...]:
-    """What tells a folder from another one of its name, which may have taken over its inode; () where there is none."""
+    """Return device, inode and change time, which tell a folder from a later one of that name; () without a folder."""
     try:
         status = folder.stat()
     except FileNotFoundError:
@@ -115,7 +129,7 @@ def _identity(folder: Path) -> tuple[int, ...]:
 
 
 def _never(target: Path) -> str:
-    """What `target` is, where it is never replaced; else ""."""
+    """Describe a folder that is never replaced, such as the home folder; empty for all others."""
     real = Path(os.path.realpath(target))
     kept = {Path.cwd(): "the working folder"}
     with contextlib.suppress(RuntimeError, KeyError):
@@ -129,7 +143,7 @@ def _never(target: Path) -> str:
 
 
 def _stays(target: Path) -> bool:
-    """Whether `target` is there and cannot be renamed, so that its contents are replaced instead."""
+    """Test whether `target` exists and cannot be renamed, so that its contents are replaced instead."""
     if not target.is_dir():
         return False
     return (
@@ -141,10 +155,17 @@ def _stays(target: Path) -> bool:
 
 @contextlib.contextmanager
 def replaced(path: str | Path, force: bool = False) -> Iterator[Path]:
-    """Yield an empty folder; when all went well it takes the place of the folder `path`, with a list of its files.
+    """Yield an empty folder that replaces the folder `path` on success, with a list of its files.
 
-    Nothing is removed before. On any error it goes, and what was there stays. Raises what `check_replaceable` raises,
-    and ShanshuiError where the disk is full.
+    On any error the new folder is removed and the previous one stays as it was.
+
+    Args:
+        path: the folder; it need not exist.
+        force: replace it even if it holds files that this package did not write.
+
+    Raises:
+        ShanshuiError: as for `check_replaceable`, and if the disk is full.
+        UsageError: as for `check_replaceable`.
     """
     target = behind_links(Path(path))
     check_replaceable(target, force)
@@ -174,7 +195,7 @@ def replaced(path: str | Path, force: bool = False) -> Iterator[Path]:
 
 
 def _fill(target: Path, staged: Path) -> None:
-    """Put the contents of `staged`, which lies in `target`, in the place of everything else there."""
+    """Replace everything in `target` by the contents of its subfolder `staged`."""
     before = [path for path in target.iterdir() if path != staged]
     aside = Path(tempfile.mkdtemp(prefix=".shanshui.old.", dir=target))
     for path in before:

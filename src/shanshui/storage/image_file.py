@@ -36,7 +36,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # pa
 
 
 class ImageFileError(ShanshuiError):
-    """A file that cannot be taken for what it should be; `kind` is the same for files with the same fault."""
+    """A file that is not the image or label map that was expected; `kind` is equal for files with the same fault."""
 
     def __init__(self, kind: str, found: str, expected: str = "", do: str = "") -> None:
         super().__init__(found, expected, do)
@@ -49,7 +49,11 @@ def unreadable(path: str | Path, why: object) -> ImageFileError:
 
 
 def check_regular(path: str | Path) -> None:
-    """ImageFileError where `path` is missing, leads nowhere, is no file, empty, or not to be opened."""
+    """Check that `path` is a regular file that is not empty and can be opened.
+
+    Raises:
+        ImageFileError: it is not.
+    """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -66,7 +70,7 @@ def check_regular(path: str | Path) -> None:
 
 
 def _pages(image: Image.Image) -> int:
-    """Images in a file, those not counted that are the first one made smaller."""
+    """Count the images in a file, without reduced copies and masks of the first one."""
     count = int(getattr(image, "n_frames", 1))
     if image.format in ("JPEG", "MPO") or count == 1:
         return 1
@@ -90,7 +94,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def _damaged(handle: BinaryIO) -> bool:
-    """Whether pixels of a PNG do not fit their checksums, which Pillow does not look at."""
+    """Test whether a PNG's pixel data contradict their checksums, which Pillow does not check."""
     handle.seek(8)
     while len(head := handle.read(8)) == 8:
         length, kind = int.from_bytes(head[:4], "big"), head[4:]
@@ -102,9 +106,13 @@ def _damaged(handle: BinaryIO) -> bool:
 
 
 def open_image(path: str | Path) -> tuple[Image.Image, int]:
-    """Decode the one image of a file as a viewer shows it, turned; and the orientation it was stored in.
+    """Decode the one image of a file, rotated as its EXIF orientation says.
 
-    Raises ImageFileError where it is broken, no image, or holds several images.
+    Returns:
+        The image and the EXIF orientation it was stored with, 1 to 8.
+
+    Raises:
+        ImageFileError: the file is broken, is not an image, or holds several images.
     """
     check_regular(path)
     try:
@@ -134,7 +142,11 @@ def open_image(path: str | Path) -> tuple[Image.Image, int]:
 
 
 def shown_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) as a viewer shows it, without decoding where the format allows that."""
+    """Return (width, height) after EXIF rotation, from the header where the format has one.
+
+    Raises:
+        ImageFileError: the file is broken or is not an image.
+    """
     check_regular(path)
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -146,7 +158,7 @@ def shown_size(path: str | Path) -> tuple[int, int]:
 
 
 def bit_depth(path: str | Path, image: Image.Image) -> int:
-    """Bits of one channel as stored, where Pillow's mode does not tell; 8 where nothing else is known."""
+    """Return the bits per channel as stored, which Pillow's mode does not tell; 8 if unknown."""
     if image.format == "PNG":
         with open(path, "rb") as handle:
             return handle.read(25)[24]  # signature, length and name of the first chunk, two sides

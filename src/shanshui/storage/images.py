@@ -18,51 +18,66 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".we
 
 
 def read_photo(path: str | Path) -> np.ndarray:
-    """Read a photograph as a viewer displays it, uint8 (H, W, 3) RGB; grey replicated, transparency over black."""
+    """Read a photograph as sRGB, uint8 (H, W, 3), rotated by EXIF; grey is replicated, transparency is over black.
+
+    Raises:
+        ImageFileError: the file is broken, is not an image, or holds several images.
+    """
     return decode_photo(path).pixels
 
 
 def read_label_map(path: str | Path) -> np.ndarray:
-    """Read class ids as uint8 (H, W), or int32 where the file holds more than 8 bits.
+    """Read class ids: uint8 (H, W), or int32 if the file has more than 8 bits per pixel.
 
-    Grey and palette files hold ids (a palette's indices). A colour file is refused: its numbers are shades, not
-    classes; so is one whose numbers a lossy compression has changed.
+    Grey images hold ids, palette images indices that are ids.
+
+    Raises:
+        ImageFileError: the file is broken, in colour, or stored with lossy compression, which changes ids.
     """
     return decode_label_map(path).ids
 
 
 def photo_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) as a viewer shows it, from the header where that tells."""
+    """Return (width, height) after EXIF rotation, from the header where the format has one."""
     return shown_size(path)
 
 
 def resize_photo(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize uint8 (H, W, 3) to (width, height) by antialiased bicubic."""
+    """Resize a photograph, uint8 (H, W, 3), to `size` by antialiased bicubic interpolation."""
     if photo.shape[1::-1] == tuple(size):
         return photo
     return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
 
 
 def resize_label_map(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize class ids (H, W) to (width, height) by nearest neighbour."""
+    """Resize class ids (H, W) to `size` by nearest-neighbour interpolation."""
     if label_map.shape[::-1] == tuple(size):
         return label_map
     return np.asarray(Image.fromarray(label_map).resize(size, Image.Resampling.NEAREST))
 
 
 def to_float(photo: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) -> float32 (3, H, W) in [-1, 1]."""
+    """Convert uint8 (H, W, 3) to float32 (3, H, W) in [-1, 1]."""
     return np.ascontiguousarray(photo.transpose(2, 0, 1), dtype=np.float32) / 127.5 - 1.0
 
 
 def check_finite(name: str, picture: np.ndarray) -> None:
-    """ShanshuiError where an image is not finite: rounded to 8 bits it would be black, and could be handed in."""
+    """Check that an image has no NaN or infinite value, which would be written as black or white.
+
+    Raises:
+        ShanshuiError: it has.
+    """
     if not np.isfinite(picture).all():
         raise ShanshuiError(f"the image of {name} is not finite (NaN or infinite)", "weights that did not diverge")
 
 
 def to_uint8(image: np.ndarray, rounding: str = "round") -> np.ndarray:
-    """float (3, H, W) in [-1, 1] -> uint8 (H, W, 3); `rounding` is "round", or "truncate" as the winner did."""
+    """Convert floats (3, H, W) in [-1, 1] to uint8 (H, W, 3); values outside are clipped.
+
+    Args:
+        image: floats (3, H, W).
+        rounding: "round" to the nearest integer, or "truncate" as the competition's winner did.
+    """
     scaled = (np.asarray(image, dtype=np.float64) + 1.0) * 127.5
     if rounding == "round":
         scaled = np.rint(scaled)
@@ -70,7 +85,11 @@ def to_uint8(image: np.ndarray, rounding: str = "round") -> np.ndarray:
 
 
 def to_pil(images: np.ndarray) -> list[Image.Image]:
-    """Turn images float (N, 3, H, W) or (3, H, W) in [-1, 1] into Pillow's; ShanshuiError for another shape."""
+    """Convert images, floats (N, 3, H, W) or (3, H, W) in [-1, 1], to Pillow images.
+
+    Raises:
+        ShanshuiError: the array has another shape or type.
+    """
     batch = np.asarray(images)
     batch = batch[None] if batch.ndim == 3 else batch
     if batch.ndim != 4 or batch.shape[1] != 3 or batch.dtype.kind != "f":
@@ -81,7 +100,14 @@ def to_pil(images: np.ndarray) -> list[Image.Image]:
 
 
 def write_image(path: str | Path, image: np.ndarray, quality: int = 95, subsampling: str = "4:4:4") -> None:
-    """Write uint8 (H, W, 3) or (H, W) as PNG or JPEG, by suffix; quality and subsampling concern JPEG."""
+    """Write uint8 (H, W, 3) or (H, W) as PNG or JPEG, chosen by the suffix.
+
+    Args:
+        path: the file.
+        image: RGB or grey pixels.
+        quality: of JPEG, 1 to 100.
+        subsampling: of JPEG's chroma, such as "4:2:0".
+    """
     with atomic(path) as staged:
         picture = Image.fromarray(image)
         if staged.suffix.lower() in (".jpg", ".jpeg"):
@@ -91,13 +117,13 @@ def write_image(path: str | Path, image: np.ndarray, quality: int = 95, subsampl
 
 
 def colour_label_map(label_map: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Colour class ids (H, W) with palette uint8 (n, 3); ids outside of the palette become black."""
+    """Colour class ids (H, W) by `palette`, uint8 (n, 3); ids outside the palette become black."""
     padded = np.vstack([palette, np.zeros((1, 3), np.uint8)])
     return padded[np.where(label_map < len(palette), label_map, len(palette))]
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
-    """Lay images uint8 (H, W, 3) of equal size out in rows, with white gaps of `gap` pixels."""
+    """Arrange images, uint8 (H, W, 3) of equal size, in rows on a white sheet with gaps of `gap` pixels."""
     height, width = rows[0][0].shape[:2]
     columns = max(len(row) for row in rows)
     sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""What a file is that is not what was asked for, told by its beginning."""
+"""Describe the type of a file by its first bytes, for messages on files that are not what was asked for."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MARKUP = re.compile(rb"\s*<(!doctype html|html|svg|\?xml)", re.IGNORECASE)
 
 
 def recognised(head: bytes) -> str:
-    """What a file that begins with `head` is, where a mark of its format says so; else empty."""
+    """Describe the type of a file that begins with `head`, if it has a format's signature; else empty."""
     if found := next((words for beginning, words in BEGINNINGS if head.startswith(beginning)), ""):
         return found
     if HEIC.match(head):
@@ -44,7 +44,7 @@ def recognised(head: bytes) -> str:
 
 
 def what_it_is(head: bytes) -> str:
-    """Describe the file type of a file that begins with `head`; empty if unknown."""
+    """Describe the type of a file that begins with `head`, text included; empty if unknown."""
     if found := recognised(head):
         return found
     if MARKUP.match(head):

@@ -1,4 +1,4 @@
-"""Read label maps: the only place that does, and only if the stored values are unambiguous."""
+"""Read label maps, and only if the stored values are unambiguous."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ LARGEST = {"L": 255, "I": 65535}  # to which Pillow enlarges the numbers of a PG
 
 @dataclass(frozen=True)
 class LabelFile:
-    """Numbers as in the file, uint8 (H, W), or int32 where it holds more; the colours of a palette in their order."""
+    """Class ids of a label map file.
+
+    `ids` are the stored values (H, W), uint8, or int32 if the file holds larger ones. `palette` lists the colours of a
+    palette image. `turned` says that EXIF data rotated or flipped it.
+    """
 
     ids: np.ndarray
     palette: Palette = field(default_factory=list)
@@ -33,7 +37,7 @@ class LabelFile:
 
 
 def _lossy(path: str | Path, image: Image.Image) -> str:
-    """The compression that may have changed the numbers; empty for none."""
+    """Name the lossy compression of a file, which may have changed its ids; empty if there is none."""
     if image.format == "TIFF":
         return "JPEG" if image.info.get("compression") in LOSSY_TIFF else ""
     if image.format == "WEBP":
@@ -54,7 +58,7 @@ def _uncertain(path: str | Path, what: str) -> ImageFileError:
 
 
 def _scaled_back(path: str | Path, image: Image.Image) -> np.ndarray:
-    """Numbers of a PGM file as stored: Pillow enlarges them so that the largest possible one is white."""
+    """Return the values of a PGM file as stored; Pillow scales them so that the largest possible one is white."""
     shown = np.asarray(image).astype(np.int64)
     header = re.sub(rb"#[^\n\r]*", b" ", Path(path).read_bytes()[:1024])
     found = re.match(rb"P[25]\s+\d+\s+\d+\s+(\d+)", header)
@@ -63,7 +67,11 @@ def _scaled_back(path: str | Path, image: Image.Image) -> np.ndarray:
 
 
 def _one_channel(path: str | Path, image: Image.Image, depth: int) -> np.ndarray:
-    """Numbers of a file whose mode has several channels, where all but one say nothing."""
+    """Return one channel of an image whose colour channels are equal and opaque.
+
+    Raises:
+        ImageFileError: the channels differ, have more than 8 bits, or some pixel is transparent.
+    """
     array = np.asarray(image)
     *channels, alpha = (
         np.moveaxis(array, -1, 0) if image.mode in ("LA", "PA", "RGBA") else (*np.moveaxis(array, -1, 0), None)
@@ -78,7 +86,11 @@ def _one_channel(path: str | Path, image: Image.Image, depth: int) -> np.ndarray
 
 
 def _numbers(path: str | Path, image: Image.Image) -> np.ndarray:
-    """The numbers of an image of any mode; ImageFileError where they are colours, or not certain."""
+    """Return the stored values of an image of any mode.
+
+    Raises:
+        ImageFileError: they are colours, or could be read in two ways.
+    """
     depth = bit_depth(path, image)
     if image.mode in ("LA", "PA", "RGB", "RGBA"):
         return _one_channel(path, image, depth)
@@ -97,10 +109,13 @@ def _numbers(path: str | Path, image: Image.Image) -> np.ndarray:
 
 
 def decode_label_map(path: str | Path) -> LabelFile:
-    """Read class ids: grey of any depth, palette indices, whole numbers of floating-point files, equal channels.
+    """Read class ids: grey of any depth, palette indices, floats without fraction, or equal colour channels.
 
-    A label map is turned as its EXIF data says, as a photograph is: both lie as a viewer shows them.
-    ImageFileError where a file is broken, in colour, compressed with losses, or its numbers are not certain.
+    The label map is rotated by its EXIF orientation, as photographs are.
+
+    Raises:
+        ImageFileError: the file is broken, in colour, stored with lossy compression, or its values could be read in two
+            ways.
     """
     image, stored = open_image(path)
     if compression := _lossy(path, image):

@@ -1,4 +1,4 @@
-"""File names as text: compared in composed Unicode form, and printable whatever their bytes."""
+"""File names as text: compared in composed Unicode form (NFC), and printable whatever their bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GUESSES = ("gb18030", "shift_jis", "cp1252")
 
 
 def normal(name: str) -> str:
-    """The name in composed form (NFC): archives made on macOS hold `é` as two characters."""
+    """Normalise a name to composed form (NFC): archives made on macOS hold `é` as two characters."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -25,19 +25,22 @@ def stem(file: Path) -> str:
 
 
 def is_text(name: str) -> bool:
-    """Whether a name is UTF-8; Python holds the bytes of one that is not as lone surrogates."""
+    """Test whether a name is UTF-8; Python represents other bytes as lone surrogates."""
     return name.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def printable(text: object) -> str:
-    r"""Text that can be written as UTF-8: bytes that are none become `\udcb7` and the like."""
+    r"""Convert to text that can be written as UTF-8: other bytes become `\udcb7` and the like."""
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_plain(names: Iterable[str], source: object) -> None:
-    """ShanshuiError where one of `names`, after which files are called, is none of a single file.
+    """Check that each name is that of a single file, with no folder in it.
 
-    `../x`, `/x` and `a/b` would be written elsewhere than where images go, over whatever lies there.
+    Images are written to files of these names; `../x`, `/x` and `a/b` would overwrite files elsewhere.
+
+    Raises:
+        ShanshuiError: a name is empty, `.` or `..`, or has a slash or a zero byte.
     """
     for name in names:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
@@ -49,10 +52,14 @@ def check_plain(names: Iterable[str], source: object) -> None:
 
 
 def at_home(value: Any) -> Any:
-    """An argument with the home folder for `~` at the start of paths, which shells leave alone in `--out=~/x`.
+    """Expand a leading `~` in an argument to the home folder, which shells do not do in `--out=~/x`.
 
-    Paths, and texts `NAME=PATH` in lists, are looked at; a path that is there as it is written stays so. UsageError
-    where the user whose home it would be is not known.
+    Args:
+        value: a path, or a list of paths and of texts `NAME=PATH`; anything else is returned as it is, and so is a path
+            that exists as written.
+
+    Raises:
+        UsageError: the home folder is not known.
     """
     if isinstance(value, list):
         return [at_home(Path(item)) if isinstance(item, Path) else _named_at_home(item) for item in value]

@@ -1,8 +1,8 @@
 """Outputs of a command, declared with its arguments and checked before it starts.
 
-Nothing of the user's is overwritten: an existing file must be recognised as one that such a command wrote, an
-existing folder as written by this software; or there is `--force`. And whether a place can be written to is known
-before hours of work, not after them.
+No file of the user is overwritten: an existing file must be recognised as one that such a command wrote, an existing
+folder as written by this package; or `--force` is given. That a place cannot be written to is found before hours of
+work, not after them.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ BEGINNINGS = {  # of texts written here
 class Output:
     """An argument that names what is written.
 
-    `kind` is "file", "folder" (replaced whole) or "shared" (a folder that may hold other things; `names` are written in
-    it). `suffixes` are the endings that can be written, all if empty. `mark` is a key in the metadata of weights that
-    this command alone writes.
+    `kind` is "file", "folder" (replaced as a whole) or "shared" (a folder that may hold other files; `names` are
+    written in it). `suffixes` are the accepted endings, all if empty. `mark` is a key in the metadata of weights that
+    only this command writes.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Output:
 
 
 def add_output(parser: argparse.ArgumentParser, flag: str, output: Output, **options: Any) -> None:
-    """Add the argument `flag`, a path, as one that names an output, and once `--force`."""
+    """Add the argument `flag`, a path that names an output; with the first one, add `--force` too."""
     action = parser.add_argument(flag, type=Path, **options)
     declared: dict[str, Output] = parser.get_default("outputs") or {}
     if not declared:
@@ -59,7 +59,7 @@ def add_output(parser: argparse.ArgumentParser, flag: str, output: Output, **opt
 
 
 def add_file(parser: argparse.ArgumentParser, flag: str, *suffixes: str, mark: str = "", **options: Any) -> None:
-    """Add an argument that names a file to write."""
+    """Add an argument that names a file to write; see `Output` for `suffixes` and `mark`."""
     add_output(parser, flag, Output("file", suffixes, mark), **options)
 
 
@@ -69,15 +69,17 @@ def add_folder(parser: argparse.ArgumentParser, flag: str, **options: Any) -> No
 
 
 def add_shared_folder(parser: argparse.ArgumentParser, flag: str, *names: str, **options: Any) -> None:
-    """Add an argument that names a folder in which the files `names` are written, besides others'."""
+    """Add an argument that names a folder in which the files `names` are written next to others."""
     add_output(parser, flag, Output("shared", names=names), **options)
 
 
 def check(args: argparse.Namespace) -> None:
-    """Look at every declared output before anything is computed.
+    """Check every declared output before anything is computed.
 
-    Raises UsageError where an output would replace an input or is of the wrong kind, ShanshuiError where it would
-    replace what this software did not write, OSError where it cannot be written.
+    Raises:
+        UsageError: an output would replace an input, is named twice, or is a file instead of a folder or vice versa.
+        ShanshuiError: an output would replace a file that this package did not write.
+        OSError: an output cannot be written.
     """
     declared: Mapping[str, Output] = getattr(args, "outputs", None) or {}
     values = vars(args)
@@ -99,7 +101,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def remember(args: argparse.Namespace) -> None:
-    """Write a list of a command's outputs next to them, if their content does not identify them."""
+    """List a command's outputs in `.shanshui.json` next to them, if their content does not identify them."""
     for name, output in (getattr(args, "outputs", None) or {}).items():
         path: Path | None = getattr(args, name)
         if path is None or output.kind == "folder":
@@ -113,7 +115,7 @@ def remember(args: argparse.Namespace) -> None:
 
 
 def _paths(value: object) -> Iterator[Path]:
-    """Paths in the value of an argument: a path, `path` or `name=path` as text if it is there, or several."""
+    """Yield the paths in an argument's value: a path, text `path` or `name=path` if it exists, or a list of them."""
     if isinstance(value, Path):
         yield value
     elif isinstance(value, str):
@@ -126,7 +128,11 @@ def _paths(value: object) -> Iterator[Path]:
 
 
 def check_inputs_stay(out: Path, kind: Kind, inputs: Iterable[Path | None], flag: str = "--out") -> None:
-    """UsageError where writing `out` would replace one of `inputs`, whatever is forced."""
+    """Check that writing `out` replaces none of `inputs`, not even with `--force`.
+
+    Raises:
+        UsageError: it would; the message calls `out` by `flag`.
+    """
     target = _real(out)
     for path in inputs:
         if not path:
@@ -138,7 +144,7 @@ def check_inputs_stay(out: Path, kind: Kind, inputs: Iterable[Path | None], flag
 
 
 def _real(path: Path) -> Path:
-    """Without links, as far as they lead anywhere."""
+    """Resolve symbolic links as far as they lead anywhere."""
     return Path(os.path.realpath(path))
 
 
@@ -151,12 +157,13 @@ def _check_shared(path: Path, names: Iterable[str], force: bool) -> None:
 
 
 def _ours(file: Path, mark: str) -> bool:
-    """Whether a file shows that it is this command's, or is unchanged since the list next to it was written."""
+    """Test whether this command wrote a file, by its content or by an unchanged entry of the list next to it."""
     listed = own_files(file.parent).get(file.name)
     return _recognised(file, mark) or (listed is not None and file.is_file() and listed == sha256(file))
 
 
 def not_ours(path: Path) -> ShanshuiError:
+    """Return the error for an existing file that this command did not recognise as its own."""
     return ShanshuiError(
         f"{path} is there already, and cannot be told to have been written by this command",
         "a name that is free",
@@ -175,7 +182,7 @@ def _check_file(path: Path, output: Output, force: bool, flag: str) -> None:
 
 
 def _recognised(path: Path, mark: str) -> bool:
-    """Whether a file shows that this software wrote it, and its command where weights have `mark` in their metadata."""
+    """Test by its content whether this package wrote a file; weights must have `mark` in their metadata."""
     if not path.is_file():
         return not path.exists() or os.path.samefile(path, os.devnull)
     if path.stat().st_size == 0:
@@ -199,7 +206,7 @@ def _recognised(path: Path, mark: str) -> bool:
 
 
 def _json_of_ours(content: object) -> bool:
-    """A stamped file, a score, a ranking, or a dictionary of single-class pairs."""
+    """Test whether JSON content is a stamped file, a score, a ranking or a dictionary of single-class pairs."""
     if not isinstance(content, dict):
         return False
     keys = content.keys()
@@ -211,7 +218,7 @@ def _is_pair(row: object) -> bool:
 
 
 def _pairs(content: Mapping[str, object]) -> bool:
-    """Whether it is a dictionary of single-class pairs: rows of a name and a file by class id."""
+    """Test whether a dictionary is one of single-class pairs: rows of a name and a file by class id."""
     rows = [row for listed in content.values() for row in (listed if isinstance(listed, list) else [None])]
     return bool(rows) and all(str(key).isdecimal() for key in content) and all(_is_pair(row) for row in rows)
 
@@ -231,10 +238,14 @@ def _weights_of(path: Path, mark: str) -> bool:
 
 
 def check_writable(path: Path, folder: bool = False) -> None:
-    """Try whether `path` can be written, without leaving anything; OSError says what the system says against it.
+    """Check that `path` can be written, by a temporary file that leaves nothing behind.
 
     Args:
-        folder: `path` is to be a folder, in which files are written.
+        path: need not exist, nor its folders.
+        folder: `path` is a folder in which files will be written.
+
+    Raises:
+        OSError: it cannot be written, for the reason that the system gives.
     """
     target = behind_links(path)
     _check_name(target)
@@ -257,7 +268,7 @@ def check_writable(path: Path, folder: bool = False) -> None:
 
 
 def _check_name(path: Path) -> None:
-    """OSError where a part of a path is longer than its file system takes."""
+    """Raise OSError if a part of a path is longer than its file system allows."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

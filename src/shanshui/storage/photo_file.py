@@ -1,6 +1,6 @@
-"""Read photographs, the only place that does: pixels as an image viewer displays them.
+"""Read photographs: pixels as an image viewer displays them.
 
-Orientation, bit depth, transparency and colour profile are honoured; what cannot be is said in `notes`.
+Orientation, bit depth, transparency and colour profile are applied; what cannot be applied is said in `notes`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SRGB = ImageCms.createProfile("sRGB")
 
 @dataclass(frozen=True)
 class Photo:
-    """Pixels uint8 (H, W, 3), sRGB. `turned`: the file stores them in another orientation, and says so."""
+    """Pixels in sRGB, uint8 (H, W, 3); `turned` says that EXIF data rotated or flipped them."""
 
     pixels: np.ndarray
     turned: bool = False
@@ -38,7 +38,11 @@ def _probe() -> Image.Image:
 
 @functools.lru_cache(maxsize=32)
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way from a profile's colours to sRGB; None where they are the same. Raises PyCMSError, OSError."""
+    """Build the transform from a colour profile to sRGB; None if the colours are the same.
+
+    Raises:
+        PyCMSError, OSError: the profile is broken.
+    """
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     intent = ImageCms.Intent(ImageCms.getDefaultIntent(source))
     found = ImageCms.buildTransform(source, SRGB, mode, "RGB", intent)
@@ -55,7 +59,7 @@ def _lab() -> ImageCms.ImageCmsTransform:
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:
-    """An image of mode L, RGB, CMYK or LAB as RGB in sRGB."""
+    """Convert an image of mode L, RGB, CMYK or LAB to sRGB; return it with notes on what could not be applied."""
     notes = []
     try:
         if image.mode == "LAB":
@@ -68,7 +72,11 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, li
 
 
 def _eight_bits(image: Image.Image, path: str | Path) -> Image.Image:
-    """Grey of more bits by its upper eight, as viewers show it; ImageFileError where white is not known."""
+    """Reduce grey of more than 8 bits to its upper 8 bits, as viewers do.
+
+    Raises:
+        ImageFileError: values are 32-bit integers or floats, whose white is unknown.
+    """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if image.mode in ("I", "F"):
@@ -88,9 +96,10 @@ def _gamma(image: Image.Image) -> list[str]:
 
 
 def decode_photo(path: str | Path) -> Photo:
-    """Read a photograph; grey is replicated, transparency composited over black.
+    """Read a photograph; grey is replicated, transparency is composited over black.
 
-    Raises ImageFileError for a file that is broken, no image, an animation, or of numbers without a white.
+    Raises:
+        ImageFileError: the file is broken, is not an image, holds several images, or has values whose white is unknown.
     """
     opened, stored = open_image(path)
     profile = opened.info.get("icc_profile")

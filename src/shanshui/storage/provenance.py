@@ -12,7 +12,7 @@ from shanshui import __version__
 
 @functools.cache
 def code_version() -> str:
-    """`0.1.0+` and 12 hex digits over the package's sources: equal code, equal version, with or without git."""
+    """Return `0.1.0+` and 12 hex digits of a SHA-256 over the package's sources: equal code, equal version."""
     root = Path(__file__).parent.parent
     total = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
@@ -22,5 +22,5 @@ def code_version() -> str:
 
 
 def stamp(**more: object) -> dict[str, object]:
-    """The fields every manifest carries; no clock and no host name, so that equal runs give equal bytes."""
+    """Return the fields of every manifest; without time and host name, so that equal runs give equal bytes."""
     return {"shanshui": code_version(), "python": platform.python_version(), **more}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Size(NamedTuple):
-    """Size of an image or a label map in pixels; as text WIDTHxHEIGHT, the way options and file names have it."""
+    """Size of an image or a label map in pixels; as text WIDTHxHEIGHT, as in options and file names."""
 
     height: int
     width: int

@@ -38,12 +38,12 @@ SENTENCES = {  # what is said of the file, what is expected, what to do
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a write failed for lack of space; libraries outside Python report it as text only."""
+    """Test whether a write failed for lack of space; libraries outside Python report that as text only."""
     return (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def full_disk(path: Path) -> ShanshuiError:
-    """Return the message for a full disk."""
+    """Return the error for a full disk."""
     return ShanshuiError(
         f"the disk is full: {path} could not be written",
         "free space; `python -m shanshui doctor --config config.yaml` says how much a run takes",
@@ -52,7 +52,7 @@ def full_disk(path: Path) -> ShanshuiError:
 
 
 def in_words(error: OSError) -> ShanshuiError | None:
-    """The sentence for an error of the system; None for one that is not known to be the user's to put right."""
+    """Turn an error of the operating system into a message for users; None if it is not one they can put right."""
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
     if is_full(error):
         return full_disk(Path(names[0] if names else "."))
@@ -64,7 +64,11 @@ def in_words(error: OSError) -> ShanshuiError | None:
 
 
 def home_folder() -> Path:
-    """The user's home folder; UsageError where there is none: no HOME, and no entry for the user in the system."""
+    """Return the user's home folder.
+
+    Raises:
+        UsageError: HOME is not set, and the system has no entry of the user.
+    """
     try:
         return Path.home()
     except (RuntimeError, KeyError):
@@ -77,7 +81,7 @@ def home_folder() -> Path:
 
 @contextlib.contextmanager
 def said_at_the_end() -> Iterator[None]:
-    """End the process with the sentence of what a user can put right, as Snakemake reads or begins a workflow."""
+    """Exit with the message alone, without traceback, on an error that users can put right."""
     try:
         yield
     except ShanshuiError as error:

@@ -20,7 +20,7 @@ SHOWN = 20
 
 
 def _guess(line: bytes) -> tuple[str, str]:
-    """An encoding in which a line is text that can be printed, and that text; empty where none is known."""
+    """Guess the encoding of a line and return it with the decoded text; both empty if no encoding fits."""
     for encoding in GUESSES:
         try:
             text = line.decode(encoding).strip()
@@ -32,9 +32,15 @@ def _guess(line: bytes) -> tuple[str, str]:
 
 
 def decode_text(raw: bytes, source: str, what: str = "text in UTF-8") -> str:
-    """The text of a file called `source`; ShanshuiError names the line and the likely encoding where it is no UTF-8.
+    """Decode the text of a file: UTF-8 with or without byte order mark, or UTF-16 and UTF-32 with one.
 
-    A file that is no text at all is named for what it is.
+    Args:
+        raw: content of the file.
+        source: how the error message calls the file.
+        what: what was expected, for the error message.
+
+    Raises:
+        ShanshuiError: it is another encoding, with the line and a likely encoding, or not text at all.
     """
     encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "utf-8")
     kind = recognised(raw[:HEAD])
@@ -58,7 +64,11 @@ def decode_text(raw: bytes, source: str, what: str = "text in UTF-8") -> str:
 
 
 def read_text(path: str | Path, title: str, what: str, do: str = "") -> str:
-    """Read the text file `path`, which messages call `title`; ShanshuiError where it cannot be read, or is no UTF-8."""
+    """Read a text file by `decode_text`; error messages call it `title` and `path`.
+
+    Raises:
+        ShanshuiError: the file cannot be read or is not UTF-8.
+    """
     try:
         raw = Path(path).read_bytes()
     except OSError as error:

@@ -15,6 +15,6 @@ REST = "other"
 
 
 def grouping(classes: Sequence[str]) -> list[int]:
-    """For each class of ADE20K, the number of its namesake in `classes`, else that of "other", else -1."""
+    """Map each class of ADE20K to the id of its namesake in `classes`, else of "other", else to -1."""
     numbers = {name.casefold(): number for number, name in enumerate(classes)}
     return [numbers.get(name, numbers.get(REST, -1)) for name in ADE20K]

@@ -17,7 +17,7 @@ VALUES_SHOWN = 3
 
 
 def palette_means_ids(facts: Iterable[LabelFacts], thing: str, classes: Sequence[str], offset: int) -> list[Finding]:
-    """Palette files coloured as the dataset's classes are, in which the numbers are those of other classes."""
+    """Report palette files in the dataset's own colours whose values are other ids than those of these classes."""
     own = colours_of(tuple(classes)) or ()
     of_colour: dict[tuple[int, int, int], set[int]] = {}
     for number_of, colour in enumerate(own):
@@ -37,7 +37,13 @@ def palette_means_ids(facts: Iterable[LabelFacts], thing: str, classes: Sequence
 
 
 def sound_instances(labels: Sequence[LabelFacts], instances: Sequence[InstanceFacts | None], of: str) -> list[Finding]:
-    """Instance maps (None: there is none) against their label maps."""
+    """Report instance maps that are unreadable, missing, empty, or not of the size of their label map.
+
+    Args:
+        labels: the label maps.
+        instances: the instance map of each label map; None where there is none.
+        of: what the label maps are called in messages.
+    """
     both = [(label, found) for label, found in zip(labels, instances, strict=True) if found and not label.problem]
     broken = [f"{i.path}: {i.problem}" for i in instances if i and i.problem]
     sizes = [
@@ -63,7 +69,7 @@ def sound_instances(labels: Sequence[LabelFacts], instances: Sequence[InstanceFa
 
 
 def not_the_full_dataset(layout: str, folders: Sequence[Folder]) -> list[Finding]:
-    """ADE20K is published twice, under one name: its full form numbers thousands of objects by colour."""
+    """Report the full ADE20K dataset, whose files number objects by colour instead of the benchmark's 150 classes."""
     whole = [path for folder in folders for path in folder.files or [] if path.stem.endswith("_seg")]
     if not layout.startswith("ade20k") or not whole:
         return []
@@ -74,7 +80,13 @@ def not_the_full_dataset(layout: str, folders: Sequence[Folder]) -> list[Finding
 
 
 def scenes_known(wanted: str, given: Path | None, unlisted: Sequence[str]) -> list[Finding]:
-    """A layout that takes outdoor scenes only wants the list of scenes (`given`), and every image on it."""
+    """Report a missing list of scenes, or images that are not on it, for a layout that takes outdoor scenes only.
+
+    Args:
+        wanted: name of the list that the layout asks for; empty for none.
+        given: the list that was found.
+        unlisted: names of images that are not on it.
+    """
     if not wanted:
         return []
     if given is None:

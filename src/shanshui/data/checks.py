@@ -20,7 +20,7 @@ Size = tuple[int, int]
 
 
 def times(size: Size) -> str:
-    """`480x360`."""
+    """Format (width, height) as `480x360`."""
     return f"{size[0]}x{size[1]}"
 
 
@@ -29,7 +29,7 @@ def _aspect_error(size: Size, of: Size) -> float:
 
 
 def readable(facts: Sequence[Facts], thing: str) -> list[Finding]:
-    """Files that cannot be taken, by what is wrong with them: broken, in colour, compressed with losses, ..."""
+    """Report files that cannot be used, grouped by fault: broken, in colour, lossy compression and so on."""
     faults = {f.fault.kind: f.fault for f in reversed(facts) if f.fault}
     found = []
     for kind, fault in sorted(faults.items()):
@@ -44,7 +44,7 @@ def readable(facts: Sequence[Facts], thing: str) -> list[Finding]:
 
 
 def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Finding]:
-    """Photograph against its label map: another shape is an error, only another size a warning."""
+    """Report pairs whose sizes differ: an error if the aspect ratios differ, else a warning."""
     shapes: list[str] = []
     scales: list[str] = []
     lying = 0
@@ -74,7 +74,7 @@ def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Findi
 
 
 def fitting_sizes(facts: Iterable[Facts], thing: str, size: Size, least: Size) -> list[Finding]:
-    """Sizes against the configured output `size` (aspect) and the size images are reduced to (`least`)."""
+    """Report files of another aspect ratio than `size` or smaller than `least`, both (width, height) in pixels."""
     good = [f for f in facts if not f.problem]
     small = [f"{f.path}: {times(f.size)}" for f in good if f.size[0] < least[0] or f.size[1] < least[1]]
     askew = [f"{f.path}: {times(f.size)}" for f in good if _aspect_error(f.size, size) > ASPECT_TOLERANCE]
@@ -118,7 +118,7 @@ def _id_hint(wrong: set[int], present: set[int], num_classes: int, offset: int, 
 def ids_in_range(
     facts: Sequence[LabelFacts], thing: str, num_classes: int, label_offset: int, ignore_label: int | None
 ) -> list[Finding]:
-    """Pixel values that are no class, per file with value and number of pixels."""
+    """Report pixel values that are no class id, per file with value and number of pixels."""
     lines: list[str] = []
     values: set[int] = set()
     present: set[int] = set()
@@ -142,7 +142,7 @@ def ids_in_range(
 
 
 def coloured_photos(photos: Iterable[PhotoFacts]) -> list[Finding]:
-    """Photographs without any colour teach the generator grey."""
+    """Report grey photographs, which would teach the generator to produce grey images."""
     grey = [p.path for p in photos if p.grey]
     if not grey:
         return []
@@ -152,7 +152,7 @@ def coloured_photos(photos: Iterable[PhotoFacts]) -> list[Finding]:
 
 
 def distinct_photos(photos: Iterable[PhotoFacts]) -> list[Finding]:
-    """Photographs with the same pixels under several names."""
+    """Report photographs with equal pixels under several names."""
     same: dict[str, list[str]] = {}
     for photo in photos:
         if not photo.problem:
@@ -166,7 +166,7 @@ def distinct_photos(photos: Iterable[PhotoFacts]) -> list[Finding]:
 
 
 def unseen_tests(train: Iterable[LabelFacts], test: Iterable[LabelFacts]) -> list[Finding]:
-    """Test label maps that training knows; maps of a single class are alike by nature and not meant."""
+    """Report test label maps that are also training label maps; maps of a single class are not compared."""
     known = {f.content: f.path for f in train if len(f.counts) > 1}
     seen = [f"{f.path} = {known[f.content]}" for f in test if not f.problem and f.content in known]
     if not seen:

@@ -24,6 +24,6 @@ def class_names(table: str | Path) -> tuple[str, ...]:
 
 @functools.cache
 def class_colours(table: str | Path) -> Colours | None:
-    """Red, green, blue per class where the CSV has columns of these names."""
+    """Read (red, green, blue) in 0 .. 255 per class from a CSV file; None if it lacks these columns."""
     rows = read_csv(HERE / table)
     return tuple((int(r["red"]), int(r["green"]), int(r["blue"])) for r in rows) if "red" in rows[0] else None

@@ -19,10 +19,11 @@ MANY = 100 * 10**6  # bytes that take long enough to say so
 
 
 def content_digests(files: Iterable[Path], memory: Path) -> dict[str, str]:
-    """SHA-256 of every file, by its path; only what changed since the last call is read.
+    """Compute the SHA-256 of every file, by path; only files changed since the last call are read.
 
     Args:
-        memory: file that remembers digests between calls. Where it cannot be written all is read every time.
+        files: paths, which need not exist.
+        memory: cache file for digests between calls. If it cannot be written, all files are read every time.
     """
     known = _remembered(memory)
     now = time.time_ns()
@@ -44,7 +45,7 @@ def content_digests(files: Iterable[Path], memory: Path) -> dict[str, str]:
 
 
 def _mark(file: Path) -> list[int]:
-    """Size, time of the last change and inode; zeros where there is nothing, as behind a dangling link."""
+    """Return size in bytes, modification time in ns and inode; zeros if there is no file."""
     try:
         at = file.stat()
     except OSError:
@@ -53,7 +54,7 @@ def _mark(file: Path) -> list[int]:
 
 
 def _digest(path: str) -> str:
-    """SHA-256, or a word for what cannot be read, which the stage that reads it says better."""
+    """Compute the SHA-256 of a file; "unreadable" if it cannot be read, which the stage that needs it reports."""
     try:
         return sha256(path) if os.path.isfile(path) else "unreadable"  # a pipe would be waited for
     except OSError:

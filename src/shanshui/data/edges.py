@@ -9,9 +9,9 @@ import numpy as np
 
 
 def edges(ids: np.ndarray) -> np.ndarray:
-    """Mark where numbers change between neighbours: ids (N, H, W) of any integer type -> float32 (N, 1, H, W).
+    """Mark where ids change between neighbours: (N, H, W) of any integer type -> float32 (N, 1, H, W).
 
-    1 at both pixels of every horizontally or vertically neighbouring pair with different ids, else 0.
+    Both pixels of every horizontally or vertically neighbouring pair with different ids are 1, all others 0.
     """
     marked = np.zeros(ids.shape, bool)
     across, down = ids[:, :, 1:] != ids[:, :, :-1], ids[:, 1:] != ids[:, :-1]

@@ -14,14 +14,14 @@ from shanshui.storage.names import guess, is_text
 
 
 def _passed(folders: Sequence[Folder]) -> list[Passed]:
-    """Return the files not used by any option, each once even if several options share a folder."""
+    """Return the files that no option uses, each once even if several options share a folder."""
     taken = {path for folder in folders for path in folder.files or []}
     entries = {entry.path: entry for folder in reversed(folders) for entry in folder.passed}
     return [entry for path, entry in sorted(entries.items()) if path not in taken]
 
 
 def passed_over(folders: Sequence[Folder]) -> list[Finding]:
-    """Everything in the folders that is not taken, by reason."""
+    """Report everything in the data folders that is not used, grouped by reason."""
     found = []
     for (reason, weight), paths in grouped(_passed(folders)).items():
         what = f"passed over, {reason}: {len(paths)}"
@@ -34,7 +34,7 @@ def passed_over(folders: Sequence[Folder]) -> list[Finding]:
 
 
 def names_are_text(folders: Sequence[Folder]) -> list[Finding]:
-    """Names of files, or of the folders above them, that are not UTF-8."""
+    """Report files whose names, or whose folders' names, are not UTF-8."""
     paths = dict.fromkeys(path for folder in folders for path in folder.files or [] if not is_text(str(path)))
     if not paths:
         return []
@@ -43,7 +43,7 @@ def names_are_text(folders: Sequence[Folder]) -> list[Finding]:
 
 
 def names_differ_in_more_than_case(folders: Sequence[Folder]) -> list[Finding]:
-    """Files of one folder whose names are equal where case does not count, as on macOS and Windows."""
+    """Report files of one folder whose names differ in case only, which collide on macOS and Windows."""
     lines = []
     for folder in folders:
         same: dict[tuple[Path, str], set[str]] = {}
@@ -58,7 +58,7 @@ def names_differ_in_more_than_case(folders: Sequence[Folder]) -> list[Finding]:
 
 
 def turned(facts: Iterable[PhotoFacts] | Iterable[LabelFacts], thing: str, other: str) -> list[Finding]:
-    """Files that say in their EXIF data that they are to be turned: they are, which not every program does."""
+    """Report files that are rotated or flipped by their EXIF orientation, which some programs ignore."""
     mine = [f.path for f in facts if f.turned]
     if not mine:
         return []
@@ -68,7 +68,7 @@ def turned(facts: Iterable[PhotoFacts] | Iterable[LabelFacts], thing: str, other
 
 
 def as_shown(photos: Iterable[PhotoFacts]) -> list[Finding]:
-    """Photographs of which something could not be honoured."""
+    """Report photographs whose colour profile, gamma or transparency could not be applied."""
     lines = [f"{photo.path}: {said}" for photo in photos for said in photo.notes]
     if not lines:
         return []

@@ -16,7 +16,10 @@ ORDER: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
 
 @dataclass(frozen=True)
 class Finding:
-    """`what` was found, what was `expected`, what to `do`; `files` are names, each perhaps with a detail."""
+    """A result of a check: `what` was found, what was `expected`, what to `do`, and the `files` concerned.
+
+    A line of `files` is a name, perhaps followed by a detail.
+    """
 
     level: Level
     what: str
@@ -26,34 +29,34 @@ class Finding:
 
 
 def error(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
-    """A finding that stops the run."""
+    """Create a finding that stops the run."""
     return Finding("error", what, expected, do, tuple(map(printable, files)))
 
 
 def warning(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
-    """A finding that one should know."""
+    """Create a finding that users should know but that stops nothing."""
     return Finding("warning", what, expected, do, tuple(map(printable, files)))
 
 
 def note(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
-    """A finding that is told and asks for nothing."""
+    """Create a finding that asks for nothing."""
     return Finding("note", what, expected, do, tuple(map(printable, files)))
 
 
 def some(files: Sequence[str], most: int) -> str:
-    """The first `most` files on indented lines, and how many there are beyond."""
+    """Format the first `most` files as indented lines, and the number of the rest."""
     lines = [f"\n    {file}" for file in files[:most]]
     more = len(files) - most
     return "".join(lines) + (f"\n    ... and {more} more" if more > 0 else "")
 
 
 def number(count: int, thing: str) -> str:
-    """`1 pair`, `2 pairs`."""
+    """Format a count with its noun: `1 pair`, `2 pairs`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def as_error(findings: Iterable[Finding], report: object) -> ShanshuiError | None:
-    """One message for all errors among `findings`, naming the first files of each; None if there are none."""
+    """Combine all errors among `findings` into one exception, with the first files of each; None without errors."""
     errors = [f for f in findings if f.level == "error"]
     if not errors:
         return None

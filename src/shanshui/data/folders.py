@@ -21,10 +21,10 @@ HOLDS = {
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of the data: the option that names it, what it holds, its images (None: no such folder).
+    """A folder of the data: its path, the option that names it, what it holds, and its images (None: no such folder).
 
-    `indoor` images more are not among `files`, since the layout takes outdoor scenes only. `passed` is what else lies
-    there.
+    `indoor` counts images that are not among `files` since the layout takes outdoor scenes only. `passed` lists the
+    other files there.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Folder:
 
 
 def look(layout: Layout, path: Path, option: str) -> Folder:
-    """Find the files of a folder; nothing is opened."""
+    """List the files of a folder without opening them."""
     if not path.is_dir():
         return Folder(path, option, HOLDS[option], None)
     found = layout.listing(path, option)
@@ -44,6 +44,6 @@ def look(layout: Layout, path: Path, option: str) -> Folder:
 
 
 def only(folder: Folder, names: Collection[str], layout: Layout) -> Folder:
-    """The folder with the files of these pairs alone."""
+    """Return the folder with only the files that belong to the pairs `names`."""
     files = [file for file in folder.files or [] if layout.name(file) in names]
     return dataclasses.replace(folder, files=files, indoor=len(folder.files) - len(files)) if folder.files else folder

@@ -1,4 +1,4 @@
-"""Instance maps: which object a pixel belongs to, so that two cars side by side have an edge between them."""
+"""Instance maps number the object of each pixel, so that adjacent objects of one class have an edge between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shanshui.storage.images import read_label_map
 
 @dataclass(frozen=True)
 class InstanceFacts:
-    """An instance map: (width, height), share of its pixels that lie on an edge. A broken one has a `problem` only."""
+    """An instance map: size as (width, height), share of its pixels on an edge; if unreadable, only a `problem`."""
 
     path: Path
     problem: str = ""
@@ -24,16 +24,18 @@ class InstanceFacts:
 
 
 def instance_edges(instances: np.ndarray) -> np.ndarray:
-    """bool (H, W): pixels whose number differs from that of a neighbour to the left, right, above or below.
+    """Mark pixels whose id differs from that of a neighbour to the left, right, above or below, as bool (H, W).
 
-    Both pixels of a differing pair are on the edge (Park et al. 2019, whose generator has it as one more channel).
-    `instances` (H, W) holds whole numbers of any width; what they are does not matter.
+    Both pixels of a differing pair are marked (Park et al. 2019, whose generator has the edges as one more channel).
+
+    Args:
+        instances: object ids (H, W) of any integer type; only equality matters.
     """
     return edges(instances[None])[0, 0] > 0
 
 
 def scan_instances(path: Path) -> InstanceFacts:
-    """Read an instance map; never raises for a broken or coloured file."""
+    """Read an instance map; a broken or coloured file gives a `problem` instead of an exception."""
     try:
         instances = read_label_map(path)
     except ShanshuiError as error:

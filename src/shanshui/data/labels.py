@@ -16,7 +16,14 @@ NO_CLASS = 255
 def outside(
     counts: Mapping[int, int], num_classes: int, label_offset: int = 0, ignore_label: int | None = None
 ) -> dict[int, int]:
-    """Of `counts` (pixel value in the file -> pixels), those that are neither class id nor `ignore_label`."""
+    """Select the pixel values that are neither class id nor `ignore_label`.
+
+    Args:
+        counts: number of pixels by value in the file.
+        num_classes: number of classes.
+        label_offset: is added to a value to get its class id.
+        ignore_label: value in the file for pixels without a class.
+    """
     return {
         value: pixels
         for value, pixels in sorted(counts.items())
@@ -25,7 +32,7 @@ def outside(
 
 
 def value_counts(raw: np.ndarray) -> dict[int, int]:
-    """Pixel value -> number of pixels, for whole numbers of any width."""
+    """Count the pixels of each value in an array of any integer type."""
     if raw.dtype == np.uint8:
         counts = np.bincount(raw.ravel(), minlength=256)
         return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
@@ -40,10 +47,18 @@ def apply_label_rules(
     ignore_label: int | None = None,
     source: object = "a label map",
 ) -> np.ndarray:
-    """Turn pixel values as in the file, any shape, into uint8 class ids, with 255 where there is no class.
+    """Convert pixel values of a label map file, any shape, to uint8 class ids, with 255 for no class.
 
-    `ignore_label` is compared first, then `label_offset` is added. ShanshuiError names `source` and every
-    value outside of 0 .. num_classes - 1. `num_classes` is at most 255.
+    Args:
+        raw: integers as stored in the file.
+        num_classes: 1 to 255.
+        label_offset: is added to every value but `ignore_label`.
+        ignore_label: value in the file for pixels without a class; None if there is none.
+        source: how the error message calls the file.
+
+    Raises:
+        ShanshuiError: a value is no class; the message lists all of them with their numbers of pixels.
+        ValueError: `num_classes` is out of range.
     """
     if not 1 <= num_classes <= NO_CLASS:
         raise ValueError(f"num_classes {num_classes} is not in 1 .. {NO_CLASS}")
@@ -64,12 +79,12 @@ def apply_label_rules(
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of a dataset, and what the numbers in its label map files mean.
+    """The classes of a dataset, and the meaning of the values in its label map files.
 
     Attributes:
         names: by class id, 0 to len(names) - 1.
-        label_offset: added to a number in a file to get its class id.
-        ignore_label: number in files that stands for no class; None where every pixel has a class.
+        label_offset: is added to a value in a file to get its class id.
+        ignore_label: value in files for pixels without a class; None if every pixel has a class.
     """
 
     names: tuple[str, ...]
@@ -78,7 +93,7 @@ class Classes:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Classes:
-        """Take them from a section `data`, of settings or of a checkpoint."""
+        """Create them from a `data` section, of settings or of a checkpoint."""
         return cls(tuple(data["classes"]), data.get("label_offset", 0), data.get("ignore_label"))
 
     @property
@@ -87,12 +102,12 @@ class Classes:
         return None if self.ignore_label is None else NO_CLASS
 
     def ids(self, raw: np.ndarray, source: object = "a label map") -> np.ndarray:
-        """Turn numbers as in a file into class ids, by `apply_label_rules`."""
+        """Convert values of a label map file to class ids by `apply_label_rules`."""
         return apply_label_rules(raw, len(self.names), self.label_offset, self.ignore_label, source)
 
 
 def one_hot(label_map: np.ndarray, num_classes: int) -> np.ndarray:
-    """uint8 class ids (N, H, W) -> float32 (N, num_classes, H, W); all zero where the id is 255."""
+    """Encode class ids, uint8 (N, H, W), as float32 (N, num_classes, H, W); all zero where the id is 255."""
     n, height, width = label_map.shape
     segmap = np.empty((n, num_classes, height, width), np.float32)
     ids = np.arange(num_classes, dtype=np.uint8).reshape(1, -1, 1, 1)

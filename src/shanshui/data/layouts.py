@@ -25,19 +25,19 @@ INSTANCES = ("train_instances", "test_instances")
 
 @dataclass(frozen=True)
 class Layout:
-    """One dataset.
+    """Folder structure, pairing, classes and usual sizes of one dataset.
 
-    Args:
-        folders: options of `data` that name a folder -> where that lies below `data.root`.
-        patterns: the same options -> which names their files bear; all images where it is not said.
-        endings: what is cut off the end of a file's stem to get the name of its pair.
-        deep: whether sub-folders are searched as well.
-        twin: a folder whose name ends in this besides belongs to the one without it.
-        classes: class names in id order; none: the configuration has to name them.
-        colours: red, green and blue of each class, where the dataset has colours of its own.
-        label_offset: added to every value of a label map.
-        ignore_label: value in the files that means no class.
-        size: width and height of the images and the width they are loaded at, as usually trained.
+    Attributes:
+        folders: folder below `data.root` by option of `data`.
+        patterns: file name pattern by option of `data`; all images where none is given.
+        endings: suffixes that are removed from a file's stem to get the name of its pair.
+        deep: search subfolders as well.
+        twin: suffix of the name of a second folder whose files are added to those of the folder without it.
+        classes: class names in id order; if empty, the configuration has to name them.
+        colours: (red, green, blue) of each class, if the dataset defines colours.
+        label_offset: is added to every value of a label map.
+        ignore_label: value in the files for pixels without a class.
+        size: width, height and loading width of the images, in pixels, as usually trained.
         scenes: file below `data.root` with a line `name scene` per image; only those of outdoor scenes are taken.
     """
 
@@ -54,12 +54,12 @@ class Layout:
     scenes: str = ""
 
     def name(self, file: Path) -> str:
-        """Name of the pair that `file` belongs to."""
+        """Return the name of the pair that `file` belongs to."""
         stem = normal(file.stem)
         return next((stem.removesuffix(ending) for ending in self.endings if stem.endswith(ending)), stem)
 
     def find(self, folder: Path, option: str) -> list[Path]:
-        """The images of `folder` that are what `option` asks for, in natural order; hidden ones are left out."""
+        """List the images in `folder` that match the pattern of `option`, in natural order, without hidden files."""
         return self.listing(folder, option).taken
 
     def listing(self, folder: Path, option: str) -> Listing:
@@ -67,17 +67,17 @@ class Layout:
         return list_images(self.places(folder), self.patterns.get(option, "*"), self.deep)
 
     def files(self, folder: Path) -> Iterator[Path]:
-        """Everything in `folder`, in its twin and, where they are searched, in sub-folders, links to such followed."""
+        """Yield all files in `folder`, in its twin and, if `deep`, in their subfolders, following links to folders."""
         for place in self.places(folder):
             yield from (entry for entry in walk(place, self.deep) if not isinstance(entry, Passed))
 
     def places(self, folder: Path) -> list[Path]:
-        """`folder`, and its twin if there is one."""
+        """Return `folder`, and its twin if there is one."""
         twin = folder.with_name(folder.name + self.twin)
         return [folder, twin] if self.twin and twin.is_dir() else [folder]
 
     def usual(self, root: str) -> dict[str, Any]:
-        """Options of `data` as this layout has them, for a dataset at `root`."""
+        """Return the options of `data` that this layout defines, for a dataset at `root`."""
         options: dict[str, Any] = {
             name: str(Path(root, self.folders[name])) for name in FOLDERS if name in self.folders
         }
@@ -87,7 +87,7 @@ class Layout:
 
 
 def class_table(file: str | Path) -> dict[str, Any]:
-    """Arguments `classes` and `colours` of a layout out of a table of classes; see `data.class_tables`."""
+    """Read the arguments `classes` and `colours` of a layout from a table of classes; see `data.class_tables`."""
     return {"classes": class_names(file), "colours": class_colours(file)}
 
 
@@ -148,10 +148,10 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def declare(name: str, layout: Layout) -> None:
-    """Make a dataset known, in a plug-in of the group `shanshui.datasets`.
+    """Register a dataset, as plug-ins of the group `shanshui.datasets` do.
 
     Raises:
-        ShanshuiError: where a dataset of this name is known already.
+        ShanshuiError: a dataset of this name is registered already.
     """
     if name in LAYOUTS:
         raise ShanshuiError(f"two declarations of the dataset {name}", "one name for each", "rename one of them")
@@ -159,14 +159,17 @@ def declare(name: str, layout: Layout) -> None:
 
 
 def colours_of(names: tuple[str, ...]) -> Colours | None:
-    """Red, green, blue per class where `names` are exactly those of a dataset that has colours of its own."""
+    """Return (red, green, blue) per class if `names` are exactly the classes of a dataset with colours, else None."""
     return next((layout.colours for layout in LAYOUTS.values() if layout.colours and layout.classes == names), None)
 
 
 def completed(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Section `data` of a configuration with what it leaves out, or has as null, taken from its layout.
+    """Complete the section `data` of a configuration: options that are missing or null are taken from its layout.
 
-    An unknown layout is left to the configuration's own check. UsageError where the layout knows too little.
+    An unknown layout is left to the configuration's own check.
+
+    Raises:
+        UsageError: neither the section nor the layout defines a folder or the class names.
     """
     layout = data.get("layout") or "competition"
     if not isinstance(layout, str) or layout not in LAYOUTS:

@@ -24,7 +24,7 @@ Weight = Literal["lost", "aside"]  # perhaps data that is missed now; or nothing
 
 @dataclass(frozen=True)
 class Passed:
-    """Something in a folder of the data that is not taken."""
+    """A file or folder in a folder of the data that is not used, and the reason."""
 
     path: Path
     reason: str
@@ -33,20 +33,20 @@ class Passed:
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a folder in natural order, and what else lies there."""
+    """The images of a folder in natural order, and the other files in it."""
 
     taken: list[Path] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sort key by which runs of digits count as numbers: a2 before a10."""
+    """Return a sort key that compares runs of digits as numbers: a2 before a10."""
     parts = re.split(r"(\d+)", name.lower())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
 
 def _reason(file: Path, pattern: str) -> tuple[str, Weight]:
-    """Why a file is not taken; empty where it is."""
+    """Return the reason why a file is not used; empty if it is."""
     name, suffix = file.name, file.suffix.lower()
     if name.startswith("._"):
         return "metadata file of macOS", "aside"
@@ -68,9 +68,12 @@ def _reason(file: Path, pattern: str) -> tuple[str, Weight]:
 
 
 def walk(place: Path, deep: bool) -> Iterator[Path | Passed]:
-    """Files of a folder, links to folders followed; folders that are not searched, or cannot be, with the reason.
+    """Yield the files of a folder, following links to folders, and the folders that are not searched, with the reason.
 
-    Nothing where there is no such folder. ShanshuiError where `place` itself cannot be opened.
+    Yields nothing if there is no such folder.
+
+    Raises:
+        ShanshuiError: `place` cannot be opened.
     """
     broken: list[OSError] = []
     seen: set[tuple[int, int]] = set()
@@ -107,7 +110,7 @@ def _why_not_searched(folder: Path, deep: bool, seen: set[tuple[int, int]]) -> t
 
 
 def list_images(places: Sequence[Path], pattern: str = "*", deep: bool = False) -> Listing:
-    """Sort what lies in `places`. Files that are named as asked for are taken, readable or not: reading says so."""
+    """List the images in `places` whose names match `pattern`, whether readable or not, and all other files."""
     taken, passed = [], []
     for place in places:
         for entry in walk(place, deep):
@@ -122,7 +125,7 @@ def list_images(places: Sequence[Path], pattern: str = "*", deep: bool = False) 
 
 
 def grouped(passed: Sequence[Passed]) -> dict[tuple[str, Weight], list[Path]]:
-    """Paths by reason and weight."""
+    """Group paths by reason and weight."""
     found: dict[tuple[str, Weight], list[Path]] = {}
     for entry in passed:
         found.setdefault((entry.reason, entry.weight), []).append(entry.path)

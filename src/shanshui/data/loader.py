@@ -22,9 +22,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """`photos` uint8 (N, H, W, 3) and `label_maps` uint8 (N, H, W) at load size; arrays or memory maps.
+    """Training pairs at load size, as arrays or memory maps.
 
-    `instances` uint16 (N, H, W) number the instances in each label map, where something is made of them.
+    `photos` are uint8 (N, H, W, 3), `label_maps` uint8 class ids (N, H, W). `instances`, uint16 (N, H, W), number the
+    objects in each label map, if the configuration uses them.
     """
 
     photos: np.ndarray
@@ -46,10 +47,10 @@ class TrainingPairs:
 
 @dataclass(frozen=True)
 class Batch:
-    """`real` float32 (N, 3, H, W) in [-1, 1]; `label_map` uint8 (N, H, W), 255 = no class; `indices` (N,).
+    """One batch: `real` float32 (N, 3, H, W) in [-1, 1], `label_map` uint8 (N, H, W), 255 = no class, `indices` (N,).
 
-    `patches` are the distinct patches of the label maps at the sizes (h, w) at which they save time; `beside` is what
-    else a generator is shown, by name.
+    `patches` are the distinct patches of the label maps at the sizes (height, width) at which they save time; `beside`
+    are additional inputs of the generator, by name.
     """
 
     real: np.ndarray
@@ -61,7 +62,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """The random choices of one epoch: the order of the pairs and, per place in it, crop and flip."""
+    """The random choices of one epoch: the order of the pairs and, per position in it, crop and flip."""
 
     order: np.ndarray
     left: np.ndarray
@@ -70,7 +71,11 @@ class Plan:
 
 
 def read_training_pairs(photos: str | Path, label_maps: str | Path) -> TrainingPairs:
-    """Open what `prepare` wrote, without reading it into memory."""
+    """Open the arrays written by `prepare` as memory maps.
+
+    Raises:
+        ShanshuiError: an array cannot be read, or their sizes differ.
+    """
     arrays = []
     for path in (photos, label_maps):
         try:
@@ -83,7 +88,11 @@ def read_training_pairs(photos: str | Path, label_maps: str | Path) -> TrainingP
 
 
 def steps_per_epoch(n: int, batch: int) -> int:
-    """Full batches in `n` pairs; ShanshuiError if there is not one."""
+    """Return the number of full batches in `n` pairs.
+
+    Raises:
+        ShanshuiError: there is not one.
+    """
     if batch > n:
         raise ShanshuiError(
             f"a batch of {batch} is more than the {n} training pairs",
@@ -94,9 +103,17 @@ def steps_per_epoch(n: int, batch: int) -> int:
 
 
 def plan_epoch(n: int, seed: int, epoch: int, room: tuple[int, int], crop: Literal["full", "top"], flip: bool) -> Plan:
-    """Random choices of `epoch`, from (seed, epoch) alone. `room` = (columns, rows) the crop can move by.
+    """Draw the random choices of `epoch` from (seed, epoch) alone.
 
-    Everything is drawn whether used or not: switching the flip off leaves order and crops as they are.
+    Everything is drawn whether used or not: without flips, order and crops stay the same.
+
+    Args:
+        n: number of pairs.
+        seed: of the run.
+        epoch: number of the epoch.
+        room: (columns, rows) by which the crop can move.
+        crop: "top" starts every crop at the first row, as the competition's winner did.
+        flip: mirror half of the pairs horizontally.
     """
     chance = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch,))))
     order = chance.permutation(n)
@@ -117,7 +134,17 @@ def cut(
     pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int, sizes: Sequence[tuple[int, int]] = (),
     beside: Beside = nothing,
 ) -> Batch:  # fmt: skip
-    """The batch of the pairs at `places` of the epoch's order, with patches at `sizes` and additional inputs."""
+    """Assemble the batch of the pairs at `places` in the epoch's order, cropped and flipped as `plan` says.
+
+    Args:
+        pairs: training pairs at load size.
+        plan: random choices of the epoch.
+        places: positions in the epoch's order.
+        width: of the crop, in pixels.
+        height: of the crop, in pixels.
+        sizes: (height, width) at which the label maps' distinct patches are found.
+        beside: computes additional inputs by name from label maps and instances (N, H, W).
+    """
     indices = plan.order[places.start : places.stop]
     real = np.empty((len(indices), 3, height, width), np.float32)
     label_map = np.empty((len(indices), height, width), np.uint8)
@@ -181,14 +208,25 @@ def batches(
     part: tuple[int, int] = (0, 1),
     beside: Beside = nothing,
 ) -> Iterator[Batch]:
-    """One epoch of full batches, cropped to width x height; the rest of the pairs is dropped.
+    """Yield one epoch of full batches, cropped to width x height; the rest of the pairs is dropped.
 
-    Of several processes that share every batch, `part` = (which one, of how many) gets equally many rows of it.
+    Order, crops and flips depend on (seed, epoch) only.
 
-    Order, crops and flips depend on (seed, epoch) only. `crop` "top" starts every crop at the first row, as
-    the winner ran. At `sizes` (h, w) the label maps' distinct patches are found; `beside` makes what else is shown of
-    them. ShanshuiError at once if there
-    is no full batch or the pairs are smaller than the crop.
+    Args:
+        pairs: training pairs at load size.
+        batch: batch size over all processes.
+        seed: of the run.
+        epoch: number of the epoch.
+        width: of the crop, in pixels.
+        height: of the crop, in pixels.
+        crop: "top" starts every crop at the first row, as the competition's winner did.
+        flip: mirror half of the pairs horizontally.
+        sizes: (height, width) at which the label maps' distinct patches are found.
+        part: (rank, number of processes); each process gets an equal share of the rows of every batch.
+        beside: computes additional inputs by name from label maps and instances (N, H, W).
+
+    Raises:
+        ShanshuiError: if there is no full batch or the pairs are smaller than the crop.
     """
     steps = steps_per_epoch(len(pairs), batch)
     rows, columns = pairs.label_maps.shape[1] - height, pairs.label_maps.shape[2] - width

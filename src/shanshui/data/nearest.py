@@ -6,5 +6,8 @@ import numpy as np
 
 
 def nearest_index(source: int, target: int) -> np.ndarray:
-    """Source positions of nearest neighbour, (target,) int; single precision, as other libraries round."""
+    """Return the source positions of nearest-neighbour resizing, int64 (target,).
+
+    They are computed in single precision, as other libraries round.
+    """
     return np.floor(np.arange(target, dtype=np.float32) * np.float32(source / target)).astype(np.int64)

@@ -25,7 +25,7 @@ CONTENT_COLUMN = "content"  # digest of the files of a row: whatever reads them 
 
 @dataclass(frozen=True)
 class Pair:
-    """One manifest row: `name` is unique in it; a test label map has no image, few label maps an instance map."""
+    """One row of a manifest, in which `name` is unique; test label maps have no image, most have no instance map."""
 
     name: str
     image: Path | None
@@ -33,20 +33,20 @@ class Pair:
     instance: Path | None = None
 
     def row(self) -> dict[str, str]:
-        """The row as written to a manifest, the last of its columns only where there is an instance map."""
+        """Return the row as written to a manifest; the column `instance` only if there is an instance map."""
         row = {"name": self.name, "image": str(self.image) if self.image else "", "label": str(self.label)}
         return row | ({INSTANCE_COLUMN: str(self.instance)} if self.instance else {})
 
 
 def content(pair: Pair) -> str:
-    """First 12 hex digits of the SHA-256 of what a pair's files hold."""
+    """Return the first 12 hex digits of a SHA-256 over the contents of a pair's files."""
     files = [file for file in (pair.image, pair.label, pair.instance) if file]
     return digest([sha256(file) for file in files])[:12]
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Names to be left out: distinct, in the order of the list, and those that stand there more than once."""
+    """Names of pairs to leave out: distinct, in the order of the list; and those that are listed repeatedly."""
 
     names: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Contents of two folders: pairs in natural order, files without partner, files that share a stem."""
+    """Contents of two folders: pairs in natural order, files without partner, and files that share a stem."""
 
     pairs: list[Pair] = field(default_factory=list)
     lonely_photos: list[Path] = field(default_factory=list)
@@ -65,10 +65,10 @@ class Pairing:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Image files lying directly in `folder` (IMAGE_SUFFIXES, any case, not hidden), natural order.
+    """List the image files directly in `folder`, in natural order; other files are counted on the screen.
 
-    What else lies there is counted on the screen. Raises ShanshuiError where there is no such folder, or a name in
-    it is not UTF-8.
+    Raises:
+        ShanshuiError: there is no such folder, or a name in it is not UTF-8.
     """
     if not folder.is_dir():
         raise ShanshuiError(f"{folder} {why_no_folder(folder)}", "a folder of images")
@@ -87,7 +87,7 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def parse_exclusion(text: str) -> Exclusion:
-    """One stem per line; blank lines and everything from a leading or spaced # on are skipped."""
+    """Parse an exclusion list: one file stem per line; blank lines and comments after # are skipped."""
     names: dict[str, int] = {}
     for line in text.splitlines():
         name = normal(re.sub(r"(^|\s)#.*", "", line).strip())
@@ -97,7 +97,11 @@ def parse_exclusion(text: str) -> Exclusion:
 
 
 def read_exclusion(path: str | Path | None) -> Exclusion:
-    """Read an exclusion list; without a path nothing is left out. ShanshuiError if the file is not there."""
+    """Read an exclusion list; without a path, no names are excluded.
+
+    Raises:
+        ShanshuiError: the file cannot be read or is not UTF-8.
+    """
     if path is None:
         return Exclusion()
     what = "a text file with one file stem per line"
@@ -105,7 +109,7 @@ def read_exclusion(path: str | Path | None) -> Exclusion:
 
 
 def ambiguous_files(files: Iterable[Path], name: Callable[[Path], str] = stem) -> list[Path]:
-    """Files that share their `name` with another one of the list."""
+    """Return the files that share their `name` with another one of the list."""
     by_name: dict[str, list[Path]] = {}
     for path in files:
         by_name.setdefault(name(path), []).append(path)
@@ -115,7 +119,7 @@ def ambiguous_files(files: Iterable[Path], name: Callable[[Path], str] = stem) -
 def pair_files(
     photos: Sequence[Path], labels: Sequence[Path], exclude: Sequence[str] = (), name: Callable[[Path], str] = stem
 ) -> Pairing:
-    """Match photos and label maps by `name`. Excluded names count neither as pairs nor as lonely."""
+    """Match photographs and label maps by `name`; excluded names count neither as pairs nor as unmatched."""
     photo_of, label_of = {name(p): p for p in photos}, {name(p): p for p in labels}
     there, out = photo_of.keys() | label_of.keys(), set(exclude)
     return Pairing(
@@ -129,7 +133,7 @@ def pair_files(
 
 
 def holdout_names(names: Collection[str], count: int, seed: int) -> set[str]:
-    """The `count` names with the smallest SHA-256 of (seed, name): one pair more moves at most one other."""
+    """Choose the `count` names with the smallest SHA-256 of (seed, name): one more pair changes at most one of them."""
     return set(
         sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest())[
             :count
@@ -142,7 +146,11 @@ def _path(text: str) -> Path | None:
 
 
 def read_manifest(path: str | Path) -> list[Pair]:
-    """Read train.csv, holdout.csv or test.csv; ShanshuiError if it is none or has no rows."""
+    """Read a manifest: train.csv, holdout.csv or test.csv.
+
+    Raises:
+        ShanshuiError: it lacks a column, has no rows, or a name in it has a folder.
+    """
     rows = read_csv(path)
     if not rows or not set(MANIFEST_COLUMNS) <= rows[0].keys():
         raise ShanshuiError(

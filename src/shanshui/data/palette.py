@@ -23,7 +23,7 @@ FAMILIAR = {
 
 
 def class_palette(names: list[str]) -> np.ndarray:
-    """Colours uint8 (len(names), 3), the same for the same list of names."""
+    """Return a colour per class, uint8 (len(names), 3), that depends on the list of names only."""
     if own := colours_of(tuple(names)):
         return np.array(own, np.uint8)
     colours = []

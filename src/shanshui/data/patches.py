@@ -45,7 +45,7 @@ class Patches:
 
 
 def find_patches(label_maps: np.ndarray) -> Patches:
-    """Number the distinct patches of label maps uint8 (N, h, w), both sides at least 2; 255 is no class."""
+    """Enumerate the distinct patches of label maps, uint8 (N, h, w), both sides at least 2; 255 is no class."""
     labels = shifted(label_maps.astype(np.int64), OUTSIDE)
     above, centre, below = (number(labels[row : row + 3])[0] for row in (0, 3, 6))
     inner, places = number([above, centre, below])
@@ -59,17 +59,17 @@ def find_patches(label_maps: np.ndarray) -> Patches:
 
 
 def shifted(maps: np.ndarray, outside: int) -> list[np.ndarray]:
-    """The values of (N, h, w) at each pixel's nine neighbours, itself in the middle, as nine arrays (N, h, w)."""
+    """Return the values of (N, h, w) at each pixel's 3x3 neighbourhood, row by row, as nine arrays (N, h, w)."""
     _, height, width = maps.shape
     wide = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=outside)
     return [wide[:, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in NEIGHBOURS]
 
 
 def number(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Number the distinct tuples (a, b, ...) of equally shaped arrays of numbers from 0, in order of appearance.
+    """Enumerate the distinct tuples (a, b, ...) of equally shaped integer arrays from 0, in order of appearance.
 
     Returns:
-        The number of each place, of the arrays' shape, and the flat place at which each number appears first.
+        The number of each tuple, in the arrays' shape, and the flat position at which each number appears first.
     """
     key = parts[0].astype(np.int64)
     for part in parts[1:]:
@@ -84,7 +84,7 @@ def number(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Patches]:
-    """Patches of label maps uint8 (N, H, W), at each of `sizes` (height, width) at which they save time."""
+    """Find the patches of label maps, uint8 (N, H, W), at each of `sizes` (height, width) at which they save time."""
     pyramid = {}
     for height, width in sizes:
         if min(height, width) < 2 or label_maps.shape[0] * height * width < LEAST_PIXELS:

@@ -15,11 +15,16 @@ EPS = 1e-5
 
 
 def positions(label_map: np.ndarray) -> np.ndarray:
-    """Offsets from the centre of each pixel's region, over the largest there: (H, W) -> float32 (2, H, W).
+    """Compute each pixel's offset from the centre of its region, relative to the largest one there.
 
-    A region is an 8-connected piece of one class, its centre the mean position of its pixels. First the offsets
-    along the rows (down positive), then along the columns (right positive), each in (-1, 1); 0 where the
-    label is 255, no class.
+    A region is an 8-connected component of one class, its centre the mean position of its pixels.
+
+    Args:
+        label_map: class ids (H, W); 255 is no class.
+
+    Returns:
+        float32 (2, H, W) in (-1, 1): offsets along the rows (down positive), then along the columns (right positive); 0
+        where there is no class.
     """
     regions = number_regions(label_map).ravel()
     counts = np.bincount(regions)
@@ -35,7 +40,7 @@ def positions(label_map: np.ndarray) -> np.ndarray:
 
 
 def number_regions(label_map: np.ndarray) -> np.ndarray:
-    """The 8-connected pieces of single classes, numbered from 1; 0 where the label is 255."""
+    """Label the 8-connected components of single classes with numbers from 1; 0 where the label is 255."""
     regions = np.zeros(label_map.shape, np.int64)
     count = 0
     for label in np.unique(label_map[label_map != NO_CLASS]):

@@ -10,14 +10,15 @@ from shanshui.storage.files import read_json, sha256, write_json
 
 
 def write_digests(path: Path, files: Sequence[Path]) -> None:
-    """Write size and SHA-256 of every file, by name."""
+    """Write size in bytes and SHA-256 of every file, by name, as JSON."""
     write_json(path, {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in files})
 
 
 def prepared_digests(files: Sequence[Path], listed: Path | None) -> list[str]:
-    """SHA-256 of memory maps from the list that `prepare` wrote; without a list the files themselves are read.
+    """Return the SHA-256 of memory maps from the list that `prepare` wrote; without a list, compute them.
 
-    Raises ShanshuiError where the list does not know a file, or knows it by another size.
+    Raises:
+        ShanshuiError: the list lacks a file, or has it with another size.
     """
     if listed is None:
         return [sha256(file) for file in files]

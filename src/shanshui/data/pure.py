@@ -10,9 +10,12 @@ Pair = Mapping[str, str]
 
 
 def single_class(label_map: np.ndarray, label_offset: int = 0, ignore_label: int | None = None) -> int | None:
-    """Class id of a label map (H, W) as read from its file, if all its pixels are that one class; else None.
+    """Return the class id of a label map (H, W), if all its pixels have one value that is a class; else None.
 
-    `label_offset` is added to the pixel value; `ignore_label` is a pixel value that means no class.
+    Args:
+        label_map: values as in the file.
+        label_offset: is added to a value to get its class id.
+        ignore_label: value in the file for pixels without a class.
     """
     first = int(label_map.flat[0])
     if first == ignore_label or (label_map != first).any():
@@ -21,7 +24,11 @@ def single_class(label_map: np.ndarray, label_offset: int = 0, ignore_label: int
 
 
 def group_by_class(pairs: Iterable[tuple[int | None, Pair]]) -> dict[str, list[dict[str, str]]]:
-    """(class or None, manifest row) -> class id as text -> [{name, image}, ...], both in ascending order."""
+    """Group pairs of (class id or None, manifest row) by class.
+
+    Returns:
+        Rows of name and image by class id as text, both in ascending order.
+    """
     groups: dict[int, list[dict[str, str]]] = {}
     for class_id, pair in pairs:
         if class_id is not None:

@@ -29,17 +29,17 @@ class Fault:
 
 
 def fault_of(error: ShanshuiError) -> Fault:
-    """The fault an error is about."""
+    """Return the fault that an error describes."""
     kind = error.kind if isinstance(error, ImageFileError) else UNREADABLE
     return Fault(kind, error.expected, error.do)
 
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """A photograph: (width, height), grey or not, digest of its pixels, per channel sum and sum of squares.
+    """A photograph: (width, height), grey or not, digest of its pixels, sum and sum of squares per channel.
 
-    `turned`: the file says in which orientation it is to be shown; `notes`: what of it could not be honoured.
-    A file that cannot be read has a `problem`, its `fault` and nothing else.
+    `turned` says that EXIF data rotated or flipped it, `notes` list what could not be applied. A file that cannot be
+    read has a `problem` and its `fault`, and none of the rest.
     """
 
     path: Path
@@ -55,10 +55,10 @@ class PhotoFacts:
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """A label map: (width, height), digest of its pixels, pixels per value in the file.
+    """A label map: (width, height), digest of its pixels, number of pixels per value in the file.
 
-    `palette` is the colour that a palette file gives each of these values; empty for other files. `seams` tell whether
-    the numbers were scaled as shades.
+    `palette` is the colour of each of these values in a palette file, empty for other files. `seams` tell whether the
+    values were interpolated.
     """
 
     path: Path
@@ -73,14 +73,14 @@ class LabelFacts:
 
 
 def content_digest(pixels: np.ndarray) -> str:
-    """Digest of shape and pixels: equal images are found even where file names and compression differ."""
+    """Compute a digest of shape and pixels, equal for equal images whatever their file names and compression."""
     total = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
     total.update(np.ascontiguousarray(pixels).data)
     return total.hexdigest()
 
 
 def is_grey(photo: np.ndarray) -> bool:
-    """Whether the three channels of uint8 (H, W, 3) are equal everywhere."""
+    """Test whether the three channels of uint8 (H, W, 3) are equal everywhere."""
     for part in (photo[::16, ::16], photo):  # nearly every colour photograph shows its colours in the sample
         if (part[..., 0] != part[..., 1]).any() or (part[..., 0] != part[..., 2]).any():
             return False
@@ -88,19 +88,19 @@ def is_grey(photo: np.ndarray) -> bool:
 
 
 def channel_sums(photo: np.ndarray) -> np.ndarray:
-    """Sum and sum of squares of the values 0 .. 255 per channel of uint8 (H, W, 3), float64 (2, 3), exact."""
+    """Compute sum and sum of squares of the values 0 .. 255 per channel of uint8 (H, W, 3): exact float64 (2, 3)."""
     values = np.arange(256.0)
     histograms = np.array(Image.fromarray(photo).histogram()).reshape(3, 256)  # Pillow's is the fast one
     return np.stack([histograms @ values, histograms @ values**2])
 
 
 def first_line(path: Path, error: ShanshuiError) -> str:
-    """The first line of the message about a file, less the file's name."""
+    """Return the first line of the message about a file, without the file's name."""
     return str(error).splitlines()[0].removeprefix(f"{path} ")
 
 
 def scan_photo(path: Path) -> PhotoFacts:
-    """Read a photograph; never raises for a broken file."""
+    """Read a photograph; a broken file gives a `problem` instead of an exception."""
     try:
         read = decode_photo(path)
     except ShanshuiError as error:
@@ -114,7 +114,7 @@ def scan_photo(path: Path) -> PhotoFacts:
 
 
 def scan_label(path: Path) -> LabelFacts:
-    """Read a label map; never raises for a broken or coloured file."""
+    """Read a label map; a broken or coloured file gives a `problem` instead of an exception."""
     try:
         read = decode_label_map(path)
     except ShanshuiError as error:

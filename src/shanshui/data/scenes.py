@@ -22,13 +22,17 @@ def _outdoor() -> frozenset[str]:
 
 
 def is_outdoor(scene: str) -> bool:
-    """Whether a scene, written as in `forest_path` or `bazaar/outdoor`, is an outdoor one."""
+    """Test whether a scene category, such as `forest_path` or `bazaar/outdoor`, is an outdoor one."""
     plain = re.sub(r"[\W_]+", "_", scene.lower()).strip("_")
     return f"_{plain}".endswith(_SAID) or plain in _outdoor()
 
 
 def read_scenes(path: Path) -> dict[str, str]:
-    """Name of an image -> its scene, from lines `name scene`; ShanshuiError where the file is none of that kind."""
+    """Read the scene category by image name from lines `name scene`.
+
+    Raises:
+        ShanshuiError: the file cannot be read or has lines of another form.
+    """
     lines = read_text(path, "the list of scenes", "a line `name scene` per image").splitlines()
     rows = [line.split(maxsplit=1) for line in lines if line.strip()]
     if not rows or any(len(row) < 2 for row in rows):

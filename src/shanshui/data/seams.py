@@ -19,8 +19,11 @@ OF_A_FILE, OF_A_SET = 0.25, 0.1
 
 @dataclass(frozen=True)
 class Seams:
-    """Borders of two areas, along rows and columns: with a seam of numbers from one to the other, with something
-    else in between, and with nothing."""
+    """Number of borders between two areas, along rows and columns, by what lies on them.
+
+    `between` have values that change monotonically from one area's to the other's, `other` different values, `plain`
+    none.
+    """
 
     between: int = 0
     other: int = 0
@@ -32,19 +35,19 @@ class Seams:
         return self.between + self.other + self.plain
 
     def scaled(self, share: float = OF_A_FILE) -> bool:
-        """Whether the map was scaled, or stored, as an image of shades."""
+        """Test whether the map was interpolated or stored with lossy compression, as photographs are."""
         least = max(LEAST, BETWEEN * (self.between + self.other), share * self.borders)
         return self.between >= least
 
 
 def together(found: Sequence[Seams]) -> Seams:
-    """All borders of several maps."""
+    """Add up the borders of several maps."""
     between, other, plain = (sum(getattr(one, name) for one in found) for name in ("between", "other", "plain"))
     return Seams(between, other, plain)
 
 
 def _along_rows(ids: np.ndarray) -> np.ndarray:
-    """(between, other, plain) of the borders along the rows of ids (H, W)."""
+    """Count the borders (between, other, plain) along the rows of ids (H, W)."""
     found = np.zeros(3, np.int64)
     same = ids[:, 1:] == ids[:, :-1]
     for gap in range(1, min(WIDEST, ids.shape[1] - 4) + 1):
@@ -67,6 +70,6 @@ def _along_rows(ids: np.ndarray) -> np.ndarray:
 
 
 def seams(ids: np.ndarray) -> Seams:
-    """Count the borders in class ids (H, W)."""
+    """Count the borders in class ids (H, W), along rows and columns."""
     between, other, plain = (int(count) for count in _along_rows(ids) + _along_rows(ids.T))
     return Seams(between, other, plain)

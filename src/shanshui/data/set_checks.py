@@ -18,7 +18,7 @@ COMPARED = 2  # images that a set has at least, of which distances can be measur
 
 
 def folder_there(folder: Folder, names: str, deep: bool) -> list[Finding]:
-    """A folder that is missing or holds no image named like `names`; `deep` folders are searched to the bottom."""
+    """Report a folder that is missing or has no images named like `names`; `deep` says that subfolders are searched."""
     if folder.files:
         return []
     state = why_no_folder(folder.path)
@@ -32,13 +32,13 @@ def folder_there(folder: Folder, names: str, deep: bool) -> list[Finding]:
 
 
 def _but_for_case(pairing: Pairing) -> list[tuple[Path, Path]]:
-    """Photographs and label maps that would be pairs if case did not count."""
+    """Return photographs and label maps that would be pairs if case did not count."""
     labels = {path.stem.casefold(): path for path in pairing.lonely_labels}
     return [(path, labels[key]) for path in pairing.lonely_photos if (key := path.stem.casefold()) in labels]
 
 
 def partners(pairing: Pairing) -> list[Finding]:
-    """Photographs and label maps without a partner."""
+    """Report photographs and label maps without a partner."""
     found = []
     for lonely, thing, other in (
         (pairing.lonely_photos, "training photograph", "label map"),
@@ -54,7 +54,7 @@ def partners(pairing: Pairing) -> list[Finding]:
 
 
 def unique_names(ambiguous: Sequence[Path]) -> list[Finding]:
-    """Files of one folder that differ in suffix only."""
+    """Report files of one folder that differ in suffix only."""
     if not ambiguous:
         return []
     what = f"names used twice in one folder: {number(len(ambiguous), 'file')}"
@@ -63,7 +63,7 @@ def unique_names(ambiguous: Sequence[Path]) -> list[Finding]:
 
 
 def exclusions_found(pairing: Pairing) -> list[Finding]:
-    """Names on the exclusion list that no file bears; hits are counted in the report."""
+    """Report names on the exclusion list that no file has."""
     if not pairing.not_found:
         return []
     what = f"on the exclusion list, but not in the data: {number(len(pairing.not_found), 'name')}"
@@ -103,7 +103,7 @@ def _room(pairs: int, holdout: int, batch: int) -> str:
 
 
 def enough_to_compare(held_out: int, asked: int) -> list[Finding]:
-    """Sets of a single image, of which no distance can be measured."""
+    """Report sets of a single image, for which no distance between sets can be computed."""
     found = []
     for count, thing in ((held_out, "held-out pair"), (asked, "test label map")):
         if count == 1:
@@ -124,7 +124,7 @@ def _moved(train: ClassStatistics, test: ClassStatistics) -> str:
 
 
 def more_than_one_value(tests: Sequence[LabelFacts]) -> list[Finding]:
-    """Test label maps that are one and the same number all over, every one of them."""
+    """Report test label maps that all consist of one and the same value."""
     values = {tuple(label.counts) for label in tests if not label.problem}
     if len(tests) < COMPARED or len(values) != 1 or len(only := values.pop()) != 1:
         return []
@@ -136,7 +136,7 @@ def more_than_one_value(tests: Sequence[LabelFacts]) -> list[Finding]:
 def classes_occur(
     names: Sequence[str], train: ClassStatistics, test: ClassStatistics, held_out: int = 0
 ) -> list[Finding]:
-    """Classes that training never shows, apart whether the test asks for them or not."""
+    """Report classes that are absent from the training label maps, those in test label maps separately."""
     absent = [i for i in range(len(names)) if train.images and not train.pixels[i]]
     asked = [i for i in absent if test.present[i]]
     unused = [i for i in absent if not test.present[i]]

@@ -19,10 +19,15 @@ CLASS_COLUMNS = (
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """Of `images` label maps, per class (arrays of length num_classes):
+    """Frequencies of the classes in a set of label maps; arrays have length num_classes.
 
-    `pixels`; `share` of all pixels that have a class; `present` = label maps that contain it; `mean_share` =
-    mean share of those label maps it covers, all their pixels counted. `no_class` is a share of all pixels.
+    Attributes:
+        images: number of label maps.
+        pixels: number of pixels.
+        share: share of all pixels that have a class.
+        present: number of label maps that contain the class.
+        mean_share: mean share of all pixels, in the label maps that contain the class.
+        no_class: share of all pixels that have no class.
     """
 
     images: int
@@ -34,7 +39,7 @@ class ClassStatistics:
 
 
 def class_counts(facts: LabelFacts, num_classes: int, label_offset: int, ignore_label: int | None) -> np.ndarray:
-    """Pixels per class id, int64 (num_classes + 1,); the last counts pixels without a class."""
+    """Count the pixels per class id, int64 (num_classes + 1,); the last entry counts pixels without a class."""
     counts = np.zeros(num_classes + 1, np.int64)
     for value, pixels in facts.counts.items():
         known = value != ignore_label and 0 <= value + label_offset < num_classes
@@ -43,7 +48,7 @@ def class_counts(facts: LabelFacts, num_classes: int, label_offset: int, ignore_
 
 
 def class_statistics(counts: Sequence[np.ndarray], num_classes: int) -> ClassStatistics:
-    """Statistics over label maps given by their `class_counts`; all zero without label maps."""
+    """Compute the statistics of label maps given by their `class_counts`; all zero without label maps."""
     table = np.array(counts, np.int64).reshape(-1, num_classes + 1)
     classes = table[:, :-1]
     pixels, present = classes.sum(0), (classes > 0).sum(0)
@@ -59,14 +64,14 @@ def class_statistics(counts: Sequence[np.ndarray], num_classes: int) -> ClassSta
 
 
 def pixel_statistics(photos: Sequence[PhotoFacts]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the channels (R, G, B) over all pixels of `photos`, scale 0 .. 255."""
+    """Compute mean and standard deviation of R, G and B over all pixels of `photos`, on the scale 0 .. 255."""
     pixels = sum(p.size[0] * p.size[1] for p in photos)
     sums = sum((p.sums for p in photos), np.zeros((2, 3))) / max(pixels, 1)
     return sums[0], np.sqrt(np.maximum(sums[1] - sums[0] ** 2, 0))
 
 
 def class_rows(names: Sequence[str], train: ClassStatistics, test: ClassStatistics) -> list[dict[str, object]]:
-    """The rows of classes.csv, in id order; shares have six decimals."""
+    """Return the rows of classes.csv in id order; shares have six decimals."""
     rows: list[dict[str, object]] = []
     for i, name in enumerate(names):
         row: dict[str, object] = {"id": i, "name": name}

@@ -19,10 +19,10 @@ from shanshui.data.statistics import ClassStatistics, class_counts, class_statis
 
 @dataclass(frozen=True)
 class Survey:
-    """The data as found. `photos[i]`, `labels[i]` belong to `pairing.pairs[i]`; none if a folder is bare.
+    """The data as found: `photos[i]` and `labels[i]` belong to `pairing.pairs[i]`; both empty if a folder is empty.
 
     `asked[i]` is the pair, without photograph, of the test label map `tests[i]`. `scenes` is the list of scenes, if
-    there is one, and `unlisted` are names that do not stand there.
+    there is one, and `unlisted` are names that are not on it.
     """
 
     data: Data
@@ -45,22 +45,22 @@ class Survey:
         return LAYOUTS[self.data.layout]
 
     def complete(self) -> bool:
-        """Whether every folder holds images."""
+        """Test whether every folder has images."""
         return all(folder.files for folder in self.folders)
 
     def split(self) -> tuple[list[Pair], list[Pair]]:
-        """Training and hold-out pairs, both in natural order."""
+        """Return training and hold-out pairs, both in natural order."""
         kept_back = holdout_names([pair.name for pair in self.pairing.pairs], self.data.holdout, self.seed)
         train = [pair for pair in self.pairing.pairs if pair.name not in kept_back]
         return train, [pair for pair in self.pairing.pairs if pair.name in kept_back]
 
     def trained_photos(self) -> list[PhotoFacts]:
-        """Readable photographs outside of the hold-out."""
+        """Return the readable photographs outside of the hold-out."""
         mine = {pair.image for pair in self.split()[0]}
         return [photo for photo in self.photos if photo.path in mine and not photo.problem]
 
     def class_statistics(self) -> tuple[ClassStatistics, ClassStatistics]:
-        """Classes of the label maps trained on (without the hold-out), and of the test label maps."""
+        """Compute the statistics of the label maps trained on (without the hold-out), and of the test label maps."""
         mine = {pair.label for pair in self.split()[0]}
         data = self.data
 
@@ -73,7 +73,7 @@ class Survey:
 
 
 def _annotations(survey: Survey) -> list[Finding]:
-    """Findings about what only some datasets have."""
+    """Run the checks of files that only some datasets have."""
     data, pairs = survey.data, survey.pairing.pairs
     label, test = "training label map", "test label map"
     meant = (data.classes, data.label_offset)
@@ -93,7 +93,7 @@ def _annotations(survey: Survey) -> list[Finding]:
 
 
 def examine(survey: Survey) -> list[Finding]:
-    """All findings, errors first."""
+    """Run all checks and return their findings, errors first."""
     if whole := annotation_checks.not_the_full_dataset(survey.data.layout, survey.folders):
         return whole
     data, pairs = survey.data, list(zip(survey.photos, survey.labels, strict=True))

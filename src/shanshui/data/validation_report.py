@@ -27,7 +27,7 @@ def _table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
 
 
 def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -> list[tuple[str, object]]:
-    """The numbers that one looks for first."""
+    """Return the rows of the table of numbers: files, pairs, sizes, brightness."""
     data, pairing, exclusion = survey.data, survey.pairing, survey.exclusion
     trained, held = survey.split()
     rows: list[tuple[str, object]] = []
@@ -56,7 +56,7 @@ def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -
 
 
 def _class_table(survey: Survey, train: ClassStatistics, test: ClassStatistics) -> str:
-    """Classes by falling share in training."""
+    """Format the classes in order of falling share in training."""
     order = sorted(range(len(survey.data.classes)), key=lambda i: -train.share[i])
     rows = [
         (
@@ -82,14 +82,14 @@ def _finding(finding: Finding) -> str:
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """One sentence: may training start."""
+    """Summarise the findings in one line: whether training may start."""
     errors = sum(f.level == "error" for f in findings)
     warnings = number(sum(f.level == "warning" for f in findings), "warning")
     return f"not usable: {number(errors, 'error')}, {warnings}" if errors else f"usable, {warnings}"
 
 
 def render(survey: Survey, findings: Sequence[Finding], plot: str = "") -> str:
-    """The whole report; `plot` is the link to the image of the classes, empty if there is none."""
+    """Render the whole report as Markdown; `plot` is the link to the plot of the classes, empty if there is none."""
     parts = ["# Data report", f"The data is **{verdict(findings)}**."]
     for level, title in (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes")):
         chosen = [_finding(f) for f in findings if f.level == level]

@@ -16,7 +16,7 @@ ANEW = "create the label maps again from their source; "
 
 
 def scaled_as_shades(facts: Sequence[LabelFacts], thing: str) -> list[Finding]:
-    """Label maps with seams of in-between numbers along the borders of their classes, each alone or all together."""
+    """Report label maps with intermediate values along class borders, in single files or in the whole set."""
     rest = [f.seams for f in facts if not f.problem and not f.seams.scaled()]
     all_of_them = together(rest).scaled(OF_A_SET)
     lines = [
@@ -32,13 +32,13 @@ def scaled_as_shades(facts: Sequence[LabelFacts], thing: str) -> list[Finding]:
 
 
 def _clear(label: LabelFacts) -> dict[Colour, int]:
-    """Colours of a palette file -> its number for them, without colours of several numbers."""
+    """Return the value of each colour of a palette file, without colours that several values have."""
     times = Counter(label.palette.values())
     return {colour: value for value, colour in label.palette.items() if times[colour] == 1}
 
 
 def palettes_agree(facts: Sequence[LabelFacts], thing: str) -> list[Finding]:
-    """Palette files that give the same colour other numbers than most files do."""
+    """Report palette files that give a colour another value than most files do."""
     votes: dict[Colour, Counter[int]] = {}
     for label in facts:
         for colour, value in _clear(label).items():
@@ -59,7 +59,7 @@ def palettes_agree(facts: Sequence[LabelFacts], thing: str) -> list[Finding]:
 
 
 def palettes_of_greys(facts: Sequence[LabelFacts], thing: str, num_classes: int) -> list[Finding]:
-    """Palette files whose colours are the greys of other class ids: made from grey files, and renumbered so."""
+    """Report palette files whose colours are the greys of other class ids: renumbered when a palette was made."""
     lines = []
     for label in facts:
         greys = {value: colour[0] for value, colour in label.palette.items() if len(set(colour)) == 1}

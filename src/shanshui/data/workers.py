@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item], title: str) -> list[Result]:
-    """Results of `function` in the order of `items`; the first error stops the rest and is raised here."""
+    """Apply `function` to all items in threads; return the results in order and raise the first error."""
     pool = ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 2)))
     try:
         return list(tqdm(pool.map(function, items), total=len(items), desc=title, unit="file", mininterval=0.5))

@@ -1,4 +1,4 @@
-"""Compare several runs: scores over epochs in one figure, and a table of their submissions."""
+"""Comparison of several runs: scores over epochs in one figure, and a table of their submissions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ def groups_of(runs: Sequence[str]) -> list[str]:
 
 
 def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> Any:
-    """Figure: for every metric one panel, for every run one line over its checkpoints.
+    """Plot scores over epochs: one panel per metric, one line per run over its checkpoints.
 
     Args:
-        rows: run -> lines of its table of scores.
+        rows: lines of the table of scores by run.
         part: set whose scores are shown, "holdout" or "test".
-        metrics: names that all runs have been scored with.
+        metrics: names of metrics that all runs have been scored with.
+
+    Returns:
+        A matplotlib Figure.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -57,7 +60,14 @@ def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Seq
 def comparison_table(
     rows: Mapping[str, Sequence[Row]], facts: Mapping[str, Mapping[str, Any]], part: str, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Per run what is known of it, and the submitted model with its scores on one set; first in, first out."""
+    """Build a line per run: its `facts`, and the submitted model with its scores on one set, in the order of `rows`.
+
+    Args:
+        rows: lines of the table of scores by run.
+        facts: further cells by run.
+        part: set whose scores are shown, "holdout" or "test".
+        metrics: names of metrics that all runs have been scored with.
+    """
     finals = {run: submitted(lines) for run, lines in rows.items()}
     return [
         {"run": run, **facts[run], "model": final["model"], "noise seed": final["seed"]}
@@ -67,7 +77,11 @@ def comparison_table(
 
 
 def check_alike(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> None:
-    """UsageError where the runs' submissions were not measured alike: otherwise, or on more images."""
+    """Check that the runs' submissions were scored in the same way and on the same number of images.
+
+    Raises:
+        UsageError: where they were not.
+    """
     first, *others = [(run, submitted(lines)) for run, lines in rows.items()]
     for run, row in others:
         for metric in metrics:
@@ -85,7 +99,7 @@ def check_alike(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[
 
 
 def training_time(times: Sequence[StageTime]) -> dict[str, str]:
-    """Wall time and CPU time of pretraining and fine-tuning together; a dash where nothing was measured."""
+    """Format wall time and CPU time of pretraining and fine-tuning together; a dash where nothing was measured."""
     training = [time for time in times if time.name in ("pretrain", "finetune")]
     sums = {
         "training": sum(time.seconds for time in training),
@@ -95,7 +109,7 @@ def training_time(times: Sequence[StageTime]) -> dict[str, str]:
 
 
 def comparison_page(table: str, part: str) -> str:
-    """Markdown page next to strip.png and curves.png."""
+    """Write the Markdown page that stands next to strip.png and curves.png."""
     return f"""# Comparison of runs
 
 Scores of each run's submission, on the {part} set. Training is the wall time and CPU time the CPU time of both phases;
@@ -110,5 +124,5 @@ parameters are those of generator and encoder.
 
 
 def submitted(rows: Sequence[Row]) -> Row:
-    """The line of the model and noise seed that were packaged."""
+    """Return the line of the model and noise seed that were packaged."""
     return next(row for row in rows if is_final(row))

@@ -1,4 +1,4 @@
-"""Plot a metric over epochs together with averages and seeds, and the losses of training."""
+"""Plots of a metric over epochs together with averages and seeds, and of the losses of training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _points(rows: Sequence[Row], column: str) -> list[tuple[int, Row]]:
 
 
 def _plot_set(axes: Any, xs: Sequence[float], rows: Sequence[Row], part: str, metric: str, on: str, line: bool) -> None:
-    """One set's values; the set that decides is drawn stronger, and its chosen ones are ringed."""
+    """Plot one set's values; the set used for ranking is drawn stronger, and its chosen ones are ringed."""
     column = f"{part}_{metric}"
     points = _points(rows, column)
     if not points:
@@ -50,14 +50,14 @@ def _epoch_axis(axes: Any, epochs: Sequence[int]) -> None:
 
 
 def _stacked(model: str) -> str:
-    """Epochs of an average one below the other; a moving average is called so."""
+    """Write the epochs of an average one below the other; a moving average is marked EMA."""
     if model.startswith("ema_"):
         return f"EMA\n{int(model.removeprefix('ema_'))}"
     return "\n".join(str(int(epoch)) for epoch in model.split("+"))
 
 
 def _averages(axes: Any, rows: Sequence[Row], metric: str, on: str, parts: Sequence[str]) -> None:
-    """Points side by side; names are stacked epochs, and only the chosen are named where there are many."""
+    """Plot averages side by side; names are stacked epochs, and only the chosen are named where there are many."""
     for part in parts:
         _plot_set(axes, range(len(rows)), rows, part, metric, on, line=False)
     named = [index for index, row in enumerate(rows) if len(rows) <= 8 or row["chosen"]]
@@ -68,7 +68,7 @@ def _averages(axes: Any, rows: Sequence[Row], metric: str, on: str, parts: Seque
 
 
 def _seeds(axes: Any, rows: Sequence[Row], metric: str, on: str) -> None:
-    """A strip of the deciding set's values, on a scale of its own since seeds differ little."""
+    """Plot the values of noise seeds on the set used for ranking, on a scale of its own since seeds differ little."""
     column = f"{on}_{metric}"
     points = [(0.5 * (row["seed"] * 0.618 % 1) - 0.25, row[column], row) for row in rows if row[column] != ""]
     axes.scatter(
@@ -100,7 +100,7 @@ def _seeds(axes: Any, rows: Sequence[Row], metric: str, on: str) -> None:
 
 
 def is_final(row: Row) -> bool:
-    """Whether a line is of the model and noise seed that were packaged."""
+    """Return whether a line is of the model and noise seed that were packaged."""
     return "seed" in row["chosen"].split(", ")
 
 
@@ -121,7 +121,16 @@ def _legend(figure: Any, parts: Sequence[str], on: str) -> None:
 
 
 def score_curve(rows: Sequence[Row], rank_by: str, on: str) -> Any:
-    """Figure: `rank_by` of every checkpoint over epochs, of averages and of the noise seeds."""
+    """Plot `rank_by` of every checkpoint over epochs, of averages and of the noise seeds.
+
+    Args:
+        rows: lines of the table of scores.
+        rank_by: name of the metric.
+        on: set of label maps used for ranking.
+
+    Returns:
+        A matplotlib Figure.
+    """
     checkpoints = [row for row in rows if row["kind"] == "checkpoint"]
     averages = [row for row in rows if row["kind"] == "average"]
     final = next((row for row in rows if is_final(row)), None)
@@ -157,15 +166,19 @@ def score_curve(rows: Sequence[Row], rank_by: str, on: str) -> Any:
 
 
 def loss_names(stats: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the recorded losses: G's first, then D's, then others."""
+    """List the names of the recorded losses: G's first, then D's, then others."""
     names = {name for line in stats for name, value in line.items() if isinstance(value, int | float)} - STATS_KEYS
     return sorted((n for n in names if "/" in n), key=lambda name: ("GD".find(name[0]) % 3, name))
 
 
 def loss_curves(stats: Sequence[Mapping[str, Any]]) -> Any:
-    """Figure: one small plot per loss over epochs; thin lines mark where the resolution or the phase changes.
+    """Plot every loss over epochs; thin lines mark where the resolution or the phase changes.
 
-    `stats` are the lines of all `stats.jsonl` in order of epochs.
+    Args:
+        stats: lines of all `stats.jsonl` in order of epochs.
+
+    Returns:
+        A matplotlib Figure with one small plot per loss.
     """
     names = loss_names(stats)
     columns = min(3, len(names))

@@ -1,9 +1,9 @@
-"""Draw the rule graph as an SVG from Snakemake's dot or mermaid text, without Graphviz.
+"""Drawing of the rule graph as SVG from Snakemake's dot or mermaid text, without Graphviz.
 
     snakemake --rulegraph | python -m shanshui.report.graph > rulegraph.svg
 
-Layers by longest path, long edges routed through invisible places, order within layers by barycentres
-(Sugiyama et al. 1981). Edges that longer paths imply are left out.
+Layers by longest path, long edges routed through dummy nodes, order within layers by barycentres
+(Sugiyama et al. 1981). Edges implied by longer paths are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LAYER, GAP, BOX = 58, 26, 30
 
 
 def parse_graph(text: str) -> tuple[dict[str, str], list[Edge]]:
-    """Labels by node id and edges (from, to), of dot or mermaid text; both empty for other text."""
+    """Read labels by node id and edges (from, to) from dot or mermaid text; both empty for other text."""
     labels = dict(re.findall(r'^\s*"?(\w+)"?\s*\[\s*label\s*=\s*"([^"]*)"', text, re.MULTILINE))
     if not labels:
         labels = dict(re.findall(r'^\s*(\w+)\[\s*"?([^\]"]*)"?\s*\]', text, re.MULTILINE))
@@ -35,6 +35,7 @@ def parse_graph(text: str) -> tuple[dict[str, str], list[Edge]]:
 
 
 def _reach(start: str, after: dict[str, set[str]], seen: set[str]) -> set[str]:
+    """Add all nodes reachable from `start` to `seen`."""
     for node in after.get(start, ()):
         if node not in seen:
             seen.add(node)
@@ -43,7 +44,7 @@ def _reach(start: str, after: dict[str, set[str]], seen: set[str]) -> set[str]:
 
 
 def reduce_edges(edges: Iterable[Edge]) -> list[Edge]:
-    """Transitive reduction of an acyclic graph: an edge goes where a longer path joins its ends."""
+    """Compute the transitive reduction of an acyclic graph: drop edges whose ends a longer path joins."""
     edges = list(edges)
     after: dict[str, set[str]] = {}
     for a, b in edges:
@@ -52,7 +53,7 @@ def reduce_edges(edges: Iterable[Edge]) -> list[Edge]:
 
 
 def layers_of(nodes: Iterable[str], edges: Iterable[Edge]) -> dict[str, int]:
-    """Layer of every node: length of the longest path to it; sources sit right above their first user."""
+    """Assign every node the length of the longest path to it; sources are placed right above their first user."""
     edges = list(edges)
     layer = dict.fromkeys(nodes, 0)
     for _ in layer:
@@ -68,7 +69,7 @@ def layers_of(nodes: Iterable[str], edges: Iterable[Edge]) -> dict[str, int]:
 
 
 def _route(edges: Iterable[Edge], layer: dict[str, int]) -> list[list[str]]:
-    """Every edge as a path through all layers; invisible places are added to `layer`."""
+    """Turn every edge into a path through all layers; the dummy nodes are added to `layer`."""
     paths = []
     for a, b in edges:
         between = [f"{a}>{b}:{k}" for k in range(layer[a] + 1, layer[b])]
@@ -78,7 +79,7 @@ def _route(edges: Iterable[Edge], layer: dict[str, int]) -> list[list[str]]:
 
 
 def _crossings(rows: list[list[str]], links: list[Edge], layer: dict[str, int]) -> int:
-    """Number of crossings of links between neighbouring layers."""
+    """Count the crossings of links between neighbouring layers."""
     place = {node: index for row in rows for index, node in enumerate(row)}
     return sum(
         layer[a] == layer[c] and (place[a] - place[c]) * (place[b] - place[d]) < 0
@@ -101,7 +102,7 @@ def _sweep(rows: list[list[str]], near: dict[str, list[str]], layer: dict[str, i
 
 
 def _order(layer: dict[str, int], paths: Iterable[list[str]]) -> list[list[str]]:
-    """Nodes of every layer from left to right: of several orders, the one with the fewest crossings."""
+    """Order the nodes of every layer from left to right: of several orders, the one with the fewest crossings."""
     links = [link for path in paths for link in pairwise(path)]
     near: dict[str, list[str]] = {node: [] for node in layer}
     for a, b in links:
@@ -119,7 +120,7 @@ def _order(layer: dict[str, int], paths: Iterable[list[str]]) -> list[list[str]]
 
 
 def _places(rows: list[list[str]], labels: dict[str, str]) -> tuple[dict[str, Place], float]:
-    """(centre x, centre y, width) of every node, layers centred, and the width of the whole."""
+    """Compute (centre x, centre y, width) of every node, layers centred, and the width of the whole, in pixels."""
     wide = {node: 7.3 * len(labels[node]) + 26 if node in labels else 12.0 for row in rows for node in row}
     spans = [sum(wide[node] + GAP for node in row) - GAP for row in rows]
     total = max(spans) + 4
@@ -133,7 +134,7 @@ def _places(rows: list[list[str]], labels: dict[str, str]) -> tuple[dict[str, Pl
 
 
 def _curve(path: list[str], places: dict[str, Place], labels: dict[str, str]) -> str:
-    """An edge as a smooth SVG path from box to box, through the invisible places."""
+    """Draw an edge as a smooth SVG path from box to box, through the dummy nodes."""
     parts: list[str] = []
     for a, b in pairwise(path):
         (ax, ay, _), (bx, by, _) = places[a], places[b]
@@ -145,7 +146,7 @@ def _curve(path: list[str], places: dict[str, Place], labels: dict[str, str]) ->
 
 
 def draw_graph(text: str) -> str | None:
-    """Inline SVG of a rule graph given as dot or mermaid text; None if no node is found in it."""
+    """Draw a rule graph given as dot or mermaid text as inline SVG; None if it holds no node."""
     labels, edges = parse_graph(text)
     if not labels:
         return None

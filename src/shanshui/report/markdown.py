@@ -1,4 +1,4 @@
-"""Convert the Markdown written by the stages to HTML: headings, paragraphs, lists, tables, code, bold."""
+"""Conversion of the Markdown written by the stages to HTML: headings, paragraphs, lists, tables, code, bold."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _table(lines: Sequence[str]) -> str:
 
 
 def _list(lines: Sequence[str]) -> str:
-    """Items start with `- ` after any indentation; two levels are told apart, deeper ones join the second."""
+    """Convert lines that start with `- `, indented or not; there are two levels, deeper ones join the second."""
     html, nested = "", False
     for line in lines:
         deep = line.startswith(" ")
@@ -60,6 +60,6 @@ def _block(lines: Sequence[str], level: int) -> str:
 
 
 def to_html(text: str, level: int = 2) -> str:
-    """HTML of `text`; headings are pushed down by `level`, images are left out."""
+    """Convert Markdown to HTML; headings are lowered by `level`, images are left out."""
     blocks = re.split(r"\n\s*\n", text.strip("\n"))
     return "\n".join(_block(block.splitlines(), level) for block in blocks if block.strip())

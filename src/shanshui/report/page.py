@@ -24,7 +24,7 @@ TEMPLATE = "report.html.j2"
 
 @dataclass(frozen=True)
 class Sample:
-    """A label map as shown in the strip: coloured label map, our image, photograph (None for test maps)."""
+    """A label map as shown in the strip: coloured label map, generated image, photograph (None for test maps)."""
 
     name: str
     label: np.ndarray
@@ -43,7 +43,7 @@ class Frame:
 
 @dataclass
 class Page:
-    """Everything the report may show; of a part that is None or empty it says why: `missing[part]`."""
+    """Everything the report may show; `missing[part]` is the reason why a part is None or empty."""
 
     run: str
     rank_by: str
@@ -79,7 +79,13 @@ class Page:
 
 
 def data_uri(picture: np.ndarray, kind: str = "JPEG", most: int = 512) -> str:
-    """uint8 (H, W, 3) as a data URI, JPEG for photographs, PNG for label maps, at most `most` wide."""
+    """Encode uint8 (H, W, 3) as a data URI: JPEG for photographs, PNG for label maps.
+
+    Args:
+        picture: the image.
+        kind: "JPEG" or "PNG".
+        most: width in pixels to which larger images are reduced.
+    """
     from PIL import Image
 
     image = Image.fromarray(picture)
@@ -95,7 +101,7 @@ def data_uri(picture: np.ndarray, kind: str = "JPEG", most: int = 512) -> str:
 
 
 def _facts(page: Page) -> list[tuple[str, str]]:
-    """The verdict: what was handed in and how good it is by our own measure."""
+    """Summarise the submission: number of images, model, noise seed, and its scores."""
     winner = page.seed["ranking"][0]
     facts = [
         ("pictures", str(page.manifest["count"])),
@@ -127,7 +133,7 @@ def _sentences(page: Page) -> list[str]:
 
 
 def _table(page: Page) -> dict[str, Any]:
-    """Cells of the score table, numbers lined up by column."""
+    """Return the cells of the score table, numbers aligned by column."""
     values = value_columns(page.rows)
     body = [
         {"row": row, "name": wording.model_name(row["model"]), "numbers": cells}
@@ -156,7 +162,7 @@ def _times(times: Sequence[StageTime]) -> dict[str, Any]:
 
 
 def _class_bars(classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Bars on a square-root scale, so that rare classes stay visible next to the sky."""
+    """Compute bars on a square-root scale, so that rare classes stay visible next to the sky."""
     largest = max((max(c["train_share"], c["test_share"]) for c in classes), default=0.0) or 1.0
     return [
         {
@@ -169,7 +175,7 @@ def _class_bars(classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _repeat(page: Page) -> str:
-    """The command that makes the submitted images again, but for those filled from photographs."""
+    """Write the command that generates the submitted images again, but for those filled from photographs."""
     model, seed = page.seed["chosen"][0], page.seed["chosen_seeds"][0]
     run = f"results/{page.run}"
     return (
@@ -179,7 +185,7 @@ def _repeat(page: Page) -> str:
 
 
 def _found(page: Page) -> list[tuple[str, list[str]]]:
-    """Per class that occurs anywhere, the cells of every set: share of the pixels, accuracy, IoU in percent."""
+    """Return for each class that occurs the cells of every set: share of the pixels, accuracy, IoU in percent."""
     names = list(dict.fromkeys(name for classes in page.found.values() for name in classes))
     rows = []
     for name in names:
@@ -191,7 +197,7 @@ def _found(page: Page) -> list[tuple[str, list[str]]]:
 
 
 def render(page: Page) -> str:
-    """The whole page as HTML."""
+    """Render the whole page as HTML."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -18,7 +18,7 @@ SET_COLOURS = {"holdout": TEAL, "test": OCHRE, "train": INK}
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A matplotlib Figure (inches) with quiet axes, drawn without a display."""
+    """Create a matplotlib Figure (width and height in inches) that needs no display."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -30,7 +30,7 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def quiet_axes(axes: Any, grid: bool = True) -> None:
-    """Open frame, small ticks, faint horizontal lines."""
+    """Style axes: open frame, small ticks, faint horizontal lines where `grid`."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -46,13 +46,13 @@ def quiet_axes(axes: Any, grid: bool = True) -> None:
 
 
 def save_png(figure: Any, path: str | Path, dpi: int = 160) -> None:
-    """Write the figure on paper colour; equal figures give equal bytes."""
+    """Write the figure as PNG; equal figures give equal bytes."""
     with atomic(path) as staged:
         figure.savefig(staged, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
 
 
 def to_svg(figure: Any) -> str:
-    """The figure as an inline SVG element: text stays text, ink becomes the page's text colour."""
+    """Return the figure as an inline SVG element: text stays text, ink becomes the page's text colour."""
     import matplotlib
 
     buffer = io.StringIO()

@@ -1,4 +1,4 @@
-"""Read the results of a run: images, sample grids, training logs, benchmarks, statistics."""
+"""Readers of a run's results: images, sample grids, training logs, benchmarks, statistics."""
 
 from __future__ import annotations
 
@@ -35,10 +35,19 @@ def _colours(names: list[str]) -> list[Colour]:
 
 
 def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list[Sample], list[NamedColour]]:
-    """Up to `most` evenly spaced label maps of `table` (name, image, label) with our images of them.
+    """Read up to `most` evenly spaced label maps of a table with the images generated from them.
 
-    Returns them with (name, colour) of the classes in them, most frequent first. ShanshuiError if `table` is
-    empty or the folder `images` lacks an image.
+    Args:
+        table: CSV with the columns name, image and label.
+        images: folder of generated images.
+        data: class names and the meaning of label values.
+        most: number of label maps.
+
+    Returns:
+        The samples, and (name, colour) of the classes in them, most frequent first.
+
+    Raises:
+        ShanshuiError: where `table` is empty or `images` lacks an image.
     """
     rows = read_csv(table)
     if not rows:
@@ -62,7 +71,7 @@ def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list
 
 
 def read_stats(folder: Path) -> Stats:
-    """Lines of all `stats.jsonl` below `folder` by epoch; the later file wins if an epoch comes twice."""
+    """Read all `stats.jsonl` below `folder` in order of epochs; the later file wins if an epoch comes twice."""
     lines: dict[int, dict[str, Any]] = {}
     for path in sorted(folder.rglob("stats.jsonl"), key=lambda path: (path.stat().st_mtime, str(path))):
         for text in path.read_text(encoding="utf-8").splitlines():
@@ -75,15 +84,21 @@ def read_stats(folder: Path) -> Stats:
 
 
 def _resolution(line: Mapping[str, Any]) -> str:
-    """`064x048` as `64x48`."""
+    """Format `064x048` as `64x48`."""
     return "x".join(str(int(side)) for side in re.findall(r"\d+", str(line.get("resolution", ""))))
 
 
 def read_frames(folder: Path, aspect: float, stats: Stats, frames: int, most: int) -> Film:
-    """Frames, label maps and photographs out of the sample grids `samples/**/epoch_NNN.png`, if any.
+    """Cut generated images, label maps and photographs out of the sample grids `samples/**/epoch_NNN.png`, if any.
 
-    A grid has three lines: label maps, our images, photographs. At most `frames` epochs and `most` label
-    maps are taken, evenly spaced. `aspect` is an image's height / width.
+    A grid has three lines: label maps, generated images, photographs.
+
+    Args:
+        folder: of the training's results.
+        aspect: height / width of an image.
+        stats: lines of `stats.jsonl`, for the resolutions.
+        frames: largest number of epochs, evenly spaced.
+        most: largest number of label maps, evenly spaced.
     """
     grids = {}
     for path in folder.glob("samples/**/epoch_*.png"):
@@ -104,7 +119,7 @@ def read_frames(folder: Path, aspect: float, stats: Stats, frames: int, most: in
 
 
 def read_classes(path: Path, names: list[str]) -> list[dict[str, Any]]:
-    """Share of the pixels per class, in training and in testing, with the class's colour."""
+    """Read the share of the pixels per class, in training and in testing, and add the class's colour."""
     colours = _colours(names)
     return [
         {
@@ -116,26 +131,26 @@ def read_classes(path: Path, names: list[str]) -> list[dict[str, Any]]:
 
 
 def read_found(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Per set and class the share of the pixels, the accuracy and the IoU of a score file; empty without them."""
+    """Read share of the pixels, accuracy and IoU per set and class from a score file; empty without them."""
     sets: dict[str, Any] = read_json(path)["sets"]
     return {name: part["per_class"] for name, part in sets.items() if "per_class" in part}
 
 
 def read_with_and_without(score: Path, fused: Path) -> list[tuple[str, float | None, float | None]]:
-    """Per metric its value on the test label maps without and with pixels of photographs, of two score files."""
+    """Read per metric its value on the test label maps without and with pixels of photographs, from two score files."""
     without, with_pixels = (read_json(path)["sets"]["test"]["metrics"] for path in (score, fused))
     return [(metric, value, with_pixels[metric]) for metric, value in without.items() if metric in with_pixels]
 
 
 def read_graph(path: Path) -> tuple[str, str]:
-    """The rule graph as (SVG, text), one of them empty: dot and mermaid are drawn, other text stays."""
+    """Read the rule graph as (SVG, text), one of them empty: dot and mermaid are drawn, other text stays."""
     text = path.read_text(encoding="utf-8")
     svg = text[text.index("<svg") :] if "<svg" in text else draw_graph(text)
     return (svg, "") if svg else ("", text)
 
 
 def read_benchmarks(folder: Path) -> Sequence[StageTime]:
-    """Time per rule from all `*.tsv` below `folder`."""
+    """Read the time per rule from all `*.tsv` below `folder`."""
     files = []
     for path in sorted(folder.rglob("*.tsv")):
         with open(path, newline="", encoding="utf-8") as handle:

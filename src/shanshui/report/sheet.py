@@ -24,7 +24,7 @@ def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
 
 
 def fit(picture: np.ndarray, size: tuple[int, int], sharp: bool = False) -> np.ndarray:
-    """uint8 (H, W, 3) at (width, height): nearest neighbour where `sharp` (label maps), else bicubic."""
+    """Resize uint8 (H, W, 3) to (width, height): nearest neighbour where `sharp` (label maps), else bicubic."""
     if not sharp:
         return resize_photo(picture, size)
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
@@ -40,6 +40,7 @@ def _font(size: int) -> Any:
 
 
 def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
+    """Shorten `text` with an ellipsis to `width` pixels."""
     while len(text) > 4 and draw.textlength(text, font=font) > width:
         text = text.rstrip("…")[:-1] + "…"
     return text
@@ -48,7 +49,17 @@ def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> s
 def contact_sheet(
     entries: Sequence[tuple[str, np.ndarray, np.ndarray]], heading: str, per_line: int = 6, width: int = 160
 ) -> np.ndarray:
-    """uint8 (H, W, 3): pairs (name, coloured label map, image) side by side, the name below each pair."""
+    """Arrange label maps and images in pairs, the name below each pair.
+
+    Args:
+        entries: (name, coloured label map, image), arrays uint8 (H, W, 3).
+        heading: title of the sheet.
+        per_line: pairs per line.
+        width: of one image in pixels.
+
+    Returns:
+        The sheet, uint8 (H, W, 3).
+    """
     height = round(width * entries[0][2].shape[0] / entries[0][2].shape[1])
     per_line = min(per_line, len(entries))
     margin, gap, caption, top = 24, 18, 24, 56
@@ -66,7 +77,15 @@ def contact_sheet(
 
 
 def strip(lines: Sequence[tuple[str, Sequence[np.ndarray | None]]], width: int = 256) -> np.ndarray:
-    """uint8 (H, W, 3): a line of images per (caption, images), None leaves a gap; the first is enlarged sharply."""
+    """Arrange images in captioned lines, one column per label map.
+
+    Args:
+        lines: (caption, images) per line; None leaves a gap. The first line is resized by nearest neighbour.
+        width: of one image in pixels.
+
+    Returns:
+        The strip, uint8 (H, W, 3).
+    """
     first = next(picture for picture in lines[0][1] if picture is not None)
     height = round(width * first.shape[0] / first.shape[1])
     gap, margin, font = 6, 14, _font(17)
@@ -87,7 +106,14 @@ def strip(lines: Sequence[tuple[str, Sequence[np.ndarray | None]]], width: int =
 
 
 def cut_grid(grid: np.ndarray, aspect: float, lines: int = 3, gap: int = 2) -> list[list[np.ndarray]]:
-    """Lines of cells out of an image made by `images.grid`; `aspect` is a cell's height / width."""
+    """Cut lines of cells out of an image made by `images.grid`.
+
+    Args:
+        grid: uint8 (H, W, 3).
+        aspect: height / width of a cell.
+        lines: number of lines.
+        gap: pixels between cells.
+    """
     height = (grid.shape[0] + gap) // lines - gap
     columns = max(1, round((grid.shape[1] + gap) / (height / aspect + gap)))
     width = (grid.shape[1] + gap) // columns - gap

@@ -17,6 +17,7 @@ Row = dict[str, Any]
 
 
 def _is_average(model: str, source: str) -> bool:
+    """Return whether a model is an average and not a checkpoint; ShanshuiError for any other name."""
     if re.fullmatch(r"epoch_\d+", model):
         return False
     if re.fullmatch(r"\d+(\+\d+)+|ema_\d+", model):
@@ -43,7 +44,7 @@ def _metrics(scores: Sequence[Score]) -> list[str]:
 
 
 def columns(scores: Sequence[Score], rank_by: str) -> list[str]:
-    """Column names: what it is, `<set>_<metric>` (`rank_by` first), `<set>_n`, the choice, the features.
+    """List the column names: kind and model, `<set>_<metric>` (`rank_by` first), `<set>_n`, the choice, the features.
 
     After a metric with known standard errors come `<set>_<metric>_se`.
     """
@@ -61,12 +62,20 @@ def columns(scores: Sequence[Score], rank_by: str) -> list[str]:
 def build_rows(
     scores: Sequence[Score], checkpoints: Mapping[str, Any], model: Mapping[str, Any], seed: Mapping[str, Any]
 ) -> list[Row]:
-    """One row per score with all `columns`, by kind (checkpoint, average, seed), then epoch, then seed.
+    """Build one row per score with all `columns`, by kind (checkpoint, average, seed), then epoch, then seed.
 
-    `checkpoints`, `model` and `seed` are the rankings of the three choices. A score is of kind seed if it was
-    only made to compare noise seeds, or is the second one of its model and seed. `chosen` holds "top k" and
-    "model" on checkpoints and averages, "seed" on seeds (or on the only row of that model and seed). `tied`
-    holds the same of those that were not chosen but cannot be told apart from the last one that was.
+    A score is of kind seed if it was only made to compare noise seeds, or is the second one of its model and seed.
+    `chosen` holds "top k" and "model" on checkpoints and averages, "seed" on seeds (or on the only row of that model
+    and seed). `tied` holds the same of those that were not chosen but cannot be told apart from the last one that was.
+
+    Args:
+        scores: all scores of the run.
+        checkpoints: ranking of checkpoints.
+        model: ranking of checkpoints and averages.
+        seed: ranking of noise seeds.
+
+    Raises:
+        ShanshuiError: where a score is in none of the rankings, or a model is neither a checkpoint nor an average.
     """
     names = columns(scores, checkpoints["rank_by"])
     compared, tried = _pairs(checkpoints) | _pairs(model), _pairs(seed)
@@ -115,7 +124,7 @@ def _order(row: Row) -> tuple[int, int, int, str, int]:
 
 
 def read_rows(raw: Sequence[Mapping[str, str]]) -> list[Row]:
-    """Rows as text from the CSV back with numbers in them."""
+    """Convert rows as text from the CSV back to rows with numbers."""
     rows = []
     for line in raw:
         row: Row = dict(line)
@@ -129,14 +138,14 @@ def read_rows(raw: Sequence[Mapping[str, str]]) -> list[Row]:
 
 
 def value_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """(set, metric) of every column of values."""
+    """List (set, metric) of every column of values."""
     names = rows[0] if rows else ()
     split = [name.split("_", 1) for name in names if name.startswith(tuple(f"{part}_" for part in SETS))]
     return [(part, metric) for part, metric in split if metric != "n" and not metric.endswith(ERROR)]
 
 
 def number_cells(rows: Sequence[Row]) -> list[list[str]]:
-    """The values of every row as text with their standard errors, lined up by column."""
+    """Format the values of every row with their standard errors, aligned by column."""
     by_column = []
     for part, metric in value_columns(rows):
         values = column([None if row[f"{part}_{metric}"] == "" else row[f"{part}_{metric}"] for row in rows])
@@ -150,7 +159,7 @@ def _cell(text: object, bold: bool) -> str:
 
 
 def to_markdown(rows: Sequence[Row], rank_by: str, on: str) -> str:
-    """The table to be read: a heading sentence, rows with the chosen in bold, a list of features."""
+    """Format the table as Markdown: a line on the ranking, rows with the chosen in bold, a list of features."""
     values = value_columns(rows)
     head = ["kind", "model", "seed", *(f"{metric_name(m)} {part}" for part, m in values), "chosen", "tied"]
     lines = [f"# Scores of {len(rows)} models and seeds", "", selection_sentence(rank_by, on), ""]
@@ -163,12 +172,12 @@ def to_markdown(rows: Sequence[Row], rank_by: str, on: str) -> str:
 
 
 def measured(row: Row) -> dict[str, str]:
-    """Metric -> description of the data its value in this line was computed from."""
+    """Return by metric the description of the data its value in this line was computed from."""
     return dict(text.partition(": ")[::2] for text in str(row["features"]).split("; ") if text)
 
 
 def features_lines(rows: Sequence[Row]) -> list[str]:
-    """One list item per metric: what it was computed from, and that a proxy is none; then errors, ties, the contest."""
+    """List per metric what it was computed from, and what is not FID; then errors, ties, the contest's score."""
     lines = []
     for part in dict.fromkeys(text for row in rows for text in str(row["features"]).split("; ") if text):
         metric, _, text = part.partition(": ")

@@ -1,4 +1,4 @@
-"""Plot the time per stage: one bar each in data-flow order, coloured by the kind of work."""
+"""Plot of the time per stage: one bar each in data-flow order, coloured by the kind of work."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ALPHA = {OTHER: 0.45}
 
 
 def by_kind(times: Sequence[StageTime]) -> dict[str, float]:
-    """Seconds of each kind of work that took any, in the order of COLOURS."""
+    """Sum the seconds of each kind of work, without those that took none, in the order of COLOURS."""
     of = kinds()
     sums = {kind: sum(t.seconds for t in times if of.get(t.name, OTHER) == kind) for kind in COLOURS}
     return {kind: seconds for kind, seconds in sums.items() if seconds}
 
 
 def percent(part: float, whole: float) -> str:
-    """`42 %`, `< 1 %`."""
+    """Format a share as `42 %`, or `< 1 %`."""
     share = 100 * part / whole if whole else 0.0
     return "< 1 %" if 0 < share < 0.5 else f"{share:.0f} %"
 
@@ -35,7 +35,11 @@ def described(times: Sequence[StageTime]) -> str:
 
 
 def time_plot(times: Sequence[StageTime]) -> Any:
-    """Figure: seconds of every stage, with time and share next to the bar; first stage on top."""
+    """Plot the seconds of every stage, with time and share next to the bar; first stage on top.
+
+    Returns:
+        A matplotlib Figure.
+    """
     from matplotlib.patches import Patch
 
     total = sum(t.seconds for t in times)

@@ -12,7 +12,7 @@ OTHER = "other"
 
 
 def kinds() -> dict[str, str]:
-    """Kind of work by rule, in the order of the data."""
+    """Return the kind of work by rule, in data-flow order."""
     records = stages()
     return {rule: kind for rule, stage in rules().items() if (kind := records[stage].report_as)}
 
@@ -29,7 +29,7 @@ class StageTime:
 
 
 def _rule(path: str, known: Sequence[str]) -> str:
-    """The rule of `<rule>.tsv`, `<rule>/<job>.tsv` or `<rule>_<job>.tsv`."""
+    """Return the rule of `<rule>.tsv`, `<rule>/<job>.tsv` or `<rule>_<job>.tsv`."""
     first = re.sub(r"\.tsv$", "", path).split("/")[0]
     fitting = [rule for rule in known if first == rule or first.startswith((f"{rule}_", f"{rule}.", f"{rule}-"))]
     return max(fitting, key=len, default=first)
@@ -43,7 +43,12 @@ def _float(text: str | None) -> float:
 
 
 def stage_times(files: Iterable[tuple[str, Sequence[Mapping[str, str]]]], rules: Sequence[str]) -> list[StageTime]:
-    """Sum up (path below the benchmark folder, its lines), in the order of `rules`, unknown names last."""
+    """Sum the benchmarks of each rule, in the order of `rules`, unknown names last.
+
+    Args:
+        files: (path below the benchmark folder, its lines).
+        rules: known names.
+    """
     times: dict[str, StageTime] = {}
     for path, lines in files:
         name = _rule(path, rules)
@@ -57,7 +62,7 @@ def stage_times(files: Iterable[tuple[str, Sequence[Mapping[str, str]]]], rules:
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 07 min`."""
+    """Format a time as `4.2 s`, `42 s`, `3 min 05 s` or `2 h 07 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

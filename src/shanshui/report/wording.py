@@ -20,33 +20,33 @@ Ranking = Mapping[str, Any]
 
 
 def metric_name(metric: str) -> str:
-    """Short name of a metric."""
+    """Return the short name of a metric."""
     return NAMES.get(metric, metric)
 
 
 def _proxy(metric: str) -> str:
-    """Note printed with the name of a metric that might be taken for FID; "" for others."""
+    """Return the note printed with the name of a metric that might be taken for FID; "" for others."""
     return METRICS[metric].proxy if metric in METRICS else ""
 
 
 def weight_free(metric: str) -> bool:
-    """Whether a metric is a proxy that needs no weights."""
+    """Return whether a metric is a proxy that needs no weights."""
     return metric in METRICS and METRICS[metric].weight_free
 
 
 def metric_label(metric: str) -> str:
-    """Name for a headline: as short as can be while saying what is not FID."""
+    """Return the name for a headline: as short as possible while saying what is not FID."""
     return metric_name(metric) + (" (not FID)" if _proxy(metric) else "")
 
 
 def metric_title(metric: str) -> str:
-    """Name for an axis: a metric that might be taken for FID says that it is not."""
+    """Return the name for an axis: a metric that might be taken for FID says that it is not."""
     proxy = _proxy(metric)
     return f"{metric_name(metric)} ({proxy})" if proxy else metric_name(metric)
 
 
 def model_name(model: str) -> str:
-    """`epoch_007` as `epoch 7`, `003+005` as `average of 3 + 5`, `ema_007` as `moving average at epoch 7`."""
+    """Write `epoch_007` as `epoch 7`, `003+005` as `average of 3 + 5`, `ema_007` as `moving average at epoch 7`."""
     if found := re.fullmatch(r"epoch_0*(\d+)", model):
         return f"epoch {found[1]}"
     if found := re.fullmatch(r"ema_0*(\d+)", model):
@@ -60,12 +60,12 @@ NOT_MEASURED = "not measured"
 
 
 def number(value: float | None) -> str:
-    """Four significant digits, or all digits before the point; a dash for nothing."""
+    """Format a number with four significant digits, or all digits before the point; None as "not measured"."""
     return column([value])[0]
 
 
 def column(values: Sequence[float | None]) -> list[str]:
-    """Numbers with equally many decimals (four significant digits of the largest), so that they line up."""
+    """Format numbers with the same number of decimals (four significant digits of the largest), so that they align."""
     largest = max((abs(value) for value in values if value is not None), default=0.0)
     decimals = min(9, max(0, 3 - math.floor(math.log10(largest)))) if largest > 0 else 0
     return [NOT_MEASURED if value is None else f"{value:.{decimals}f}" for value in values]
@@ -100,7 +100,7 @@ def _ties(ranking: Ranking) -> str:
 
 
 def checkpoints_sentence(ranking: Ranking) -> str:
-    """Which checkpoints were kept."""
+    """Say which checkpoints were chosen, with ties."""
     entries, kept = ranking["ranking"], ranking["ranking"][: len(ranking["chosen"])]
     what = "the checkpoint" if len(kept) == 1 else f"the {len(kept)} checkpoints"
     verb = "is" if len(kept) == 1 else "are"
@@ -112,7 +112,7 @@ def checkpoints_sentence(ranking: Ranking) -> str:
 
 
 def model_sentence(ranking: Ranking) -> str:
-    """Which model won, and what averaging gained."""
+    """Say which model is best, and what averaging gained."""
     entries = ranking["ranking"]
     winner = entries[0]
     averages = [entry for entry in entries if not entry["model"].startswith("epoch_")]
@@ -130,7 +130,7 @@ def model_sentence(ranking: Ranking) -> str:
 
 
 def seed_sentence(ranking: Ranking) -> str:
-    """Which noise seed won, and what its value is worth."""
+    """Say which noise seed is best, and that its value is selected."""
     entries = ranking["ranking"]
     winner = entries[0]
     value = number(winner["value"])
@@ -146,7 +146,7 @@ def seed_sentence(ranking: Ranking) -> str:
 
 
 def selection_sentence(metric: str, on: str) -> str:
-    """On what the choice rests; one sentence for headings."""
+    """Say on which metric and label maps the choice rests."""
     basis = {
         "holdout": "chosen on label maps held out of training",
         "test": "chosen on the test label maps themselves: the chosen values are the best of many tries on these",
@@ -156,7 +156,7 @@ def selection_sentence(metric: str, on: str) -> str:
 
 
 def unjudged_sentence(found: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
-    """Share of the pixels of every set whose classes the segmenter does not know; empty where it knows all."""
+    """Say the share of the pixels of every set whose classes the segmenter does not know; empty where it knows all."""
     shares = {
         part: sum(row.get("pixels") or 0 for row in classes.values() if row.get("accuracy") is None)
         for part, classes in found.items()
@@ -168,7 +168,7 @@ def unjudged_sentence(found: Mapping[str, Mapping[str, Mapping[str, float | None
 
 
 def training_sentence(stats: Sequence[Mapping[str, Any]]) -> str:
-    """Epochs per phase, time and speed, from the lines of `stats.jsonl`; empty without lines."""
+    """Say epochs per phase, time and speed, from the lines of `stats.jsonl`; empty without lines."""
     if not stats:
         return ""
     phases = [str(line.get("phase", "training")) for line in stats]

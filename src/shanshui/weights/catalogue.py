@@ -28,10 +28,16 @@ JITTOR_HUB = "https://cg.cs.tsinghua.edu.cn/jittor/assets/build/checkpoints/"
 class WeightFile:
     """A published weight file.
 
-    `sha256` is None where no published digest is known. It is then recorded next to the file when it is fetched or
-    first used (`recorded`), and another content is refused from then on.
-    `unused` are beginnings or endings of keys that are in the file and that no network here needs. `url` is where
-    the file lies; empty for one inside a `package` of pip's index.
+    Attributes:
+        name: in the catalogue and in options.
+        file: name of the file.
+        url: address of the file; empty for one inside a `package`.
+        sha256: published digest; None if none is known. It is then recorded next to the file when it is fetched or
+            first used (`recorded`), and other content is refused from then on.
+        purpose: what the weights are used for.
+        licence: of the weights.
+        unused: beginnings or endings of keys in the file that no network here needs.
+        package: package of pip's index that has the file.
     """
 
     name: str
@@ -55,13 +61,21 @@ class WeightFile:
 
     @property
     def command(self) -> str:
-        """The command that fetches the file."""
+        """Command that fetches the file."""
         return f"python -m shanshui weights {self.name}"
 
     def check(self, found: str, folder: Path, source: str) -> None:
-        """ShanshuiError where `found`, the SHA-256 of `source`, is not what is published or recorded in `folder`.
+        """Check that a file is the published one or, if no digest is published, the one recorded in `folder`.
 
-        Where none is published, the digits in a name like torch's vgg19-dcbb9e9d.pth count too.
+        Without a published digest, the digits in a name such as torch's vgg19-dcbb9e9d.pth count as well.
+
+        Args:
+            found: SHA-256 of the file.
+            folder: where the digest is recorded.
+            source: how the error message calls the file.
+
+        Raises:
+            ShanshuiError: the digest is another one.
         """
         named = NAMED_DIGEST.search(source)
         if self.sha256 is None and named and not found.startswith(named[1]):
@@ -82,14 +96,14 @@ class WeightFile:
             )
 
     def record(self, found: str, folder: Path) -> None:
-        """Write the SHA-256 of the file in `folder` down next to it, once, if the folder can be written."""
+        """Record the SHA-256 of the file next to it in `folder`, once, if the folder can be written."""
         if not recorded(folder / self.file).is_file():
             with contextlib.suppress(OSError):
                 write_text(recorded(folder / self.file), f"{found}  {self.file}\n")
 
 
 def recorded(file: Path) -> Path:
-    """Where the SHA-256 of a weight file is written down, as `sha256sum --check` reads it."""
+    """Return the path at which the SHA-256 of a weight file is recorded, in the format of `sha256sum --check`."""
     return file.with_name(f"{file.name}.sha256")
 
 
@@ -170,7 +184,11 @@ WEIGHT_FILES: dict[str, WeightFile] = {
 
 
 def entry(name: str) -> WeightFile:
-    """Look a weight file up; ShanshuiError lists the known names."""
+    """Look up a weight file by name.
+
+    Raises:
+        ShanshuiError: there is none of this name; the message lists the known ones.
+    """
     try:
         return WEIGHT_FILES[name]
     except KeyError:
@@ -178,7 +196,7 @@ def entry(name: str) -> WeightFile:
 
 
 def place(name: str) -> Path:
-    """Where weight file `name` belongs: under `resources/weights/`, or where set-up has installed it."""
+    """Return the path where weight file `name` belongs: in `resources/weights/`, or where set-up installed it."""
     weights = entry(name)
     own = FOLDER / weights.file
     if weights.package and not own.is_file() and (installed := weights.package.installed_path()):
@@ -189,8 +207,9 @@ def place(name: str) -> Path:
 def require(name: str, path: str | Path | None = None) -> Path:
     """Return the path of weight file `name`: `path` if given, else its place, see `place`.
 
-    Raises ShanshuiError with the command that fetches it where it is missing, and, at its own place, where
-    the content is not the published one, or not the one that was recorded when it was first fetched or used.
+    Raises:
+        ShanshuiError: it is missing or, at its own place, its content is neither the published nor the recorded one;
+            the message has the command that fetches it.
     """
     weights = entry(name)
     own = place(name)
@@ -210,12 +229,19 @@ def require(name: str, path: str | Path | None = None) -> Path:
 
 
 def load_state(path: str | Path, role: str | None = None) -> dict[str, np.ndarray]:
-    """Read any supported weight file: torch (zip or legacy), Jittor or safetensors, told apart by content.
+    """Read any supported weight file: torch (zip or legacy), Jittor or safetensors, recognised by content.
 
-    A state dict within a checkpoint, or under a parallel wrapper, is unwrapped; `role` is the letter of the network
-    that is asked for, G, E or D.
+    A state dict inside a checkpoint or a parallel wrapper is unwrapped.
 
-    Returns key -> array; float64 and float16 become float32. ShanshuiError for what cannot be read.
+    Args:
+        path: the file.
+        role: letter of the network to read, "G", "E" or "D", if the file holds several.
+
+    Returns:
+        Array by key; float64 and float16 become float32.
+
+    Raises:
+        ShanshuiError: it cannot be read, or holds several state dicts of which any could be meant.
     """
     file = Path(path)
     if not file.is_file():
@@ -238,7 +264,7 @@ def load_state(path: str | Path, role: str | None = None) -> dict[str, np.ndarra
 
 
 def is_safetensors(start: bytes, size: int) -> bool:
-    """Whether a file of `size` bytes that begins with `start` is one: the length of a header, and the header."""
+    """Test whether a file of `size` bytes that begins with `start` is safetensors: 8 bytes of length, then JSON."""
     return start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8
 
 
@@ -255,7 +281,7 @@ def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
 
 
 def fill_network(network: Any, name: str, path: str | Path) -> None:
-    """Load weight file `path` (of kind `name`) into a Jittor module with the same key names, strictly."""
+    """Load weight file `path`, called `name` in the catalogue, into a Jittor module; array names must match exactly."""
     from shanshui.backend.modules import restore
 
     unused = entry(name).unused

@@ -1,7 +1,7 @@
-"""CC-FPSE weights of the authors (`latest_net_G.pth`, `_D`, `_E`): array names, and sizes from shapes.
+"""CC-FPSE weights of the authors (`latest_net_G.pth`, `_D`, `_E`): names of arrays, and sizes from shapes.
 
-Our networks carry the authors' names, but for the weights of spectral norm (theirs `weight_orig`, here `weight`)
-and containers of one layer in SPADE and the encoder. Left out is what no forward pass reaches: in every block a batch
+Our networks use the authors' names, except for the weights of spectral norm (theirs `weight_orig`, here `weight`) and
+containers of one layer in SPADE and the encoder. Arrays that no forward pass uses are left out: in every block a batch
 norm `norm_0` and one inside each depthwise convolution, which has no weights either; and the counters of batch norms.
 """
 
@@ -24,7 +24,7 @@ ENCODER_WIDTHS, ENCODER_CELLS = (1, 2, 4, 8, 8, 8), 16  # channels / base channe
 
 
 def our_key(key: str) -> str | None:
-    """Our name of an entry of `net_G`, `net_D` or `net_E`; None where it is not needed."""
+    """Convert a key of `net_G`, `net_D` or `net_E` to our name; None if the array is not needed."""
     if UNUSED.search(key):
         return None
     key = re.sub(r"(\.mlp_shared|^layer\d)\.0\.", r"\1.", key)
@@ -32,7 +32,12 @@ def our_key(key: str) -> str | None:
 
 
 def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> Arrays:
-    """The entries of a state dict that are needed, under our names; `spectral_norm` False leaves its vectors out."""
+    """Select the arrays of a state dict that are needed, under our names.
+
+    Args:
+        state: of `net_G`, `net_D` or `net_E`.
+        spectral_norm: keep the singular vectors of spectral normalisation.
+    """
     named = {our_key(key): array for key, array in state.items()}
     return {
         name: array
@@ -42,14 +47,16 @@ def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> A
 
 
 def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | None) -> dict[str, Any]:
-    """Sizes of a `ConditionalGenerator`, told from the shapes of its arrays; `channels` are those of the segmap.
+    """Infer the sizes of a `ConditionalGenerator` from the shapes of its arrays; `channels` are those of the segmap.
 
     Args:
         arrays: by our names.
-        source: name of the file, for messages.
+        source: how error messages call the file.
         size: (width, height) of the images, for a generator that starts from z; else None.
 
-    Raises ShanshuiError where the arrays are no such generator's, or `size` does not fit them.
+    Raises:
+        ShanshuiError: the arrays are not those of such a generator.
+        UsageError: `size` is missing, does not fit the arrays, or is given for a generator that takes any size.
     """
     kind = "generator (net_G)"
     labels, out = (_shape(arrays, name, (4,), kind, source) for name in ("labelenc1.0.0.weight", "conv_img.weight"))
@@ -67,7 +74,11 @@ def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | Non
 
 
 def _check_size(cells: int, step: int, source: str, size: tuple[int, int] | None) -> None:
-    """Refuse images (width, height) whose first features, 1 / step of the size, are not `cells` pixels."""
+    """Check that images (width, height) downsampled by `step` have `cells` pixels.
+
+    Raises:
+        UsageError: they have not, or `size` is None.
+    """
     expected = f"--size WxH with sides that are multiples of {step} and W * H = {cells * step * step}"
     if size is None:
         raise UsageError(f"{source} starts from z: it makes images of one size, which it does not tell", expected)
@@ -77,7 +88,11 @@ def _check_size(cells: int, step: int, source: str, size: tuple[int, int] | None
 
 
 def discriminator_structure(arrays: Arrays, source: str) -> dict[str, Any]:
-    """Sizes of an `FPSEDiscriminator`; ShanshuiError where the arrays are no such discriminator's."""
+    """Infer the sizes of an `FPSEDiscriminator` from the shapes of its arrays.
+
+    Raises:
+        ShanshuiError: the arrays are not those of such a discriminator.
+    """
     kind = "FPSE discriminator (net_D)"
     enc, embedding = (_shape(arrays, name, (4,), kind, source) for name in ("enc1.0.0.weight", "embedding.weight"))
     spectral_norm = "enc1.0.0.weight_u" in arrays
@@ -85,9 +100,10 @@ def discriminator_structure(arrays: Arrays, source: str) -> dict[str, Any]:
 
 
 def encoder_structure(arrays: Arrays, source: str) -> dict[str, Any]:
-    """Sizes of the style encoder, which is SPADE's: six convolutions, then two linear layers.
+    """Infer the sizes of the style encoder, which is SPADE's: six convolutions, then two linear layers.
 
-    Raises ShanshuiError where names or shapes are not exactly those.
+    Raises:
+        ShanshuiError: names or shapes are not exactly those.
     """
     kind = "style encoder (net_E)"
     base_channels = _shape(arrays, "layer1.weight", (4,), kind, source)[0]
@@ -106,7 +122,7 @@ def encoder_structure(arrays: Arrays, source: str) -> dict[str, Any]:
 
 
 def _shape(arrays: Arrays, name: str, ranks: tuple[int, ...], kind: str, source: str) -> tuple[int, ...]:
-    """Shape of an array that tells sizes, of one of `ranks`."""
+    """Return the shape of an array; ShanshuiError unless its rank is one of `ranks`."""
     if name not in arrays or arrays[name].ndim not in ranks:
         found = f"has {name} of shape {arrays[name].shape}" if name in arrays else f"has no {name}"
         raise ShanshuiError(f"{source} {found}", f"the state dict of a CC-FPSE {kind}", "check the file")

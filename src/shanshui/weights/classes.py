@@ -12,9 +12,10 @@ MOST = 255  # label maps are read into 8 bits, and 255 is no class
 
 
 def class_names(given: Sequence[str] | None, count: int, source: str) -> list[str]:
-    """Names in id order: those given, else the contest's where the number fits, else `class 0` and so on.
+    """Return class names in id order: those given, else the competition's if the number fits, else `class 0` and so on.
 
-    Raises UsageError where `count` is not the number of names, or more than can be told apart.
+    Raises:
+        UsageError: `given` has not `count` names, or `count` is more than 255.
     """
     if count > MOST:
         raise UsageError(f"{source} tells {count} classes apart", f"{MOST} at most")
@@ -25,7 +26,11 @@ def class_names(given: Sequence[str] | None, count: int, source: str) -> list[st
 
 
 def class_list(text: str) -> list[str]:
-    """`sky,sea` of a command line as distinct names; ArgumentTypeError where they are not."""
+    """Parse a list of class names such as `sky,sea` of a command line.
+
+    Raises:
+        ArgumentTypeError: a name is empty or repeated.
+    """
     names = [name.strip() for name in text.split(",")]
     if not all(names) or len(set(names)) != len(names):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of distinct names")

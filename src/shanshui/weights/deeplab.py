@@ -1,7 +1,7 @@
 """Weights of the built-in segmenter, a file in this folder, and the classes of its channels.
 
 DeepLabV3+ MobileNetV2, trained by Google on ADE20K's 31 commonest classes (Apache-2.0, see NOTICE): MLPerf Mobile's
-`deeplabv3_mnv2_ade20k_int8.tflite` as numpy arrays, `<layer>.weight` (int8), `.scale` (per output) and `.bias`.
+`deeplabv3_mnv2_ade20k_int8.tflite` as NumPy arrays, `<layer>.weight` (int8), `.scale` (per output) and `.bias`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAMES: tuple[tuple[str, ...], ...] = (  # of every channel, the best first; a co
 
 
 def read_weights() -> dict[str, np.ndarray]:
-    """Arrays of `shanshui.architectures.deeplab.DeepLab` by name, float32."""
+    """Read the arrays of `shanshui.architectures.deeplab.DeepLab` by name, dequantised to float32."""
     with np.load(FILE, allow_pickle=False) as archive:
         stored = [name.removesuffix(".weight") for name in archive.files if name.endswith(".weight")]
         arrays = {}
@@ -44,10 +44,12 @@ def read_weights() -> dict[str, np.ndarray]:
 
 
 def translation(classes: Sequence[str]) -> list[int]:
-    """For each channel the number of its class in `classes`, else that of "other", else 255.
+    """Map each output channel to the id of its class in `classes`, else to that of "other", else to 255.
 
-    Names are compared without regard to case, and `sky-other`, COCO-Stuff's way, is a sky.
-    Raises UsageError where `classes` has none of the network's.
+    Names are compared without regard to case; a suffix `-other`, as in COCO-Stuff's `sky-other`, is ignored.
+
+    Raises:
+        UsageError: `classes` has none of the network's classes.
     """
     numbers = {name.casefold().removesuffix(f"-{REST}"): number for number, name in reversed([*enumerate(classes)])}
     rest = numbers.pop(REST, NO_CLASS)
@@ -62,6 +64,6 @@ def translation(classes: Sequence[str]) -> list[int]:
 
 
 def unjudged(classes: Sequence[str]) -> list[str]:
-    """The names in `classes` that no channel stands for: whether they are found again cannot be said."""
+    """Return the names in `classes` that no channel stands for, whose segmentation cannot be scored."""
     known = set(translation(classes))
     return [name for i, name in enumerate(classes) if i not in known or name.casefold() == REST]

@@ -15,15 +15,15 @@ CHUNK = 1 << 20
 
 
 class Stream(Protocol):
-    """A readable stream."""
+    """A readable binary stream."""
 
     def read(self, amount: int, /) -> bytes:
-        """At most `amount` bytes; none at the end."""
+        """Read at most `amount` bytes; none at the end."""
         ...
 
 
 def copy_with_progress(source: Stream, target: Path, total: int | None, title: str) -> str:
-    """Copy a stream to `target`; return the SHA-256 of what was copied."""
+    """Copy a stream of `total` bytes (None: unknown) to `target` with a progress bar; return its SHA-256."""
     from tqdm import tqdm
 
     digest = hashlib.sha256()
@@ -36,9 +36,10 @@ def copy_with_progress(source: Stream, target: Path, total: int | None, title: s
 
 
 def fetch(source: str, target: Path, title: str) -> str:
-    """Copy a local file or download a URL (certificates are checked) to `target`; return its SHA-256.
+    """Copy a local file or download an https:// address to `target`, checking certificates; return its SHA-256.
 
-    Raises ShanshuiError where the file is not there, the server does not answer or the download breaks off.
+    Raises:
+        ShanshuiError: the file does not exist, the server does not answer, or the download is incomplete.
     """
     if "://" not in source:
         path = Path(source)
@@ -62,6 +63,10 @@ def fetch(source: str, target: Path, title: str) -> str:
 
 
 def check_length(file: Path, total: int | None) -> None:
-    """ShanshuiError where fewer bytes came than were announced."""
+    """Check that a download has `total` bytes, if their number is known.
+
+    Raises:
+        ShanshuiError: it has another length.
+    """
     if total is not None and (size := file.stat().st_size) != total:
         raise ShanshuiError(f"the download broke off after {size} of {total} bytes", do="try again")

@@ -1,8 +1,8 @@
-"""Read Jittor's `.pkl` checkpoints without Jittor: numpy only, no code executed.
+"""Read Jittor's `.pkl` checkpoints without Jittor: NumPy only, no code executed.
 
-Such a file is a pickled dict (protocol 4), mostly followed by 28 bytes: the SHA-1 of the pickle and a magic
-word. Up to mid-2023 its values are numpy arrays; newer Jittor writes `jittor_core.Var` objects, each a call
-of that class with one numpy array, for which a function that returns the array stands in here.
+Such a file is a pickled dict (protocol 4), mostly followed by 28 bytes: the SHA-1 of the pickle and a magic word. Up to
+mid-2023 its values are NumPy arrays; newer Jittor writes `jittor_core.Var` objects, each a call of that class with one
+NumPy array, which is replaced by a function that returns the array.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _DType:
 
 
 def _array(data: object, shape: object, kind: object, fortran: object) -> np.ndarray:
-    """Build an array from its bytes; Refused where shape and number of bytes disagree."""
+    """Build an array from its bytes; raise Refused if shape and number of bytes disagree."""
     if not isinstance(kind, _DType) or not isinstance(data, bytes | bytearray) or not isinstance(shape, tuple):
         raise Refused("it holds a malformed array")
     if not all(isinstance(side, int) and side >= 0 for side in shape):
@@ -55,7 +55,7 @@ def _array(data: object, shape: object, kind: object, fortran: object) -> np.nda
 
 
 class _Array:
-    """Stand-in for a pickled `numpy.ndarray`, which is made empty and then given its state."""
+    """Stand-in for a pickled `numpy.ndarray`, which pickle creates empty before it sets its state."""
 
     __slots__ = ("value",)
     value: np.ndarray
@@ -105,12 +105,17 @@ ADMITTED: dict[Name, Callable[..., Any]] = {
 
 
 def read_jittor_file(path: str | Path, role: str | None = None) -> dict[str, np.ndarray]:
-    """Read a `.pkl` of Jittor (old or new, with or without the tail) or any pickled dict of numpy arrays.
+    """Read a `.pkl` of Jittor (old or new, with or without checksum) or any pickled dict of NumPy arrays.
 
-    `role` as in `state_dicts.state_of`.
+    Args:
+        path: the file.
+        role: letter of the network to read, see `state_dicts.state_of`.
 
-    Returns key -> array, in the order and type of the file.
-    Raises ShanshuiError for a truncated, altered, foreign or malicious file.
+    Returns:
+        Array by key, in the order and type of the file.
+
+    Raises:
+        ShanshuiError: the file is truncated, altered, malicious, or of another format.
     """
     content = Path(path).read_bytes()
     again = "fetch the file again; weight files hold arrays and nothing else"
@@ -133,7 +138,7 @@ def read_jittor_file(path: str | Path, role: str | None = None) -> dict[str, np.
 
 
 def _flat(loaded: Mapping[Any, Any], above: str = "") -> Iterator[tuple[Any, Any]]:
-    """Entries of nested dicts, their keys joined by `/` as flax does."""
+    """Yield the entries of nested dicts, with keys joined by `/` as flax does."""
     for key, value in loaded.items():
         name = f"{above}{key}" if above else key
         if isinstance(value, dict):

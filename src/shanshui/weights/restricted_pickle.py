@@ -1,7 +1,7 @@
 """Unpickle untrusted weight files: only listed names resolve, to harmless stand-ins.
 
-A pickle is a program. `pickle.load` on a downloaded file runs whatever its author wrote; this one knows a
-handful of names and refuses every other, so that nothing is imported and nothing is called but our own code.
+A pickle is a program: `pickle.load` runs whatever its author wrote. This unpickler accepts a few names and refuses all
+others, so that nothing is imported and only our own code is called.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Refused(pickle.UnpicklingError):
 
 
 class StandIn:
-    """What an admitted name resolves to: can be called, and not altered by the file's BUILD instructions."""
+    """Callable that an admitted name resolves to; BUILD instructions of the file cannot alter it."""
 
     __slots__ = ("call",)
     call: Callable[..., Any]
@@ -30,6 +30,7 @@ class StandIn:
         raise Refused(f"the file tries to set `{name}` on a function")
 
     def __call__(self, *args: Any) -> Any:
+        """Call the stand-in's function."""
         return self.call(*args)
 
 
@@ -41,9 +42,9 @@ class PlainDict(dict[Any, Any]):
 
 
 class Ignored:
-    """Stand-in for an object stored with the weights, such as the options of a training; keeps nothing of it.
+    """Stand-in for an object stored with the weights, such as the options of a training; its content is dropped.
 
-    The one class that resolves as itself: pickles make objects from classes alone.
+    It is the only class that resolves to itself, since pickles create objects from classes only.
     """
 
     __slots__ = ()
@@ -56,9 +57,9 @@ class RestrictedUnpickler(pickle.Unpickler):
     """Unpickler that resolves the names in `admitted` and no others.
 
     Args:
-        stream: where to read; several pickles in a row can be read with one unpickler each.
-        admitted: (module, name) -> what a call to that name shall do instead.
-        persistent: answer to persistent ids (torch's storages); without it they are refused.
+        stream: binary stream; several pickles in a row are read with one unpickler each.
+        admitted: what is called instead, by (module, name).
+        persistent: resolves persistent ids (torch's storages); without it they are refused.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         self._persistent = persistent
 
     def find_class(self, module_name: str, global_name: str) -> StandIn | type[Ignored]:
-        """Resolve a name, or refuse it."""
+        """Resolve an admitted name; raise Refused for all others."""
         try:
             admitted = self._admitted[module_name, global_name]
             return Ignored if admitted is Ignored else StandIn(admitted)
@@ -80,7 +81,7 @@ class RestrictedUnpickler(pickle.Unpickler):
             raise Refused(f"it wants to use {module_name}.{global_name}") from None
 
     def persistent_load(self, pid: Any) -> Any:
-        """Resolve a persistent id, or refuse it."""
+        """Resolve a persistent id; raise Refused without a function to do so."""
         if self._persistent is None:
             raise Refused("it refers to data outside of itself")
         return self._persistent(pid)

@@ -1,4 +1,4 @@
-"""SegFormer weights as stored by Hugging Face's transformers: size from shapes, array names."""
+"""SegFormer weights as stored by Hugging Face's transformers: size from shapes, names of arrays."""
 
 from __future__ import annotations
 
@@ -44,16 +44,17 @@ NAMES = (
 
 
 def source_name(name: str) -> str:
-    """Hugging Face's name of one of our arrays."""
+    """Convert our name of an array to that of Hugging Face's transformers."""
     for pattern, replacement in NAMES:
         name = re.sub(pattern, replacement, name)
     return name
 
 
 def recognise(state: Mapping[str, np.ndarray], source: str) -> tuple[str, int]:
-    """Size ("B0" .. "B5") and number of classes of a state dict.
+    """Infer the size ("B0" to "B5") and the number of classes from a state dict.
 
-    Raises ShanshuiError where it is not one of a SegFormer that labels pixels.
+    Raises:
+        ShanshuiError: it is not that of a SegFormer for semantic segmentation.
     """
     if absent := [name for name in (*EMBEDDINGS, CLASSIFIER) if name not in state]:
         raise ShanshuiError(
@@ -74,12 +75,12 @@ def recognise(state: Mapping[str, np.ndarray], source: str) -> tuple[str, int]:
 
 
 def structure(size: str) -> dict[str, Any]:
-    """The numbers a network of one size is built from."""
+    """Return the channels, blocks, heads, reductions and MLP ratios of the stages for a size ("B0" to "B5")."""
     widths, depths, decoder_width = SIZES[size]
     rows = {"widths": widths, "depths": depths, "heads": HEADS, "reductions": REDUCTIONS, "mlp_ratios": MLP_RATIOS}
     return {name: list(row) for name, row in rows.items()} | {"decoder_width": decoder_width}
 
 
 def needed(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays that labelling pixels needs: all but classification heads and counters of training."""
+    """Select the arrays that segmentation needs: all but classification heads and training counters."""
     return {name: array for name, array in state.items() if not UNUSED.search(name)}

@@ -19,7 +19,7 @@ VECTORS = re.compile(r"\.weight_[uv]$")
 
 
 def drop_spectral_norm(state: State) -> dict[str, np.ndarray]:
-    """The weights without spectral norm: in Jittor's ports of SPADE it is written down but changes nothing."""
+    """Remove spectral normalisation from a state dict: Jittor's ports of SPADE store it but do not apply it."""
     plain = {key: array for key, array in state.items() if not VECTORS.search(key)}
     return {re.sub(r"\.weight_orig$", ".weight", key): array for key, array in plain.items()}
 
@@ -27,18 +27,22 @@ def drop_spectral_norm(state: State) -> dict[str, np.ndarray]:
 def generator_structure(
     state: State, source: str, *, edges: bool, upsampling: str | None, size: tuple[int, int] | None
 ) -> tuple[dict[str, Any], tuple[int, int] | None]:
-    """Sizes and options of a generator, and what one must know of its images.
+    """Infer sizes and options of a generator from names and shapes of its arrays.
 
     Args:
         state: `net_G` of SPADE or CLADE.
-        source: for messages.
-        edges: SPADE was trained with an edge channel (CLADE's own arrays tell).
-        upsampling: "normal" or "more", which have the same arrays ("normal" if None); "most" is seen.
-        size: (width, height) of the images of a generator that starts from z; None takes the first of
-            1:1, 4:3 and 2:1 that its start can have.
+        source: how error messages call the file.
+        edges: SPADE was trained with an edge channel (CLADE's own arrays show it).
+        upsampling: "normal" or "more", which have the same arrays ("normal" if None); "most" is recognised.
+        size: (width, height) of the images of a generator that starts from z; None takes the first of 1:1, 4:3 and 2:1
+            that fits its first features.
 
     Returns:
-        The structure, and (width, height) where the start from z fixes it.
+        The structure, and (width, height) if the start from z fixes it.
+
+    Raises:
+        ShanshuiError: the arrays are not those of such a generator.
+        UsageError: `size` or `upsampling` does not fit the arrays.
     """
     base_channels, spectral_norm = first_layer(state, "head_0.conv_0", source)
     layer = "head_0.norm_0"
@@ -83,7 +87,11 @@ def modulation(state: State, layer: str, source: str, edges: bool) -> dict[str, 
 
 
 def likely_size(positions: int, upsampling: str, source: str) -> tuple[int, int]:
-    """(width, height) whose first features have this number of positions, if it has one of the usual ratios."""
+    """Return (width, height) in pixels, of ratio 1:1, 4:3 or 2:1, whose first features have `positions` pixels.
+
+    Raises:
+        UsageError: there is none.
+    """
     step = 2 ** HALVINGS[upsampling]
     for across, down in RATIOS:
         unit = math.isqrt(positions // (across * down))
@@ -93,14 +101,14 @@ def likely_size(positions: int, upsampling: str, source: str) -> tuple[int, int]
 
 
 def encoder_structure(state: State, source: str) -> dict[str, Any]:
-    """Sizes of `net_E`."""
+    """Infer the sizes of a style encoder, `net_E`."""
     base_channels, spectral_norm = first_layer(state, "layer1.0", source)
     z_dim = need(state, "fc_mu.weight", source).shape[0]
     return {"base_channels": base_channels, "z_dim": z_dim, "norm": "instance", "spectral_norm": spectral_norm}
 
 
 def discriminator_structure(state: State, source: str) -> dict[str, Any]:
-    """Sizes of `net_D`."""
+    """Infer the sizes of a multiscale discriminator, `net_D`."""
     start = "discriminator_0.model"
     first = need(state, f"{start}0.0.weight", source)
     layers = {int(key.removeprefix(start).split(".")[0]) for key in state if re.match(rf"{start}\d+\.", key)}
@@ -115,14 +123,18 @@ def discriminator_structure(state: State, source: str) -> dict[str, Any]:
 
 
 def first_layer(state: State, layer: str, source: str) -> tuple[int, bool]:
-    """Width of a convolution, and whether it is spectrally normalised."""
+    """Return the output channels of a convolution, and whether it is spectrally normalised."""
     if f"{layer}.weight" in state:
         return need(state, f"{layer}.weight", source).shape[0], False
     return need(state, f"{layer}.weight_orig", source).shape[0], True
 
 
 def need(state: State, key: str, source: str) -> np.ndarray:
-    """An array of rank 2 to 4; ShanshuiError where there is none of this name."""
+    """Return the array `key`, of rank 2 to 4.
+
+    Raises:
+        ShanshuiError: there is none.
+    """
     array = state.get(key)
     if array is None or not 2 <= array.ndim <= 4:
         raise ShanshuiError(

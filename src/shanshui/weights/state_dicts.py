@@ -1,7 +1,7 @@
 """Find the state dict in a file: inside a training checkpoint, a parallel wrapper or a compiled model.
 
-What is unwrapped is certain: the only state dict in the file, or the only one under the name of the network asked
-for. Where several could be meant they are named, and none is taken.
+Only what is unambiguous is unwrapped: the only state dict in the file, or the only one under the name of the network
+asked for. If several could be meant, they are named in an error.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ DEEPEST = 3
 def state_of(
     loaded: Mapping[Any, Any], is_array: Callable[[object], bool], source: str, role: str | None = None
 ) -> dict[str, Any]:
-    """The state dict in what a weight file holds, its keys without wrappers.
+    """Return the state dict in the content of a weight file, its keys without the prefixes of wrappers.
 
     Args:
-        loaded: what was read.
-        is_array: tells the reader's arrays.
-        source: for messages.
-        role: letter of the network that is asked for, G, E or D; None where there is but one.
+        loaded: content of the file.
+        is_array: recognises the reader's arrays.
+        source: how error messages call the file.
+        role: letter of the network to return, "G", "E" or "D"; None if there is only one.
 
-    Returns `loaded` itself, unwrapped, where nothing in it is a state dict of its own: it is for the reader to refuse.
+    Returns:
+        The state dict; `loaded` itself if it has none, for the reader to refuse.
 
-    Raises ShanshuiError where it holds several and cannot tell which is meant.
+    Raises:
+        ShanshuiError: there are several, and any could be meant.
     """
     if loaded and all(is_array(value) for value in loaded.values()):
         return unwrapped({str(key): value for key, value in loaded.items()}, role)
@@ -62,7 +64,7 @@ def state_of(
 def _state_dicts(
     loaded: Mapping[Any, Any], is_array: Callable[[object], bool], place: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    """Dicts of nothing but arrays within a dict, their keys as torch and Jittor write them, with where they are."""
+    """Yield the dicts within a dict that hold only arrays under keys of torch's or Jittor's form, and their place."""
     for key, value in loaded.items():
         if not isinstance(key, str) or key.lower().startswith(PASSED) or not isinstance(value, dict) or not value:
             continue
@@ -74,7 +76,11 @@ def _state_dicts(
 
 
 def unwrapped(state: Mapping[str, Value], role: str | None = None) -> dict[str, Value]:
-    """A state dict without what stands before every key, or, where networks share it, with those of `role` alone."""
+    """Remove prefixes common to all keys, such as `module.`; of networks in one dict, select that of `role`.
+
+    Raises:
+        ShanshuiError: the dict also holds a moving average of the weights.
+    """
     found = dict(state)
     while True:
         rest = {key: value for key, value in found.items() if key not in COUNTERS}

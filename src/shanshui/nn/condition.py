@@ -17,7 +17,7 @@ jt = load_jittor()
 
 @dataclass(frozen=True)
 class Condition:
-    """One size (h, w) of it.
+    """Conditioning inputs at one size (h, w).
 
     Attributes:
         segmap: (N, num_classes, h, w), one-hot; all zero where there is no class. With edges: one channel more.
@@ -34,7 +34,7 @@ class Condition:
     patches: DevicePatches | None = None
 
     def at(self, size: Size, pyramid: PatchPyramid) -> Condition:
-        """The same at another size, by nearest neighbour."""
+        """Resize all inputs to another size (h, w) by nearest neighbour."""
         index = self.index
         if index is not None:
             index = nearest(index.unsqueeze(1), size).squeeze(1)
@@ -45,6 +45,6 @@ class Condition:
 
 
 def class_index(one_hot: Var) -> Var:
-    """Class ids int32 (N, h, w) of (N, num_classes, h, w); num_classes where no channel is above zero."""
+    """Compute class ids int32 (N, h, w) of (N, num_classes, h, w); num_classes where no channel is above zero."""
     ids, largest = jt.argmax(one_hot, 1)
     return jt.where(largest > 0, ids, jt.full_like(ids, one_hot.shape[1])).int32()

@@ -22,7 +22,7 @@ nn: Any = jt.nn
 
 
 def depthwise_by_pixel(x: Var, kernels: Var) -> Var:
-    """Depthwise 3x3 convolution, zeros around the map, with nine weights of its own at every pixel and channel.
+    """Apply a depthwise 3x3 convolution, zero-padded, with nine weights of its own at every pixel and channel.
 
     y[c, i, j] = sum over a, b in 0..2 of x[c, i + a - 1, j + b - 1] * kernels[9c + 3a + b, i, j]
 
@@ -47,16 +47,15 @@ class ConditionalBlock(nn.Module):
 
     Twice: batch norm, depthwise convolution with predicted weights, 1x1 convolution, times a sigmoid gate per
     channel and pixel, leaky ReLU. Where the width changes, the shortcut is SPADE and a 1x1 convolution.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output, and between the two convolutions.
+        condition: channels from which weights and gates are predicted.
+        spectral_norm: normalise the shortcut's convolution; no other one here is.
     """
 
     def __init__(self, in_channels: int, out_channels: int, condition: int, spectral_norm: bool = True) -> None:
-        """
-        Args:
-            in_channels: channels of the input.
-            out_channels: channels of the output, and between the two convolutions.
-            condition: channels from which weights and gates are predicted.
-            spectral_norm: normalise the shortcut's convolution; no other one here is.
-        """
         self.learned_shortcut = in_channels != out_channels
         self.gen_weights1 = predictor(condition, in_channels * TAPS)
         self.gen_weights2 = predictor(condition, out_channels * TAPS)
@@ -72,7 +71,7 @@ class ConditionalBlock(nn.Module):
             self.norm_s = SPADE(in_channels, condition, HIDDEN, seg_noise=False)
 
     def execute(self, x: Var, condition: Var) -> Var:
-        """x (N, in, h, w), condition (N, condition, h, w) -> (N, out, h, w)."""
+        """Apply the block to x (N, in, h, w) with a condition (N, condition, h, w): (N, out, h, w)."""
         y = depthwise_by_pixel(self.norm_1(x), self.gen_weights1(condition))  # (N, in, h, w)
         y = leaky_relu(self.conv_1(y) * self.gen_se_weights1(condition).sigmoid())  # (N, out, h, w)
         y = depthwise_by_pixel(self.norm_2(y), self.gen_weights2(condition))
@@ -81,5 +80,5 @@ class ConditionalBlock(nn.Module):
 
 
 def predictor(condition: int, outputs: int) -> Any:
-    """Small network (N, condition, h, w) -> (N, outputs, h, w), not bounded."""
+    """Create a small network (N, condition, h, w) -> (N, outputs, h, w), without a final activation."""
     return nn.Sequential(nn.Conv(condition, HIDDEN, 3, padding=1), nn.ReLU(), nn.Conv(HIDDEN, outputs, 3, padding=1))

@@ -1,8 +1,8 @@
-"""Count the cost of a network: parameters, multiply-accumulates (MACs), and layer outputs.
+"""Cost of a network: parameters, multiply-accumulates (MACs), and layer outputs.
 
 Jittor builds graphs lazily, so a forward pass that is never read only computes shapes: full sizes are counted in
-a second, without their memory. Counted are convolutions and linear layers, as the papers do; what modulates, normalises
-or resizes is left out.
+a second, without their memory. Convolutions and linear layers are counted, as in the papers; modulation, normalisation
+and resizing are not.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _one_at_a_time = threading.RLock()
 
 @dataclass
 class Cost:
-    """Of one forward pass.
+    """Cost of one forward pass.
 
     Attributes:
-        parameters: trained numbers; running statistics and singular vectors do not count.
+        parameters: trained parameters; running statistics and singular vectors do not count.
         macs: multiply-accumulates of convolutions and linear layers.
-        outputs: numbers that these layers put out; training keeps them for the backward pass.
+        outputs: elements of these layers' outputs, which training keeps for the backward pass.
         modulation: MACs of the convolutions inside SPADE layers, by size (h, w) of the features.
     """
 
@@ -39,7 +39,7 @@ class Cost:
     modulation: dict[Size, int] = field(default_factory=dict)
 
     def on_patches(self, shares: Mapping[Size, float]) -> int:
-        """MACs where SPADE layers compute on distinct patches only.
+        """Compute the MACs where SPADE layers compute on distinct patches only.
 
         Args:
             shares: distinct 3x3 patches per pixel of the label map, by size; 1 where a size is not among them.
@@ -49,10 +49,10 @@ class Cost:
 
 
 def cost(network: Any, forward: Callable[[], Any]) -> Cost:
-    """Cost of `forward`, a call of `network` in evaluation mode, on lazily made arguments.
+    """Count the cost of `forward`, a call of `network` in evaluation mode, on lazily made arguments.
 
-    Nothing is computed as long as neither the arguments nor the result are read. The network is left as it was, in
-    training or in evaluation. What other threads compute meanwhile does not count.
+    Nothing is computed as long as neither the arguments nor the result are read. Every module keeps its mode, training
+    or evaluation. What other threads compute meanwhile does not count.
     """
     counted = Cost(sum(p.numel() for p in network.parameters() if not p.is_stop_grad()))
     inner = {id(layer) for module in network.modules() if isinstance(module, SPADE)
@@ -72,7 +72,7 @@ def cost(network: Any, forward: Callable[[], Any]) -> Cost:
 
 @contextlib.contextmanager
 def _evaluating(network: Any) -> Iterator[None]:
-    """Evaluation mode inside; afterwards every module is in the mode it was in."""
+    """Switch to evaluation mode inside, and every module back to its own mode afterwards."""
     modes = [(module, module.is_training()) for module in (network, *network.modules())]
     network.eval()
     try:
@@ -85,7 +85,7 @@ def _evaluating(network: Any) -> Iterator[None]:
 
 
 def _per_output(weight: Any) -> int:
-    """Products summed up for one number of the output, by the weight (out, in, ...)."""
+    """Count the products summed per element of the output, from the weight (out, in, ...)."""
     return int(weight.numel() // weight.shape[0])
 
 
@@ -93,7 +93,7 @@ def _per_output(weight: Any) -> int:
 def _watched(see: Callable[[Any, Any, int], None]) -> Iterator[None]:
     """Call `see(layer, output, MACs)` for every convolution and linear layer; `layer` is None for plain functions.
 
-    Jittor's own classes are changed meanwhile, for all threads: those that are not this one are passed by.
+    Jittor's own classes are changed meanwhile, for all threads; calls from other threads are not counted.
     """
     here = threading.get_ident()
 

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 (Tan and Le 2019; Google's mobile variant of 2020), a cheap feature network.
+"""EfficientNet-Lite0 (Tan and Le 2019; Google's mobile variant of 2020), a small feature network, without weights.
 
 It has no squeeze-and-excitation, and ReLU6 for Swish. Batch normalisation is folded into the convolutions where the
-weights are read (`shanshui.weights.efficientnet`). Comes untrained.
+weights are read (`shanshui.weights.efficientnet`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIDE = 224  # of the images it was trained on
 
 
 class EfficientNetLite0(nn.Module):
-    """The network with its classifier; parameters are frozen, gradients reach the images."""
+    """EfficientNet-Lite0 with its classifier; parameters are frozen, gradients reach the images."""
 
     def __init__(self) -> None:
         self.stem = SameConv(3, 32, 3, stride=2)
@@ -44,7 +44,7 @@ class EfficientNetLite0(nn.Module):
             parameter.stop_grad()
 
     def maps(self, pictures: Var) -> list[Var]:
-        """Images (N, 3, h, w) in [-1, 1] -> the outputs of all blocks, (N, C, h / 2^i, w / 2^i) rounded up."""
+        """Compute the outputs of all blocks for images (N, 3, h, w) in [-1, 1]: (N, C, h / 2^i, w / 2^i) rounded up."""
         x = self.stem((pictures * 127.5 + 0.5) / 128.0)  # (value of 0 to 255 - 127) / 128
         found = []
         for block in self.blocks:
@@ -53,10 +53,10 @@ class EfficientNetLite0(nn.Module):
         return found
 
     def kept(self, pictures: Var) -> list[Var]:
-        """Five of the maps, one of each size."""
+        """Compute five of the maps, one of each size, for images (N, 3, h, w) in [-1, 1]."""
         maps = self.maps(pictures)
         return [maps[i] for i in KEPT]
 
     def execute(self, pictures: Var) -> Var:
-        """Images (N, 3, h, w) in [-1, 1] -> features (N, 1280), means over the positions."""
+        """Compute features (N, 1280), means over the positions, of images (N, 3, h, w) in [-1, 1]."""
         return self.head(self.maps(pictures)[-1]).mean(3).mean(2)

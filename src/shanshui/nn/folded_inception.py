@@ -2,13 +2,13 @@
 
 Three identities hold between a filled `Inception("fid")` and what is computed here, up to rounding:
 
-    normalise(W * x)     = (scale W) * x + bias        the statistics are fixed, so they go into the weights
-    W * mean3x3(x)       = mean3x3(W * x)              W is 1x1: averaged are the 32 to 192 channels after it
+    normalise(W * x)     = (scale W) * x + bias        the statistics are fixed and folded into the weights
+    W * mean3x3(x)       = mean3x3(W * x)              W is 1x1: the mean is of the 32 to 192 channels after it
     relu(max(y) + bias)  = max(relu(y + bias))         adding and ReLU keep the order
 
-By the second one all 1x1 convolutions of a block's input, its pooled branch included, are one convolution. What lies
-between two convolutions (bias, ReLU, pools, the concatenation of branches) is one OpenMP kernel, in which every number
-is computed by one thread: its bits do not depend on how many there are. There are no gradients.
+By the second one all 1x1 convolutions of a block's input, its pooled branch included, are one convolution. The steps
+between two convolutions (bias, ReLU, pools, the concatenation of branches) are one OpenMP kernel, in which every value
+is computed by one thread: its bits do not depend on the number of threads. There are no gradients.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ Route = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Piece:
-    """Channels of a convolution's output (N, C, H, W) and what becomes of them: relu(window(y) + bias).
+    """Channels of a convolution's output (N, C, H, W) and their next step: relu(window(y) + bias).
 
-    `bias` belongs to all C channels; of these, `count` from `first` on are meant.
+    `bias` belongs to all C channels; of these, `count` from `first` on are used.
     """
 
     y: Var
@@ -60,13 +60,13 @@ class Layer:
     padding: tuple[int, int] = (0, 0)
 
     def __call__(self, x: Var) -> Piece:
-        """(N, I, H, W) -> all its outputs."""
+        """Convolve (N, I, H, W), and return all output channels as a piece."""
         y = nn.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
         return Piece(y, self.bias, 0, self.weight.shape[0])
 
 
 def fold(module: BasicConv) -> Layer:
-    """The layer equal to `module` with stored statistics."""
+    """Fold the stored statistics of `module` into its convolution."""
     norm = module.bn
     weight, bias, mean, variance = (
         part.numpy().astype(np.float64) for part in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
@@ -78,7 +78,7 @@ def fold(module: BasicConv) -> Layer:
 
 
 def join(pieces: Sequence[Piece]) -> Var:
-    """Concatenate the finished pieces over channels: (N, sum of counts, H', W')."""
+    """Apply the next step of every piece, and concatenate over channels: (N, sum of counts, H', W')."""
     n, _, height, width = pieces[0].y.shape
     if pieces[0].window == "halve":
         height, width = (height - 1) // 2, (width - 1) // 2
@@ -184,11 +184,12 @@ STEM: tuple[tuple[str, Window], ...] = (
 
 
 def _chain(name: str, count: int) -> Route:
+    """List the layers `name`_1 ... `name`_count as a route."""
     return tuple(f"{name}_{i}" for i in range(1, count + 1))
 
 
 def _fork(*names: str) -> list[Route]:
-    """Routes that end side by side, along rows and along columns."""
+    """List two routes that differ in their last layer, "a" along rows and "b" along columns."""
     return [(*names[:-1], names[-1] + side) for side in "ab"]
 
 
@@ -211,7 +212,7 @@ ROUTES: dict[str, tuple[Route, ...]] = {
 
 
 class Block:
-    """One Mixed block: `routes` through its folded layers, of which those of one pixel at the start are one."""
+    """One Mixed block: `routes` through its folded layers, with all 1x1 layers at the start as one convolution."""
 
     def __init__(self, mixed: Mixed, routes: tuple[Route, ...]) -> None:
         names = dict.fromkeys(name for route in routes for name in route if name not in POOLS)
@@ -225,7 +226,7 @@ class Block:
         self._no_bias = jt.zeros((mixed.inputs,)).stop_grad()
 
     def __call__(self, x: Var) -> Var:
-        """(N, C, H, W) -> (N, C', H', W')."""
+        """Apply the block: (N, C, H, W) -> (N, C', H', W')."""
         maps: dict[Route, Var] = {(): x}
         pieces = self._first_pieces(x)
         for route in self._routes:
@@ -253,14 +254,14 @@ class Block:
 
 
 class FoldedInception:
-    """The maps of `network`, an `Inception("fid")` with its weights in place, where `available()` says so."""
+    """`Inception("fid")` with its weights in place, for features only; needs `available()`."""
 
     def __init__(self, network: Inception) -> None:
         self._stem = [(fold(getattr(network, name)), window) for name, window in STEM]
         self._blocks = {name: Block(getattr(network, f"Mixed_{name}"), routes) for name, routes in ROUTES.items()}
 
     def __call__(self, x: Var) -> list[Var]:
-        """Images (N, 3, H, W) in [-1, 1] -> the four maps of `Inception.execute`."""
+        """Compute the four maps of `Inception.execute` for images (N, 3, H, W) in [-1, 1]."""
         taps = []
         for layer, window in self._stem:
             x = join([replace(layer(x), window=window)])

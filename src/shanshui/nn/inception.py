@@ -25,7 +25,7 @@ EPS = 1e-3
 
 
 def average_pool(x: Any, count_padding: bool) -> Any:
-    """3x3 mean at stride 1, any size; divides by 9, or (count_padding=False) by the number of real pixels.
+    """Average over 3x3 at stride 1, any size; divide by 9, or (count_padding=False) by the number of real pixels.
 
     Jittor's own AvgPool2d ignores count_include_pad=False and refuses maps of 3 pixels and less.
     """
@@ -48,13 +48,13 @@ class FrozenNorm(nn.Module):
         self.running_var = jt.ones((channels,)).stop_grad()
 
     def with_relu(self, x: Any) -> Any:
-        """(N, C, H, W) -> same, after a ReLU."""
+        """Normalise (N, C, H, W) and apply a ReLU."""
         if self.batch_statistics and usable(x):
             return standardise(x, self.weight, self.bias, eps=EPS, unit=0.0, slope=0.0)
         return nn.relu(self(x))
 
     def execute(self, x: Any) -> Any:
-        """(N, C, H, W) -> same."""
+        """Normalise (N, C, H, W)."""
         if self.batch_statistics:
             mean = over_ranks(x.mean((0, 2, 3)))
             variance = over_ranks(((x - mean.reshape(1, -1, 1, 1)) ** 2).mean((0, 2, 3)))
@@ -81,16 +81,17 @@ class BasicConv(nn.Module):
         self.bn = FrozenNorm(outputs, batch_statistics)
 
     def execute(self, x: Any) -> Any:
-        """(N, inputs, H, W) -> (N, outputs, H', W')."""
+        """Apply the layers: (N, inputs, H, W) -> (N, outputs, H', W')."""
         return self.bn.with_relu(self.conv(x))
 
 
 def _same(kernel: tuple[int, int]) -> tuple[int, int]:
+    """Return the padding that keeps the size at stride 1."""
     return kernel[0] // 2, kernel[1] // 2
 
 
 class Mixed(nn.Module):
-    """Branches side by side, concatenated over channels. Subclasses list them in the order of the output."""
+    """Parallel branches, concatenated over channels. Subclasses list them in the order of the output."""
 
     def __init__(self, inputs: int, pool: Any, batch_statistics: bool) -> None:
         self.inputs = inputs
@@ -98,12 +99,12 @@ class Mixed(nn.Module):
         self.batch_statistics = batch_statistics
 
     def add(self, name: str, inputs: int, outputs: int, kernel: tuple[int, int] = (1, 1), stride: int = 1) -> None:
-        """Make convolution `name`: padded to keep the size at stride 1, unpadded at stride 2."""
+        """Create convolution `name`: padded to keep the size at stride 1, unpadded at stride 2."""
         padding = _same(kernel) if stride == 1 else 0
         setattr(self, name, BasicConv(inputs, outputs, kernel, stride, padding, self.batch_statistics))
 
     def chain(self, name: str, outputs: list[int], kernels: list[tuple[int, int]], last_stride: int = 1) -> None:
-        """Make convolutions `name`_1, `name`_2, ... one after the other."""
+        """Create convolutions `name`_1, `name`_2, ... one after the other."""
         inputs = self.inputs
         for i, (width, kernel) in enumerate(zip(outputs, kernels, strict=True), 1):
             self.add(f"{name}_{i}", inputs, width, kernel, last_stride if i == len(outputs) else 1)
@@ -117,7 +118,7 @@ class Mixed(nn.Module):
 
 
 class MixedA(Mixed):
-    """35x35: 1x1, 5x5, double 3x3, pooled 1x1."""
+    """Block at 35x35: 1x1, 5x5, double 3x3, pooled 1x1."""
 
     def __init__(self, inputs: int, pooled: int, pool: Any, batch_statistics: bool) -> None:
         super().__init__(inputs, pool, batch_statistics)
@@ -127,13 +128,13 @@ class MixedA(Mixed):
         self.add("branch_pool", inputs, pooled)
 
     def execute(self, x: Any) -> Any:
-        """(N, inputs, H, W) -> (N, 224 + pooled, H, W)."""
+        """Apply the block: (N, inputs, H, W) -> (N, 224 + pooled, H, W)."""
         branches = [self.branch1x1(x), self.run(x, "branch5x5", 2), self.run(x, "branch3x3dbl", 3)]
         return jt.concat([*branches, self.branch_pool(self.pool(x))], 1)
 
 
 class MixedB(Mixed):
-    """35x35 -> 17x17."""
+    """Block from 35x35 to 17x17."""
 
     def __init__(self, inputs: int, pool: Any, batch_statistics: bool) -> None:
         super().__init__(inputs, pool, batch_statistics)
@@ -141,12 +142,12 @@ class MixedB(Mixed):
         self.chain("branch3x3dbl", [64, 96, 96], [(1, 1), (3, 3), (3, 3)], 2)
 
     def execute(self, x: Any) -> Any:
-        """(N, 288, H, W) -> (N, 768, H / 2, W / 2)."""
+        """Apply the block: (N, 288, H, W) -> (N, 768, H / 2, W / 2)."""
         return jt.concat([self.branch3x3(x), self.run(x, "branch3x3dbl", 3), self.pool(x)], 1)
 
 
 class MixedC(Mixed):
-    """17x17 with factorised 7x7 kernels of inner width `width`."""
+    """Block at 17x17 with factorised 7x7 kernels of inner width `width`."""
 
     def __init__(self, inputs: int, width: int, pool: Any, batch_statistics: bool) -> None:
         super().__init__(inputs, pool, batch_statistics)
@@ -157,13 +158,13 @@ class MixedC(Mixed):
         self.add("branch_pool", inputs, 192)
 
     def execute(self, x: Any) -> Any:
-        """(N, 768, H, W) -> same."""
+        """Apply the block: (N, 768, H, W) -> same."""
         branches = [self.branch1x1(x), self.run(x, "branch7x7", 3), self.run(x, "branch7x7dbl", 5)]
         return jt.concat([*branches, self.branch_pool(self.pool(x))], 1)
 
 
 class MixedD(Mixed):
-    """17x17 -> 8x8."""
+    """Block from 17x17 to 8x8."""
 
     def __init__(self, inputs: int, pool: Any, batch_statistics: bool) -> None:
         super().__init__(inputs, pool, batch_statistics)
@@ -171,12 +172,12 @@ class MixedD(Mixed):
         self.chain("branch7x7x3", [192] * 4, [(1, 1), (1, 7), (7, 1), (3, 3)], 2)
 
     def execute(self, x: Any) -> Any:
-        """(N, 768, H, W) -> (N, 1280, H / 2, W / 2)."""
+        """Apply the block: (N, 768, H, W) -> (N, 1280, H / 2, W / 2)."""
         return jt.concat([self.run(x, "branch3x3", 2), self.run(x, "branch7x7x3", 4), self.pool(x)], 1)
 
 
 class MixedE(Mixed):
-    """8x8 with branches that fork at their end."""
+    """Block at 8x8 with branches that fork at their end."""
 
     def __init__(self, inputs: int, pool: Any, batch_statistics: bool) -> None:
         super().__init__(inputs, pool, batch_statistics)
@@ -189,7 +190,7 @@ class MixedE(Mixed):
         self.add("branch_pool", inputs, 192)
 
     def execute(self, x: Any) -> Any:
-        """(N, inputs, H, W) -> (N, 2048, H, W)."""
+        """Apply the block: (N, inputs, H, W) -> (N, 2048, H, W)."""
         middle, double = self.run(x, "branch3x3", 1), self.run(x, "branch3x3dbl", 2)
         forks = [self.branch3x3_2a(middle), self.branch3x3_2b(middle)]
         forks += [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)]
@@ -226,7 +227,7 @@ class Inception(nn.Module):
         self.Mixed_7c = MixedE(2048, last, own)
 
     def execute(self, x: Any) -> list[Any]:
-        """Images (N, 3, H, W) in [-1, 1], sides of 91 or more -> the four maps named in `TAPS`.
+        """Compute the four maps named in `TAPS` for images (N, 3, H, W) in [-1, 1], sides of 91 or more.
 
         For 299x299: (N,64,73,73), (N,192,35,35), (N,768,17,17), (N,2048,1,1).
         """

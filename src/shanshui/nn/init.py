@@ -19,8 +19,8 @@ def init_weights(network: Any, gain: float = 0.02, seg_noise: Literal["zero", "x
     Args:
         network: G, E or D.
         gain: factor of the standard deviation.
-        seg_noise: "zero" starts the noise amplitudes of SPADE layers at nothing, as the authors of APF-GAN
-            meant to; "xavier" draws them like any other weight, which is what their code does.
+        seg_noise: "zero" starts the noise amplitudes of SPADE layers at 0, as the authors of APF-GAN
+            meant to; "xavier" initialises them like any other weight, which is what their code does.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv | nn.Linear | nn.ConvTranspose):
@@ -32,7 +32,7 @@ def init_weights(network: Any, gain: float = 0.02, seg_noise: Literal["zero", "x
 
 
 def xavier(layer: Any, gain: float) -> None:
-    """Xavier normal weight (Glorot and Bengio 2010) and zero bias for one layer, in place."""
+    """Set a layer's weight to Xavier normal (Glorot and Bengio 2010) and its bias to zero, in place."""
     layer.weight.assign(jt.init.xavier_gauss(tuple(layer.weight.shape), gain=gain))
     if layer.bias is not None:
         layer.bias.assign(jt.zeros(layer.bias.shape))

@@ -1,7 +1,7 @@
 """Layers of mobile networks: TensorFlow-style padded convolutions and inverted residual blocks.
 
 MobileNetV2 (Sandler et al. 2018) and EfficientNet-Lite (Tan and Le 2019; Google's variant of 2020) are made of
-them. Batch normalisation is folded into the convolutions when weights are read, so that these only infer.
+them. Batch normalisation is folded into the convolutions when weights are read, so that these are for inference only.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ nn: Any = jt.nn
 
 
 def same_padding(side: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Zeros before and after a side, for ceil(side / stride) outputs; TensorFlow puts the odd one after."""
+    """Compute the zeros before and after a side, for ceil(side / stride) outputs; TensorFlow puts the odd one after."""
     total = max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
     return total // 2, total - total // 2
 
 
 def padded(x: Var, rows: tuple[int, int], columns: tuple[int, int]) -> Var:
-    """(N, C, h, w) with zeros before and after its rows and columns."""
+    """Pad (N, C, h, w) with zeros before and after its rows and columns."""
     n, c, h, w = x.shape
     size = [n, c, h + sum(rows), w + sum(columns)]
     return x.reindex(size, ["i0", "i1", f"i2-{rows[0]}", f"i3-{columns[0]}"])
@@ -34,12 +34,12 @@ class SameConv(nn.Module):
     """Convolution with bias, and ReLU or ReLU6: (N, inputs, h, w) -> (N, outputs, ceil(h / stride), ceil(w / stride)).
 
     Args:
-        inputs: channels that come in.
-        outputs: channels that go out.
+        inputs: channels of the input.
+        outputs: channels of the output.
         kernel: side of the kernel.
         stride: step between two outputs.
         dilation: step between two taps of the kernel.
-        depthwise: every channel on its own; `inputs` and `outputs` are the same.
+        depthwise: one filter per channel; `inputs` and `outputs` are the same.
         limit: 6 for ReLU6, 0 for ReLU, None for neither.
     """
 
@@ -53,6 +53,7 @@ class SameConv(nn.Module):
         self.bias = jt.zeros((outputs,))
 
     def execute(self, x: Var) -> Var:
+        """Apply the convolution to x (N, inputs, h, w)."""
         rows, columns = (same_padding(side, self.kernel, self.stride, self.dilation) for side in x.shape[2:])
         both = (rows[0], columns[0])
         if rows[0] != rows[1] or columns[0] != columns[1]:
@@ -65,7 +66,7 @@ class SameConv(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widen by a 1x1 convolution, convolve every channel on its own, narrow; with a shortcut if sizes allow."""
+    """Inverted residual block: 1x1 expansion, depthwise convolution, 1x1 projection; with a shortcut if sizes allow."""
 
     def __init__(
         self, inputs: int, outputs: int, expansion: int, kernel: int = 3, stride: int = 1, dilation: int = 1
@@ -78,13 +79,14 @@ class InvertedResidual(nn.Module):
         self.project = SameConv(hidden, outputs, limit=None)
 
     def filtered(self, x: Var) -> Var:
-        """(N, inputs, h, w) -> the wide maps (N, inputs * expansion, h', w') before they are narrowed."""
+        """Compute the wide maps (N, inputs * expansion, h', w') before the projection, of (N, inputs, h, w)."""
         return self.depthwise(self.expand(x) if hasattr(self, "expand") else x)
 
     def narrowed(self, x: Var, wide: Var) -> Var:
-        """The output (N, outputs, h', w') from the input and what `filtered` made of it."""
+        """Compute the output (N, outputs, h', w') from the input and the maps of `filtered`."""
         y = self.project(wide)
         return y + x if self.shortcut else y
 
     def execute(self, x: Var) -> Var:
+        """Apply the block: (N, inputs, h, w) -> (N, outputs, h', w')."""
         return self.narrowed(x, self.filtered(x))

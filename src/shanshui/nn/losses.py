@@ -1,6 +1,6 @@
 """Losses as scalars, and the named terms of a training step (`G/adv`, `G/feat`, ..., `D/real`, `D/fake`).
 
-Every term comes weighted, so that a step minimises their sum.
+Every term is already weighted, so that a step minimises their sum.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def generator_losses(
     fake: Var, real: Var, fake_features: Features, real_features: Features,
     weights: Mapping[str, float], perceptual: Callable[[Var, Var], Var] | None = None, gan: GanLoss = "hinge",
 ) -> dict[str, Var]:  # fmt: skip
-    """Terms of G and E, each (1,).
+    """Compute the loss terms of G and E, each (1,).
 
     Args:
         fake: generated images (N, 3, h, w), not augmented.
-        real: photos of the same size.
-        fake_features: what the discriminators say of the fakes.
-        real_features: what they say of the photos; held constant.
+        real: photographs of the same size.
+        fake_features: feature maps and scores of the discriminators for the fakes.
+        real_features: the same for the photographs; held constant.
         weights: factors "feat", "perceptual", "rec"; a term with factor 0 is left out.
         perceptual: (fake, real) -> perceptual loss, or None.
         gan: kind of the adversarial term.
@@ -52,7 +52,7 @@ def generator_losses(
 def picture_losses(
     fake: Var, real: Var, weights: Mapping[str, float], perceptual: Callable[[Var, Var], Var] | None
 ) -> dict[str, Var]:
-    """Return the terms of `generator_losses` that need no discriminator."""
+    """Compute the terms of `generator_losses` that need no discriminator."""
     terms = {}
     if perceptual is not None and weights.get("perceptual"):
         terms["G/perceptual"] = weights["perceptual"] * perceptual(fake, real)
@@ -62,7 +62,7 @@ def picture_losses(
 
 
 def discriminator_losses(fake_features: Features, real_features: Features, gan: GanLoss = "hinge") -> dict[str, Var]:
-    """Terms of D, each (1,), averaged over the discriminators, without a factor 1/2; `gan` is their kind."""
+    """Compute the loss terms of D, each (1,), of kind `gan`, averaged over the discriminators, without a factor 1/2."""
     _, of_real, of_fake = JUDGEMENTS[gan]
     return {
         "D/real": average(mean(of_real(maps[-1])) for maps in real_features),
@@ -71,9 +71,9 @@ def discriminator_losses(fake_features: Features, real_features: Features, gan: 
 
 
 def feature_matching(fake_features: Features, real_features: Features) -> Var:
-    """L1 between feature maps of fake and real, summed over the maps of a discriminator, averaged over D's.
+    """Compute L1 between feature maps of fake and real, summed over the maps of a discriminator, averaged over D's.
 
-    Predictions do not count; the real side is held constant.
+    Scores do not count; the real side is held constant. Wang et al. 2018 (pix2pixHD).
     """
     return average(
         sum(l1(f, r.detach()) for f, r in zip(fakes[:-1], reals[:-1], strict=True))
@@ -82,13 +82,13 @@ def feature_matching(fake_features: Features, real_features: Features) -> Var:
 
 
 def perceptual(features: Callable[[Var], Sequence[Var]], weights: Sequence[float], fake: Var, real: Var) -> Var:
-    """Weighted sum of L1 between features of fake and real (held constant), images (N, 3, h, w) in [-1, 1].
+    """Compute the weighted sum of L1 between features of fake and real (held constant).
 
     Args:
         features: image -> one map per entry of `weights`.
         weights: weight of each map.
-        fake: generated images.
-        real: photos of the same size.
+        fake: generated images (N, 3, h, w) in [-1, 1].
+        real: photographs of the same size.
     """
     with jt.no_grad():
         wanted = features(real)
@@ -96,23 +96,25 @@ def perceptual(features: Callable[[Var], Sequence[Var]], weights: Sequence[float
 
 
 def l1(a: Var, b: Var) -> Var:
-    """Mean absolute difference (1,)."""
+    """Compute the mean absolute difference (1,)."""
     return mean((a - b).abs())
 
 
 def mean(x: Var) -> Var:
-    """Mean of all elements (1,), summed in double precision: Jittor's float32 sum is 0.6 % off at 10^7."""
+    """Average all elements (1,), summed in double precision: Jittor's float32 sum is 0.6 % off at 10^7."""
     return x.float64().mean().float32()
 
 
 def average(terms: Iterable[Var]) -> Var:
-    """Mean of some scalars."""
+    """Average some scalars."""
     terms = list(terms)
     return sum(terms) / len(terms)
 
 
 def kl_divergence(mean: Var, log_variance: Var, reduction: Literal["sum", "mean"] = "sum") -> Var:
-    """KL divergence (1,) of normal distributions from the standard normal one (Kingma and Welling 2014, appendix B).
+    """Compute the KL divergence (1,) of normal distributions from the standard normal one.
+
+    Kingma and Welling 2014, appendix B.
 
     Args:
         mean, log_variance: (N, z_dim).
@@ -124,5 +126,5 @@ def kl_divergence(mean: Var, log_variance: Var, reduction: Literal["sum", "mean"
 
 
 def softplus(x: Var) -> Var:
-    """log(1 + exp(x)), elementwise, without overflow."""
+    """Compute log(1 + exp(x)), elementwise, without overflow."""
     return x.maximum(0) + (1 + (-x.abs()).exp()).log()

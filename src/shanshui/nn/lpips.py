@@ -1,7 +1,7 @@
-"""VGG16 and AlexNet convolutions, and LPIPS (Zhang et al. 2018), the perceptual distance on them.
+"""VGG16 and AlexNet convolutions, and LPIPS (Zhang et al. 2018), the perceptual distance on them; without weights.
 
-Features of two images are brought to unit length over the channels; the squared differences, weighted per channel
-by the layer's head, are averaged over positions and summed over the layers. Comes untrained.
+Features of two images are scaled to unit length over the channels; the squared differences, weighted per channel
+by the layer's head, are averaged over positions and summed over the layers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TINY = 1e-20  # under the square root, so that its gradient is finite where all 
 
 
 class LPIPS(nn.Module):
-    """One of the two networks with its heads; parameters are frozen, gradients reach the images.
+    """LPIPS on one of the two networks, with its heads; parameters are frozen, gradients reach the images.
 
     Args:
         net: which network.
@@ -62,7 +62,7 @@ class LPIPS(nn.Module):
             parameter.stop_grad()
 
     def features(self, scaled: Var) -> list[Var]:
-        """Images (N, 3, h, w), already shifted and scaled -> five maps after ReLU.
+        """Compute five maps after ReLU for images (N, 3, h, w), already shifted and scaled.
 
         Images too small for the poolings are doubled until they are not.
         """
@@ -78,16 +78,16 @@ class LPIPS(nn.Module):
         return maps
 
     def scaled(self, pictures: Var) -> Var:
-        """Images (N, 3, h, w) in [-1, 1] as LPIPS shows them to the network."""
+        """Shift and scale images (N, 3, h, w) in [-1, 1] for the network."""
         shift, scale = constants()
         return (pictures - shift) / scale
 
     def layers(self, pictures: Var, others: Var) -> list[Var]:
-        """The five terms (N,) of the distance of images (N, 3, h, w) in [-1, 1] to others of the same size."""
+        """Compute the five terms (N,) of the distance of images (N, 3, h, w) in [-1, 1] to others of the same size."""
         return self.between(self.features(self.scaled(pictures)), self.features(self.scaled(others)))
 
     def between(self, maps: list[Var], others: list[Var]) -> list[Var]:
-        """The five terms (N,) from the features of both sides."""
+        """Compute the five terms (N,) from the features of both sides."""
         terms = []
         for one, other, head in zip(maps, others, self.heads, strict=True):
             difference = unit(one) - unit(other)
@@ -96,18 +96,18 @@ class LPIPS(nn.Module):
         return terms
 
     def execute(self, pictures: Var, others: Var) -> Var:
-        """LPIPS (N,), 0 for equal images."""
+        """Compute LPIPS (N,) between images (N, 3, h, w) in [-1, 1], 0 for equal ones."""
         return sum(self.layers(pictures, others))
 
 
 @functools.cache
 def constants() -> tuple[Var, Var]:
-    """Shift and scale (1, 3, 1, 1), made once; no arrays of the network's own, which are saved and loaded."""
+    """Create shift and scale (1, 3, 1, 1) once; as attributes of the network they would be saved and loaded."""
     shift, scale = (jt.array(values).reshape(1, 3, 1, 1).stop_grad() for values in (SHIFT, SCALE))
     jt.sync([shift, scale])
     return shift, scale
 
 
 def unit(x: Var) -> Var:
-    """(N, C, h, w) with channels of length 1 at every position; 0 stays 0."""
+    """Scale (N, C, h, w) to length 1 over the channels at every position; 0 stays 0."""
     return x / ((x * x).sum(1, keepdims=True) + TINY).sqrt()

@@ -3,8 +3,8 @@
     standard = (x - mean) / sqrt(variance + eps)
     y = act(standard * (unit + scale[c] + gamma) + shift[c] + beta)
 
-scale and shift are numbers per channel, gamma and beta maps; each may be absent. Jittor makes some thirty launches of
-it, forward and backward, each through all of memory. Here a block of threads holds one channel (of one image, for
+scale and shift are vectors over channels, gamma and beta maps; each may be absent. Jittor needs some thirty launches
+for it, forward and backward, each through all of memory. Here a block of threads holds one channel (of one image, for
 instance norm): it sums, sums the centred squares, and writes. Sums have a fixed order, so that their bits repeat.
 """
 
@@ -130,7 +130,7 @@ static __global__ void __launch_bounds__(1024) standardise_grad(
 
 
 def usable(x: Var) -> bool:
-    """Whether these kernels are the form to use for x: on CUDA, in float32, and not under MPI, which shares sums."""
+    """Return whether these kernels serve x: on CUDA, in float32, and not under MPI, which shares sums."""
     return bool(jt.flags.use_cuda) and not jt.in_mpi and x.dtype == "float32"
 
 
@@ -138,7 +138,7 @@ def standardise(
     x: Var, scale: Var | None = None, shift: Var | None = None, gamma: Var | None = None, beta: Var | None = None, *,
     by_image: bool = False, slope: float = 1.0, eps: float = EPS, unit: float = 1.0, norm: Any = None,
 ) -> Var:  # fmt: skip
-    """The formula above: (N, C, h, w) -> (N, C, h, w).
+    """Apply the formula of this module: (N, C, h, w) -> (N, C, h, w).
 
     Args:
         x: (N, C, h, w).
@@ -166,6 +166,7 @@ class Standardise(Function):
         self.saved: tuple[Any, ...] = ()
 
     def execute(self, x: Var, scale: Var | None, shift: Var | None, gamma: Var | None, beta: Var | None) -> Var:
+        """Run the forward kernel, and move the running statistics of the norm, if any."""
         n, c = x.shape[:2]
         norm, self.maps = self.norm, (scale, shift, gamma, beta)
         running = (None, None) if norm is None else (norm.running_mean, norm.running_var)
@@ -184,6 +185,7 @@ class Standardise(Function):
         return y
 
     def grad(self, y_grad: Var) -> tuple[Any, ...]:
+        """Run the backward kernel: gradients of all inputs that are not None."""
         x = self.saved[0]
         reads, read = _named("in", [*self.saved, y_grad, *self.maps])
         given = [x, *self.maps]
@@ -207,17 +209,17 @@ class Standardise(Function):
 
 
 def _threads(length: int) -> int:
-    """Threads of a block for channels of `length` pixels: a power of two."""
+    """Choose the threads of a block for channels of `length` pixels: a power of two."""
     return min(MOST_THREADS, max(32, 1 << (length - 1).bit_length()))
 
 
 def _named(letter: str, given: list[Any]) -> tuple[str, list[Any]]:
-    """Arguments of a kernel for those that are there ("in0_p, 0, in1_p"), and these."""
+    """Return a kernel's arguments for given inputs, nullptr for None ("in0_p, nullptr, in1_p"), and those not None."""
     present = [one for one in given if one is not None]
     names = iter(range(len(present)))
     return ", ".join("nullptr" if one is None else f"{letter}{next(names)}_p" for one in given), present
 
 
 def _written(whole: int, count: int) -> str:
-    """Arguments for `count` outputs, the first of `whole`."""
+    """Return a kernel's arguments for `count` outputs, nullptr for the rest of `whole`."""
     return ", ".join(f"out{i}_p" if i < count else "nullptr" for i in range(whole))

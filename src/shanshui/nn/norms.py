@@ -22,7 +22,7 @@ NormKind = Literal["batch", "instance"]
 
 
 def instance_norm(x: Var, slope: float = 1.0) -> Var:
-    """Standardise every channel of every image, then a leaky ReLU with `slope`: (N, C, h, w) -> (N, C, h, w)."""
+    """Standardise every channel of every image, then apply a leaky ReLU with `slope`: (N, C, h, w) -> (N, C, h, w)."""
     if usable(x):
         return standardise(x, by_image=True, slope=slope)
     centred = x - mean(x, [2])  # (N, C, h, w)
@@ -30,17 +30,17 @@ def instance_norm(x: Var, slope: float = 1.0) -> Var:
 
 
 def leaky(x: Var, slope: float) -> Var:
-    """Leaky ReLU; with slope 1 nothing."""
+    """Apply a leaky ReLU; slope 1 leaves x unchanged."""
     return x if slope == 1 else nn.leaky_relu(x, slope)
 
 
 def mean(x: Var, axes: list[int]) -> Var:
-    """Mean of (N, C, h, w) over the width and `axes`, which stay with length 1."""
+    """Average (N, C, h, w) over the width and `axes`, which stay with length 1."""
     return x.mean(3, keepdims=True).mean(axes, keepdims=True)
 
 
 class BatchNorm(nn.Module):
-    """Standardise channels over the batch: (N, C, h, w) -> (N, C, h, w), no scale, no shift.
+    """Batch norm without scale and shift: (N, C, h, w) -> (N, C, h, w).
 
     In training mode by the batch's own mean and biased variance, which the running statistics follow;
     in evaluation mode by the running statistics. Over several MPI ranks the batch is the global one.
@@ -52,6 +52,7 @@ class BatchNorm(nn.Module):
         self.running_var = jt.ones((channels,)).stop_grad()
 
     def execute(self, x: Var) -> Var:
+        """Standardise x (N, C, h, w), and in training move the running statistics."""
         if not self.is_training():
             scale = 1 / (self.running_var + EPS).sqrt()
             return x * scale.reshape(1, -1, 1, 1) - (self.running_mean * scale).reshape(1, -1, 1, 1)
@@ -64,18 +65,18 @@ class BatchNorm(nn.Module):
         return centred / (variance + EPS).sqrt()
 
     def follow(self, mean: Var, variance: Var) -> None:
-        """Move the running statistics towards those of a batch, each C numbers in any shape."""
+        """Move the running statistics towards those of a batch, each C values in any shape."""
         for running, batch in ((self.running_mean, mean), (self.running_var, variance)):
             running.update(running + (batch.reshape(-1) - running) * self.momentum)
 
 
 def modulates(norm: Any, x: Var) -> bool:
-    """Whether `modulate` can be used: on a GPU, with statistics of x itself."""
+    """Return whether `modulate` can be used: on a GPU, with statistics of x itself."""
     return usable(x) and (isinstance(norm, InstanceNorm) or norm.is_training())
 
 
 def modulate(norm: Any, x: Var, gamma: Any, beta: Any, hidden: Var, slope: float) -> Var:
-    """norm(x) * (1 + gamma(hidden)) + beta(hidden), then a leaky ReLU, as one kernel behind the two convolutions.
+    """Compute norm(x) * (1 + gamma(hidden)) + beta(hidden) and a leaky ReLU, as one kernel after the convolutions.
 
     Args:
         norm: a BatchNorm or InstanceNorm.
@@ -91,7 +92,7 @@ def modulate(norm: Any, x: Var, gamma: Any, beta: Any, hidden: Var, slope: float
 
 
 def scaled(norm: Any, x: Var, scale: Var, shift: Var, slope: float) -> Var:
-    """norm(x) * scale + shift, then a leaky ReLU with `slope`; all (N, C, h, w)."""
+    """Compute norm(x) * scale + shift, then a leaky ReLU with `slope`; all (N, C, h, w)."""
     if modulates(norm, x):
         by_image = isinstance(norm, InstanceNorm)
         followed = None if by_image else norm
@@ -100,7 +101,7 @@ def scaled(norm: Any, x: Var, scale: Var, shift: Var, slope: float) -> Var:
 
 
 def over_ranks(statistic: Var) -> Var:
-    """Mean of a batch's statistic over all MPI ranks, whose parts of the batch are equal; differentiable."""
+    """Average a batch's statistic over all MPI ranks, whose parts of the batch are equal; differentiable."""
     return statistic.mpi_all_reduce("mean") if jt.in_mpi else statistic
 
 
@@ -108,9 +109,10 @@ class InstanceNorm(nn.Module):
     """`instance_norm` as a layer: (N, C, h, w) -> (N, C, h, w), no parameters, no running statistics."""
 
     def execute(self, x: Var) -> Var:
+        """Standardise every channel of every image of x (N, C, h, w)."""
         return instance_norm(x)
 
 
 def parameter_free(kind: NormKind, channels: int) -> Any:
-    """The layer that standardises `channels` channels, over the batch or image by image."""
+    """Create the layer that standardises `channels` channels, over the batch or image by image."""
     return BatchNorm(channels) if kind == "batch" else InstanceNorm()

@@ -4,7 +4,7 @@ D gives logits (N, L + 1, H, W) for L classes: channel 0 is "generated", channel
 balanced: a class that covers few pixels counts as much as the sky. LabelMix pastes a photograph and a fake
 together along the borders of classes and asks D for the same answers as for the two alone.
 
-All functions are pure; the draws of LabelMix are arguments. Pixels without a class (all-zero columns of the
+All functions are pure; the random choices of LabelMix are arguments. Pixels without a class (all-zero columns of the
 segmap) are left out of the losses on classes, and count as any other where "generated" is the answer.
 """
 
@@ -27,7 +27,7 @@ LABEL_MIX = 10.0  # weight of the consistency term
 
 
 def oasis_generator_losses(fake_logits: Var, segmap: Var) -> dict[str, Var]:
-    """Return the loss terms of G, each (1,): D should classify the pixels of the fake as in the label map.
+    """Compute the loss terms of G, each (1,): D should classify the pixels of the fake as in the label map.
 
     Args:
         fake_logits: D's answer to the fakes (N, L + 1, H, W).
@@ -40,7 +40,7 @@ def oasis_discriminator_losses(
     fake_logits: Var, real_logits: Var, segmap: Var, mixed_logits: Var | None = None, mask: Var | None = None,
     label_mix: float = LABEL_MIX,
 ) -> dict[str, Var]:  # fmt: skip
-    """Terms of D, each (1,).
+    """Compute the loss terms of D, each (1,).
 
     Args:
         fake_logits: D's answer to the fakes (N, L + 1, H, W), held constant for G.
@@ -57,10 +57,11 @@ def oasis_discriminator_losses(
 
 
 def class_weights(segmap: Var) -> Var:
-    """Weight (L,) of a pixel of each class: N * H * W / (present classes * pixels of the class), 0 for the absent.
+    """Compute the weight (L,) of a pixel of each class: N * H * W / (present classes * pixels of the class), or 0.
 
-    So every class present in the batch has the same share of a mean over all pixels. Of several MPI ranks the batch
-    is the global one: N and pixels are then means over the ranks, which comes to the same.
+    An absent class has weight 0. So every class present in the batch has the same share of a mean over all pixels. Of
+    several MPI ranks the batch is the global one: N and pixels are then means over the ranks, which gives the same
+    weights.
     """
     n, _, height, width = segmap.shape
     pixels = over_ranks(segmap.sum(3).sum([0, 2]))  # (L,)
@@ -70,7 +71,7 @@ def class_weights(segmap: Var) -> Var:
 
 
 def class_loss(logits: Var, segmap: Var) -> Var:
-    """Balanced cross entropy (1,) of logits (N, L + 1, H, W) with classes (N, L, H, W), one-hot.
+    """Compute the balanced cross entropy (1,) of logits (N, L + 1, H, W) with classes (N, L, H, W), one-hot.
 
     The mean over the present classes of the mean over their pixels of -log p(class).
     """
@@ -80,23 +81,23 @@ def class_loss(logits: Var, segmap: Var) -> Var:
 
 
 def generated_loss(logits: Var) -> Var:
-    """Cross entropy (1,) of logits (N, L + 1, H, W) with "generated", the mean over all pixels."""
+    """Compute the cross entropy (1,) of logits (N, L + 1, H, W) with "generated", the mean over all pixels."""
     return mean(log_total(logits) - logits[:, :1])
 
 
 def log_total(logits: Var) -> Var:
-    """log(sum over channels of exp(logits)): (N, C, H, W) -> (N, 1, H, W), without overflow."""
+    """Compute log(sum over channels of exp(logits)): (N, C, H, W) -> (N, 1, H, W), without overflow."""
     highest = logits.max(1, keepdims=True).detach()  # (N, 1, H, W)
     return (logits - highest).exp().sum(1, keepdims=True).log() + highest
 
 
 def draw_classes(rng: np.random.Generator, n: int, num_classes: int) -> np.ndarray:
-    """Draws for `mix_mask`, (n, num_classes) of 0 and 1: for each image and class, fake or photograph."""
+    """Draw the choices of `mix_mask`, (n, num_classes) of 0 and 1: for each image and class, fake or photograph."""
     return rng.integers(0, 2, (n, num_classes), dtype=np.int32)
 
 
 def mix_mask(segmap: Var, draws: np.ndarray) -> Var:
-    """1 where LabelMix shows the photograph, 0 where the fake: (N, 1, H, W).
+    """Build the mask (N, 1, H, W) of LabelMix: 1 where it shows the photograph, 0 where the fake.
 
     Each class is looked up in the draws, so that it comes whole from one side and no class depends on another.
     Pixels without a class come from the fake.
@@ -110,11 +111,11 @@ def mix_mask(segmap: Var, draws: np.ndarray) -> Var:
 
 
 def mix(real: Var, fake: Var, mask: Var) -> Var:
-    """Photograph where the mask (N, 1, H, W) is 1, fake where it is 0; for images and for logits (N, C, H, W)."""
+    """Take `real` where the mask (N, 1, H, W) is 1, `fake` where it is 0; for images and logits (N, C, H, W)."""
     return mask * real + (1 - mask) * fake
 
 
 def consistency(mixed_logits: Var, real_logits: Var, fake_logits: Var, mask: Var) -> Var:
-    """Mean squared difference (1,) between D's answer to the mixed image and the mixture of its answers."""
+    """Compute the mean squared difference (1,) between D's answer to the mixed image and the mixture of its answers."""
     difference = mixed_logits - mix(real_logits, fake_logits, mask)
     return mean(difference * difference)

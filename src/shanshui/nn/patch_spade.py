@@ -9,8 +9,8 @@ on its 5x5 patch of labels. For the K3 distinct 3x3 patches and the K5 distinct 
     out    = act((x - mean) / std * (1 + gamma[index]) + beta[index])
 
 This equals the dense layer up to rounding, at the borders too, and so do its gradients. The two sums over
-patches and pixels are OpenMP kernels of their own, in which every number is summed by one thread: their bits do not
-depend on how many there are.
+patches and pixels are OpenMP kernels of their own, in which every value is summed by one thread: their bits do not
+depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PatchPyramid = Mapping[tuple[int, int], DevicePatches]  # by size (h, w) of the 
 
 
 def available() -> bool:
-    """Whether the kernels below can be used here: on one CPU process. Elsewhere layers stay dense."""
+    """Return whether the kernels of this module can be used: on one CPU process. Otherwise layers stay dense."""
     return not (jt.flags.use_cuda or jt.in_mpi)
 
 
@@ -66,9 +66,10 @@ def to_device(pyramid: Mapping[tuple[int, int], Patches], num_classes: int) -> P
 
 
 def gamma_beta(patches: DevicePatches, shared: Any, gamma: Any, beta: Any) -> Var:
-    """Scale and shift of each distinct 5x5 patch, (2C, K5): gammas, then betas.
+    """Compute scale and shift of each distinct 5x5 patch, (2C, K5): gammas, then betas.
 
     Args:
+        patches: of the label maps, at the size of the features.
         shared: convolution num_classes -> hidden, 3x3.
         gamma, beta: convolutions hidden -> C, 3x3.
     """
@@ -81,15 +82,16 @@ def gamma_beta(patches: DevicePatches, shared: Any, gamma: Any, beta: Any) -> Va
 
 
 def _rows(weight: Var) -> Var:
-    """Convolution weight (hidden, num_classes, 3, 3) -> (9 * num_classes, hidden)."""
+    """Reshape a convolution weight (hidden, num_classes, 3, 3) to (9 * num_classes, hidden)."""
     return weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
 
 
 def normalise(norm: BatchNorm | InstanceNorm, x: Var, table: Var, index: Var, slope: float) -> Var:
-    """Batch or instance norm, scale and shift by patch, leaky ReLU: (N, C, h, w) -> (N, C, h, w).
+    """Apply batch or instance norm, scale and shift by patch, leaky ReLU: (N, C, h, w) -> (N, C, h, w).
 
     Args:
         norm: whose statistics to use, or to update while training.
+        x: features (N, C, h, w).
         table: (2C, K5) from `gamma_beta`.
         index: (N, h, w) numbers of patches.
         slope: of the leaky ReLU; 1 for none.
@@ -107,12 +109,12 @@ def normalise(norm: BatchNorm | InstanceNorm, x: Var, table: Var, index: Var, sl
 
 
 def _standard(mean: Var, variance: Var) -> tuple[Var, Var]:
-    """Mean and standard deviation."""
+    """Return mean and standard deviation."""
     return mean, (variance + EPS).sqrt()
 
 
 def moments(x: Var) -> tuple[Var, Var]:
-    """Mean and biased variance (C,) of every channel of (N, C, h, w), without a gradient of their own."""
+    """Compute mean and biased variance (C,) of every channel of (N, C, h, w), without a gradient of their own."""
     c = x.shape[1]
     mean, variance = jt.code([(c,), (c,)], ["float32", "float32"], [x], cpu_header=HEADER, cpu_src=MOMENTS)
     return mean.stop_grad(), variance.stop_grad()
@@ -146,17 +148,19 @@ for (int64 c = 0; c < C; c++) {
 
 
 class SumNeighbours(Function):
-    """parts (K3, 9, F), bias (F,), neighbours (K5, 9) -> table (F, K5): bias + the parts of nine neighbours.
+    """Sum of the parts of nine neighbours and bias: parts (K3, 9, F), bias (F,), neighbours (K5, 9) -> table (F, K5).
 
-    A neighbour numbered K3 lies outside of the map and adds nothing.
+    A neighbour numbered K3 is outside of the map and adds nothing.
     """
 
     def execute(self, parts: Var, bias: Var, neighbours: Var) -> Var:
+        """Compute the table (F, K5)."""
         self.neighbours, self.rows = neighbours, parts.shape[0]
         shape = (parts.shape[2], neighbours.shape[0])
         return jt.code(shape, "float32", [parts, bias, neighbours], cpu_header=HEADER, cpu_src=SUM_NEIGHBOURS)
 
     def grad(self, table: Var) -> tuple[Var, Var, None]:
+        """Compute the gradients of parts and bias from that of the table."""
         shape = (self.rows, 9, table.shape[0])
         parts = jt.code(shape, "float32", [table, self.neighbours], cpu_header=HEADER, cpu_src=SUM_NEIGHBOURS_GRAD)
         return parts, table.sum(1), None
@@ -213,7 +217,7 @@ for (int64 j = 0; j < 9; j++)
 
 
 class Modulate(Function):
-    """act((x - mean) / deviation * (1 + table[c, index]) + table[C + c, index]).
+    """Modulation by table: act((x - mean) / deviation * (1 + table[c, index]) + table[C + c, index]).
 
     Args of `execute`: x (N, C, h, w), table (2C, K), index (N, h, w), mean and deviation (C,), slope of the
     activation, and whether mean and deviation are those of x itself, so that x's gradient goes through them.
@@ -222,11 +226,13 @@ class Modulate(Function):
     def execute(
         self, x: Var, table: Var, index: Var, mean: Var, deviation: Var, slope: float, own_statistics: bool
     ) -> Var:
+        """Compute the modulated features (N, C, h, w)."""
         self.saved = x, table, index, mean, deviation
         self.constants = f"const float slope = {slope}f; const bool own_statistics = {str(own_statistics).lower()};"
         return jt.code(x.shape, "float32", list(self.saved), cpu_header=HEADER, cpu_src=self.constants + MODULATE)
 
     def grad(self, out: Var) -> tuple[Any, ...]:
+        """Compute the gradients of x and table."""
         x, table, *_ = self.saved
         grads = jt.code(
             [x.shape, table.shape], ["float32", "float32"], [*self.saved, out], cpu_header=HEADER,

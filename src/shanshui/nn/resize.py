@@ -1,4 +1,4 @@
-"""Resize image batches: nearest neighbour as a gather, linear resizing as two matrix products.
+"""Resizing of image batches: nearest neighbour as a gather, linear resizing as two matrix products.
 
 A linear resize acts on rows and columns separately, so it is `rows @ x @ columns^T` with constant
 matrices. In Jittor that is about twice as fast as `interpolate`, and the gradient comes for free.
@@ -26,20 +26,20 @@ Matrix = Callable[[int, int], np.ndarray]  # (source, target) lengths -> (target
 
 
 def upsample2(x: Var) -> Var:
-    """(N, C, h, w) -> (N, C, 2h, 2w), nearest neighbour."""
+    """Upsample by 2 by nearest neighbour: (N, C, h, w) -> (N, C, 2h, 2w)."""
     n, c, h, w = x.shape
     return x.reindex([n, c, 2 * h, 2 * w], ["i0", "i1", "i2/2", "i3/2"])
 
 
 def nearest(x: Var, size: Size) -> Var:
-    """(N, C, h, w) -> (N, C, *size), nearest neighbour: target i takes source floor(i * source / target)."""
+    """Resize (N, C, h, w) to (N, C, *size) by nearest neighbour: target i takes source floor(i * source / target)."""
     if tuple(x.shape[2:]) == tuple(size):
         return x
     return _gather(x, *(_kept(nearest_index, *sides) for sides in zip(x.shape[2:], size, strict=True)))
 
 
 def gather(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:
-    """(N, C, h, w) -> (N, C, len(rows), len(columns)): pixels picked by row and column number."""
+    """Pick pixels by row and column number: (N, C, h, w) -> (N, C, len(rows), len(columns))."""
     return _gather(x, jt.array(rows.astype(np.int32)), jt.array(columns.astype(np.int32)))
 
 
@@ -51,24 +51,25 @@ def _gather(x: Var, rows: Var, columns: Var) -> Var:
 
 
 def bilinear(x: Var, size: Size) -> Var:
-    """(N, C, h, w) -> (N, C, *size), two-point interpolation, no antialiasing (PyTorch, Jittor)."""
+    """Resize (N, C, h, w) to (N, C, *size) by two-point interpolation, no antialiasing (PyTorch, Jittor)."""
     return _resize(x, size, bilinear_matrix)
 
 
 def bicubic(x: Var, size: Size) -> Var:
-    """(N, C, h, w) -> (N, C, *size), four-point cubic interpolation (a = -0.75), edges repeated."""
+    """Resize (N, C, h, w) to (N, C, *size) by four-point cubic interpolation (a = -0.75), edges repeated."""
     return _resize(x, size, bicubic_matrix)
 
 
 def area(x: Var, size: Size) -> Var:
-    """(N, C, h, w) -> (N, C, *size), each target pixel the mean of the source area it covers."""
+    """Resize (N, C, h, w) to (N, C, *size), each target pixel the mean of the source area it covers."""
     return _resize(x, size, area_matrix)
 
 
 def halve(x: Var, count_padding: bool = False) -> Var:
-    """Average pool 3x3, stride 2, padding 1: (N, C, h, w) -> (N, C, ceil(h/2), ceil(w/2)).
+    """Average over 3x3 at stride 2, padding 1: (N, C, h, w) -> (N, C, ceil(h/2), ceil(w/2)).
 
     Args:
+        x: (N, C, h, w).
         count_padding: divide by 9 at the borders too, which darkens them (what Jittor's pooling does,
             whatever it is asked for); otherwise by the number of real pixels.
     """
@@ -78,7 +79,7 @@ def halve(x: Var, count_padding: bool = False) -> Var:
 
 
 def pooled(x: Var, count_padding: bool = False) -> Var:
-    """`halve` as a sum of nine pixels, for GPUs, where products with matrices of zeros are dear."""
+    """Compute `halve` as a sum of nine pixels, for GPUs, where products with mostly zero matrices are slow."""
     n, c, height, width = x.shape
     shape = [n, c, (height + 1) // 2, (width + 1) // 2, 3, 3]
     total = x.reindex(shape, ["i0", "i1", "i2*2+i4-1", "i3*2+i5-1"]).sum((4, 5))  # zeros around the map
@@ -86,13 +87,13 @@ def pooled(x: Var, count_padding: bool = False) -> Var:
 
 
 def _share_of_pixels(height: int, width: int) -> np.ndarray:
-    """1 over the number of real pixels: (1, 1, ceil(height/2), ceil(width/2))."""
+    """Compute 1 over the number of real pixels: (1, 1, ceil(height/2), ceil(width/2))."""
     rows, columns = (pool_matrix(side, True).sum(axis=1) * 3 for side in (height, width))
     return (1 / np.outer(rows, columns)).astype(np.float32)[None, None]
 
 
 def mean_pool(x: Var, side: int) -> Var:
-    """Mean over squares: (N, C, h, w) -> (N, C, h / side, w / side), where `side` divides h and w."""
+    """Average over squares: (N, C, h, w) -> (N, C, h / side, w / side), where `side` divides h and w."""
     n, c, h, w = x.shape
     return x.reshape(n, c, h // side, side, w // side, side).mean([3, 5])
 
@@ -103,7 +104,7 @@ def separable(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:
 
 
 def _separable(x: Var, rows: Var, columns: Var) -> Var:
-    """The same by transposed matrices on the device, rows (h, H) and columns (w, W)."""
+    """Resize by transposed matrices on the device, rows (h, H) and columns (w, W)."""
     x = jt.matmul(x, columns)  # (N, C, h, W)
     x = jt.matmul(x.transpose(0, 1, 3, 2), rows)  # (N, C, W, H)
     return x.transpose(0, 1, 3, 2)  # (N, C, H, W)
@@ -111,7 +112,7 @@ def _separable(x: Var, rows: Var, columns: Var) -> Var:
 
 @functools.cache
 def _kept(make: Callable[..., np.ndarray], *sizes: int) -> Var:
-    """A constant on the device, made once per size; matrices (target, source) as (source, target)."""
+    """Create a constant on the device once per size; matrices (target, source) as (source, target)."""
     made = make(*sizes)
     return jt.array(made.astype(np.int32) if made.ndim == 1 else made.T if made.ndim == 2 else made).stop_grad()
 
@@ -124,7 +125,7 @@ def _resize(x: Var, size: Size, matrix: Matrix) -> Var:
 
 @functools.cache
 def bilinear_matrix(source: int, target: int) -> np.ndarray:
-    """Two-point interpolation, (target, source) float32; rows sum to 1."""
+    """Build the matrix of two-point interpolation, (target, source) float32; rows sum to 1."""
     at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     left = np.floor(at).astype(int)
     return _scatter(source, left[:, None] + [0, 1], np.stack([1 - (at - left), at - left], axis=1))
@@ -132,7 +133,7 @@ def bilinear_matrix(source: int, target: int) -> np.ndarray:
 
 @functools.cache
 def bicubic_matrix(source: int, target: int) -> np.ndarray:
-    """Cubic convolution with a = -0.75 (Keys 1981), (target, source) float32; rows sum to 1."""
+    """Build the matrix of cubic convolution with a = -0.75 (Keys 1981), (target, source) float32; rows sum to 1."""
     at = (np.arange(target) + 0.5) * source / target - 0.5
     left = np.floor(at).astype(int)
     offsets = np.array([-1, 0, 1, 2])
@@ -145,7 +146,7 @@ def bicubic_matrix(source: int, target: int) -> np.ndarray:
 
 @functools.cache
 def area_matrix(source: int, target: int) -> np.ndarray:
-    """Overlap of source pixels with target pixels, (target, source) float32; rows sum to 1."""
+    """Build the matrix of overlaps of source with target pixels, (target, source) float32; rows sum to 1."""
     edges = np.arange(target + 1) * source / target
     low = np.maximum(edges[:-1, None], np.arange(source))
     high = np.minimum(edges[1:, None], np.arange(source) + 1)
@@ -154,14 +155,14 @@ def area_matrix(source: int, target: int) -> np.ndarray:
 
 @functools.cache
 def pool_matrix(source: int, count_padding: bool) -> np.ndarray:
-    """Mean of three neighbours at every second pixel, (ceil(source/2), source) float32."""
+    """Build the matrix of the mean of three neighbours at every second pixel, (ceil(source/2), source) float32."""
     taps = 2 * np.arange((source + 1) // 2)[:, None] + [-1, 0, 1]
     inside = ((taps >= 0) & (taps < source)).astype(float)
     return _scatter(source, taps, inside / (3 if count_padding else inside.sum(axis=1, keepdims=True)))
 
 
 def _scatter(source: int, taps: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Matrix (target, source) from (target, k) source positions, clamped to the edge, and their weights."""
+    """Build a matrix (target, source) from (target, k) source positions, clamped to the edge, and their weights."""
     matrix = np.zeros((len(taps), source))
     np.add.at(matrix, (np.arange(len(taps))[:, None], np.clip(taps, 0, source - 1)), weights)
     return matrix.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Fit the singular vectors stored by spectral norm (`weight_u`, in some layers `weight_v`) to new weights."""
+"""Update of the singular vectors stored by spectral norm (`weight_u`, in some layers `weight_v`) for new weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shanshui.storage.checkpoint import Arrays
 
 
 def refresh_singular_vectors(arrays: Arrays, iterations: int = 50) -> Arrays:
-    """Recompute every `<layer>.weight_u` from `<layer>.weight` by power iteration (float64), and `weight_v` where kept.
+    """Recompute every `<layer>.weight_u` by power iteration (float64) on `<layer>.weight`, and `weight_v` where stored.
 
     u and v are the leading singular vectors, left and right, of the weight seen as (out, in * k * k).
     """
@@ -28,5 +28,5 @@ def refresh_singular_vectors(arrays: Arrays, iterations: int = 50) -> Arrays:
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector divided by its length."""
+    """Divide a vector by its length."""
     return vector / np.maximum(np.linalg.norm(vector), 1e-12)

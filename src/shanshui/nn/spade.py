@@ -1,7 +1,7 @@
 """SPADE (Park et al. 2019): normalisation with scale and shift computed from the label map.
 
-The one-hot label map comes in at the resolution of the features; the generator resizes it once for all
-layers. Segmentation-aware noise is APF-GAN's: one normal draw per pixel, scaled per class and channel.
+The one-hot label map is given at the resolution of the features; the generator resizes it once for all
+layers. Segmentation-aware noise is APF-GAN's: one normal sample per pixel, scaled per class and channel.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ SLOPE = 0.2  # of every leaky ReLU in G, E and D
 
 
 class SPADE(nn.Module):
-    """norm(x + noise * amplitude(segmap)) * (1 + gamma(segmap)) + beta(segmap)."""
+    """Spatially adaptive normalisation: norm(x + noise * amplitude(segmap)) * (1 + gamma(segmap)) + beta(segmap).
+
+    Args:
+        channels: C of the features.
+        num_classes: channels of the one-hot label map.
+        hidden: channels between the label map and gamma, beta.
+        seg_noise: give the layer noise amplitudes (a 1x1 convolution of the label map).
+        norm: how features are standardised.
+        kernel: side of the convolutions, odd.
+    """
 
     def __init__(
         self, channels: int, num_classes: int, hidden: int, seg_noise: bool = False, *,
         norm: NormKind = "batch", kernel: int = 3,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            channels: C of the features.
-            num_classes: channels of the one-hot label map.
-            hidden: channels between the label map and gamma, beta.
-            seg_noise: give the layer noise amplitudes (a 1x1 convolution of the label map).
-            norm: how features are standardised.
-            kernel: side of the convolutions, odd.
-        """
         self.seg_noise = seg_noise
         self.param_free_norm = parameter_free(norm, channels)
         if seg_noise:
@@ -50,12 +50,14 @@ class SPADE(nn.Module):
     def execute(
         self, x: Var, segmap: Var, noise: Var | None = None, patches: DevicePatches | None = None, slope: float = 1.0
     ) -> Var:
-        """x (N, C, h, w) -> (N, C, h, w), after a leaky ReLU with `slope`.
+        """Modulate x (N, C, h, w) by the label map, and apply a leaky ReLU with `slope`: (N, C, h, w).
 
         Args:
+            x: features (N, C, h, w).
             segmap: (N, num_classes, h, w).
             noise: (N, 1, h, w), or None.
             patches: the segmap's distinct patches, to compute the same faster; or None. Only with kernel 3.
+            slope: of the leaky ReLU; 1 for none.
         """
         if noise is not None:
             x = x + noise * self.seg_noise_var(segmap)
@@ -72,21 +74,20 @@ class SPADEResBlock(nn.Module):
     """Residual block of two SPADE layers and convolutions; where the width changes, a third pair as shortcut.
 
     shortcut(x) + conv_1(lrelu(norm_1(conv_0(lrelu(norm_0(x))))))
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output; between the two convolutions there are the fewer of both.
+        num_classes: channels of the one-hot label map.
+        hidden: inner width of the SPADE layers.
+        seg_noise: SPADE layers with noise amplitudes.
+        spectral_norm: normalise the block's own convolutions (not those inside SPADE).
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, num_classes: int, hidden: int, *,
         seg_noise: bool, spectral_norm: bool,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            in_channels: channels of the input.
-            out_channels: channels of the output; between the two convolutions there are the fewer of both.
-            num_classes: channels of the one-hot label map.
-            hidden: inner width of the SPADE layers.
-            seg_noise: SPADE layers with noise amplitudes.
-            spectral_norm: normalise the block's own convolutions (not those inside SPADE).
-        """
         middle = min(in_channels, out_channels)
         self.learned_shortcut = in_channels != out_channels
         self.conv_0 = conv(in_channels, middle, 3, padding=1, spectral_norm=spectral_norm)
@@ -100,9 +101,10 @@ class SPADEResBlock(nn.Module):
     def execute(
         self, x: Var, segmap: Var, draw: Callable[[], Var | None] = lambda: None, patches: DevicePatches | None = None
     ) -> Var:
-        """x (N, in, h, w) -> (N, out, h, w).
+        """Apply the block: x (N, in, h, w) -> (N, out, h, w).
 
         Args:
+            x: features (N, in, h, w).
             segmap: (N, num_classes, h, w).
             draw: called once per SPADE layer, in the order norm_s (if there), norm_0, norm_1; returns noise
                 (N, 1, h, w), or None for no noise.
@@ -115,5 +117,5 @@ class SPADEResBlock(nn.Module):
 
 
 def leaky_relu(x: Var) -> Var:
-    """Leaky ReLU with the slope used throughout."""
+    """Apply a leaky ReLU with the slope used throughout."""
     return nn.leaky_relu(x, SLOPE)

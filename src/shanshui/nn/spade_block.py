@@ -52,7 +52,7 @@ class BlockKind:
     spectral_norm: bool = True
 
     def layer(self, channels: int) -> Any:
-        """A modulating layer for `channels` channels; it returns as many, or one more (`added`)."""
+        """Create a modulating layer for `channels` channels; it returns the same number, or one more (`added`)."""
         if self.modulation == "spade":
             return SPADE(channels, self.num_classes + self.edges, self.hidden, norm=self.norm, kernel=self.kernel)
         positions = self.modulation == "clade_icpe"
@@ -60,11 +60,11 @@ class BlockKind:
 
     @property
     def added(self) -> int:
-        """Channels a modulating layer returns beyond its features: CLADE passes edges on to the convolution."""
+        """Count the channels a modulating layer adds to its features: CLADE passes edges on to the convolution."""
         return int(self.edges and self.modulation != "spade")
 
     def conv(self, in_channels: int, out_channels: int, kernel: int, bias: bool = True) -> Any:
-        """A convolution behind a modulating layer of `in_channels`, that keeps the size."""
+        """Create a convolution that follows a modulating layer of `in_channels` and keeps the size."""
         return convolution(self.spectral_norm)(
             in_channels + self.added, out_channels, kernel, padding=kernel // 2, bias=bias
         )
@@ -86,29 +86,29 @@ class ModulatedResBlock(nn.Module):
             self.conv_s, self.norm_s = kind.conv(in_channels, out_channels, 1, bias=False), kind.layer(in_channels)
 
     def execute(self, x: Var, condition: Condition) -> Var:
-        """x (N, in, h, w) -> (N, out, h, w), with a condition of the same size."""
+        """Apply the block: x (N, in, h, w) -> (N, out, h, w), with a condition of the same size."""
         shortcut = self.conv_s(self.modulated(self.norm_s, x, condition)) if self.learned_shortcut else x
         y = self.conv_0(self.activated(self.norm_0, x, condition))  # (N, middle, h, w)
         return shortcut + self.conv_1(self.activated(self.norm_1, y, condition))
 
     def activated(self, norm: Any, x: Var, condition: Condition) -> Var:
-        """Modulation, activation, attention; a leaky ReLU goes into the modulation's own pass over the data."""
+        """Apply modulation, activation and attention; a leaky ReLU is part of the modulation's pass over the data."""
         leaky = self.kind.activation == "leaky_relu"
         y = self.modulated(norm, x, condition, SLOPE) if leaky else nn.gelu(self.modulated(norm, x, condition))
         return simam(y) if self.kind.attention == "simam" else y
 
     def modulated(self, norm: Any, x: Var, condition: Condition, slope: float = 1.0) -> Var:
-        """x through one of the block's modulating layers, and a leaky ReLU with `slope`."""
+        """Apply one of the block's modulating layers to x, and a leaky ReLU with `slope`."""
         if self.kind.modulation == "spade":
             return norm(x, condition.segmap, None, condition.patches, slope)
         return norm(x, condition, slope)
 
 
 def convolution(spectral_norm: bool) -> Callable[..., Any]:
-    """The class of convolutions, spectrally normalised as PyTorch does it or plain."""
+    """Return the class of convolutions: spectrally normalised as PyTorch does it, or plain."""
     return PairedSpectralConv if spectral_norm else nn.Conv
 
 
 def activate(x: Var, activation: Activation) -> Var:
-    """The activation, elementwise."""
+    """Apply the activation, elementwise."""
     return nn.leaky_relu(x, SLOPE) if activation == "leaky_relu" else nn.gelu(x)

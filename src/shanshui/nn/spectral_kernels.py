@@ -1,10 +1,10 @@
 """Spectral normalisation on GPUs: power iteration and division by the singular value, with few launches.
 
-With W the weight as a matrix (out, in * k * k), and u the left vector kept so far:
+With W the weight as a matrix (out, in * k * k), and u the left vector stored so far:
 
     v = unit(u W),  u' = unit(W v),  sigma = u' . W v,  y = W / sigma
 
-The gradient takes u' and v as constants: of y, g, it makes g / sigma - (g . W) / sigma^2 * u' v.
+The gradient treats u' and v as constants: from the gradient g of y it is g / sigma - (g . W) / sigma^2 * u' v.
 """
 
 from __future__ import annotations
@@ -70,7 +70,11 @@ static __global__ void __launch_bounds__(256) weight_grad(
 
 
 def power_iteration(weight: Var, u: Var) -> tuple[Var, Var, Var]:
-    """u' (out,), v (in * k * k,) and sigma (1,) of a weight (out, in, k, k) and u (out,), without gradients."""
+    """Run one power iteration on a weight (out, in, k, k) from u (out,), without gradients.
+
+    Returns:
+        u' (out,), v (in * k * k,) and sigma (1,).
+    """
     with jt.no_grad():
         matrix = weight.reshape(weight.shape[0], -1)
         v, _ = _unit(jt.matmul(u.reshape(1, -1), matrix))
@@ -79,7 +83,7 @@ def power_iteration(weight: Var, u: Var) -> tuple[Var, Var, Var]:
 
 
 def _unit(vector: Var) -> tuple[Var, Var]:
-    """The vector (n,) divided by its length, and its product with that."""
+    """Divide the vector (n,) by its length, and return also the product of both."""
     unit, product = kernels.run(
         UNIT, "const int n = in0->num;", [vector], [(vector.numel(),), (1,)], grid="1, 1024", kernel="unit",
         arguments="in0_p, out0_p, out1_p, n",
@@ -91,10 +95,12 @@ class Divide(Function):
     """weight / sigma, for u, v and sigma of `power_iteration`, which also depend on the weight."""
 
     def execute(self, weight: Var, u: Var, v: Var, sigma: Var) -> Var:
+        """Divide the weight by sigma."""
         self.saved = weight, u, v, sigma
         return weight / sigma
 
     def grad(self, grad: Var) -> tuple[Any, ...]:
+        """Compute the gradient of the weight, through sigma as well."""
         weight, *vectors = self.saved
         size = f"const long long n = in0->num; const int blocks = {BLOCKS};"
         (sums,) = kernels.run(

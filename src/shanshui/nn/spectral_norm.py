@@ -1,6 +1,6 @@
 """Spectral normalisation (Miyato et al. 2018): convolutions divided by their largest singular value.
 
-The Jittor code of APF-GAN computes this value and throws it away, so its published recipe runs without
+The Jittor code of APF-GAN computes this value and discards it, so its published recipe runs without
 ("off"); "on" is what the papers describe. Weights are not interchangeable: at the small initial values
 of GAN training the normalised weight is some forty times larger.
 """
@@ -24,7 +24,7 @@ def conv(
     in_channels: int, out_channels: int, kernel: int, *,
     stride: int = 1, padding: int = 0, bias: bool = True, spectral_norm: bool = False,
 ) -> Any:  # fmt: skip
-    """A 2-d convolution, plain or spectrally normalised; both keep `weight` (and `bias`) by these names."""
+    """Create a 2-d convolution, plain or spectrally normalised; both store `weight` (and `bias`) by these names."""
     kind = SpectralConv if spectral_norm else nn.Conv
     return kind(in_channels, out_channels, kernel, stride=stride, padding=padding, bias=bias)
 
@@ -32,9 +32,9 @@ def conv(
 class SpectralConv(nn.Conv):
     """Convolution with weight / sigma, sigma the largest singular value of the weight as (out, in * k * k).
 
-    sigma comes from one power iteration per training forward, started at the kept left vector `weight_u`
+    sigma comes from one power iteration per training forward, started at the stored left vector `weight_u`
     (out,), a buffer: saved, never trained. Gradients reach the weight through sigma as well; the vectors
-    are constants to them. In evaluation mode `weight_u` stays as it is.
+    are constants to them. In evaluation mode `weight_u` does not change.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,11 +42,12 @@ class SpectralConv(nn.Conv):
         self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
 
     def execute(self, x: Var) -> Var:
+        """Convolve x (N, in, h, w) with the normalised weight."""
         weight = self.normalised()  # (out, in, k, k)
         return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
 
     def normalised(self) -> Var:
-        """weight / sigma; training renews the kept vector."""
+        """Compute weight / sigma; training updates the stored vector."""
         if not (self.is_training() and usable(self.weight)):
             return self.weight / self.sigma()
         u, v, sigma = power_iteration(self.weight, self.weight_u)
@@ -54,7 +55,7 @@ class SpectralConv(nn.Conv):
         return Divide.apply(self.weight, u, v, sigma)
 
     def sigma(self) -> Var:
-        """Largest singular value (1,), as far as the power iteration has come."""
+        """Estimate the largest singular value (1,) by one more power iteration; training updates the stored vector."""
         matrix = self.weight.reshape(self.out_channels, -1)  # (out, in * k * k)
         with jt.no_grad():
             u = self.weight_u.reshape(-1, 1)  # (out, 1)
@@ -68,11 +69,11 @@ class SpectralConv(nn.Conv):
 
 
 class PairedSpectralConv(nn.Conv):
-    """Spectrally normalised convolution that keeps both singular vectors, as PyTorch's hook does.
+    """Spectrally normalised convolution that stores both singular vectors, as PyTorch's hook does.
 
     sigma = u^T W v with the buffers `weight_u` (out,) and `weight_v` (in * k * k,). A training forward first
-    renews both by one power iteration; evaluation uses them as they are, so that weights saved by PyTorch
-    give PyTorch's images, however far the iteration had come.
+    updates both by one power iteration; evaluation uses them as they are, so that weights saved by PyTorch
+    give PyTorch's images, however far the iteration had converged.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -81,11 +82,12 @@ class PairedSpectralConv(nn.Conv):
         self.weight_v = unit(jt.randn(self.weight.numel() // self.out_channels)).stop_grad()
 
     def execute(self, x: Var) -> Var:
+        """Convolve x (N, in, h, w) with the normalised weight."""
         weight = self.normalised()  # (out, in, k, k)
         return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
 
     def normalised(self) -> Var:
-        """weight / sigma; training renews the kept vectors."""
+        """Compute weight / sigma; training updates the stored vectors."""
         if not (self.is_training() and usable(self.weight)):
             return self.weight / self.sigma()
         u, v, sigma = power_iteration(self.weight, self.weight_u)
@@ -94,7 +96,7 @@ class PairedSpectralConv(nn.Conv):
         return Divide.apply(self.weight, u, v, sigma)
 
     def sigma(self) -> Var:
-        """Largest singular value (1,), as far as the power iteration has come."""
+        """Estimate the largest singular value (1,) from the stored vectors; training updates them first."""
         matrix = self.weight.reshape(self.out_channels, -1)  # (out, in * k * k)
         u, v = self.weight_u.reshape(-1, 1), self.weight_v.reshape(-1, 1)
         if self.is_training():
@@ -107,12 +109,12 @@ class PairedSpectralConv(nn.Conv):
 
 
 def towards_right(matrix: Var, u: Var) -> Var:
-    """matrix^T u: (n, m), (n, 1) -> (m, 1); on a GPU without a transposed copy of the matrix."""
+    """Compute matrix^T u: (n, m), (n, 1) -> (m, 1); on a GPU without a transposed copy of the matrix."""
     if jt.flags.use_cuda:
         return jt.matmul(u.reshape(1, -1), matrix).reshape(-1, 1)
     return jt.matmul(matrix.transpose(), u)
 
 
 def unit(vector: Var) -> Var:
-    """The vector divided by its Euclidean length."""
+    """Divide a vector by its Euclidean length."""
     return vector / (vector * vector).sum().sqrt().maximum(1e-12)

@@ -21,13 +21,12 @@ class VGG19(nn.Module):
     """Features of VGG19; keys (`features.N.weight`, ...) are those of torchvision and Jittor's hub.
 
     Its parameters are frozen; gradients reach the images.
+
+    Args:
+        imagenet_normalise: shift and scale [-1, 1] to the range the network was trained on; APF-GAN does not.
     """
 
     def __init__(self, imagenet_normalise: bool = True) -> None:
-        """
-        Args:
-            imagenet_normalise: shift and scale [-1, 1] to what the network was trained on; APF-GAN does not.
-        """
         self.imagenet_normalise = imagenet_normalise
         layers, channels = [], 3
         for width in LAYOUT:
@@ -41,7 +40,7 @@ class VGG19(nn.Module):
             parameter.stop_grad()
 
     def execute(self, image: Var) -> list[Var]:
-        """Image (N, 3, h, w) in [-1, 1], sides >= 32 -> five maps (N, C, h / 2^i, w / 2^i), C 64 .. 512."""
+        """Compute five maps (N, C, h / 2^i, w / 2^i), C 64 .. 512, of an image (N, 3, h, w) in [-1, 1], sides >= 32."""
         x = imagenet_range(image) if self.imagenet_normalise else image
         taps = []
         for i, layer in enumerate(self.features):
@@ -52,6 +51,6 @@ class VGG19(nn.Module):
 
 
 def imagenet_range(image: Var) -> Var:
-    """(N, 3, h, w) from [-1, 1] to zero mean and unit spread over ImageNet."""
+    """Shift and scale (N, 3, h, w) in [-1, 1] to zero mean and unit standard deviation over ImageNet."""
     mean, std = (jt.array(v).reshape(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     return ((image + 1) / 2 - mean) / std

@@ -30,7 +30,7 @@ Point = tuple[float, float, float]  # x, height, z in metres
 
 
 def house(x: float, z: float, size: float, seed: int) -> Thing:
-    """A gabled house about `size` metres long, turned at random."""
+    """Create a gabled house about `size` metres long, at a random angle."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 20])
@@ -78,7 +78,10 @@ def house(x: float, z: float, size: float, seed: int) -> Thing:
 
 
 class _Box:
-    """Draws the faces of a turned box into a patch; plan coordinates (u along the ridge, v across, height)."""
+    """Draws the faces of a rotated box into a patch.
+
+    Plan coordinates are (u, v) in metres along and across the ridge; heights are above the box's base.
+    """
 
     def __init__(self, site: Site, p: Patch, x: float, z: float, base: float, turn: float) -> None:
         self.site, self.p, self.x, self.z, self.base = site, p, x, z, base
@@ -89,32 +92,38 @@ class _Box:
         self.rows = (p.top + np.arange(p.shape[0], dtype=np.float32) + 0.5)[:, None]
 
     def plan(self, u: float, v: float) -> tuple[float, float]:
+        """Convert plan coordinates to world coordinates (x, z)."""
         return self.x + u * self.cos - v * self.sin, self.z + u * self.sin + v * self.cos
 
     def depth_of(self, u: float, v: float) -> float:
+        """Return the distance z of a point in plan coordinates."""
         return self.plan(u, v)[1]
 
     def normal(self, a: tuple[float, float], b: tuple[float, float]) -> Array:
-        """Outward, for edges that run counter-clockwise in plan."""
+        """Return the outward unit normal (x, h, z) of the wall from `a` to `b`, for edges counter-clockwise in plan."""
         (x0, z0), (x1, z1) = self.plan(*a), self.plan(*b)
         n = np.array([z1 - z0, 0, x0 - x1])
         return n / np.linalg.norm(n)
 
     def roof_normal(self, side: float, v: float, ridge: float) -> Array:
+        """Return the unit normal (x, h, z) of the roof on one `side` (-1 or 1) of the ridge."""
         n = np.array([-self.sin * side * ridge, v, self.cos * side * ridge])
         return n / np.linalg.norm(n)
 
     def faces_us(self, a: tuple[float, float], b: tuple[float, float]) -> bool:
+        """Test whether the wall from `a` to `b` faces the camera."""
         n = self.normal(a, b)
         x, z = self.plan((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
         return bool(n[0] * x + n[2] * z < 0)
 
     def project(self, point: tuple[float, float, float]) -> tuple[float, float]:
+        """Project a point (u, v, height) to (column, row) in pixels."""
         x, z = self.plan(point[0], point[1])
         z = max(z, 0.3)
         return float(self.site.view.column(x, z)), float(self.site.view.row(self.base + point[2], z))
 
     def face(self, corners: list[tuple[float, float, float]], albedo: Array, normal: Array, roof: bool = False) -> None:
+        """Draw a polygon of (u, v, height) corners in lit `albedo`; a roof only if it faces the camera."""
         if roof:
             middle = np.mean([self.plan(c[0], c[1]) for c in corners], axis=0)
             height = self.base + np.mean([c[2] for c in corners]) - self.site.view.eye
@@ -134,7 +143,7 @@ class _Box:
         count: int,
         rng: np.random.Generator,
     ) -> None:
-        """Dark panes; warm ones at night and dusk."""
+        """Draw `count` dark panes on a wall; some are lit at night and dusk."""
         glows = self.site.light.name in ("night", "dusk")
         for i in range(count):
             s0, s1 = (i + 0.34) / count, (i + 0.66) / count
@@ -150,7 +159,7 @@ class _Box:
 
 
 def pagoda(x: float, z: float, tall: float, seed: int) -> Thing:
-    """A tower of tiers with swept roofs."""
+    """Create a tower of tiers with curved roofs, `tall` metres high."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 21])
@@ -190,7 +199,7 @@ def pagoda(x: float, z: float, tall: float, seed: int) -> Thing:
 
 
 def lighthouse(x: float, z: float, tall: float, seed: int) -> Thing:
-    """A tapered tower, white or striped, with its lantern."""
+    """Create a tapered tower, white or striped, with its lantern, `tall` metres high."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         base = site.ground(x, z) - 0.5
@@ -225,7 +234,7 @@ def lighthouse(x: float, z: float, tall: float, seed: int) -> Thing:
 
 
 def town(x: float, z: float, wide: float, tall: float, seed: int) -> Thing:
-    """Houses with tiled roofs crowded along a shore, rows behind rows up to `tall` metres, one church tower."""
+    """Create a town of houses in rows along a shore, up to `tall` metres above it, with one church tower."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 22])
@@ -265,7 +274,7 @@ def town(x: float, z: float, wide: float, tall: float, seed: int) -> Thing:
 
 
 def bridge(x: float, z: float, span: float, seed: int) -> Thing:
-    """A stone bridge from bank to bank across the view, on one to three arches; `span` metres long."""
+    """Create a stone bridge of `span` metres across the view, on one to three arches."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 23])

@@ -1,10 +1,10 @@
-"""The camera, and the pass that finds what ground every pixel shows.
+"""The camera, and the visible ground of every pixel.
 
-World: x to the right, h up, z away from the viewer, in metres; the camera looks along z at height `eye`. Heights on
-the picture are counted in picture heights, so a view means the same at any size.
+World: x to the right, h up, z away from the viewer, in metres; the camera looks along z at height `eye`. Vertical
+positions in the image are fractions of its height, so a view means the same at any size.
 
-The ground is a height function sampled on slices z = const. Every slice is one curve on the picture; going outwards,
-a slice shows only where it rises above all nearer ones, so a running minimum of rows settles visibility for a whole
+The ground is a height function sampled on slices z = const. Every slice is one curve in the image; from near to far, a
+slice is visible only where it rises above all nearer ones, so a running minimum of rows computes visibility for a whole
 column at once.
 """
 
@@ -24,7 +24,11 @@ Height = Callable[[Array, Array], Array]  # x (K, W), z (K, 1) in metres -> heig
 
 @dataclass(frozen=True)
 class View:
-    """A picture of `width` x `height` pixels; `horizon` is counted from the top, `focal` and it in picture heights."""
+    """An image of `width` x `height` pixels and its camera.
+
+    `horizon` (from the top) and `focal` are fractions of the image height; `eye`, the height of the camera, and `far`,
+    the largest distance, are in metres.
+    """
 
     width: int
     height: int
@@ -35,7 +39,7 @@ class View:
 
     @property
     def across(self) -> Array:
-        """x / z of the pixel columns, (W,)."""
+        """Ratio x / z of the pixel columns, (W,)."""
         u = (np.arange(self.width, dtype=np.float32) + np.float32(0.5 - self.width / 2)) / np.float32(self.height)
         return u / np.float32(self.focal)
 
@@ -46,19 +50,19 @@ class View:
         return v / np.float32(self.focal)
 
     def row(self, h: Values, z: Values) -> Any:
-        """Row, counted in pixels from the top edge, of a point at height `h` and distance `z`."""
+        """Project height `h` at distance `z` to a row, in pixels from the top edge."""
         return np.float32(self.height) * (self.horizon - self.focal * (h - self.eye) / z)
 
     def column(self, x: Values, z: Values) -> Any:
-        """Column, counted in pixels from the left edge, of a point at `x` and distance `z`."""
+        """Project `x` at distance `z` to a column, in pixels from the left edge."""
         return self.width / 2 + np.float32(self.height) * (self.focal * x / z)
 
     def pixels(self, metres: float, z: float) -> float:
-        """Size on the picture of `metres` at distance `z`."""
+        """Return the size in pixels of `metres` at distance `z`."""
         return metres * self.focal * self.height / z
 
     def slices(self, start: float) -> Array:
-        """Distances of the slices from `start` on, (K,): about one per row near by, then in equal ratios."""
+        """Return the distances of the slices from `start`, (K,): about one per row close by, then in equal ratios."""
         clear = max(start * (1 - self.horizon) / self.focal, 1.0)
         ratio = 0.038 * (192 / self.height) ** 0.8
         z, distances = start, []
@@ -70,7 +74,7 @@ class View:
 
 @dataclass(frozen=True)
 class Slices:
-    """The ground cut at distances `z` (K, 1): its height (K, W) under every pixel column."""
+    """The ground sampled at distances `z` (K, 1): its height `solid` (K, W) in every pixel column."""
 
     z: Array
     solid: Array
@@ -78,7 +82,7 @@ class Slices:
 
 @dataclass
 class Ground:
-    """What the pixels show from row `top` down; arrays (H - top, W). Where `hit` is false (sky) they mean nothing."""
+    """The visible ground of the pixels from row `top` down: arrays (H - top, W), valid where `hit` (not sky)."""
 
     top: int
     hit: NDArray[np.bool_]
@@ -90,7 +94,7 @@ class Ground:
     slope_z: Array
 
     def rows(self, first: int, last: int) -> Ground:
-        """The part between two rows of the picture."""
+        """Return the part between two rows of the image."""
         part = slice(first - self.top, last - self.top)
         return Ground(
             first, self.hit[part], self.x[part], self.z[part], self.h[part], self.depth[part],
@@ -99,7 +103,7 @@ class Ground:
 
 
 def cut(view: View, height: Height) -> Slices:
-    """Sample the ground where the view needs it, from the nearest ground that the picture shows."""
+    """Sample the ground on slices, from the nearest ground in the image on."""
     z = np.geomspace(1.0, view.far, 72, dtype=np.float32)[:, None]
     x = z * view.across[None, :: max(1, view.width // 8)]
     shown = (view.row(height(x, z), z) < view.height).any(axis=1)
@@ -110,7 +114,7 @@ def cut(view: View, height: Height) -> Slices:
 
 @dataclass(frozen=True)
 class _Hits:
-    """For every pixel the slice it shows, the slice before, and the share of the latter."""
+    """For every pixel: the slice it shows, the slice before, and the share of the latter."""
 
     hit: NDArray[np.bool_]
     flat: NDArray[np.int64]
@@ -119,12 +123,13 @@ class _Hits:
     distance: Array
 
     def mixed(self, values: Array) -> Array:
+        """Interpolate values (K, W) of the slices at every pixel."""
         a = values.take(self.flat)
         return a + self.share * (values.take(self.before) - a)
 
 
 def _find(rows: Array, z: Array, first: int, last: int) -> _Hits:
-    """For the pixel rows from `first` to `last`: the slice at or above each, and where the line of sight meets it."""
+    """Find the visible slice, and where the line of sight meets it, for the pixel rows from `first` to `last`."""
     slices, width = rows.shape
     top = np.minimum.accumulate(rows, axis=0)
     edge = np.clip(np.ceil(top - (first + 0.5)), 0, last - first).astype(np.int64)
@@ -142,7 +147,7 @@ def _find(rows: Array, z: Array, first: int, last: int) -> _Hits:
 
 
 def trace(view: View, slices: Slices, water: bool) -> Ground:
-    """Find the visible ground of every pixel; with `water` everything below 0 is covered by a level surface."""
+    """Find the visible ground of every pixel; with `water`, everything below height 0 is covered by a level surface."""
     surface = np.maximum(slices.solid, 0) if water else slices.solid
     rows = view.row(surface, slices.z)
     top = int(np.clip(np.floor(rows.min()), 0, view.height - 1))
@@ -156,10 +161,13 @@ def trace(view: View, slices: Slices, water: bool) -> Ground:
 
 
 def trace_mirrored(view: View, slices: Slices, start: Array, first: int, last: int) -> tuple[Array, Array]:
-    """What a level mirror at height 0 shows in rows `first` to `last`, all below the horizon: (z, h), z = inf for sky.
+    """Find what a level mirror at height 0 reflects in rows `first` to `last`, all below the horizon.
 
-    Same as looking up from `eye` below the mirror. Land nearer than `start` (W,) lies before the water and is no
-    part of the mirror image.
+    It is the view from `eye` below the mirror, looking up. Land nearer than `start` (W,) lies in front of the water and
+    is not reflected.
+
+    Returns:
+        Distance z and height h of the reflected ground, (last - first, W); z = inf where it is sky.
     """
     shown = np.where((slices.z >= start) & (slices.solid > 0), slices.solid, np.float32(-1e6))
     below = replace(view, eye=-view.eye, horizon=1 - view.horizon)

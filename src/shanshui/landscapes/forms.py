@@ -30,7 +30,7 @@ FOREST_FROM = 240.0
 
 @dataclass(frozen=True)
 class Line:
-    """A line that leads into the picture: x = z * (start + swing * sin(turns * ln z + phase)) + offset."""
+    """A line that leads away from the camera: x = z * (start + swing * sin(turns * ln z + phase)) + offset."""
 
     offset: float
     start: float
@@ -39,20 +39,22 @@ class Line:
     phase: float
 
     def at(self, z: Values) -> Array:
+        """Return x in metres at distance `z`."""
         return z * (self.start + self.swing * np.sin(self.turns * np.log(z) + self.phase)) + self.offset
 
     def distance(self, x: Values, z: Values) -> Array:
-        """Metres across the line; stretched where it runs sideways, so that it keeps its width."""
+        """Return the distance to the line in metres, across its direction, so that the line has constant width."""
         angle = self.turns * np.log(z) + self.phase
         lean = self.start + self.swing * (np.sin(angle) + self.turns * np.cos(angle))
         return np.abs(x - self.at(z)) / np.sqrt(1 + lean * lean)
 
     def keeps_off(self, metres: float) -> Callable[[float, float], bool]:
-        """Test for places farther from the line than `metres`."""
+        """Return a test for places (x, z) farther than `metres` from the line."""
         return lambda x, z: float(self.distance(x, z)) > metres
 
 
 def winding(dice: Dice, offset: float = 0.0, swing: float = 0.16) -> Line:
+    """Draw a winding line that starts at `offset` metres from the middle."""
     return Line(
         offset, dice.between(-0.12, 0.12), dice.between(0.6, 1.2) * swing, dice.between(1.2, 2.2),
         dice.between(0, 6.28),
@@ -62,18 +64,18 @@ def winding(dice: Dice, offset: float = 0.0, swing: float = 0.16) -> Line:
 def camera(
     dice: Dice, horizon: tuple[float, float], eye: tuple[float, float], focal: tuple[float, float] = (1.0, 1.35)
 ) -> View:
-    """A view with horizon, height of eye and focal length drawn from the ranges; its size is set by the painter."""
+    """Draw a view with horizon, camera height (metres) and focal length from the ranges; its size is set later."""
     return View(256, 192, dice.between(*focal), dice.between(*horizon), dice.between(*eye))
 
 
 def spot(dice: Dice) -> tuple[np.float32, np.float32]:
-    """A place in a texture."""
+    """Draw a position in a texture."""
     u, v = dice.rng.uniform(0, SIDE, 2)
     return np.float32(u), np.float32(v)
 
 
 def rolling(dice: Dice, height: float, metres: float) -> Height:
-    """Gentle ground: +-`height`, features about `metres` wide."""
+    """Create gentle ground: heights of +-`height`, features about `metres` wide."""
     ou, ov = spot(dice)
     scale = np.float32(70 / metres)
     tall = np.float32(height * 0.6)
@@ -81,7 +83,14 @@ def rolling(dice: Dice, height: float, metres: float) -> Height:
 
 
 def mountains(dice: Dice, near: float, texel: float, rounded: bool = False) -> Height:
-    """A range that starts at `near`, height 0..1 (scale it with `fit`); `texel` metres per texel of relief."""
+    """Create a mountain range that starts at distance `near`, of height 0..1 (scale it with `fit`).
+
+    Args:
+        dice: random draws of the scene.
+        near: metres.
+        texel: metres per texel of the relief.
+        rounded: hills instead of sharp crests.
+    """
     ou, ov = spot(dice)
     shift = dice.between(0, SIDE)
     flip = np.float32(dice.side())
@@ -98,7 +107,7 @@ def mountains(dice: Dice, near: float, texel: float, rounded: bool = False) -> H
 
 
 def karst(dice: Dice, near: float, texel: float) -> Height:
-    """Steep rounded towers from `near` on, height 0..1."""
+    """Create steep rounded towers from distance `near` on, of height 0..1; `texel` metres per texel."""
     ou, ov = spot(dice)
 
     def height(x: Array, z: Array) -> Array:
@@ -110,7 +119,7 @@ def karst(dice: Dice, near: float, texel: float) -> Height:
 
 
 def dunes(dice: Dice, metres: float) -> Height:
-    """Sand dunes, height 0..1: long windward slopes, sharp crests, steep lee sides."""
+    """Create sand dunes `metres` apart, of height 0..1: long windward slopes, sharp crests, steep lee slopes."""
     ou, ov = spot(dice)
     angle = dice.side() * dice.between(0.6, 1.25)
     across = np.float32(np.cos(angle) / metres), np.float32(np.sin(angle) / metres)
@@ -128,7 +137,7 @@ def dunes(dice: Dice, metres: float) -> Height:
 
 @dataclass(frozen=True)
 class Forest:
-    """Where trees stand as a canopy: `cover(x, z, h)` > 0.5; crowns `tall` metres high, `pointed` or round."""
+    """A forest drawn as canopy where `cover(x, z, h)` > 0.5; crowns are `tall` metres high, pointed or round."""
 
     pointed: bool
     tall: float
@@ -139,7 +148,7 @@ class Forest:
     near: float
 
     def cover(self, x: Array, z: Array, h: Array) -> Array:
-        """0..1: wooded."""
+        """Return how wooded places are, 0..1; below the tree line and beyond `near` only."""
         noise = sample(
             fbm(),
             x * np.float32(30 / self.patch) + self.offset[0],
@@ -150,7 +159,7 @@ class Forest:
         return np.clip(np.minimum(wooded, line) * 4 + np.float32(0.5), 0, 1) * ((z > self.near) & (h > 0.6))
 
     def crown(self, x: Array, z: Array) -> Array:
-        """0 between the crowns, 1 on top of them."""
+        """Return the relative height of the canopy: 0 between the crowns, 1 on top of them."""
         scale = np.float32(SIDE / CROWNS / self.spacing)
         return sample(conifers() if self.pointed else crowns(), x * scale, z * scale)
 
@@ -160,7 +169,7 @@ class Forest:
         return self.tall * (0.42 if self.pointed else 0.75)
 
     def canopy(self, x: Array, z: Array) -> Array:
-        """Height of the crowns, metres."""
+        """Return the height of the canopy in metres."""
         base = 0.35 if self.pointed else 0.5
         return np.float32(self.tall) * (np.float32(base) + np.float32(1 - base) * self.crown(x, z))
 
@@ -173,13 +182,23 @@ def forest(
     near: float = FOREST_FROM,
     pointed: bool | None = None,
 ) -> Forest:
+    """Draw a forest.
+
+    Args:
+        dice: random draws of the scene.
+        share: of the ground that is wooded, about.
+        patch: metres across a patch of forest.
+        above: height of the tree line in metres.
+        near: metres from which trees are canopy; nearer ones are drawn one by one.
+        pointed: conifers; None draws the kind.
+    """
     kind = dice.chance(0.5) if pointed is None else pointed
     tall = dice.between(14, 24) if kind else dice.between(9, 16)
     return Forest(kind, tall, share, spot(dice), patch, above, near)
 
 
 def fit(view: View, height: Height, lift: float) -> float:
-    """Factor that makes the highest point of `height` stand `lift` picture heights above the horizon."""
+    """Return the factor that raises the highest point of `height` to `lift` image heights above the horizon."""
     z = np.geomspace(50, view.far * 0.9, 90, dtype=np.float32)[:, None]
     x = z * np.linspace(-0.55, 0.55, 45, dtype=np.float32)[None, :]
     allowed = (lift / view.focal * z + view.eye) / np.maximum(height(x, z), 1e-3)

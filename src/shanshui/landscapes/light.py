@@ -1,4 +1,4 @@
-"""Light by time of day: one choice that couples the colours of sky, clouds, haze and everything lit."""
+"""Light by time of day, which couples the colours of sky, clouds, haze and everything lit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Colour = tuple[float, float, float]  # linear light, 1 = white paper in the sun
 
 @dataclass(frozen=True)
 class Light:
-    """Directions in degrees (azimuth 0 is straight ahead, positive to the right); colours in linear light."""
+    """Directions in degrees (azimuth 0 is straight ahead, positive to the right) and colours in linear light."""
 
     name: str
     azimuth: float
@@ -73,7 +73,7 @@ _SHARES = ((_DAY, 0.6), (_GOLDEN, 0.13), (_DAWN, 0.07), (_DUSK, 0.07), (_OVERCAS
 
 
 def choose_light(dice: Dice) -> Light:
-    """A time of day with its own sun position, clouds and clearness of the air."""
+    """Draw a time of day with its position of the sun, clouds and visibility."""
     base = dice.pick([light for light, _ in _SHARES], [share for _, share in _SHARES])
     tint = dice.rng.normal(0, 0.03, 3)
     azimuth, elevation, clouds, cover = base.azimuth, base.elevation, base.clouds, base.cover
@@ -106,7 +106,7 @@ def _times(colour: Colour, factor: np.ndarray) -> Colour:
 
 
 def to_display(linear: Array, exposure: float) -> Array:
-    """Linear light -> display values 0..1 by a film curve (toe, straight part, shoulder), then the power 1/2.2.
+    """Convert linear light to display values 0..1 by a film curve (toe, straight part, shoulder) and the power 1/2.2.
 
     The curve is Narkowicz's fit of ACES (2015).
     """

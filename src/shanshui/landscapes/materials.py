@@ -1,4 +1,4 @@
-"""What the ground is made of: class id, colours and grain of every material."""
+"""Materials of the ground: class id, colours and grain of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Materials = NDArray[np.uint8]
 
 
 class M(IntEnum):
-    """Materials; a row of TABLE each."""
+    """Materials, each a row of TABLE."""
 
     GRASS = 0
     MEADOW = 1
@@ -50,7 +50,7 @@ class M(IntEnum):
 
 @dataclass(frozen=True)
 class Material:
-    """`label` is the class id; `dark` and `pale` the ends of its patchy albedo; `patch` metres; grain 0..1."""
+    """Class id `label`, albedo from `dark` to `pale` in patches of `patch` metres, strength of the grain in 0..1."""
 
     label: int
     dark: tuple[float, float, float]
@@ -102,7 +102,7 @@ GREEN = (M.GRASS, M.MEADOW, M.HILL, M.MOUNTAIN_GREEN, M.BROADLEAF, M.PLANT, M.CR
 
 
 def season(dice: Dice) -> tuple[Array, Array]:
-    """Albedo tables (dark, pale), each (materials, 3), with the greens of this scene's time of year."""
+    """Draw the albedo tables (dark, pale), each (materials, 3), with the greens of a time of year."""
     dark, pale = _DARK.copy(), _PALE.copy()
     warmth = dice.normal(0, 0.16)
     autumn = dice.chance(0.16)

@@ -1,8 +1,7 @@
-"""Tileable noise textures, drawn once per process, and the fast lookup that every painter shares.
+"""Tileable noise textures, drawn once per process, and their lookup.
 
-A texture is a periodic float32 square of SIDE x SIDE texels. Lookups are bilinear and wrap around, so a scene
-reads any texture at any offset, scale and distance: the same place of the world has the same value at any
-picture size.
+A texture is a periodic float32 square of SIDE x SIDE texels. Lookups are bilinear and wrap around, so a scene reads any
+texture at any offset, scale and distance: a place of the world has the same value at any image size.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ BANK_SEED = 20220716  # the bank is part of the drawing style, not of a scene
 
 
 def sample(texture: Array, u: Values, v: Values) -> Array:
-    """Bilinear, periodic lookup at texel coordinates `u` (along rows) and `v` (down); shape of u and v broadcast."""
+    """Interpolate a periodic texture bilinearly at texel coordinates `u` (along rows), `v` (down); they broadcast."""
     u, v = np.asarray(u, np.float32), np.asarray(v, np.float32)
     left, top = np.floor(u), np.floor(v)
     j, i = left.astype(np.int32), top.astype(np.int32)
@@ -44,7 +43,7 @@ def sample(texture: Array, u: Values, v: Values) -> Array:
 
 
 def smoothstep(low: float, high: float, x: Array) -> Array:
-    """0 below `low`, 1 above `high`, an S between; low > high gives the falling step."""
+    """Interpolate from 0 at `low` to 1 at `high` with zero slope at both ends; low > high gives the falling step."""
     t = np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -60,7 +59,7 @@ def _frequencies() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np
 
 
 def _shaped(key: int, amplitude: NDArray[np.float64]) -> Array:
-    """Gaussian noise whose spectrum has the given amplitude; mean 0, deviation 1."""
+    """Draw Gaussian noise whose spectrum has the given amplitude; mean 0, standard deviation 1."""
     white = np.fft.rfft2(_rng(key).standard_normal((SIDE, SIDE)))
     field = np.fft.irfft2(white * amplitude, s=(SIDE, SIDE))
     field -= field.mean()
@@ -69,28 +68,28 @@ def _shaped(key: int, amplitude: NDArray[np.float64]) -> Array:
 
 @functools.cache
 def fbm() -> Array:
-    """Fractal noise, amplitude ~ f^-1.9: soft shapes with detail (clouds, patches)."""
+    """Return fractal noise, amplitude ~ f^-1.9: soft shapes with detail (clouds, patches)."""
     _, _, f = _frequencies()
     return _shaped(1, np.where(f >= 2, np.maximum(f, 1) ** -1.9, 0))
 
 
 @functools.cache
 def soft() -> Array:
-    """`fbm` without its detail: rolling ground."""
+    """Return `fbm` without its detail, for rolling ground."""
     smooth = ndimage.gaussian_filter(fbm(), 10, mode="wrap")
     return (smooth / smooth.std()).astype(np.float32)
 
 
 @functools.cache
 def grain() -> Array:
-    """Almost white noise with a little body: grass, leaves, gravel."""
+    """Return nearly white noise, for grass, leaves and gravel."""
     _, _, f = _frequencies()
     return _shaped(2, np.where(f >= 6, np.maximum(f, 1) ** -0.75, 0))
 
 
 @functools.cache
 def waves() -> Array:
-    """Slopes of wind waves: crests longer along rows than across."""
+    """Return slopes of wind waves, whose crests are longer along rows than across."""
     fx, fy, f = _frequencies()
     along = np.exp(-((fx / (0.45 * np.abs(fy) + 4)) ** 2))
     return _shaped(3, np.where(f >= 6, along * np.maximum(f, 1) ** -1.1, 0))
@@ -98,13 +97,13 @@ def waves() -> Array:
 
 @functools.cache
 def streaks() -> Array:
-    """Threads along the second axis (v): falling water, bark, blades."""
+    """Return threads along the second axis (v), for falling water, bark and blades."""
     fx, fy, f = _frequencies()
     return _shaped(4, np.where(f >= 4, np.maximum(f, 1) ** -0.7 * np.exp(-((np.abs(fy) / (0.15 * fx + 3)) ** 2)), 0))
 
 
 def _cells(key: int, per_side: int, neighbours: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Distances to the nearest jittered points (unit: mean spacing) and their numbers, (SIDE, SIDE, neighbours)."""
+    """Compute distances to the nearest jittered points (unit: mean spacing) and indices, (SIDE, SIDE, neighbours)."""
     base = np.stack(np.meshgrid(np.arange(per_side), np.arange(per_side)), -1).reshape(-1, 2)
     points = (base + _rng(key).uniform(0.05, 0.95, base.shape)) / per_side
     axis = (np.arange(SIDE) + 0.5) / SIDE
@@ -116,7 +115,7 @@ def _cells(key: int, per_side: int, neighbours: int) -> tuple[NDArray[np.float64
 
 @functools.cache
 def conifers() -> Array:
-    """Canopy of pointed crowns, 0..1; CROWNS crowns per side of the texture."""
+    """Return a canopy of pointed crowns, 0..1; CROWNS crowns per side of the texture."""
     distance, number = _cells(30, CROWNS, 3)
     tall = _rng(31).uniform(0.5, 1.0, CROWNS**2)[number]
     return (tall - 0.95 * distance).max(-1).clip(0).astype(np.float32)
@@ -124,7 +123,7 @@ def conifers() -> Array:
 
 @functools.cache
 def crowns() -> Array:
-    """Canopy of round crowns, 0..1; CROWNS crowns per side of the texture."""
+    """Return a canopy of round crowns, 0..1; CROWNS crowns per side of the texture."""
     distance, number = _cells(32, CROWNS, 3)
     tall = _rng(33).uniform(0.6, 1.0, CROWNS**2)[number]
     return (tall * np.sqrt(np.clip(1 - (distance / 0.95) ** 2, 0, 1))).max(-1).astype(np.float32)
@@ -132,7 +131,7 @@ def crowns() -> Array:
 
 @functools.cache
 def towers() -> Array:
-    """Karst peaks, 0..1: steep domes; TOWERS peaks per side."""
+    """Return karst peaks, 0..1: steep domes, TOWERS per side of the texture."""
     distance, number = _cells(34, TOWERS, 4)
     rng = _rng(35)
     tall = rng.uniform(0.15, 1, TOWERS**2)[number]

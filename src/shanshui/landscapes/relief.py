@@ -1,8 +1,8 @@
 """Mountain relief carved by rivers: uplift against stream-power erosion, on a small periodic grid.
 
-The steady state of dh/dt = uplift - k * area^m * slope is what real ranges look like: branching valleys, sharp
-crests, spurs. Solved implicitly along the drainage tree (Braun & Willett 2013, Geomorphology 180), coarse grid
-first. About a second, once per process.
+The steady state of dh/dt = uplift - k * area^m * slope resembles real ranges: branching valleys, sharp crests, spurs.
+Solved implicitly along the drainage tree (Braun & Willett 2013, Geomorphology 180), coarse grid first. It takes about a
+second, once per process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ AREA_POWER, STRENGTH = 0.45, 0.11
 
 
 def _receivers(height: Grid) -> tuple[NDArray[np.int64], Grid]:
-    """For each node the lowest of its 8 neighbours by slope (itself at a pit), and the distance to it in nodes."""
+    """Find each node's steepest lower neighbour of 8 (itself at a pit), and the distance to it in nodes."""
     side = height.shape[0]
     index = np.arange(side * side).reshape(side, side)
     best, receiver, length = np.zeros_like(height), index.copy(), np.ones_like(height)
@@ -36,11 +36,12 @@ def _receivers(height: Grid) -> tuple[NDArray[np.int64], Grid]:
 
 
 def _solve(matrix: sparse.csc_matrix, right: Grid) -> Grid:
+    """Solve a triangular sparse system."""
     return splu(matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0).solve(right)
 
 
 def _erode(height: Grid, base: NDArray[np.bool_], uplift: Grid, steps: int, diffusion: float) -> Grid:
-    """`steps` implicit steps of `uplift` (outside `base`, whose height is kept) and erosion."""
+    """Compute `steps` implicit steps of `uplift` and erosion; heights in `base` stay as they are."""
     side, nodes = height.shape[0], height.size
     spacing = SIDE / side
     for _ in range(steps):
@@ -69,7 +70,7 @@ def _erode(height: Grid, base: NDArray[np.bool_], uplift: Grid, steps: int, diff
 
 @functools.cache
 def alps() -> Array:
-    """Eroded mountain relief, 0 (valley floor) to about 1 (highest crest), periodic, SIDE x SIDE."""
+    """Return an eroded mountain relief, periodic (SIDE, SIDE): 0 on valley floors to about 1 on the highest crest."""
     shape = fbm().astype(np.float64)
     uplift = np.exp(0.45 * np.roll(shape, (177, 91), (0, 1)))  # some blocks rise faster: peaks differ in height
     height = np.zeros((64, 64))
@@ -87,6 +88,6 @@ def alps() -> Array:
 
 @functools.cache
 def hills() -> Array:
-    """The same ranges worn soft: rounded hills, 0 to about 1."""
+    """Return the same ranges smoothed to rounded hills, 0 to about 1."""
     soft = ndimage.gaussian_filter(alps(), 5.0, mode="wrap")
     return (soft / soft.max()).astype(np.float32)

@@ -1,4 +1,4 @@
-"""From a seed to a picture: choose a scene and its light, draw it at twice the size, settle photo and labels."""
+"""Draw a landscape from a seed: choose scene and light, render at twice the size, reduce to image and label map."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ def draw_landscape(
 
     Args:
         seed: 0 or more.
-        width, height: pixels; 4:3 suits the compositions best.
-        scene: a name of `SCENES` or `PURE`; the seed chooses where None.
+        width: pixels; 4:3 suits the compositions best.
+        height: pixels.
+        scene: a name of `SCENES` or `PURE`; None lets the seed choose.
 
     Returns:
-        The photo, uint8 (H, W, 3) sRGB, and its label map, uint8 (H, W) class ids.
+        The photograph, uint8 (H, W, 3) sRGB, and its label map, uint8 (H, W) class ids.
 
     Raises:
         ShanshuiError: unknown scene, negative seed or a side below 16 pixels.
@@ -60,7 +61,7 @@ def draw_landscape(
 
 
 def paint(scenery: Scenery, seed: int, albedo: tuple[Array, Array]) -> tuple[Array, NDArray[np.uint8]]:
-    """Linear colour (H, W, 3) and class ids (H, W) at the size of the view."""
+    """Render linear colour (H, W, 3) and class ids (H, W) at the size of the view."""
     view, light = scenery.view, scenery.light
     extra = 0 if scenery.water is None else max(0, math.ceil((1 - 2 * view.horizon) * view.height))
     sky = paint_sky(view, light, seed, extra)
@@ -87,6 +88,7 @@ def paint(scenery: Scenery, seed: int, albedo: tuple[Array, Array]) -> tuple[Arr
 
 
 def _blank(view: View, sky: Array) -> tuple[Array, NDArray[np.uint8], Array]:
+    """Return the sky's colour, class ids of sky (H, W), and infinite distances (H, W)."""
     shape = (view.height, view.width)
     return sky.copy(), np.full(shape, SKY, np.uint8), np.full(shape, np.inf, np.float32)
 
@@ -94,7 +96,7 @@ def _blank(view: View, sky: Array) -> tuple[Array, NDArray[np.uint8], Array]:
 def _add_water(
     scenery: Scenery, slices: Slices, ground: Ground, canvas: Canvas, stamps: list[Stamp], sky: Array, seed: int
 ) -> None:
-    """Close everything below height 0 with water that mirrors the rest."""
+    """Cover everything below height 0 with water that mirrors the rest."""
     view, light, water = scenery.view, scenery.light, scenery.water
     wet = ground.hit & (ground.depth < 0)
     touched = np.flatnonzero(wet.any(axis=1))
@@ -113,7 +115,7 @@ def _add_water(
 
 
 def _add_spray(view: View, light: Light, canvas: Canvas, spray: tuple[float, float, float, float]) -> None:
-    """A bright cloud of drops (x, height, z, radius) over what lies behind it."""
+    """Add a bright cloud of drops (x, height, z, radius) in front of what lies behind it."""
     x, h, z, radius = spray
     a = (view.across * z - x)[None, :] / radius
     b = (view.eye + view.up * z - h)[:, None] / (1.3 * radius)
@@ -123,7 +125,7 @@ def _add_spray(view: View, light: Light, canvas: Canvas, spray: tuple[float, flo
 
 
 def develop(colour: Array, exposure: float, seed: int) -> NDArray[np.uint8]:
-    """Average the oversampled light, map it to the display, add the grain that keeps skies from banding."""
+    """Average the oversampled light, map it to uint8 (H, W, 3), and add grain that prevents banding in skies."""
     n = OVERSAMPLING
     small: Array = np.mean([colour[i::n, j::n] for i in range(n) for j in range(n)], axis=0, dtype=np.float32)
     bright = float(np.exp(np.log(small.mean(-1) + 1e-3).mean()))
@@ -134,7 +136,7 @@ def develop(colour: Array, exposure: float, seed: int) -> NDArray[np.uint8]:
 
 
 def majority(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The most frequent id of every 2 x 2 block; on a tie the first."""
+    """Return the most frequent id of every 2 x 2 block; on a tie the first."""
     a, b, c, d = label[::2, ::2], label[::2, 1::2], label[1::2, ::2], label[1::2, 1::2]
     first = (a == b) | (a == c) | (a == d)
     return np.where(first, a, np.where((b == c) | (b == d), b, np.where(c == d, c, a)))

@@ -1,4 +1,4 @@
-"""A scene before it is drawn: camera, ground, materials, water, things; and the parts that many scenes share."""
+"""A scene before it is rendered: camera, ground, materials, water, objects; and parts that many scenes share."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ FLOWERS = ((0.8, 0.78, 0.7), (0.75, 0.6, 0.05), (0.6, 0.1, 0.3), (0.4, 0.2, 0.6)
 
 @dataclass
 class Scenery:
-    """`view` has any size; the painter sets the real one. `surface` names the material of every pixel's ground.
+    """Description of a scene, from which it is rendered.
 
-    `mist` is (thickness, metres of height over which it thins out); `spray` (x, h, z, radius) is a cloud of drops.
+    The size of `view` is set when the scene is rendered; `surface` returns the material of every pixel's ground. `mist`
+    is (thickness, metres of height over which it thins out); `spray` (x, h, z, radius) is a cloud of drops.
     """
 
     view: View
@@ -41,19 +42,19 @@ class Scenery:
     spray: tuple[float, float, float, float] | None = None
 
     def tree(self, dice: Dice, place: Place, tall: float, pointed: bool) -> None:
-        """Put a tree with its shadow."""
+        """Add a tree `tall` metres high and its shadow."""
         self.things.append((conifer if pointed else broadleaf)(*place, tall, dice.seed()))
         self.shadows.append(Shadow(*place, tall * (0.18 if pointed else 0.36), tall))
 
     def trees(
         self, dice: Dice, places: list[Place], tall: tuple[float, float], pointed: bool, mixed: float = 0.0
     ) -> None:
-        """Put trees; a share `mixed` of them is of the other kind."""
+        """Add trees of heights in the range `tall`; a share `mixed` of them is of the other kind."""
         for place in places:
             self.tree(dice, place, dice.between(*tall), pointed != dice.chance(mixed))
 
     def grove(self, dice: Dice, trees: Forest, base: Height, count: int, near: float) -> None:
-        """Single trees where the forest's plan has them, between `near` and the canopy."""
+        """Add single trees where the forest's cover has them, from distance `near` to where the canopy begins."""
         places = scatter(dice, count, near, trees.near * 1.08)
         x, z = (np.array(v, np.float32)[:, None] for v in zip(*places, strict=True))
         stands = trees.cover(x, np.maximum(z, trees.near * 1.01), base(x, z))[:, 0] > 0.5
@@ -65,6 +66,7 @@ class Scenery:
         )
 
     def bushes(self, dice: Dice, places: list[Place], tall: tuple[float, float]) -> None:
+        """Add bushes of heights in the range `tall`, some in flower, and their shadows."""
         for x, z in places:
             flowers = dice.pick(FLOWERS) if dice.chance(0.35) else None
             size = dice.between(*tall)
@@ -72,12 +74,14 @@ class Scenery:
             self.shadows.append(Shadow(x, z, size, size * 0.6))
 
     def boulders(self, dice: Dice, places: list[Place], tall: tuple[float, float]) -> None:
+        """Add boulders of heights in the range `tall`, and their shadows."""
         for x, z in places:
             size = dice.between(*tall)
             self.things.append(boulder(x, z, size, dice.seed()))
             self.shadows.append(Shadow(x, z, size, size * 0.6))
 
     def reeds(self, dice: Dice, places: list[Place], tall: tuple[float, float]) -> None:
+        """Add stands of reeds of heights in the range `tall`."""
         for x, z in places:
             size = dice.between(*tall)
             self.things.append(reeds(x, z, size * dice.between(0.8, 2.5), size, dice.seed()))
@@ -90,7 +94,7 @@ def scatter(
     far: float,
     keep: Callable[[float, float], bool] | None = None,
 ) -> list[Place]:
-    """Up to `count` places (x, z) spread evenly over the picture between two distances."""
+    """Draw up to `count` places (x, z) between two distances, evenly over the image, that pass the test `keep`."""
     z = np.exp(dice.rng.uniform(np.log(near), np.log(far), count))
     x = z * dice.rng.uniform(-0.58, 0.58, count)
     places = list(zip(x.tolist(), z.tolist(), strict=True))
@@ -98,7 +102,7 @@ def scatter(
 
 
 def add_canopy(height: Height, forest: Forest) -> Height:
-    """The ground with a forest standing on it."""
+    """Add the height of a forest's canopy to the ground."""
 
     def wooded(x: Array, z: Array) -> Array:
         h = height(x, z)
@@ -108,7 +112,7 @@ def add_canopy(height: Height, forest: Forest) -> Height:
 
 
 def cover_forest(materials: Materials, ground: Ground, trees: Forest, where: np.ndarray | None = None) -> None:
-    """Name the forest where it stands (within `where`)."""
+    """Set the material of the ground to forest where one stands (within `where`)."""
     possible = (ground.z > trees.near) & (ground.depth > 0.6)
     if where is not None:
         possible &= where
@@ -118,7 +122,7 @@ def cover_forest(materials: Materials, ground: Ground, trees: Forest, where: np.
 
 
 def mottled(ground: Ground, scale: float) -> Array:
-    """Noise for wandering edges between materials."""
+    """Return noise for irregular edges between materials, with features about `scale` metres wide."""
     return sample(fbm(), ground.x / scale, ground.z / scale) + np.float32(0.3) * sample(
         grain(), ground.x * 2, ground.z * 2
     )
@@ -126,14 +130,14 @@ def mottled(ground: Ground, scale: float) -> Array:
 
 @dataclass(frozen=True)
 class Peaks:
-    """Dress of a mountain range: snow above `snow`, green below `green` (metres); `steep` is its usual slope."""
+    """Materials of a mountain range: snow above `snow`, green below `green` (metres); `steep` is its usual slope."""
 
     snow: float
     green: float
     steep: float
 
     def paint(self, materials: Materials, ground: Ground, where: np.ndarray) -> None:
-        """Name the materials of the range that stands `where`."""
+        """Set the materials of the range within `where`."""
         place = np.flatnonzero(where)
         x, z, h, slope_x, slope_z = (
             a.ravel()[place] for a in (ground.x, ground.z, ground.h, ground.slope_x, ground.slope_z)
@@ -148,5 +152,5 @@ class Peaks:
 
 
 def peaks_for(dice: Dice, amp: float, texel: float) -> Peaks:
-    """Dress for a range of height `amp`: from white to bare to green."""
+    """Draw the materials of a range `amp` metres high, from snowy to bare to green."""
     return Peaks(dice.between(0.4, 1.15) * amp, dice.between(0.1, 0.6) * amp, amp / (texel * 40))

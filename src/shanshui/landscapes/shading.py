@@ -1,4 +1,4 @@
-"""How light falls on the ground, and what the air adds on the way to the camera."""
+"""Shading of the ground, and aerial perspective."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from shanshui.landscapes.sky import gradient
 
 
 def texture(view: View, ground: Ground) -> tuple[Array, Array]:
-    """Grain of constant fineness on the picture, fixed to the ground: (grain, its relief to the side), both (H, W).
+    """Return grain of constant fineness in the image, fixed to the ground, and its sideways relief, both (H, W).
 
-    The octave follows the distance; grazing views compress the texture four times at most, as upright blades do.
+    The octave follows the distance; in grazing views the texture is compressed by at most 4, as for upright blades.
     """
     metres = ground.z / np.float32(view.focal * view.height)  # one pixel
     level = np.log2(metres * np.float32(1.6))
@@ -35,9 +35,15 @@ def texture(view: View, ground: Ground) -> tuple[Array, Array]:
 
 
 def fog(view: View, light: Light, colour: Array, z: Array, h: Array, mist: tuple[float, float]) -> Array:
-    """Aerial perspective: far things fade to the horizon's colour, blue first.
+    """Apply aerial perspective: far points fade to the horizon's colour, blue first.
 
-    `mist` is (thickness, metres of height over which it thins out): it lies in the valleys.
+    Args:
+        view: the camera.
+        light: its `reach` is the distance in metres over which haze takes 1 - 1/e of the light.
+        colour: linear, (H, W, 3).
+        z: distance in metres.
+        h: height in metres.
+        mist: (thickness, metres of height over which it thins out).
     """
     thick = z / np.float32(light.reach)
     if mist[0]:
@@ -49,7 +55,7 @@ def fog(view: View, light: Light, colour: Array, z: Array, h: Array, mist: tuple
 
 
 def shade(scenery: Scenery, ground: Ground, materials: Materials, albedo: tuple[Array, Array], seed: int) -> Array:
-    """Linear colour of the ground, (h, W, 3): albedo, sun with relief and cloud shadows, sky light, haze."""
+    """Compute the ground's linear colour, (H, W, 3): albedo, sun with relief and cloud shadows, sky light, haze."""
     view, light = scenery.view, scenery.light
     fine, relief = texture(view, ground)
     kind = materials.astype(np.intp)
@@ -79,7 +85,7 @@ def shade(scenery: Scenery, ground: Ground, materials: Materials, albedo: tuple[
 
 
 def _add_threads(ground: Ground, materials: Materials, fine: Array, relief: Array) -> None:
-    """Falling water is drawn in threads, rock faces are cracked from top to bottom."""
+    """Draw falling water in threads and crack rock faces from top to bottom."""
     for material, across, down, strength in (
         (M.FALL, 7.0, 0.8, 4.0),
         (M.CLIFF, 1.4, 0.3, 0.9),
@@ -97,7 +103,7 @@ def _add_threads(ground: Ground, materials: Materials, fine: Array, relief: Arra
 
 
 def _between_crowns(view: View, ground: Ground, materials: Materials, forest: Forest) -> Array:
-    """Light that reaches into a canopy: less between the crowns, 1 elsewhere and far away."""
+    """Return the share of light that reaches into a canopy: less between the crowns, 1 elsewhere and far away."""
     wooded = (materials == M.CONIFER) | (materials == M.BROADLEAF)
     gap = np.ones(ground.z.shape, np.float32)
     z = ground.z[wooded]

@@ -10,7 +10,7 @@ from shanshui.landscapes.noise import SIDE, Array, Values, fbm, grain, sample, s
 
 
 def gradient(light: Light, up: Values, across: Values) -> Array:
-    """Clear sky in linear light at tangent of elevation `up` and x / z `across` (broadcast) -> (..., 3)."""
+    """Compute the clear sky in linear light, (..., 3), at tangent of elevation `up` and x / z `across` (broadcast)."""
     up, across = np.broadcast_arrays(np.maximum(up, 0), across)
     low = np.exp(up * np.float32(-9.0))[..., None]
     high = (1 - np.exp(up * np.float32(-2.2)))[..., None]
@@ -24,15 +24,15 @@ def gradient(light: Light, up: Values, across: Values) -> Array:
 
 
 def _cosine(light: Light, up: Array, across: Array) -> Array:
-    """Cosine of the angle to the sun."""
+    """Return the cosine of the angle to the sun."""
     d = light.direction
     return (across * d[0] + up * d[1] + d[2]) / np.sqrt(1 + across * across + up * up)
 
 
 def paint_sky(view: View, light: Light, seed: int, extra: int = 0) -> Array:
-    """The whole sky as the picture would show it without ground, (extra + H, W, 3) linear; below the horizon its haze.
+    """Render the whole sky without ground, linear (extra + H, W, 3), with haze below the horizon.
 
-    `extra` rows more are painted above the picture, for the water to mirror.
+    `extra` more rows are rendered above the image, for the water to mirror.
     """
     rng = np.random.default_rng([seed, 11])
     across = view.across[None, :]
@@ -57,6 +57,7 @@ def paint_sky(view: View, light: Light, seed: int, extra: int = 0) -> Array:
 
 
 def _disc(light: Light, up: Array, across: Array) -> Array:
+    """Return the light of the sun's or moon's disc."""
     radius = 0.016 if light.stars else 0.02
     angle = np.arccos(np.clip(_cosine(light, up, across), -1, 1))
     bright = 1.3 if light.stars else 6.0
@@ -65,6 +66,7 @@ def _disc(light: Light, up: Array, across: Array) -> Array:
 
 
 def _stars(view: View, rows: int, rng: np.random.Generator) -> Array:
+    """Return the light of randomly placed stars, (rows, W, 3)."""
     points = np.zeros((rows, view.width, 3), np.float32)
     count = int(160 * view.width / view.height)
     r, c = rng.uniform(0, 1, count), rng.uniform(0, 1, count)
@@ -75,7 +77,7 @@ def _stars(view: View, rows: int, rng: np.random.Generator) -> Array:
 
 
 def _clouds(light: Light, up: Array, across: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Opacity and brightness (0 dark base .. 1 sunlit), both (H, W)."""
+    """Compute opacity and brightness (0 dark base to 1 sunlit) of the clouds, both (H, W)."""
     ou, ov = (np.float32(v) for v in rng.uniform(0, SIDE, 2))
     shape = np.broadcast(up, across).shape
     if light.clouds == "clear":
@@ -85,6 +87,7 @@ def _clouds(light: Light, up: Array, across: Array, rng: np.random.Generator) ->
 
 
 def _cumulus(light: Light, up: Array, across: Array, ou: np.float32, ov: np.float32) -> tuple[Array, Array]:
+    """Compute opacity and brightness of heaped clouds."""
     away = 1 / (up + np.float32(0.13))
     u, v = across * away * 26 + ou, away * 34 + ov
     thick = sample(fbm(), u, v) + np.float32(0.42) * sample(fbm(), u * 4.1 + 31, v * 4.1)
@@ -99,6 +102,7 @@ def _cumulus(light: Light, up: Array, across: Array, ou: np.float32, ov: np.floa
 
 
 def _cirrus(light: Light, up: Array, across: Array, ou: np.float32, ov: np.float32) -> tuple[Array, Array]:
+    """Compute opacity and brightness of thin threads of cloud."""
     away = 1 / (up + np.float32(0.2))
     bend = sample(fbm(), across * 30 + ov, away * 6 + ou)
     u, v = across * away * 9 + away * 7 + ou, away * 34 - across * away * 12 + ov + bend * 4
@@ -108,6 +112,7 @@ def _cirrus(light: Light, up: Array, across: Array, ou: np.float32, ov: np.float
 
 
 def _bands(light: Light, up: Array, across: Array, ou: np.float32, ov: np.float32) -> tuple[Array, Array]:
+    """Compute opacity and brightness of layered bands of cloud."""
     rise = up * 230
     u = across * 60 + ou
     bend = sample(fbm(), u * 0.7, rise * 0.6 + ov)
@@ -121,6 +126,7 @@ def _bands(light: Light, up: Array, across: Array, ou: np.float32, ov: np.float3
 
 
 def _overcast(light: Light, up: Array, across: Array, ou: np.float32, ov: np.float32) -> tuple[Array, Array]:
+    """Compute opacity and brightness of a closed layer of cloud."""
     away = 1 / (up + np.float32(0.16))
     u, v = across * away * 20 + ou, away * 22 + ov
     thick = sample(fbm(), u, v) + np.float32(0.3) * sample(fbm(), u * 4, v * 4 + 17)

@@ -16,7 +16,7 @@ CLOTHES = ((0.5, 0.08, 0.06), (0.08, 0.14, 0.35), (0.6, 0.55, 0.5), (0.62, 0.45,
 
 
 def boat(x: float, z: float, length: float, seed: int, sail: bool = False) -> Thing:
-    """A boat seen from the side, perhaps under sail."""
+    """Create a boat seen from the side, `length` metres long, perhaps under sail."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 30])
@@ -52,7 +52,7 @@ def boat(x: float, z: float, length: float, seed: int, sail: bool = False) -> Th
 
 
 def ship(x: float, z: float, length: float, seed: int) -> Thing:
-    """A freighter or ferry on the horizon."""
+    """Create a freighter or ferry `length` metres long."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 31])
@@ -77,7 +77,7 @@ def ship(x: float, z: float, length: float, seed: int) -> Thing:
 
 
 def person(x: float, z: float, seed: int, foot: float | None = None) -> Thing:
-    """Someone who stands there."""
+    """Create a standing person, on the ground or at height `foot`."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 32])
@@ -101,7 +101,7 @@ def person(x: float, z: float, seed: int, foot: float | None = None) -> Thing:
 
 
 def pier(x: float, near: float, far: float, wide: float, seed: int) -> Thing:
-    """A plank walk on posts that leads out over the water, from `near` to `far` metres."""
+    """Create a plank walk on posts over the water, `wide` metres wide, from distance `near` to `far`."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         deck, edges, half = 0.7, np.geomspace(near, far, 22), wide / 2
@@ -129,14 +129,14 @@ def pier(x: float, near: float, far: float, wide: float, seed: int) -> Thing:
 
 
 def quad(site: Site, p: Patch, corners: Sequence[tuple[float, float, float]]) -> NDArray[np.bool_]:
-    """Pixels of the patch inside a quadrangle of (x, height, z) corners."""
+    """Return the pixels of the patch inside a quadrangle of (x, height, z) corners."""
     columns, rows = p.pixels()
     points = [(float(site.view.column(x, z)), float(site.view.row(h, z))) for x, h, z in corners]
     return polygon(columns, rows, points)
 
 
 def fence(points: Sequence[tuple[float, float]], tall: float, seed: int) -> Thing:
-    """Posts at (x, z) `points` with two rails between neighbours."""
+    """Create posts at (x, z) `points`, `tall` metres high, with two rails between neighbours."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         feet = [(x, site.ground(x, z), z) for x, z in points]
@@ -164,7 +164,7 @@ def fence(points: Sequence[tuple[float, float]], tall: float, seed: int) -> Thin
 
 
 def stone_wall(points: Sequence[tuple[float, float]], tall: float, seed: int) -> Thing:
-    """A low wall of rough stones along (x, z) `points`."""
+    """Create a low wall of rough stones along (x, z) `points`, `tall` metres high."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         feet = [(x, site.ground(x, z), z) for x, z in points]

@@ -1,4 +1,4 @@
-"""Things that stand on the ground: small pictures at one distance each, put into the scene far to near."""
+"""Objects on the ground: small images at one distance each, composited from far to near."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Colour = Sequence[float] | Array
 
 
 class Site:
-    """Where things are put: the camera, the light, the ground, albedo tables of the season."""
+    """What objects need to draw themselves: camera, light, ground, and albedo tables of the season."""
 
     def __init__(self, view: View, light: Light, slices: Slices, albedo: tuple[Array, Array], water: bool) -> None:
         self.view, self.light, self.slices, self.albedo, self.water = view, light, slices, albedo, water
@@ -26,12 +26,12 @@ class Site:
         self.haze = gradient(light, np.float32(0.012), view.across)
 
     def foot(self, x: float, z: float) -> float | None:
-        """Height of dry ground at one place, None under water."""
+        """Return the height of dry ground at a place; None under water."""
         h = self.ground(x, z)
         return None if self.water and h < 0.0 else h
 
     def ground(self, x: float, z: float) -> float:
-        """Height of the solid ground at one place (at the picture's edge for places beside it)."""
+        """Return the height of the solid ground at a place; outside of the image, that at its edge."""
         distances = self.slices.z[:, 0]
         k = int(np.clip(np.searchsorted(distances, z), 1, len(distances) - 1))
         t = float(np.clip((z - distances[k - 1]) / (distances[k] - distances[k - 1]), 0, 1))
@@ -39,13 +39,19 @@ class Site:
         return float(self.slices.solid[k - 1, column] * (1 - t) + self.slices.solid[k, column] * t)
 
     def lit(self, albedo: Colour, facing: Array | float, open_sky: Array | float = 1.0) -> Array:
-        """Light reflected by `albedo` (..., 3) turned to the sun by cosine `facing` (...)."""
+        """Compute the light reflected by `albedo` (..., 3).
+
+        Args:
+            albedo: (..., 3).
+            facing: cosine of the angle between surface and sun, (...).
+            open_sky: share of the sky that the surface sees, 0..1.
+        """
         light = np.asarray(facing, np.float32)[..., None] * self.sun
         light = light + np.asarray(open_sky, np.float32)[..., None] * self.ambient
         return np.asarray(albedo, np.float32) * light
 
     def hazed(self, colour: Array, x: float, z: float) -> Array:
-        """Aerial perspective at one distance."""
+        """Apply aerial perspective at one distance."""
         haze = self.haze[int(np.clip(self.view.column(x, z), 0, self.view.width - 1))]
         through = np.exp(np.array([-0.75, -1.0, -1.3], np.float32) * np.float32(z / self.light.reach))
         return haze * (1 - through) + colour * through
@@ -53,7 +59,7 @@ class Site:
 
 @dataclass
 class Stamp:
-    """`colour` (h, w, 3) with `alpha` (h, w) at row `top`, column `left`; distance `z`; class id."""
+    """Linear `colour` (h, w, 3), opacity `alpha` (h, w) at row `top`, column `left`, distance `z`; class id `label`."""
 
     top: int
     left: int
@@ -69,7 +75,7 @@ Thing = Callable[[Site], Iterable[Stamp]]
 
 @dataclass
 class Patch:
-    """A rectangle of the picture in metres around a place: `a` to the right (1, w), `b` up from its foot (h, 1)."""
+    """A rectangle of the image around a place: `a` metres to the right (1, w), `b` metres above its foot (h, 1)."""
 
     top: int
     left: int
@@ -81,27 +87,29 @@ class Patch:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """(h, w) in pixels."""
         return self.b.shape[0], self.a.shape[1]
 
     def pixels(self) -> tuple[Array, Array]:
-        """Pixel centres: columns (1, w) and rows (h, 1)."""
+        """Return the pixel centres: columns (1, w) and rows (h, 1)."""
         columns = self.left + np.arange(self.shape[1], dtype=np.float32) + np.float32(0.5)
         rows = self.top + np.arange(self.shape[0], dtype=np.float32) + np.float32(0.5)
         return columns[None, :], rows[:, None]
 
     def leaves(self, seed: int, pixels: float = 2.0) -> Array:
-        """Noise whose details are about `pixels` wide on the picture, (h, w)."""
+        """Return noise whose details are about `pixels` wide in the image, (h, w)."""
         scale = np.float32(2.0 ** np.round(np.log2(1 / (self.pixel * pixels))))
         return sample(grain(), self.a * scale + np.float32(seed % 509), self.b * scale)
 
     def stamp(self, site: Site, x: float, colour: Array, alpha: Array, label: int) -> Stamp:
+        """Create the stamp of this patch, with aerial perspective applied to `colour`."""
         full = np.broadcast_to(colour, (*self.shape, 3))
         hazed = site.hazed(full, x, self.z)
         return Stamp(self.top, self.left, hazed, np.broadcast_to(alpha, self.shape), self.z, label, self.waterline)
 
 
 def patch(view: View, x: float, foot: float, z: float, size: tuple[float, float, float, float]) -> Patch | None:
-    """The part of the picture `size` = (left, right, down, up) metres around a foot; None if outside or minute."""
+    """Return the image part of `size` (left, right, down, up) in metres around a foot; None if outside or too small."""
     left, right, down, up = size
     pixel = z / (view.focal * view.height)
     c0, c1 = (int(np.floor(view.column(x - left, z))), int(np.ceil(view.column(x + right, z))))
@@ -115,7 +123,7 @@ def patch(view: View, x: float, foot: float, z: float, size: tuple[float, float,
 
 
 def patch_around(view: View, points: Sequence[tuple[float, float, float]]) -> Patch | None:
-    """The part of the picture that holds (x, height, z) `points`; metres are those at the first point."""
+    """Return the part of the image that holds (x, height, z) `points`; metres are those at the first point."""
     x, foot, z = points[0]
     columns: list[Any] = [view.column(px, pz) * z / view.focal / view.height for px, _, pz in points]
     rows = [view.row(ph, pz) for _, ph, pz in points]
@@ -127,7 +135,7 @@ def patch_around(view: View, points: Sequence[tuple[float, float, float]]) -> Pa
 
 
 def polygon(columns: Array, rows: Array, points: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
-    """Pixels (rows (h, 1), columns (1, w)) inside a convex polygon of (column, row) points, either way round."""
+    """Test which pixels, rows (h, 1) and columns (1, w), are inside a convex polygon of (column, row) points."""
     left = np.ones(np.broadcast(rows, columns).shape, bool)
     right = left.copy()
     for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):
@@ -139,7 +147,7 @@ def polygon(columns: Array, rows: Array, points: Sequence[tuple[float, float]]) 
 
 @dataclass
 class Canvas:
-    """The picture being painted, from row `top` down: linear colour (h, W, 3), distance and class ids (h, W)."""
+    """The image being rendered, from row `top` down: linear colour (h, W, 3), distance and class ids (h, W)."""
 
     colour: Array
     z: Array
@@ -147,16 +155,17 @@ class Canvas:
     top: int = 0
 
     def put(self, stamp: Stamp) -> None:
-        """Paint what is not hidden by nearer ground; the foot may sink a little into it."""
+        """Composite a stamp where nearer ground does not hide it."""
         self._paint(stamp, stamp.top, stamp.colour, stamp.alpha)
 
     def put_mirrored(self, stamp: Stamp) -> None:
-        """Paint the stamp upside down below its waterline (this canvas is the mirror image of the scene)."""
+        """Composite a stamp upside down below its waterline (this canvas is the mirror image of the scene)."""
         if stamp.waterline is not None:
             top = round(2 * stamp.waterline) - (stamp.top + stamp.alpha.shape[0])
             self._paint(stamp, top, stamp.colour[::-1], stamp.alpha[::-1])
 
     def _paint(self, stamp: Stamp, top: int, colour: Array, alpha: Array) -> None:
+        """Composite colour and opacity at row `top` where the distance allows it."""
         first, last = max(top, self.top), min(top + alpha.shape[0], self.top + self.z.shape[0])
         if last <= first:
             return
@@ -171,7 +180,7 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Shadow:
-    """A round crown of `radius` at height `tall` that keeps the sun from the ground."""
+    """A round crown of `radius` at height `tall` that shades the ground, in metres."""
 
     x: float
     z: float
@@ -180,7 +189,7 @@ class Shadow:
 
 
 def cast_shadows(colour: Array, ground: Ground, site: Site, shadows: Sequence[Shadow]) -> None:
-    """Darken the ground behind crowns, as the sun sees them."""
+    """Darken the ground in the shadows of crowns, as the sun stands."""
     view, d = site.view, site.light.direction
     if d[1] < 0.12 or site.light.name in ("overcast", "night"):
         return

@@ -1,4 +1,4 @@
-"""Trees, bushes, reeds and boulders, one by one, for the fore- and middle ground."""
+"""Single trees, bushes, reeds and boulders in the fore- and middle ground."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TREE, PLANT, ROCK = 5, 13, 4
 
 
 def _crown(site: Site, p: Patch, blobs: Array, albedo: tuple[Array, Array], seed: int) -> tuple[Array, Array]:
-    """Colour and opacity of a heap of leafy balls; blobs (n, 3): x, height, radius in metres."""
+    """Compute colour and opacity of a heap of leafy spheres; `blobs` (n, 3) are x, height and radius in metres."""
     size = np.float32(blobs[:, 2].mean())
     tuft = sample(grain(), p.a / size * 3.2 + seed % 400, p.b / size * 3.2 + seed % 77)
     spray = p.leaves(seed, 2.4)
@@ -40,7 +40,7 @@ def _crown(site: Site, p: Patch, blobs: Array, albedo: tuple[Array, Array], seed
 
 
 def broadleaf(x: float, z: float, tall: float, seed: int) -> Thing:
-    """A leafy tree `tall` metres high: spreading, round or slender."""
+    """Create a leafy tree `tall` metres high: spreading, round or slender."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 3])
@@ -84,7 +84,7 @@ def broadleaf(x: float, z: float, tall: float, seed: int) -> Thing:
 
 
 def conifer(x: float, z: float, tall: float, seed: int) -> Thing:
-    """A pointed tree with drooping tiers."""
+    """Create a pointed tree with drooping tiers, `tall` metres high."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 4])
@@ -128,7 +128,7 @@ def conifer(x: float, z: float, tall: float, seed: int) -> Thing:
 
 
 def palm(x: float, z: float, tall: float, seed: int) -> Thing:
-    """A leaning palm with a burst of fronds."""
+    """Create a leaning palm, `tall` metres high."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 5])
@@ -165,7 +165,7 @@ def palm(x: float, z: float, tall: float, seed: int) -> Thing:
 
 
 def bush(x: float, z: float, tall: float, seed: int, flowers: tuple[float, float, float] | None = None) -> Thing:
-    """A low leafy plant, wider than high, perhaps in flower."""
+    """Create a low leafy plant, wider than high, perhaps in flower."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 6])
@@ -197,7 +197,7 @@ def bush(x: float, z: float, tall: float, seed: int, flowers: tuple[float, float
 
 
 def reeds(x: float, z: float, wide: float, tall: float, seed: int) -> Thing:
-    """A stand of upright blades at the water's edge."""
+    """Create a stand of upright blades at the water's edge."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         base = max(site.ground(x, z), -0.3)
@@ -217,7 +217,7 @@ def reeds(x: float, z: float, wide: float, tall: float, seed: int) -> Thing:
 
 
 def boulder(x: float, z: float, tall: float, seed: int) -> Thing:
-    """A faceted rock half sunk into the ground or the water."""
+    """Create a faceted rock, half sunk into the ground or the water."""
 
     def draw(site: Site) -> Iterator[Stamp]:
         rng = np.random.default_rng([seed, 7])

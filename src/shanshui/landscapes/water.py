@@ -18,7 +18,7 @@ WATER, SEA, RIVER, LAKE = 2, 3, 8, 20
 
 @dataclass(frozen=True)
 class Water:
-    """`label` is the class id; colours are the body's own in linear light; `rough` 0 (glass) .. 1 (open sea)."""
+    """Class id `label`, own colours in linear light, and roughness `rough` from 0 (mirror) to 1 (open sea)."""
 
     label: int
     deep: tuple[float, float, float] = (0.012, 0.04, 0.05)
@@ -29,7 +29,7 @@ class Water:
 
 
 def fresh(dice: Dice, label: int, rough: tuple[float, float]) -> Water:
-    """Lake or river water: green to blue, calm to rippled."""
+    """Draw lake or river water: green to blue, with roughness in the range `rough`."""
     r, g, b = (deep * dice.between(0.6, 1.5) for deep in (0.010, 0.04, 0.048))
     return Water(
         label, (r, g, b), (0.10, 0.13, 0.085), dice.between(0.8, 2.5),
@@ -38,9 +38,15 @@ def fresh(dice: Dice, label: int, rough: tuple[float, float]) -> Water:
 
 
 def mirror(view: View, slices: Slices, ground: Ground, picture: Array, sky: Array, extra: int) -> Canvas:
-    """What level water shows in the rows of `ground`, before any ripple.
+    """Render what level water mirrors in the rows of `ground`, before any ripple.
 
-    `picture` is the view without water, `sky` the sky alone with `extra` rows on top.
+    Args:
+        view: the camera.
+        slices: the sampled ground.
+        ground: visible ground, of the rows that are rendered.
+        picture: linear colour of the view without water, (H, W, 3).
+        sky: linear colour of the sky alone, with `extra` more rows on top.
+        extra: number of these rows.
     """
     start = np.where(ground.hit & (ground.depth < 0), ground.z, np.inf).min(axis=0)
     last = ground.top + ground.z.shape[0]
@@ -58,7 +64,7 @@ def mirror(view: View, slices: Slices, ground: Ground, picture: Array, sky: Arra
 
 
 def shade_water(view: View, light: Light, ground: Ground, seen: Array, water: Water, seed: int) -> Array:
-    """Linear colour of the water surface for every pixel, (H, W, 3); meaningful where water shows."""
+    """Compute the linear colour of the water surface, (H, W, 3); valid where there is water."""
     slope = _ripples(view, ground, water, seed)
     rows, columns = np.indices(slope.shape, sparse=True)
     lowest = slope.shape[0] - 1
@@ -87,7 +93,7 @@ def shade_water(view: View, light: Light, ground: Ground, seen: Array, water: Wa
 
 
 def _ripples(view: View, ground: Ground, water: Water, seed: int) -> Array:
-    """Slope of the surface towards the viewer, about -2..2, finer far away; flat where a pixel holds many waves."""
+    """Return the slope towards the viewer, about -2..2: finer far away, flat where a pixel holds many waves."""
     metres = ground.z / np.float32(view.focal * view.height)
     level = np.log2(np.maximum(metres * np.float32(3.0), 0.12))
     low = np.floor(level)
@@ -107,7 +113,7 @@ def _ripples(view: View, ground: Ground, water: Water, seed: int) -> Array:
 
 
 def _body(light: Light, ground: Ground, water: Water) -> Array:
-    """Light that comes back out of the water."""
+    """Return the light scattered back out of the water."""
     t = np.exp(np.minimum(ground.depth, 0) / np.float32(water.clear))[..., None]
     own = np.array(water.deep, np.float32) * (1 - t) + np.array(water.shallow, np.float32) * t
     lit = np.array(light.ambient, np.float32) + np.array(light.sun, np.float32) * np.float32(max(light.direction[1], 0))
@@ -115,7 +121,7 @@ def _body(light: Light, ground: Ground, water: Water) -> Array:
 
 
 def _glitter(view: View, light: Light, ground: Ground, slope: Array, water: Water) -> Array:
-    """The sun's broken path: strongest straight below it."""
+    """Return the sun's reflection on waves, strongest straight below it."""
     d = light.direction
     if d[2] <= 0.2 or light.elevation > 35:
         return np.zeros((*slope.shape, 3), np.float32)
@@ -127,12 +133,12 @@ def _glitter(view: View, light: Light, ground: Ground, slope: Array, water: Wate
 
 
 def _rows(view: View, ground: Ground) -> Array:
-    """Tangent of elevation of the rows of `ground`, as a column."""
+    """Return the tangent of elevation of the rows of `ground`, as a column."""
     return view.up[ground.top : ground.top + ground.z.shape[0], None]
 
 
 def _surf(ground: Ground, seed: int) -> Array:
-    """Lines of broken waves that follow the shore, 0..1."""
+    """Return lines of broken waves that follow the shore, 0..1."""
     wobble = sample(fbm(), ground.x / 1.2 + np.float32(seed % 211), ground.z / 2.0)
     deep = -ground.depth
     phase = deep * np.float32(4.2) + wobble * np.float32(0.9)

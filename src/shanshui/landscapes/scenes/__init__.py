@@ -1,4 +1,4 @@
-"""Every kind of scene by name: `SCENES` with its share of the pictures, `PURE` the ones of a single class."""
+"""Every kind of scene by name: `SCENES` with its share of the images, `PURE` those of a single class."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ SHALLOW = ((0.05, 0.24, 0.24), (0.10, 0.20, 0.17))
 
 
 def beach(dice: Dice, light: Light) -> Scenery:
-    """Sand, surf and the open sea; palms or stones beside, a headland in the distance."""
+    """Compose sand, surf and the open sea, with palms or stones, perhaps a headland in the distance."""
     view = camera(dice, (0.34, 0.56), (2.4, 9), (1.0, 1.3))
     side = dice.side()
     lean = dice.between(0.0, 0.4)  # 0: the shore runs across the picture
@@ -59,6 +59,7 @@ def beach(dice: Dice, light: Light) -> Scenery:
 
 
 def _shore_things(dice: Dice, scene: Scenery, start: float, side: float) -> None:
+    """Add palms or stones to the beach, perhaps people."""
     style = dice.between(0, 1)
     if style < 0.35:
         for _ in range(dice.count(1, 4)):
@@ -74,6 +75,7 @@ def _shore_things(dice: Dice, scene: Scenery, start: float, side: float) -> None
 
 
 def _sea_things(dice: Dice, scene: Scenery, start: float) -> None:
+    """Add a ship or a boat to the sea, or nothing."""
     style = dice.between(0, 1)
     if style < 0.3:
         z = dice.between(900, 3500)
@@ -84,7 +86,7 @@ def _sea_things(dice: Dice, scene: Scenery, start: float) -> None:
 
 
 def cliffs(dice: Dice, light: Light) -> Scenery:
-    """A high coast: grass on top, rock faces, sea far below, perhaps a lighthouse."""
+    """Compose a high coast: grass on top, rock faces, the sea far below, perhaps a lighthouse."""
     view = camera(dice, (0.32, 0.46), (34, 60), (1.0, 1.25))
     side = dice.side()
     top = view.eye * dice.between(0.6, 0.86)

@@ -17,7 +17,7 @@ from shanshui.landscapes.small import fence, person, stone_wall
 
 
 def fields(dice: Dice, light: Light) -> Scenery:
-    """Rolling farmland under a wide sky: parcels, hedges, a farm, hills on the horizon."""
+    """Compose rolling farmland under a wide sky: parcels, hedges, a farm, hills on the horizon."""
     view = camera(dice, (0.36, 0.58), (7, 24))
     parcels = Parcels(dice, dice.between(60, 140))
     swell = rolling(dice, view.eye * 0.55, dice.between(180, 420))
@@ -59,7 +59,7 @@ def fields(dice: Dice, light: Light) -> Scenery:
 
 
 def _farm(dice: Dice, scene: Scenery, near: float, far: float) -> None:
-    """A house or a few, with trees around."""
+    """Add one to three houses with trees around them."""
     [(x, z)] = scatter(dice, 1, near, far)
     x *= 0.75
     for _ in range(dice.count(1, 3)):
@@ -70,7 +70,7 @@ def _farm(dice: Dice, scene: Scenery, near: float, far: float) -> None:
 
 
 def road(dice: Dice, light: Light) -> Scenery:
-    """A road that winds towards hills or mountains, grass on both sides, fence or trees along it."""
+    """Compose a road that winds towards hills or mountains, with grass on both sides and a fence or trees along it."""
     view = camera(dice, (0.38, 0.56), (2.2, 6))
     line = winding(dice, dice.between(-1.5, 1.5), 0.11)
     paved, bare = dice.chance(0.65), dice.chance(0.4)
@@ -118,13 +118,14 @@ def road(dice: Dice, light: Light) -> Scenery:
 
 
 def _along(line: Line, offset: float, near: float, far: float, count: int) -> list[Place]:
+    """Return places along a line, `offset` metres from it, at geometrically spaced distances."""
     z = np.geomspace(near, far, count)
     x = line.at(z.astype(np.float32)) + offset
     return list(zip(x.tolist(), z.tolist(), strict=True))
 
 
 def _roadside(dice: Dice, scene: Scenery, line: Line, wide: float) -> None:
-    """A fence, a wall or an avenue; loose trees and bushes, perhaps a farm or someone walking."""
+    """Add a fence, a wall or an avenue; loose trees and bushes, perhaps a farm or a person."""
     eye, side, pointed = scene.view.eye, dice.side(), dice.chance(0.3)
     style = dice.between(0, 1)
     if style < 0.4:
@@ -146,7 +147,7 @@ def _roadside(dice: Dice, scene: Scenery, line: Line, wide: float) -> None:
 
 
 def village(dice: Dice, light: Light) -> Scenery:
-    """Houses on a slope among trees and gardens, a path up to them, wooded hills above."""
+    """Compose houses on a slope among trees and gardens, a path up to them, wooded hills above."""
     view = camera(dice, (0.46, 0.62), (5, 11), (1.1, 1.5))
     line = winding(dice, dice.between(-3, 3), 0.16)
     swell, rise = rolling(dice, 6, 140), dice.between(10, 26)

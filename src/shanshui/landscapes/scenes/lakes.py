@@ -17,7 +17,7 @@ from shanshui.landscapes.water import LAKE, WATER, fresh
 
 
 def lake(dice: Dice, light: Light) -> Scenery:
-    """A lake below mountains, wooded shores, the near bank in the foreground."""
+    """Compose a lake below mountains, with wooded shores and the near bank in the foreground."""
     view = camera(dice, (0.36, 0.54), (2.6, 8))
     near = view.eye * dice.between(1.5, 3.2) * dice.chance(0.75)
     far = float(np.exp(dice.between(5.6, 7.4)))
@@ -62,7 +62,7 @@ def lake(dice: Dice, light: Light) -> Scenery:
 
 
 def _bank_things(dice: Dice, scene: Scenery, near: float) -> None:
-    """A tree that frames the view, stones and reeds at the water's edge."""
+    """Add a tree that frames the view, stones and reeds at the water's edge."""
     if dice.chance(0.5):
         z = near * dice.between(0.75, 0.95)
         place = (dice.side() * z * dice.between(0.28, 0.48), z)
@@ -74,7 +74,7 @@ def _bank_things(dice: Dice, scene: Scenery, near: float) -> None:
 
 
 def _floating_things(dice: Dice, scene: Scenery, near: float) -> None:
-    """A pier, or boats, or nothing."""
+    """Add a pier, or boats, or nothing."""
     view = scene.view
     style = dice.between(0, 1)
     if style < 0.25:
@@ -89,7 +89,7 @@ def _floating_things(dice: Dice, scene: Scenery, near: float) -> None:
 
 
 def bay_town(dice: Dice, light: Light) -> Scenery:
-    """A town across the water, hills behind it, boats before it."""
+    """Compose a town across the water, with hills behind it and boats in front of it."""
     scene = lake(dice, light)
     base, quay = scene.height, dice.between(500, 1100)
 
@@ -106,7 +106,7 @@ def bay_town(dice: Dice, light: Light) -> Scenery:
 
 
 def pond(dice: Dice, light: Light) -> Scenery:
-    """Still water among reeds and trees."""
+    """Compose still water among reeds and trees."""
     view = camera(dice, (0.4, 0.54), (2.2, 4))
     near, far = view.eye * dice.between(1.5, 2.4), dice.between(45, 130)
     bay, uneven = spot(dice), rolling(dice, 4, 120)

@@ -20,7 +20,7 @@ from shanshui.landscapes.water import LAKE, fresh
 
 
 def alps(dice: Dice, light: Light) -> Scenery:
-    """A flowering meadow, scattered conifers, the great range behind; sometimes a tarn."""
+    """Compose a flowering meadow, scattered conifers and a mountain range behind, sometimes with a lake."""
     view = camera(dice, (0.46, 0.68), (8, 24), (1.0, 1.5))
     texel = dice.between(26, 44)
     range_ = mountains(dice, dice.between(1200, 2600), texel)
@@ -31,6 +31,7 @@ def alps(dice: Dice, light: Light) -> Scenery:
     tarn_x = tarn * dice.between(-0.25, 0.25)
 
     def in_tarn(x: Values, z: Values, size: float) -> Any:
+        """Return the squared distance from the lake's centre, 1 at its shore scaled by `size`."""
         return ((x - tarn_x) / (tarn * 0.55 * size)) ** 2 + ((z - tarn) / (tarn * 0.42 * size)) ** 2
 
     def base(x: Array, z: Array) -> Array:
@@ -58,6 +59,7 @@ def alps(dice: Dice, light: Light) -> Scenery:
     scene.mist = (dice.between(0, 0.4), 100)
 
     def dry(x: float, z: float) -> bool:
+        """Test whether a place is outside of the lake."""
         return not tarn or float(in_tarn(x, z, 1.35)) > 1
 
     eye = view.eye
@@ -71,7 +73,7 @@ def alps(dice: Dice, light: Light) -> Scenery:
 
 
 def ridges(dice: Dice, light: Light) -> Scenery:
-    """Range behind range, seen from a rocky ledge, valleys full of mist; pines or a pagoda on the ledge."""
+    """Compose range behind range, seen from a rocky ledge with pines or a pagoda, over valleys full of mist."""
     view = camera(dice, (0.32, 0.5), (380, 620), (1.1, 1.7))
     clear = dice.between(3, 6)  # metres from the ledge up to the eye
     range_ = mountains(dice, 500, dice.between(9, 16), dice.chance(0.3))
@@ -80,7 +82,7 @@ def ridges(dice: Dice, light: Light) -> Scenery:
     texture = spot(dice)
 
     def over(x: Values, z: Values) -> Any:
-        """Metres beyond the edge of the ledge."""
+        """Return the metres beyond the edge of the ledge."""
         return z - edge - 0.9 * side * x
 
     def base(x: Array, z: Array) -> Array:
@@ -121,7 +123,7 @@ def ridges(dice: Dice, light: Light) -> Scenery:
 
 
 def great_wall(dice: Dice, light: Light) -> Scenery:
-    """A wall with towers that follows the hills into the distance."""
+    """Compose a wall with towers that follows the hills into the distance."""
     view = camera(dice, (0.36, 0.5), (80, 120), (1.1, 1.5))
     line = Line(0.0, dice.between(-0.1, 0.1), dice.between(0.16, 0.26), dice.between(2.6, 4), dice.between(0, 6.28))
     hills_ = mountains(dice, 160, dice.between(7, 11), True)

@@ -15,7 +15,7 @@ SHARES = (0.3, 0.22, 0.1, 0.1, 0.08, 0.1, 0.1)
 
 
 class Parcels:
-    """Strips of fields about `metres` long, each with its crop; hedges grow on some edges."""
+    """Strips of fields about `metres` long, each with its crop, and hedges along some edges."""
 
     def __init__(self, dice: Dice, metres: float) -> None:
         self.offset, self.metres = spot(dice), metres
@@ -27,7 +27,7 @@ class Parcels:
         self.crops = favourites[dice.rng.integers(0, 6, 1024)]
 
     def _at(self, x: Array, z: Array) -> tuple[NDArray[np.int64], Array, Array]:
-        """Number of the field, and the place within it: along the strip and across, 0..1."""
+        """Return the index of the field, and the position in it, 0..1 along the strip and across."""
         bend = sample(soft(), x / self.metres * 9 + self.offset[0], z / self.metres * 9)
         bend = bend * np.float32(0.35 * self.metres)
         v = (z * self.cos + x * self.sin + bend) / np.float32(0.7 * self.metres)
@@ -38,16 +38,17 @@ class Parcels:
         return (column.astype(np.int64) * 7 + row * 131) & 1023, u - column, v - strip
 
     def crop(self, x: Array, z: Array) -> Materials:
+        """Return the material of the field at each place."""
         return self.crops[self._at(x, z)[0]]
 
     def furrows(self, x: Array, z: Array) -> Array:
-        """-1..1 across the rows of a field; fields are tilled along or across."""
+        """Return -1..1 across the rows of a field, which run along or across the strip."""
         number, u, v = self._at(x, z)
         metres = np.where(number % 3 > 0, v * np.float32(0.7 * self.metres), u * np.float32(self.metres))
         return np.sin(metres * np.float32(3.0))
 
     def hedge(self, x: Array, z: Array) -> Array:
-        """Metres of hedge or tree height on the field edges."""
+        """Return the height of hedges and trees on field edges, in metres."""
         number, u, v = self._at(x, z)
         across = np.minimum(v, 1 - v) * np.float32(0.7 * self.metres)
         ends = np.minimum(u, 1 - u) * np.float32(self.metres)

@@ -17,14 +17,14 @@ from shanshui.landscapes.small import fence, person
 
 
 def _low_sun(dice: Dice, light: Light) -> Light:
-    """Daylight from low at the side: it draws out the forms of bare ground."""
+    """Lower the sun and move it to the side in daylight, which brings out the relief of bare ground."""
     if light.name != "day":
         return light
     return replace(light, elevation=dice.between(13, 26), azimuth=dice.side() * dice.between(40, 85))
 
 
 def sand_sea(dice: Dice, light: Light) -> Scenery:
-    """Dunes with sharp crests, seen from one of them; perhaps table mountains on the horizon."""
+    """Compose dunes with sharp crests, seen from one of them, perhaps with table mountains on the horizon."""
     view = camera(dice, (0.32, 0.5), (30, 60))
     metres = dice.between(130, 260)
     sand = dunes(dice, metres)
@@ -55,7 +55,7 @@ def sand_sea(dice: Dice, light: Light) -> Scenery:
 
 
 def stony_desert(dice: Dice, light: Light) -> Scenery:
-    """Bare earth with dry bushes and stones before table mountains."""
+    """Compose bare earth with dry bushes and stones in front of table mountains."""
     view = camera(dice, (0.4, 0.6), (4, 16))
     mesa = karst(dice, dice.between(900, 2500), dice.between(18, 40))
     amp = fit(view, mesa, dice.between(0.1, 0.24))
@@ -80,7 +80,7 @@ def stony_desert(dice: Dice, light: Light) -> Scenery:
 
 
 def steppe(dice: Dice, light: Light) -> Scenery:
-    """A wide dry plain before a bare range."""
+    """Compose a wide dry plain in front of a bare range."""
     view = camera(dice, (0.4, 0.62), (3, 12), (1.0, 1.5))
     texel = dice.between(20, 40)
     range_ = mountains(dice, dice.between(2000, 4500), texel)

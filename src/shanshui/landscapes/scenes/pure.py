@@ -1,4 +1,4 @@
-"""Pictures of one thing only: their label maps hold a single class."""
+"""Scenes whose label maps hold a single class."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ DOWN = (-0.45, -0.12)  # the horizon lies above the picture's upper edge
 
 
 def _all(view: View, light: Light, height: Height, material: M) -> Scenery:
+    """Return a scene whose ground is all of one material."""
     return Scenery(view, light, height, lambda g: np.full(g.z.shape, material, np.uint8))
 
 
 def only_sky(dice: Dice, light: Light) -> Scenery:
+    """Compose sky alone: the horizon is below the image's lower edge."""
     view = replace(camera(dice, (1.04, 1.3), (5, 6), (0.9, 1.3)), far=40.0)
     return _all(view, light, lambda x, z: 0 * (x + z), M.GRASS)
 
 
 def only_sea(dice: Dice, light: Light) -> Scenery:
+    """Compose sea alone, seen from above."""
     view = replace(camera(dice, DOWN, (5, 20), (1.2, 1.7)), far=2000.0)
     scene = _all(view, light, lambda x, z: 0 * (x + z) - 9, M.SAND)
     scene.water = Water(SEA, dice.pick(DEEP), dice.pick(SHALLOW), 2.0, dice.between(0.5, 1.0))
@@ -36,18 +39,21 @@ def only_sea(dice: Dice, light: Light) -> Scenery:
 
 
 def only_grass(dice: Dice, light: Light) -> Scenery:
+    """Compose a meadow alone, seen from above."""
     view = replace(camera(dice, DOWN, (3, 8), (1.2, 1.7)), far=500.0)
     uneven = rolling(dice, 0.5, 30)
     return _all(view, light, uneven, dice.pick((M.GRASS, M.MEADOW)))
 
 
 def only_sand(dice: Dice, light: Light) -> Scenery:
+    """Compose sand dunes alone, seen from above."""
     view = replace(camera(dice, DOWN, (20, 40), (1.2, 1.7)), far=2000.0)
     form = dunes(dice, 60)
     return _all(view, light, lambda x, z: 7 * form(x, z), M.DUNE)
 
 
 def only_trees(dice: Dice, light: Light) -> Scenery:
+    """Compose the canopy of a forest alone, seen from above."""
     view = replace(camera(dice, DOWN, (60, 130), (1.2, 1.7)), far=4000.0)
     uneven = rolling(dice, 22, 300)
     trees = forest(dice, 1.6, 200, 9000, near=0)
@@ -59,6 +65,7 @@ def only_trees(dice: Dice, light: Light) -> Scenery:
 
 
 def only_mountain(dice: Dice, light: Light) -> Scenery:
+    """Compose a mountain range alone, seen from above."""
     view = replace(camera(dice, (-0.25, -0.08), (2050, 2150), (1.3, 1.9)), far=40000.0)
     range_ = mountains(dice, 300, dice.between(18, 30))
     snow = dice.between(500, 1500)

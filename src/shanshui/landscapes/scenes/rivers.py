@@ -17,7 +17,7 @@ from shanshui.landscapes.water import RIVER, WATER, Water, fresh
 
 
 def river(dice: Dice, light: Light) -> Scenery:
-    """A winding river in a valley, meadows and woods on its banks, ranges behind."""
+    """Compose a winding river in a valley, with meadows and woods on its banks and ranges behind."""
     view = camera(dice, (0.36, 0.5), (6, 22))
     line = winding(dice, dice.between(-6, 6), 0.2)
     wide = view.eye * dice.between(0.55, 1.1)
@@ -63,7 +63,7 @@ def river(dice: Dice, light: Light) -> Scenery:
 
 
 def karst_river(dice: Dice, light: Light) -> Scenery:
-    """Steep green towers over still water and paddies, in mist; a raft, a pagoda."""
+    """Compose steep green towers over still water and paddies, in mist, with a raft or a pagoda."""
     view = camera(dice, (0.5, 0.64), (4, 16))
     towers = karst(dice, dice.between(260, 500), dice.between(5, 9))
     amp = fit(view, towers, dice.between(0.22, view.horizon - 0.1))
@@ -110,7 +110,7 @@ def karst_river(dice: Dice, light: Light) -> Scenery:
 
 
 def waterfall(dice: Dice, light: Light) -> Scenery:
-    """A fall over a rock wall into its pool, woods above and beside."""
+    """Compose a fall over a rock wall into its pool, with woods above and on both sides."""
     view = camera(dice, (0.52, 0.7), (3.5, 7), (1.0, 1.25))
     wall = dice.between(70, 130)
     tall = wall * dice.between(0.26, 0.42)
@@ -119,7 +119,7 @@ def waterfall(dice: Dice, light: Light) -> Scenery:
     stream, notch = winding(dice, fall_x * 0.2, 0.08), spot(dice)
 
     def face(x: Values, z: Values) -> Array:
-        """Metres behind the foot of the wall."""
+        """Return the metres behind the foot of the wall."""
         ragged = 4.0 * sample(fbm(), x / 5 + notch[0], notch[1])
         calm = np.clip(np.abs(x - fall_x) / (3 * wide), 0.1, 1)
         return z - wall + bowl * np.maximum(np.abs(x - fall_x) - 2.5 * wide, 0) ** 1.18 + ragged * calm

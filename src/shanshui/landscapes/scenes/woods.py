@@ -1,4 +1,4 @@
-"""In the woods."""
+"""Forest interiors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shanshui.landscapes.small import fence, person
 
 
 def woods(dice: Dice, light: Light) -> Scenery:
-    """A path into a forest, trees on both sides, light between the trunks."""
+    """Compose a path into a forest, with trees on both sides and light between the trunks."""
     view = camera(dice, (0.5, 0.64), (1.8, 3), (0.9, 1.2))
     line = winding(dice, dice.between(-0.5, 0.5), 0.10)
     wide, opening = dice.between(0.7, 1.3), dice.between(2.6, 5.5)

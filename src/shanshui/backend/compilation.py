@@ -1,6 +1,6 @@
-"""Compile Jittor itself, once per machine and environment, in a child process with a progress line.
+"""Compilation of Jittor itself, once per machine and environment, in a child process with a progress line.
 
-`import jittor` compiles about 150 files if it finds no earlier result. If part of an earlier result no longer fits,
+`import jittor` compiles about 150 files if it finds no earlier result. If part of an earlier result is out of date,
 it also ends the whole process with exit code 0, so that a job that never ran would look successful. Both happen in a
 child process here; the calling process imports the finished result.
 """
@@ -37,7 +37,7 @@ os._exit(0)
 
 
 class Progress:
-    """One line that is rewritten on a terminal; elsewhere a new line every `every` seconds."""
+    """A progress line that is rewritten on a terminal; elsewhere a new line every `every` seconds."""
 
     def __init__(self, what: str, total: int, stream: TextIO | None = None, every: float = 15.0) -> None:
         self.what, self.total, self.every = what, total, every
@@ -46,7 +46,7 @@ class Progress:
         self.shown = -every
 
     def show(self, done: int, last: bool = False) -> None:
-        """Report `done` of `total` parts."""
+        """Report `done` of `total` parts; `last` ends the line."""
         seconds = time.monotonic() - self.start
         live = self.stream.isatty()
         if not (last or live or seconds - self.shown >= self.every):
@@ -61,7 +61,7 @@ class Progress:
 
 
 def environment_key(mpi: str = "") -> str:
-    """Digest of all that decides whether a compiled Jittor still fits: package, Python, compiler, machine, MPI."""
+    """Compute a digest of all that a compiled Jittor depends on: package, Python, compiler, machine, `mpi` version."""
     compiler = find_compiler()
     package = util.find_spec("jittor")
     return digest(
@@ -95,7 +95,7 @@ def forget(home: Path, key: str) -> None:
 
 
 def count_new_objects(home: Path, since: float) -> int:
-    """Object files under `home` written after the time `since`."""
+    """Count the object files under `home` written after the time `since` (seconds since the epoch)."""
     new = 0
     for file in (home / ".cache" / "jittor").rglob("obj_files/*.o"):
         with contextlib.suppress(FileNotFoundError):  # the compiler renames as it goes
@@ -104,7 +104,14 @@ def count_new_objects(home: Path, since: float) -> int:
 
 
 def watch(process: subprocess.Popen[bytes], report: Callable[[int], None], home: Path, pause: float = 0.5) -> None:
-    """Report the number of new object files until `process` ends."""
+    """Report the number of new object files until `process` ends.
+
+    Args:
+        process: the compiling child.
+        report: called with the number.
+        home: folder of the object files.
+        pause: seconds between two reports.
+    """
     since = time.time() - 1
     patience = time.monotonic() + 5  # a start that finds everything compiled ends sooner and says nothing
     while process.poll() is None:
@@ -118,11 +125,12 @@ def compile_core(home: Path, environment: Mapping[str, str], key: str, command: 
 
     Args:
         home: folder that is HOME and JITTOR_HOME to the child.
-        environment: variables for the child over those of this process.
+        environment: variables for the child, which override those of this process.
         key: see `environment_key`.
         command: another child, for tests.
 
-    Raises ShanshuiError with the end of the compiler's output where it fails.
+    Raises:
+        ShanshuiError: where it fails, with the end of the compiler's output.
     """
     log = home / "compile.log"
     for _ in range(3):  # a rebuilt helper library ends the child early, with exit code 0: start it again
@@ -160,8 +168,15 @@ def compile_core(home: Path, environment: Mapping[str, str], key: str, command: 
 def import_lock(home: Path, patience: float = 10.0, shared: bool = False) -> Iterator[None]:
     """Let one process at a time import Jittor: the first compiles, the others find its result.
 
-    With `shared` several that ask so may import at a time, while none compiles. Says on stderr what it waits for
-    after `patience` seconds. ShanshuiError where `home` is not writable.
+    After `patience` seconds a message on stderr says what is waited for.
+
+    Args:
+        home: folder of the lock.
+        patience: seconds.
+        shared: import together with other processes that are `shared`, while none compiles.
+
+    Raises:
+        ShanshuiError: where `home` is not writable.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)

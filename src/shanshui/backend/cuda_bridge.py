@@ -1,11 +1,11 @@
 """One folder with all parts of CUDA under the names Jittor 1.3.11 looks for, made of links and a few short files.
 
-Two things are newer than Jittor. cuDNN 9 has other library names, and lost the functions of RNN layers of old,
+Two things are newer than Jittor. cuDNN 9 has other library names, and lost the functions of the old RNN layers,
 which Jittor compiles although nothing here has such layers: they are declared again, and refuse to run. CUDA 13
-lost two fields of `cudaDeviceProp` that an unused function of Jittor's reads, its headers want C++17, and its CUB 3
+lost two fields of `cudaDeviceProp` that an unused function of Jittor's reads, its headers require C++17, and its CUB 3
 lost two iterators (`jt.where(condition)`, boolean indices) and a function (gradients of depthwise convolutions).
 One thing is not in pip's wheels: `npp.h`, which nearly every kernel includes for eight limits of integers. And one
-is Jittor's own: it asks cuDNN to add up the products of a half-precision convolution in half precision.
+is Jittor's own: it asks cuDNN to sum the products of a half-precision convolution in half precision.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ __device__ __forceinline__ unsigned LaneId() {
 
 
 def runtime_header(real: Path) -> str:
-    """Text of a `cuda_runtime.h` of version 13 that gives `cudaDeviceProp` the fields back that Jittor reads."""
+    """Write the text of a `cuda_runtime.h` for CUDA 13 that adds the fields of `cudaDeviceProp` that Jittor reads."""
     return f"""// CUDA 13, and of 12 two fields of cudaDeviceProp.
 #pragma once
 #include "{real}"
@@ -87,7 +87,7 @@ struct device_properties_with_gone_fields : cudaDeviceProp {{
 
 
 def cudnn_header(real: Path, version: int) -> str:
-    """Text of a `cudnn.h` by which convolutions of any type add up in single precision.
+    """Write the text of a `cudnn.h` by which convolutions of any type sum in single precision.
 
     Of version 9, it also declares what Jittor compiles and never calls here.
     """
@@ -104,7 +104,7 @@ def cudnn_header(real: Path, version: int) -> str:
 
 
 def own_headers(toolkit: Toolkit) -> dict[str, str]:
-    """Names and texts of the headers that stand in for others of these names, or for missing ones."""
+    """Return names and texts of the headers that replace others of these names, or missing ones."""
     headers = {} if first_with(toolkit.includes, "npp.h") else {"npp.h": LIMITS_HEADER}
     if place := first_with(toolkit.includes, "cudnn.h"):
         headers["cudnn.h"] = cudnn_header(place / "cudnn.h", toolkit.cudnn)
@@ -115,7 +115,7 @@ def own_headers(toolkit: Toolkit) -> dict[str, str]:
 
 
 def nvcc_script(toolkit: Toolkit, first: Path) -> str:
-    """Text of a script that calls the real compiler, with headers in `first` before others of their names.
+    """Write the text of a script that calls the real compiler, with headers in `first` before others of their names.
 
     It asks for C++17 where the toolkit's headers need that.
     """
@@ -142,7 +142,7 @@ def link(target: Path, name: Path) -> None:
 
 
 def link_headers(includes: Iterable[Path], into: Path, without: Collection[str] = ()) -> None:
-    """Link every header but some; of two of a name the first counts, and folders of a name are merged."""
+    """Link every header except `without`; of two of a name the first counts, and folders of a name are merged."""
     into.mkdir(parents=True, exist_ok=True)
     entries: dict[str, list[Path]] = {}
     for include in includes:
@@ -175,10 +175,10 @@ def link_libraries(toolkit: Toolkit, into: Path) -> None:
 
 
 def assemble(toolkit: Toolkit, home: Path) -> Path:
-    """Make the folder under `home`, or bring it up to date; return the path of its nvcc.
+    """Create the folder under `home`, or update it; return the path of its nvcc.
 
-    The folder lies among links to pip's packages, as these lie among each other: some libraries look for others
-    in `../../cublas/lib`.
+    The folder is placed among links to pip's packages in the layout these have themselves: some libraries look for
+    others in `../../cublas/lib`.
     """
     root = home / "cuda" / toolkit.key
     for package in toolkit.packages:

@@ -1,7 +1,7 @@
-"""Replace operations of Jittor 1.3.11 that make a GPU wait for the host, once per process, if CUDA is used.
+"""Replacements for operations of Jittor 1.3.11 that make a GPU wait for the host, installed once per process on CUDA.
 
 Without cuTT a permutation that moves the last axis has a form for CPUs only: the GPU stops, the data goes to the host,
-one core moves it, and it comes back. `argmax` along any axis but the last permutes so inside. `jt.array` stops the
+one core moves it, and it comes back. `argmax` along any axis but the last permutes so internally. `jt.array` stops the
 GPU too as long as host memory comes from CUDA's own allocator, instead of uploading while kernels run.
 """
 
@@ -14,7 +14,7 @@ WORKSPACE = 0.05  # of the device's memory, at most, for one convolution; Jittor
 
 
 def use_cuda_forms(jt: Any) -> None:
-    """Replace permutations and searches along an axis of a Jittor that runs on CUDA; set what convolutions may keep."""
+    """Replace permutations and argmax of a Jittor that runs on CUDA; set the limits of what convolutions may keep."""
     jt.flags.use_cuda_host_allocator = 0
     jt.Var.transpose = jt.Var.permute = jt.transpose = jt.permute = permutation(jt)
     jt.arg_reduce = axis_search(jt, jt.arg_reduce)
@@ -23,7 +23,7 @@ def use_cuda_forms(jt: Any) -> None:
 
 
 def permutation(jt: Any) -> Any:
-    """`Var.permute` as an operation with a form for GPUs and a gradient of the same kind.
+    """Create `Var.permute` as an operation with a form for GPUs and a gradient of the same kind.
 
     Called as Jittor's is: with all axes, one by one or as a sequence, with two to exchange, or without, to reverse all.
     """
@@ -40,7 +40,7 @@ def permutation(jt: Any) -> Any:
 
 
 def axis_search(jt: Any, search: Any) -> Any:
-    """Jittor's `arg_reduce` (behind `argmax`, `argmin`), called along the last axis alone."""
+    """Wrap Jittor's `arg_reduce` (behind `argmax`, `argmin`) so that it is called along the last axis alone."""
 
     def arg_reduce(x: Any, kind: str, dim: int, keepdims: bool = False) -> Any:
         dim %= x.ndim

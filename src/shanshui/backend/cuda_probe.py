@@ -1,4 +1,4 @@
-"""Query the CUDA driver for devices. Run as a separate script, so that no other process is bound to a device.
+"""Query of the CUDA driver for devices. Run as a separate script, so that no other process is bound to a device.
 
 A process that has initialised CUDA no longer heeds CUDA_VISIBLE_DEVICES; a child can ask and end.
 """
@@ -13,7 +13,11 @@ NOTHING: dict[str, object] = {"version": "", "devices": []}
 
 
 def ask() -> dict[str, object]:
-    """Newest CUDA version the driver serves ("12.2"), and name, memory (MiB), identity, capability of every device."""
+    """Query the newest CUDA version the driver serves, and every device.
+
+    Returns:
+        `version`, e.g. "12.2", "" without a driver; `devices`, each with name, memory_mib, uuid and capability.
+    """
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -1,7 +1,7 @@
-"""Find the parts of CUDA that Jittor compiles with: from the system, from pip's `nvidia-*` wheels, or from both.
+"""Search for the parts of CUDA that Jittor compiles with: from the system, from pip's `nvidia-*` wheels, or from both.
 
-Jittor 1.3.11 expects one folder with all of them, libraries without version numbers, and cuDNN 8. What is
-found here in other places and under newer names is put into that form by `shanshui.backend.cuda_bridge`.
+Jittor 1.3.11 expects one folder with all of them, libraries without version numbers, and cuDNN 8.
+`shanshui.backend.cuda_bridge` converts other places and newer names to that form.
 """
 
 from __future__ import annotations
@@ -71,12 +71,15 @@ class Toolkit:
 
 
 def pip_folders() -> list[Path]:
-    """The folders `nvidia` of this environment, where pip puts CUDA."""
+    """List the folders `nvidia` of this environment, where pip installs CUDA."""
     return [folder for entry in sys.path if entry and (folder := Path(entry).absolute() / "nvidia").is_dir()]
 
 
 def wheels_of(major: int, folders: Iterable[Path]) -> list[Path]:
-    """Unpacked wheels for one major version of CUDA: from 13 on one folder for all and cuDNN's, before one for each."""
+    """List the unpacked wheels for one major version of CUDA.
+
+    From 13 on there is one folder for all and cuDNN's, before that one for each part.
+    """
     found = []
     for folder in folders:
         found += [whole for whole in (folder / f"cu{major}",) if whole.is_dir()]
@@ -87,14 +90,14 @@ def wheels_of(major: int, folders: Iterable[Path]) -> list[Path]:
 
 
 def compilers(folders: Iterable[Path]) -> list[str]:
-    """Every nvcc: on the PATH, in the usual places, in pip's wheels (they hold one from CUDA 13 on)."""
+    """List every nvcc: on the PATH, in the usual places, in pip's wheels (they hold one from CUDA 13 on)."""
     candidates = [shutil.which("nvcc") or "", *SYSTEM_NVCC]
     candidates += [str(nvcc) for folder in folders for nvcc in sorted(folder.glob("*/bin/nvcc"))]
     return list(dict.fromkeys(nvcc for nvcc in candidates if nvcc and Path(nvcc).is_file()))
 
 
 def ask_compiler(nvcc: str) -> tuple[tuple[int, int], Path]:
-    """Version and home of a compiler; (0, 0) where it does not run. It may be a script that calls another."""
+    """Return version and home of a compiler, also of a script that calls another; (0, 0) where it does not run."""
 
     def say(*arguments: str) -> str:
         try:
@@ -110,17 +113,17 @@ def ask_compiler(nvcc: str) -> tuple[tuple[int, int], Path]:
 
 
 def library_in(folder: Path, name: str) -> Path | None:
-    """`lib<name>.so`, or the one with the shortest version number behind it."""
+    """Find `lib<name>.so` in a folder, or the one with the shortest version number after it."""
     return min(folder.glob(f"lib{name}.so*"), key=lambda path: (len(path.name), path.name), default=None)
 
 
 def first_with(folders: Iterable[Path], header: str) -> Path | None:
-    """The first folder with a header."""
+    """Find the first folder with a header."""
     return next((folder for folder in folders if (folder / header).is_file()), None)
 
 
 def cudnn_major(include: Path) -> int:
-    """Major version of the cuDNN whose headers are in `include`; 0 where they do not say."""
+    """Read the major version of the cuDNN whose headers are in `include`; 0 where they do not say."""
     for name in ("cudnn_version.h", "cudnn.h"):
         if (include / name).is_file():
             text = (include / name).read_text(encoding="utf-8", errors="replace")
@@ -130,6 +133,7 @@ def cudnn_major(include: Path) -> int:
 
 
 def _parts_missing(includes: Iterable[Path], libraries: Iterable[Path]) -> list[str]:
+    """List the parts whose header or library is in none of the folders."""
     includes, libraries = list(includes), list(libraries)
     missing = [
         part
@@ -151,7 +155,13 @@ def to_install(major: int, missing: Collection[str]) -> str:
 
 
 def complete(nvcc: str, folders: list[Path], root: Path = Path("/")) -> Toolkit | str:
-    """Return the toolkit around one compiler, or a line that says what is missing and how to install it."""
+    """Return the toolkit around one compiler, or a line that says what is missing and how to install it.
+
+    Args:
+        nvcc: path of the compiler.
+        folders: see `pip_folders`.
+        root: root of the system's own folders.
+    """
     version, home = ask_compiler(nvcc)
     major = version[0]
     if not major:
@@ -186,7 +196,13 @@ def _present(folders: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def does_not_serve(version: tuple[int, int], driver: tuple[int, int], capability: tuple[int, int]) -> str:
-    """Why a toolkit is of no use with a driver and a device, "" where it is."""
+    """Say why a toolkit cannot be used with a driver and a device, "" where it can.
+
+    Args:
+        version: of the toolkit, (major, minor).
+        driver: the newest CUDA version the driver serves.
+        capability: compute capability of the device.
+    """
     name = f"CUDA {version[0]}.{version[1]}"
     if version[0] > driver[0]:
         older = f"CUDA {driver[0]}.{driver[1]}"
@@ -197,12 +213,12 @@ def does_not_serve(version: tuple[int, int], driver: tuple[int, int], capability
 
 
 def find_toolkit(driver: tuple[int, int], capability: tuple[int, int], root: Path = Path("/")) -> Toolkit | str:
-    """The first complete set that serves driver and device, or one line about what to install.
+    """Find the first complete set that serves driver and device, or return one line about what to install.
 
     Args:
         driver: the newest CUDA version the driver serves.
         capability: the least compute capability of the devices.
-        root: what the system's own folders are looked for in.
+        root: root of the system's own folders.
     """
     folders, gaps = pip_folders(), []
     for nvcc in compilers(folders):

@@ -1,4 +1,4 @@
-"""Choose CUDA or CPU by what the driver, the toolkit and cuDNN on this machine support."""
+"""Choice of CUDA or CPU by what the driver, the toolkit and cuDNN on this machine support."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ask_driver() -> dict[str, Any]:
 
 
 def cuda_devices() -> list[dict[str, object]]:
-    """Name and memory (MiB) of every device the driver shows."""
+    """List name and memory (MiB) of every device the driver shows."""
     return [{"name": d["name"], "memory_mib": d["memory_mib"]} for d in ask_driver()["devices"]]
 
 
@@ -48,12 +48,12 @@ def cuda_identities() -> list[str]:
 
 
 def driver_version() -> str:
-    """The newest CUDA version the driver serves, e.g. "12.2"; "" without a driver."""
+    """Return the newest CUDA version the driver serves, e.g. "12.2"; "" without a driver."""
     return str(ask_driver()["version"])
 
 
 def driver_capabilities() -> list[tuple[int, int]]:
-    """Compute capability of every device the driver shows, e.g. (9, 0)."""
+    """List the compute capability of every device the driver shows, e.g. (9, 0)."""
     return [(int(d["capability"][0]), int(d["capability"][1])) for d in ask_driver()["devices"]]
 
 
@@ -61,7 +61,7 @@ def driver_capabilities() -> list[tuple[int, int]]:
 def find_device() -> Device:
     """Decide between CUDA and CPU from what is really usable: driver with a device, compiler, runtime, cuDNN.
 
-    SHANSHUI_DEVICE=cpu in the environment asks for the CPU.
+    SHANSHUI_DEVICE=cpu in the environment chooses the CPU.
     """
     if os.environ.get("SHANSHUI_DEVICE", "").lower() == "cpu":
         return Device("cpu", "CPU, because SHANSHUI_DEVICE=cpu")

@@ -51,14 +51,14 @@ def run(
     text: str, launch: str, inputs: Sequence[Any], shapes: Sequence[Sequence[int]], dtypes: Sequence[str] | None = None,
     *, grid: str, kernel: str, arguments: str, data: dict[str, float] | None = None,
 ) -> list[Any]:  # fmt: skip
-    """Launch one kernel; return its outputs, through which no gradient goes.
+    """Launch one kernel; return its outputs, through which no gradient is propagated.
 
     Args:
         text: source of the kernel, in C++ without a namespace.
         launch: statements before it, which may name inputs and outputs as `jt.code` does (in0_p, in0_shape0, out0_p).
-        inputs: what the kernel reads.
+        inputs: arrays the kernel reads.
         shapes: of the outputs.
-        dtypes: of the outputs; float32 where not said.
+        dtypes: of the outputs; float32 by default.
         grid: "blocks, threads", in terms of `launch`.
         kernel: its name, with template arguments.
         arguments: what it is called with.
@@ -113,7 +113,7 @@ all.first[{count}] = blocks;
 
 
 def groups(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
-    """The rows in order, cut where a group would have too many arrays or, with more than one, too many elements."""
+    """Split the rows, in order, where a group would have too many arrays or, with more than one, too many elements."""
     begin, elements = 0, 0
     for end, row in enumerate(rows):
         size = row[0].numel()
@@ -126,13 +126,16 @@ def groups(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
 
 
 def elementwise(formula: str, rows: Sequence[Sequence[Any]], outputs: int, **numbers: float) -> list[list[Any]]:
-    """Compute the same from each row of arrays of one shape (float32), with few launches for all rows.
+    """Compute the same formula from each row of arrays of one shape (float32), with few launches for all rows.
 
     Args:
         formula: statements that set r0, r1, ... from a0, a1, ..., an element of each array, and from the numbers.
         rows: arrays a0, a1, ...
-        outputs: how many results a row has, each of its shape.
+        outputs: number of results of a row, each of its shape.
         numbers: by name; they may change from call to call.
+
+    Returns:
+        The results r0, r1, ... of every row.
     """
     found = []
     for some in groups(rows):

@@ -2,7 +2,7 @@
 
 A GPU lock is an operating system lock on a file named after the device, in a folder of the user on this machine.
 It is released when the process that holds it ends for any reason; there is nothing to clean up. Devices are
-those that the driver shows to the process, so that CUDA_VISIBLE_DEVICES, Slurm's too, bounds the choice.
+those that the driver shows to the process, so that CUDA_VISIBLE_DEVICES, Slurm's too, limits the choice.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Lease:
-    """A device held for as long as this object and its process live."""
+    """A device locked for as long as this object and its process live."""
 
     gpu: Gpu
     locks: list[int]  # open file descriptors
@@ -47,10 +47,13 @@ class Lease:
 
 
 def lease_folder() -> Path:
-    """Folder of the lock files: $SHANSHUI_LEASES, else one per user in the machine's folder for such things.
+    """Return the folder of the lock files: $SHANSHUI_LEASES, else one per user in the machine's temporary folder.
 
     Not under $TMPDIR or $XDG_RUNTIME_DIR: the first differs from job to job on clusters, the second is removed
     when the user logs out, and a lock in a removed folder excludes no other process.
+
+    Raises:
+        ShanshuiError: where the folder belongs to another user.
     """
     chosen = os.environ.get(FOLDER)
     folder = Path(chosen) if chosen else Path("/tmp") / f"shanshui-{os.getuid()}"
@@ -76,7 +79,7 @@ def _lock(path: Path, mode: int) -> int | None:
 
 
 def _take_place(gpu: Gpu, place: int, jobs_per_gpu: int, folder: Path) -> list[int] | None:
-    """Locks on one place of one device. A job that wants the device alone excludes those that would share it."""
+    """Lock one place of one device. A job that wants the device alone excludes those that would share it."""
     whole = _lock(folder / f"gpu-{gpu.identity}.lock", fcntl.LOCK_EX if jobs_per_gpu == 1 else fcntl.LOCK_SH)
     if whole is None:
         return None
@@ -90,7 +93,13 @@ def _take_place(gpu: Gpu, place: int, jobs_per_gpu: int, folder: Path) -> list[i
 
 
 def try_lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path) -> Lease | None:
-    """A free device, the emptiest first, or None."""
+    """Lock a free device, the one with the fewest jobs first; None where there is none.
+
+    Args:
+        gpus: devices to choose from.
+        jobs_per_gpu: number of jobs that may share a device.
+        folder: of the lock files.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for place in range(jobs_per_gpu):
         for gpu in gpus:
@@ -102,7 +111,7 @@ def try_lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path) -> Lease | N
 
 
 def try_leases(gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path) -> list[Lease]:
-    """`count` devices, or none at all: whoever kept some and waited for more could wait for another who does."""
+    """Lock `count` devices, or none at all: jobs that kept some and waited for more could wait for each other."""
     held: list[Lease] = []
     while len(held) < count:
         taken = {got.gpu.identity for got in held}
@@ -116,14 +125,22 @@ def try_leases(gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path)
 
 
 def lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5) -> Lease:
-    """A device, as soon as one is free. Says on stderr what it waits for after `patience` seconds."""
+    """Lock a device as soon as one is free; after `patience` seconds say on stderr what is waited for.
+
+    Args:
+        gpus: devices to choose from.
+        jobs_per_gpu: number of jobs that may share a device.
+        folder: of the lock files.
+        patience: seconds until the message.
+        pause: seconds between two tries, on average.
+    """
     return leases(gpus, 1, jobs_per_gpu, folder, patience, pause)[0]
 
 
 def leases(
     gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5
 ) -> list[Lease]:
-    """`count` devices, as soon as enough are free at once."""
+    """Lock `count` devices as soon as enough are free at once; see `lease`."""
     start, told = time.monotonic(), False
     while True:
         if held := try_leases(gpus, count, jobs_per_gpu, folder):
@@ -136,7 +153,7 @@ def leases(
 
 
 def visible_gpus(identities: Sequence[str]) -> list[Gpu]:
-    """Devices in the driver's order, each with the name under which CUDA_VISIBLE_DEVICES would show it alone."""
+    """List the devices in the driver's order, each with the name that CUDA_VISIBLE_DEVICES has for it alone."""
     outer = [part.strip() for part in os.environ.get(VISIBLE, "").split(",") if part.strip()]
     tokens = outer if len(outer) >= len(identities) else [str(index) for index in range(len(identities))]
     return [Gpu(identity, token) for identity, token in zip(identities, tokens, strict=False)]
@@ -145,8 +162,11 @@ def visible_gpus(identities: Sequence[str]) -> list[Gpu]:
 def allowed(gpus: Sequence[Gpu], wanted: str) -> list[Gpu]:
     """Return the visible devices selected by the option `gpus` ("auto" or indices with commas).
 
-    Numbers count what is visible, from 0. Those beyond are passed over where others remain, since one
-    configuration serves machines of several sizes; UsageError where none remains.
+    Indices count the visible devices, from 0. Those beyond the last device are ignored where others remain, since one
+    configuration serves machines of several sizes.
+
+    Raises:
+        UsageError: where none remains.
     """
     if wanted == AUTO or not gpus:
         return list(gpus)
@@ -182,7 +202,15 @@ def hold_gpu(identities: Sequence[str]) -> str:
 def hold_gpus(identities: Sequence[str], count: int) -> list[str]:
     """Lock `count` of the visible devices until this process ends, unless Slurm has given the job just these.
 
-    Returns their names. UsageError where there are fewer.
+    Args:
+        identities: identity of every device the driver shows, in its order.
+        count: number of processes, a device for each.
+
+    Returns:
+        Their names in CUDA_VISIBLE_DEVICES.
+
+    Raises:
+        UsageError: where there are fewer.
     """
     gpus = visible_gpus(identities)
     if len(gpus) == count and "SLURM_JOB_ID" in os.environ:

@@ -1,4 +1,4 @@
-"""Convert Jittor modules to and from arrays, strictly (Jittor's own loading ignores missing keys)."""
+"""Conversion of Jittor modules to and from arrays, strictly (Jittor's own loading ignores missing keys)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ jt = load_jittor()
 
 
 def gather(module: Any) -> Arrays:
-    """All parameters and buffers of a module as arrays."""
+    """Copy all parameters and buffers of a module to arrays."""
     return {name: np.array(var.numpy()) for name, var in module.state_dict().items()}
 
 
 def restore(module: Any, arrays: Arrays, source: str) -> None:
-    """Set every parameter and buffer of a module; ShanshuiError where names or shapes differ."""
+    """Set every parameter and buffer of a module.
+
+    Raises:
+        ShanshuiError: where names or shapes differ; the message names `source`.
+    """
     variables = module.state_dict()
     check_keys(arrays, {name: tuple(var.shape) for name, var in variables.items()}, source)
     for name, var in variables.items():
@@ -27,7 +31,7 @@ def restore(module: Any, arrays: Arrays, source: str) -> None:
 
 
 def gather_optimizer(optimizer: Any) -> Arrays:
-    """Adam's moments and step counter as arrays, by position."""
+    """Copy Adam's moments and step counter to arrays, by position."""
     arrays: Arrays = {"step": np.array([optimizer.n_step], np.int64)}
     for g, group in enumerate(optimizer.param_groups):
         for i, (m, v) in enumerate(zip(group["m"], group["values"], strict=True)):
@@ -36,7 +40,11 @@ def gather_optimizer(optimizer: Any) -> Arrays:
 
 
 def restore_optimizer(optimizer: Any, arrays: Arrays, source: str) -> None:
-    """The reverse of `gather_optimizer`, as strict as `restore`."""
+    """Set Adam's moments and step counter from the arrays of `gather_optimizer`.
+
+    Raises:
+        ShanshuiError: where names or shapes differ; the message names `source`.
+    """
     wanted: dict[str, tuple[int, ...]] = {"step": (1,)}
     slots: dict[str, Any] = {}
     for g, group in enumerate(optimizer.param_groups):

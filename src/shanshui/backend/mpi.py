@@ -18,17 +18,17 @@ NCCL_LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/l
 
 
 def inside_mpi() -> bool:
-    """Whether mpirun started this process."""
+    """Return whether mpirun started this process."""
     return _SIZE in os.environ
 
 
 def size() -> int:
-    """Number of ranks; 1 outside of MPI."""
+    """Return the number of ranks; 1 outside of MPI."""
     return int(os.environ.get(_SIZE, "1"))
 
 
 def rank() -> int:
-    """This process's number among them; 0 outside of MPI."""
+    """Return this process's rank; 0 outside of MPI."""
     return int(os.environ.get(_RANK, "0"))
 
 
@@ -48,7 +48,11 @@ class Mpi:
 
 @functools.cache
 def find_mpi() -> Mpi:
-    """Open MPI of the PATH; ShanshuiError without its mpirun and mpicc, or where they are another MPI's."""
+    """Find Open MPI on the PATH.
+
+    Raises:
+        ShanshuiError: where mpirun or mpicc is missing, or belongs to another MPI.
+    """
     mpirun, mpicc = shutil.which("mpirun"), shutil.which("mpicc")
     do = "apt-get install openmpi-bin libopenmpi-dev    (Fedora: dnf install openmpi-devel), or set `processes: 1`"
     expected = "Open MPI's mpirun and mpicc, by which several processes train together (option `processes`)"

@@ -1,6 +1,6 @@
-"""Run one training job as several processes: it restarts itself under mpirun, and no rank outlives it.
+"""Training as several processes: a job restarts itself under mpirun, and no rank outlives it.
 
-Each rank takes its rows of every batch; `shanshui.backend.ranks` makes their steps one step.
+Each rank takes its rows of every batch; `shanshui.backend.ranks` combines their steps into one step.
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ THREADS = "OMP_NUM_THREADS"
 
 
 def spread(processes: int, arguments: Sequence[str]) -> bool:
-    """Have `python -m shanshui ARGUMENTS` done by `processes` ranks; True once they have done it.
+    """Run `python -m shanshui ARGUMENTS` as `processes` ranks.
 
-    False where this process is to do it itself: alone, or as one of the ranks. Where ranks fail the process ends
-    with the exit code of the first that did, which has said why.
+    Where ranks fail the process ends with the exit code of the first that did, which has printed the reason.
+
+    Returns:
+        True once the ranks have done it; False where this process is to do it itself: alone, or as one of the ranks.
+
+    Raises:
+        UsageError: where mpirun started another number of ranks.
     """
     if mpi.size() != processes and mpi.inside_mpi():
         raise UsageError(f"{mpi.size()} MPI ranks", f"{processes}, as the option `processes` says")
@@ -43,10 +48,10 @@ def spread(processes: int, arguments: Sequence[str]) -> bool:
 
 
 def rank_command(mpirun: str, processes: int, arguments: Sequence[str], root: bool) -> list[str]:
-    """The command line of mpirun.
+    """Build the command line of mpirun.
 
-    Ranks may be more than cores and are not bound to one: each has threads. What mpirun says of a rank that failed
-    would bury what the rank says itself.
+    There may be more ranks than cores, and they are not bound to one: each has threads. `--quiet` is set because
+    mpirun's report of a failed rank would bury the rank's own message.
     """
     options = ["-np", str(processes), "--oversubscribe", "--bind-to", "none", "--quiet"]
     options += ["--allow-run-as-root"] if root else []
@@ -54,7 +59,7 @@ def rank_command(mpirun: str, processes: int, arguments: Sequence[str], root: bo
 
 
 def rank_environment(processes: int, devices: Sequence[str]) -> dict[str, str]:
-    """Variables that are the same for all ranks: their share of the threads, and the devices they share."""
+    """Return the variables common to all ranks: their share of the threads, and the devices they share."""
     threads = int(os.environ.get(THREADS) or len(os.sched_getaffinity(0)))
     shares = {THREADS: str(max(1, threads // processes))}
     shares["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"  # forbidden in containers, and then it complains
@@ -85,7 +90,7 @@ def end_with(parent: int, number: signal.Signals) -> None:
 
 
 def become_rank() -> None:
-    """End with mpirun; look at one device, unless NCCL is there, which wants to choose among all."""
+    """Tie this process to mpirun, and show it one device only, unless NCCL is there, which chooses among all."""
     end_with(os.getppid(), signal.SIGKILL)
     devices = os.environ.get(lease.VISIBLE, "").split(",")
     if lease.HELD in os.environ and mpi.nccl_variables()["use_nccl"] == "0":

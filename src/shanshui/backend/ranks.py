@@ -1,9 +1,9 @@
 """MPI ranks for data-parallel training. A single process is rank 0 of 1, without overhead.
 
 A step of several ranks is the step of one process on the whole batch, but for rounding: all draw the same
-random numbers for the whole batch and use their rows; batch norm goes over the ranks (`models.norms.over_ranks`);
-the optimiser averages the gradients. All other terms are means of per-image values, whose mean over the ranks is
-the whole batch's.
+random numbers for the whole batch and use their rows; batch norm uses statistics of all ranks
+(`nn.norms.over_ranks`); the optimiser averages the gradients. All other terms are means of per-image values, whose
+mean over the ranks is the whole batch's.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ jt: Any = load_jittor()
 
 
 def own() -> int:
-    """Number of this rank, from 0."""
+    """Return the number of this rank, from 0."""
     return int(jt.rank)
 
 
 def count() -> int:
-    """Number of ranks."""
+    """Return the number of ranks."""
     return int(jt.world_size)
 
 
 def own_rows(n: int) -> slice:
-    """The `n` rows of the whole batch that are this rank's."""
+    """Return the `n` rows of the whole batch that are this rank's."""
     return slice(own() * n, (own() + 1) * n)
 
 
 def mean(values: Mapping[str, float]) -> dict[str, float]:
-    """Mean over the ranks, by name; the names are the same on all of them."""
+    """Average values over the ranks, by name; the names are the same on all of them."""
     if count() == 1:
         return dict(values)
     total = jt.array(np.array(list(values.values()), np.float32)).mpi_all_reduce("add").numpy() / count()
@@ -42,7 +42,7 @@ def mean(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def told_by_first(number: int) -> int:
-    """The `number` of rank 0, on all ranks."""
+    """Broadcast the `number` of rank 0 to all ranks."""
     if count() == 1:
         return number
     told = np.array([number], np.int32)

@@ -1,10 +1,10 @@
-"""Import Jittor: the only place where device, compiler cache and seed are set up.
+"""Import of Jittor: the only place where device, compiler cache and seed are set up.
 
 `import jittor` on its own reads and writes `~/.cache/jittor/config.json`, downloads oneDNN, crashes
 where nvcc exists without a CUDA driver, takes over Ctrl-C, and switches certificate checks off for the
 whole process. `load_jittor()` gives every stage the same quiet, private, offline Jittor instead.
 
-Threads come from outside: OMP_NUM_THREADS, which the rules set to Snakemake's `threads`.
+The number of threads is set from outside: OMP_NUM_THREADS, which the rules set to Snakemake's `threads`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _loaded: ModuleType | None = None
 
 
 def cache_home() -> Path:
-    """Folder of what is compiled: $SHANSHUI_CACHE, else $XDG_CACHE_HOME/shanshui, else ~/.cache/shanshui."""
+    """Return the folder of compiled code: $SHANSHUI_CACHE, else $XDG_CACHE_HOME/shanshui, else ~/.cache/shanshui."""
     if chosen := os.environ.get("SHANSHUI_CACHE"):
         return (home_folder() / chosen[2:] if chosen.startswith("~/") else Path(chosen)).resolve()
     base = os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache"
@@ -55,7 +55,7 @@ def cache_home() -> Path:
 
 
 def link_onednn(home: Path) -> Path:
-    """Put the pinned oneDNN where Jittor looks for it under `home`, so that nothing is downloaded."""
+    """Link the pinned oneDNN to where Jittor looks for it under `home`, so that nothing is downloaded."""
     prefix = onednn_prefix()
     target = home / ".cache" / "jittor" / "mkl" / ONEDNN_FOLDER
     target.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def link_onednn(home: Path) -> Path:
 
 
 def alias(folder: Path, home: Path) -> Path:
-    """A link to `folder` under `home`, for where Jittor forgets quotes around a path with spaces."""
+    """Create a link to `folder` under `home`, for where Jittor forgets quotes around a path with spaces."""
     link = home / f"jittor-{digest(str(folder))}"
     if not link.is_symlink():
         with contextlib.suppress(FileExistsError):
@@ -78,7 +78,7 @@ def alias(folder: Path, home: Path) -> Path:
 
 
 def cuda_environment(home: Path, device: Device) -> dict[str, str]:
-    """Variables for CUDA: the assembled toolkit, no downloads, and code for devices newer than Jittor."""
+    """Return the variables for CUDA: the assembled toolkit, no downloads, and code for devices newer than Jittor."""
     if device.toolkit is None:
         return {"nvcc_path": ""}
     ours = {"nvcc_path": str(assemble(device.toolkit, home)), "use_cutt": "0", "use_cutlass": "0"}
@@ -88,10 +88,10 @@ def cuda_environment(home: Path, device: Device) -> dict[str, str]:
 
 
 def jittor_environment(home: Path, device: Device, mpi: bool = False) -> dict[str, str]:
-    """Variables under which Jittor keeps to `home`, to the chosen device and to itself.
+    """Return the variables under which Jittor keeps to `home` and to the chosen device.
 
     HOME and JITTOR_HOME both point to `home`: Jittor then neither reads nor writes the sticky
-    `~/.cache/jittor/config.json` of the user. Ready for MPI only where `mpi` asks for it: it would otherwise
+    `~/.cache/jittor/config.json` of the user. MPI is set up only where `mpi` asks for it: Jittor would otherwise
     compile more wherever an mpicc is installed.
     """
     ours = {
@@ -112,7 +112,7 @@ def jittor_environment(home: Path, device: Device, mpi: bool = False) -> dict[st
 
 @contextlib.contextmanager
 def applied(variables: Mapping[str, str]) -> Iterator[None]:
-    """Import Jittor inside: environment, certificate checks and signal handlers are put back as they were."""
+    """Set variables while Jittor is imported; restore environment, certificate checks and signal handlers after."""
     before = {name: os.environ.get(name) for name in variables}
     checked_context = ssl._create_default_https_context
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGQUIT)}
@@ -135,7 +135,11 @@ def applied(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def check_space(home: Path) -> None:
-    """ShanshuiError where the disk of the cache is full."""
+    """Check that the disk of the cache has room for compiled kernels.
+
+    Raises:
+        ShanshuiError: below 500 MiB.
+    """
     free = shutil.disk_usage(home).free
     if free < LEAST_FREE:
         raise ShanshuiError(
@@ -148,8 +152,8 @@ def check_space(home: Path) -> None:
 def compile_for_ranks() -> None:
     """Compile Jittor with its MPI operators, in a process without MPI.
 
-    Ranks only import what is ready: the import waits until all ranks have come to it, so that none may keep
-    the others from it as it compiles.
+    Ranks only import what is ready: the import waits until all ranks have reached it, so that none may keep
+    the others from it while it compiles.
     """
     home, device, key = cache_home() / "jittor", find_device(), environment_key(find_mpi().version)
     with import_lock(home):
@@ -197,10 +201,11 @@ def load_jittor(parallel_compile: bool = False) -> ModuleType:
     """Import Jittor for this process and return it; later calls return the same.
 
     Args:
-        parallel_compile: compile kernels in parallel. Only the warm-up may ask for it: with several
+        parallel_compile: compile kernels in parallel. Only kernel precompilation may ask for it: with several
             Jittor processes at a time its threads deadlock at exit (measured in 14 % of starts).
 
-    Raises ShanshuiError where compiler, headers, oneDNN or disk space are missing, before it compiles.
+    Raises:
+        ShanshuiError: where compiler, headers, oneDNN or disk space are missing, before it compiles.
     """
     global _loaded
     if _loaded is None:
@@ -209,5 +214,5 @@ def load_jittor(parallel_compile: bool = False) -> ModuleType:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Jittor (which seeds `random` and numpy too) with `seed`, on all MPI ranks alike."""
+    """Seed Jittor (which seeds `random` and NumPy too) with `seed`, on all MPI ranks alike."""
     load_jittor().set_global_seed(seed % (2**31), different_seed_for_mpi=False)

@@ -30,7 +30,11 @@ class Compiler:
 
 @functools.cache
 def find_compiler() -> Compiler:
-    """The compiler named by $cc_path (Jittor's own variable) or else g++; ShanshuiError without one."""
+    """Find the compiler named by $cc_path (Jittor's own variable) or else g++.
+
+    Raises:
+        ShanshuiError: where there is none, or it does not run.
+    """
     path = os.environ.get("cc_path") or shutil.which("g++")
     if not path or not shutil.which(path):
         raise ShanshuiError(
@@ -45,7 +49,11 @@ def find_compiler() -> Compiler:
 
 
 def python_include() -> Path:
-    """Folder with this Python's `Python.h`; ShanshuiError without it."""
+    """Find the folder with this Python's `Python.h`.
+
+    Raises:
+        ShanshuiError: where there is none.
+    """
     include = Path(sysconfig.get_path("include"))
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     for folder in (include, Path(f"/usr/include/python{version}")):
@@ -59,9 +67,10 @@ def python_include() -> Path:
 
 
 def onednn_prefix() -> Path:
-    """Folder whose `include/` and `lib/` hold the pinned oneDNN of this environment.
+    """Find the folder whose `include/` and `lib/` hold the pinned oneDNN of this environment.
 
-    Raises ShanshuiError where the package is missing.
+    Raises:
+        ShanshuiError: where the package is missing.
     """
     try:
         files = metadata.files(ONEDNN_PACKAGE) or []
@@ -80,7 +89,7 @@ def onednn_prefix() -> Path:
 
 
 def jittor_finds_python_config() -> bool:
-    """Whether Jittor's own search ends at a `python3.x-config`; in a virtual environment it may not."""
+    """Return whether Jittor's own search ends at a `python3.x-config`; in a virtual environment it may not."""
     name = f"python3.{sys.version_info.minor}-config"
     folder = Path(sys.executable).parent
     places = [
@@ -102,7 +111,7 @@ def write_script(path: Path, lines: str) -> Path:
 
 
 def write_python_config(home: Path) -> Path:
-    """The two answers Jittor wants from a `python3.x-config`, as a script in `home`; return its path."""
+    """Write the two answers Jittor wants from a `python3.x-config`, as a script in `home`; return its path."""
     return write_script(
         home / f"python3.{sys.version_info.minor}-config",
         f"""#!/bin/sh
@@ -129,15 +138,15 @@ PRELUDE = """// What nearly every kernel of Jittor includes, compiled once.
 
 
 def write_kernel_compiler(home: Path, key: str = "") -> Path:
-    """The script Jittor calls in Python's stead to compile a kernel; return its path.
+    """Write the script that Jittor calls instead of Python to compile a kernel; return its path.
 
     Jittor's own `asm_tuner.py` compiles every kernel to assembler, with debug information, and rewrites what
     "@begin" marks. Few kernels have such a mark. All others go straight to the compiler: the same machine
-    code, without debug information and without a Python that turns to ~/.cache/jittor. Nine tenths of what is
-    left is reading Jittor's headers: they are precompiled with the first kernel's flags
+    code, without debug information and without a Python that uses ~/.cache/jittor. Nine tenths of the remaining time
+    is reading Jittor's headers: they are precompiled with the first kernel's flags
     (the compiler checks that they fit, and otherwise reads the text), which makes a kernel four times faster.
 
-    `key` tells environments apart whose headers differ.
+    `key` distinguishes environments whose headers differ.
     """
     prelude = home / f"prelude-{key or 'any'}.h"
     if not prelude.is_file():
@@ -190,7 +199,7 @@ exec "$compiler" -include "$prelude" "$@"
 
 
 def cpu_model() -> str:
-    """The processor's name; Jittor compiles for exactly this one."""
+    """Return the processor's name; Jittor compiles for exactly this one."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Run a child process with a watchdog that kills it if it makes no progress, for code that may deadlock."""
+"""A watchdog that kills a child process if it makes no progress, for code that may deadlock."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ def end_all(process: psutil.Process) -> None:
 
 
 def run_watched(command: Sequence[str], patience: float = 60.0) -> int | None:
-    """Run `command` until it ends; its exit code (negative: the signal), None if it made no progress and was killed.
+    """Run `command` until it ends, or kill it if it makes no progress.
 
     Args:
         command: program and arguments; it inherits the environment and stderr, its stdout goes to stderr.
-        patience: seconds in which it must do `AT_LEAST` their length of work, itself or through its children.
+        patience: seconds in which it must use CPU time of `AT_LEAST` of them, itself or through its children.
+
+    Returns:
+        The exit code (negative: the signal), None if it was killed.
     """
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=STDERR)
     try:

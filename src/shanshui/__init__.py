@@ -1,4 +1,4 @@
-"""shanshui (山水): semantic label maps in, landscape photographs out.
+"""shanshui (山水): from semantic label maps to landscape photographs.
 
     import shanshui
 
@@ -25,14 +25,14 @@ __version__ = "0.1.0"
 
 
 def load(weights: str | Path, size: tuple[int, int] | None = None) -> Synthesizer:
-    """Read the weights of a generator, ready to make images.
+    """Read the weights of a generator, ready to generate images.
 
     Args:
         weights: safetensors file: a checkpoint, an average or imported weights.
-        size: (height, width) of label maps and images; without, the size trained at.
+        size: (height, width) of label maps and images; by default the size it was trained at.
 
     Raises:
-        ShanshuiError: the file is missing, broken or holds something else; the network cannot make the size.
+        ShanshuiError: the file is missing, broken or holds something else; the network cannot generate the size.
     """
     from shanshui.synthesis.synthesizer import Synthesizer
 
@@ -40,7 +40,7 @@ def load(weights: str | Path, size: tuple[int, int] | None = None) -> Synthesize
 
 
 def to_pil(images: np.ndarray) -> list[Image.Image]:
-    """Turn images float (N, 3, H, W) or (3, H, W) in [-1, 1] into Pillow's, with 8 bits a channel, rounded."""
+    """Convert images float (N, 3, H, W) or (3, H, W) in [-1, 1] to Pillow's, with 8 bits a channel, rounded."""
     from shanshui.storage.images import to_pil
 
     return to_pil(images)

@@ -1,4 +1,4 @@
-"""`python -m shanshui <stage>`: finds the stage's module, parses its arguments, runs it."""
+"""The command `python -m shanshui <stage>`: find the stage's module, parse its arguments, run it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = {"import_weights": "import"}  # `import` is a keyword: no statement coul
 
 
 def module_names() -> dict[str, str]:
-    """Dotted module names by what stages (called by rules) and commands (called by people) are called."""
+    """Return the dotted module names by the names of stages (called by rules) and commands (called by people)."""
     called = {
         NAMES.get(found.name, found.name): f"{commands.__name__}.{found.name}"
         for found in pkgutil.iter_modules(commands.__path__)
@@ -29,12 +29,12 @@ def module_names() -> dict[str, str]:
 
 
 def stage_names() -> list[str]:
-    """All stages and commands, from the files of the packages `stages` and `commands`."""
+    """List the names of all stages and commands, from the files of the packages `stages` and `commands`."""
     return sorted(module_names())
 
 
 def build_parser(names: list[str]) -> argparse.ArgumentParser:
-    """A parser that knows the arguments of the stages in `names` and the names of all."""
+    """Create a parser that knows the arguments of the stages in `names`."""
     parser = argparse.ArgumentParser(
         prog="python -m shanshui",
         description="Label maps in, landscape photographs out: one command per stage of the pipeline.",
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def leave(code: int) -> None:
-    """End the process; past Jittor's own clean-up, which can wait forever for its compiler threads."""
+    """End the process without Jittor's own clean-up, which can wait forever for its compiler threads."""
     sys.stdout.flush()
     sys.stderr.flush()
     if "jittor" in sys.modules:
@@ -101,7 +101,7 @@ def leave(code: int) -> None:
 
 
 def start() -> None:
-    """The command `shanshui`."""
+    """Run the command `shanshui`, and end the process with its exit code."""
     leave(main())
 
 

@@ -8,9 +8,14 @@ EXIT_INTERRUPTED = 130
 
 
 class ShanshuiError(Exception):
-    """Something the user can put right: what was found, what was expected, what to do.
+    """An error that the user can correct: what was found, what was expected, what to do.
 
     The command line prints the message without a traceback and exits with `exit_code`.
+
+    Args:
+        found: what is wrong, with the file or option.
+        expected: what would be right.
+        do: a command or an action that corrects it.
     """
 
     exit_code = EXIT_FAILED

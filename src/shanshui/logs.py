@@ -14,7 +14,7 @@ from shanshui.storage.files import write_text
 
 
 def progress(total: int, description: str, unit: str = "step", shown: bool = True) -> Any:
-    """A bar on stderr; where stderr is no terminal, a line every ten seconds at most."""
+    """Create a progress bar on stderr; where stderr is no terminal, it prints a line every ten seconds at most."""
     quiet = not sys.stderr.isatty()
     return tqdm(
         total=total, desc=description, unit=unit, mininterval=10 if quiet else 0.2, dynamic_ncols=not quiet,
@@ -24,9 +24,13 @@ def progress(total: int, description: str, unit: str = "step", shown: bool = Tru
 
 
 class StatsLog:
-    """Numbers of one training run: one JSON line per epoch, and the same as TensorBoard events.
+    """Log of one training run: one JSON line per epoch, and the same as TensorBoard events.
 
-    Lines of epochs that are about to be trained again (after a resume) are dropped first.
+    Lines of epochs that are about to be trained again (after a resume) are removed first.
+
+    Args:
+        folder: of `stats.jsonl` and `events`.
+        first_epoch: the first epoch that will be written.
     """
 
     def __init__(self, folder: str | Path, first_epoch: int) -> None:
@@ -40,7 +44,14 @@ class StatsLog:
         return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
 
     def write(self, epoch: int, step: int, numbers: Mapping[str, float], **more: Any) -> None:
-        """Add the means of one epoch."""
+        """Add a line with the means of one epoch.
+
+        Args:
+            epoch: number from 1.
+            step: training steps so far.
+            numbers: losses (named `G/...`, `D/...`) and timings, also written as TensorBoard scalars.
+            more: further entries of the line only.
+        """
         self.lines.append(json.dumps({"epoch": epoch, "step": step, **more, **numbers}, ensure_ascii=False))
         write_text(self.path, "\n".join(self.lines) + "\n")
         for name, value in numbers.items():
@@ -59,5 +70,5 @@ class StatsLog:
         return lines
 
     def close(self) -> None:
-        """End the event file."""
+        """Close the event file."""
         self.events.close()

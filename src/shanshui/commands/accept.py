@@ -18,13 +18,13 @@ from shanshui.pipeline.runs import find_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A run and some of its stages."""
+    """Define the command line: a run and some of its stages."""
     parser.add_argument("run_name", metavar="RUN", help="name of the run, or its folder")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="stages; all by default")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Find what changed and write it down as equal."""
+    """Record the present code as equal to that of the run, and print what changed."""
     folder = find_run(args.run_name)
     if unknown := set(args.stages) - set(with_settings()):
         raise UsageError(

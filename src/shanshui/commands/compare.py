@@ -23,7 +23,7 @@ WRITTEN = ("curves.png", "strip.png", "comparison.md")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Define the command line."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of finished runs")
     add_shared_folder(
         parser, "--out", *WRITTEN, required=True, help="folder for comparison.md, strip.png and curves.png"
@@ -32,7 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """A run's name, settings and table; ShanshuiError where it is not finished."""
+    """Read name, settings and table of a finished run.
+
+    Raises:
+        ShanshuiError: it is not finished.
+    """
     from shanshui.report.comparison import submitted, training_time
     from shanshui.report.readers import read_benchmarks
     from shanshui.report.tables import read_rows
@@ -60,7 +64,11 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def common_metrics(runs: list[dict[str, Any]], part: str) -> list[str]:
-    """Metrics that every run's table has, in the order of the first one's configuration."""
+    """Return the metrics that every run's table has, in the order of the first one's configuration.
+
+    Raises:
+        UsageError: there is none.
+    """
     shared = [m for m in runs[0]["config"].score.metrics if all(f"{part}_{m}" in run["rows"][0] for run in runs)]
     if not shared:
         raise UsageError("the runs were scored with different metrics", "one metric in common")
@@ -68,7 +76,11 @@ def common_metrics(runs: list[dict[str, Any]], part: str) -> list[str]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read, draw, write."""
+    """Compare the runs: write curves.png, strip.png and comparison.md, and print the table.
+
+    Raises:
+        UsageError: runs have equal names, no metric in common, or different label maps.
+    """
     from tabulate import tabulate
 
     from shanshui.report.comparison import check_alike, comparison_curves, comparison_page, comparison_table

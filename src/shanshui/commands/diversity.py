@@ -20,7 +20,7 @@ from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Folders in, numbers out."""
+    """Define the command line: folders of images, and where the result is written."""
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="two folders or more, of the same names"
     )
@@ -29,9 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(folders: Sequence[Path]) -> dict[str, Any]:
-    """`lpips`, its standard error (None below 4 names), names and folders.
+    """Compute the mean LPIPS distance between images of equal names in different folders.
 
-    Raises ShanshuiError where the folders hold different names or images of different sizes.
+    Returns:
+        `lpips`, its `standard_error` (None below 4 names), and the numbers of `names` and `folders`.
+
+    Raises:
+        ShanshuiError: the folders have different names, or images of different sizes.
     """
     import numpy as np
     from tqdm import tqdm
@@ -58,7 +62,7 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure, print, write."""
+    """Measure the diversity, and print or write it."""
     from shanshui.errors import UsageError
     from shanshui.storage.files import write_json
     from shanshui.storage.provenance import stamp

@@ -17,7 +17,7 @@ from shanshui.pipeline.closure import LEFT_OUT, PACKAGE, code_digest, sources
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A stage, and the configuration as Snakemake would read it."""
+    """Define the command line: a stage, and configuration files as for Snakemake."""
     parser.add_argument("of", choices=with_settings(), metavar="STAGE", help=f"one of {', '.join(with_settings())}")
     parser.add_argument(
         "--configfile", nargs="+", default=[], type=Path, metavar="YAML", help="overrides config.yaml, as in Snakemake"
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def flat(settings: Any, name: str = "") -> Iterator[str]:
-    """`name.of.setting: value`, one line each."""
+    """Yield nested settings as `name.of.setting: value`, one line each."""
     if isinstance(settings, dict) and settings:
         for key in sorted(settings):
             yield from flat(settings[key], f"{name}.{key}" if name else str(key))
@@ -51,7 +51,7 @@ def since(run_folder: Path, stage: str, settings: dict[str, Any]) -> Iterator[st
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print it."""
+    """Print the modules, settings and changes that decide whether a stage runs again."""
     defaults = Path("config.yaml")
     config = load_config([*([defaults] if defaults.exists() else []), *args.configfile])
     modules = sources().stage(args.of)

@@ -28,7 +28,7 @@ SIDE_STEP = 32  # by how much SegFormer reduces an image
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line: a subcommand per implementation."""
     sources = parser.add_subparsers(dest="source", required=True, metavar="source")
     apf = sources.add_parser("apf", help="APF-GAN for Jittor: <epoch>_net_G.pkl and <epoch>_net_E.pkl")
     apf.add_argument("--generator", required=True, type=Path, help="weights of the generator")
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `import spade` and `import clade`."""
+    """Define the command line of `import spade` and `import clade`."""
     parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
     parser.add_argument("--encoder", type=Path, help="weights of the style encoder, where the generator takes a style")
     parser.add_argument("--discriminator", type=Path, help="weights of the discriminator, for further training")
@@ -88,7 +88,7 @@ def add_spade_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_ccfpse_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `import ccfpse`."""
+    """Define the command line of `import ccfpse`."""
     parser.add_argument("--generator", required=True, type=Path, help="weights of the generator")
     parser.add_argument("--encoder", type=Path, help="weights of the style encoder, where the generator takes a style")
     parser.add_argument("--discriminator", type=Path, help="weights of the FPSE discriminator, kept to train on")
@@ -111,12 +111,12 @@ def add_ccfpse_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Translate names, infer the sizes, prove that the networks accept every array, and write."""
+    """Import weights: convert names, infer sizes, check that networks accept every array, and write a checkpoint."""
     args.bring_in(args)
 
 
 def import_apf(args: argparse.Namespace) -> None:
-    """The winner's generator with its mask encoder."""
+    """Import the generator and mask encoder of APF-GAN's Jittor code."""
     from shanshui.architectures.keys import encoder_key, generator_key, translate
     from shanshui.architectures.networks import load_generator
     from shanshui.weights.catalogue import load_state
@@ -131,9 +131,16 @@ def import_apf(args: argparse.Namespace) -> None:
 
 
 def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: str) -> dict[str, Any]:
-    """Metadata of a checkpoint from the shapes of its arrays.
+    """Infer the metadata of an APF-GAN checkpoint from the shapes of its arrays.
 
-    Raises ShanshuiError where the arrays that tell the sizes are not there.
+    Args:
+        G: arrays of the generator.
+        E: arrays of the mask encoder.
+        generator: how error messages call the generator's file.
+        encoder: how they call the encoder's.
+
+    Raises:
+        ShanshuiError: arrays that determine the sizes are missing.
     """
     from shanshui.architectures.apf_encoder import WIDTHS
 
@@ -161,7 +168,7 @@ def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: s
 
 
 def import_spade(args: argparse.Namespace) -> None:
-    """A generator of the SPADE family, with its style encoder and discriminator where given."""
+    """Import a generator of the SPADE family, with style encoder and discriminator if given."""
     from shanshui.architectures.keys import spade_key, translate
     from shanshui.architectures.networks import load_generator
     from shanshui.architectures.registry import discriminator_of
@@ -189,9 +196,11 @@ def import_spade(args: argparse.Namespace) -> None:
 
 
 def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -> dict[str, Any]:
-    """Metadata of a checkpoint from the arrays of its networks and what they do not tell.
+    """Infer the metadata of a checkpoint from the arrays of its networks (`states`, by letter) and the arguments.
 
-    Raises ShanshuiError where they do not belong together.
+    Raises:
+        ShanshuiError: the arrays are not those of such networks.
+        UsageError: the networks do not belong together, or arguments do not fit them.
     """
     from shanshui.weights import spade
 
@@ -228,7 +237,7 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
 
 
 def import_ccfpse(args: argparse.Namespace) -> None:
-    """Generator, and style encoder and discriminator where given, each proved to fit its network exactly."""
+    """Import a CC-FPSE generator, with style encoder and discriminator if given."""
     from shanshui.architectures.registry import discriminator_of, generator_of
     from shanshui.backend.modules import restore
     from shanshui.weights.catalogue import load_state
@@ -252,9 +261,11 @@ def import_ccfpse(args: argparse.Namespace) -> None:
 
 
 def ccfpse_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -> dict[str, Any]:
-    """Metadata of a checkpoint from the arrays of its networks, by our names, and what they do not tell.
+    """Infer the metadata of a checkpoint from the arrays of its networks (`parts`, by letter) and the arguments.
 
-    Raises ShanshuiError where they do not belong together.
+    Raises:
+        ShanshuiError: the arrays are not those of such networks.
+        UsageError: the networks do not belong together, or arguments do not fit them.
     """
     from shanshui.weights import ccfpse
 
@@ -284,7 +295,7 @@ def ccfpse_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -
 
 
 def import_segformer(args: argparse.Namespace) -> None:
-    """A SegFormer, as a segmenter of our classes."""
+    """Import a SegFormer as a segmenter of our classes."""
     from shanshui.architectures.segformer import build
     from shanshui.weights.catalogue import load_state
     from shanshui.weights.segformer import needed, recognise, source_name, structure
@@ -308,7 +319,12 @@ def import_segformer(args: argparse.Namespace) -> None:
 
 
 def groups(classes: list[str], trained: int, source: str) -> list[int]:
-    """For each of the network's `trained` classes, the class id in label maps: by name for ADE20K, else one to one."""
+    """Map each of the network's `trained` classes to a class id in label maps: by name for ADE20K, else one to one.
+
+    Raises:
+        ShanshuiError: the network has another number of classes.
+        UsageError: no class is one of ADE20K.
+    """
     if trained == len(classes) != len(ADE20K):
         return list(range(trained))
     if trained != len(ADE20K):

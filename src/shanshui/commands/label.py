@@ -36,7 +36,7 @@ SHOWN = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A network and a folder in, a folder out."""
+    """Define the command line: a segmenter, photographs, and the folder of label maps."""
     parser.add_argument(
         "--segmenter", default=BUILTIN, type=Path, metavar="FILE",
         help="file of the stage `segmenter` (results/<run>/segmenter/) or of `import segformer`; default: builtin",
@@ -50,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def photographs(folder: Path) -> list[Path]:
-    """The images of `folder`; ShanshuiError where there are none, or two of one name."""
+    """List the photographs in `folder`.
+
+    Raises:
+        ShanshuiError: there are none, or two of one name.
+    """
     found = find_images(folder)
     if not found:
         raise ShanshuiError(f"{folder} holds no photographs (sub-folders are not searched)", "one image or more")
@@ -61,7 +65,11 @@ def photographs(folder: Path) -> list[Path]:
 
 
 def check_folder(out: Path, identity: str) -> None:
-    """ShanshuiError where `out` holds label maps that are not this segmenter's."""
+    """Check that `out` has no label maps but those of the segmenter with this `identity`.
+
+    Raises:
+        ShanshuiError: it has.
+    """
     manifest = out / MANIFEST
     if manifest.is_file():
         other = read_json(manifest).get("segmenter")
@@ -74,13 +82,13 @@ def check_folder(out: Path, identity: str) -> None:
 
 
 def label_maps(segmenter: Segmenter, photos: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Class ids uint8 (H, W) of photographs uint8 (H, W, 3), each at its own size."""
+    """Predict class ids, uint8 (H, W), for photographs, uint8 (H, W, 3), each at its own size."""
     ids, _ = segmenter.see(np.stack([resize_photo(photo, segmenter.size) for photo in photos]))
     return [resize_label_map(found, (photo.shape[1], photo.shape[0])) for found, photo in zip(ids, photos, strict=True)]
 
 
 def label_all(segmenter: Segmenter, files: Sequence[Path], out: Path) -> list[str]:
-    """Write the label maps of `files`; returns a line for each that cannot be read."""
+    """Write the label maps of `files`; return a line for each photograph that cannot be read."""
     from tqdm import tqdm
 
     broken = []
@@ -99,7 +107,13 @@ def label_all(segmenter: Segmenter, files: Sequence[Path], out: Path) -> list[st
 
 
 def run(args: argparse.Namespace) -> None:
-    """Label what has no label map yet; the manifest comes first, so that what a killed call left is known."""
+    """Label the photographs that have no label map yet.
+
+    The manifest is written first, so that label maps of a killed call are recognised.
+
+    Raises:
+        ShanshuiError: some photographs cannot be read; all others are labelled.
+    """
     segmenter = load_segmenter(args.segmenter, args.classes)
     files = photographs(args.photographs)
     check_folder(args.out, segmenter.identity)

@@ -26,7 +26,7 @@ MIB = 2**20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Define the command line."""
     parser.add_argument("--config", required=True, nargs="+", metavar="YAML", help="later files override earlier ones")
     parser.add_argument("--size", type=parse_size, nargs="+", metavar="WxH", help="sizes; default: the configuration's")
     parser.add_argument("--labels", type=Path, metavar="DIR", help=f"label maps, of which the first {MOST} are taken")
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_label_maps(folder: Path, data: dict[str, Any]) -> np.ndarray:
-    """The first label maps of a folder, uint8 (N, height, width)."""
+    """Read the first label maps of a folder at the configured size, uint8 class ids (N, H, W)."""
     from shanshui.data.labels import Classes
     from shanshui.data.pairs import find_images
     from shanshui.storage import images
@@ -73,7 +73,7 @@ def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:
-    """Distinct 3x3 patches per pixel, the mean over the label maps, at the sizes where they are used."""
+    """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
     from shanshui.data.patches import patch_pyramid
 
     _, height, width = label_maps.shape
@@ -88,7 +88,7 @@ def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], 
 
 
 def seconds_per_picture(painter: Any, label_maps: np.ndarray, data: dict[str, Any]) -> float:
-    """Wall seconds of an image, after one that is not timed: it compiles and warms up."""
+    """Measure the wall time of an image in seconds, after one that compiles the kernels and is not timed."""
     from shanshui.data.labels import Classes
     from shanshui.synthesis.synthesizer import Synthesizer
 
@@ -104,7 +104,7 @@ def seconds_per_picture(painter: Any, label_maps: np.ndarray, data: dict[str, An
 
 
 def table(found: dict[str, Any]) -> str:
-    """Format as a readable table."""
+    """Format the report as a table."""
     lines = [f"one image of {found['size'][0]}x{found['size'][1]}, {found['classes']} classes", ""]
     lines.append(f"{'':10}{'parameters':>14}{'GMACs':>10}{'kept by training, MiB':>24}")
     for name, row in found["networks"].items():
@@ -122,7 +122,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Count, look at the label maps, and print."""
+    """Report the costs of the networks at each size."""
     from shanshui.config.settings import load_config, stage_settings
 
     if args.time and not args.labels:
@@ -134,7 +134,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def at_size(config: Config, size: Size) -> Config:
-    """The configuration for images of another size; UsageError where its networks cannot halve the sides."""
+    """Return the configuration for images of another size.
+
+    Raises:
+        UsageError: the networks cannot halve its sides.
+    """
     from shanshui.config.settings import merge, validate
 
     data = {"width": size.width, "height": size.height, "load_width": size.width}
@@ -142,7 +146,7 @@ def at_size(config: Config, size: Size) -> Config:
 
 
 def report(settings: dict[str, Any], labels: Path | None, timed: bool) -> dict[str, Any]:
-    """Return the costs of the networks."""
+    """Compute the costs of the networks and, with label maps, those on distinct patches and the time per image."""
     data = settings["data"]
     label_maps = read_label_maps(labels, data) if labels else None
     painter, costs = network_costs(settings)

@@ -10,7 +10,7 @@ from shanshui.storage.files import write_json, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("--schema", type=Path, default="workflow/schemas/config.schema.json", help="JSON schema")
     parser.add_argument("--readme", type=Path, default="README.md", help="document with the two markers")
     parser.add_argument(
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write all three."""
+    """Write the schema, the table of options and the table of stages."""
     write_json(args.schema, options.schema())
     write_text(args.readme, options.place(args.readme.read_text(encoding="utf-8")))
     write_text(args.stages, options.place_stages(args.stages.read_text(encoding="utf-8")))

@@ -14,12 +14,12 @@ from shanshui.pipeline.runs import find_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A run."""
+    """Define the command line: a run."""
     parser.add_argument("run_name", metavar="RUN", help="name of the run, or its folder")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print it."""
+    """Print the progress of a run."""
     from shanshui.pipeline import run_reader, status
 
     print(status.text(run_reader.read_run(find_run(args.run_name))))

@@ -28,7 +28,7 @@ Line = tuple[str, np.ndarray | None, dict[str, Any]]  # caption, photograph (3, 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Weights, label maps and styles in, an image out."""
+    """Define the command line: weights, label maps, styles, and the sheet to write."""
     parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
     parser.add_argument("--labels", required=True, type=Path, metavar="PATH", help="folder or manifest of label maps")
     add_file(parser, "--out", ".png", ".jpg", ".jpeg", required=True, metavar="FILE", help="the sheet, PNG or JPEG")
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def photo_lines(args: argparse.Namespace, synthesizer: Synthesizer) -> list[Line]:
-    """The photographs' styles, with `--between` steps on the way from each to the next."""
+    """Return a line per photograph's style, and `--between` interpolated ones between each and the next."""
     from shanshui.synthesis.styles import blended
 
     styles = [synthesizer.style_of(path) for path in args.style]
@@ -67,7 +67,7 @@ def photo_lines(args: argparse.Namespace, synthesizer: Synthesizer) -> list[Line
 def instances_of(
     args: argparse.Namespace, synthesizer: Synthesizer, files: Files, label_maps: list[np.ndarray]
 ) -> list[np.ndarray | None]:
-    """Numbers of instances (H, W) of every label map, or None where the weights see none."""
+    """Read the instance maps (H, W) of every label map; None if the weights use none."""
     manifests = [args.labels] if args.labels.suffix == ".csv" else []
     maps = instance_files(synthesizer.accepts, files, args.instances, manifests)
     pairs = zip(files, label_maps, strict=True)
@@ -75,7 +75,7 @@ def instances_of(
 
 
 def run(args: argparse.Namespace) -> None:
-    """Generate images of the same label maps in every style."""
+    """Generate images of the same label maps in every style, and write them on one sheet."""
     if not (args.style or args.seeds):
         raise UsageError("no styles", "--style IMAGE ..., --seeds N ..., or both")
     if args.between < 0:

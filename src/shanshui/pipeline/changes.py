@@ -1,9 +1,9 @@
 """Record the code a run was made with, and the later changes accepted as harmless.
 
-`settings/<stage>.json` holds one digest of the code a stage depends on. Under `settings/code/` lies, for every
-digest, the list of modules behind it, so that a change can be named. `accepted.json` says which digests count
-as an older one: with it, settings stay as they are, byte for byte, and neither Snakemake nor a kept training
-state sees a change.
+`settings/<stage>.json` holds one digest of the code a stage depends on. `settings/code/` has, for every digest, the
+list of modules it was computed from, so that a change can be named. `accepted.json` says which digests count as an
+older one: with it, settings stay as they are, byte for byte, and neither Snakemake nor a kept training state sees a
+change.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ CODE = "code"
 
 
 def read_accepted(run_folder: Path) -> dict[str, dict[str, str]]:
-    """Digests that count as another, by stage; empty where nothing was accepted."""
+    """Read the digests that count as another one, by stage; empty if no change was accepted."""
     file = run_folder / ACCEPTED
     return read_json(file) if file.exists() else {}
 
 
 def counted_digest(stage: str, accepted: Mapping[str, Mapping[str, str]], code: Sources | None = None) -> str:
-    """The digest `stage` runs under: that of the code as it is, or the older one it was declared equal to."""
+    """Return the code digest of `stage`, or the older one that it was accepted as equal to."""
     now = code_digest((code or sources()).stage(stage))
     return accepted.get(stage, {}).get(now, now)
 
 
 def remember(run_folder: Path, stages: Iterable[str], code: Sources | None = None) -> None:
-    """Keep the list of modules behind every stage's digest."""
+    """Write the list of modules of every stage's digest."""
     for stage in stages:
         modules = (code or sources()).stage(stage)
         file = _list_file(run_folder, code_digest(modules))
@@ -46,13 +46,13 @@ def _list_file(run_folder: Path, digest: str) -> Path:
 
 
 def recorded_settings(run_folder: Path, stage: str) -> dict[str, Any] | None:
-    """The settings a stage last ran under, or None where it never did."""
+    """Read the settings a stage last ran with; None if it never ran."""
     file = run_folder / "settings" / f"{stage}.json"
     return read_json(file) if file.exists() else None
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Modules that changed, came or went, one line each; of packages with their versions."""
+    """Describe the modules that changed, are new or gone, one line each; of packages with their versions."""
     words = {name: "changed" for name in before.keys() & now.keys() if before[name] != now[name]}
     words |= dict.fromkeys(now.keys() - before.keys(), "new")
     words |= dict.fromkeys(before.keys() - now.keys(), "gone")
@@ -65,7 +65,7 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def setting_differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """Settings that changed, with both values, one line each; `code` is no setting."""
+    """Describe the settings that changed, with both values, one line each; `code` is left out."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted((before.keys() | now.keys()) - ({CODE} if not name else set()))
         inner = (
@@ -77,9 +77,9 @@ def setting_differences(before: Any, now: Any, name: str = "") -> list[str]:
 
 @dataclass(frozen=True)
 class CodeChange:
-    """The code of one stage against what its run was made with.
+    """The code of one stage compared with that of its last run.
 
-    `modules` names what changed; None where the older list of modules was not kept.
+    `modules` names the changes; None if the older list of modules was not kept.
     """
 
     stage: str
@@ -95,7 +95,7 @@ class CodeChange:
 
 
 def code_change(run_folder: Path, stage: str, code: Sources | None = None) -> CodeChange | None:
-    """Compare the code of `stage` with what its run was made with; None where the stage never ran."""
+    """Compare the code of `stage` with that of its last run; None if it never ran."""
     settings = recorded_settings(run_folder, stage)
     if settings is None:
         return None
@@ -108,7 +108,7 @@ def code_change(run_folder: Path, stage: str, code: Sources | None = None) -> Co
 
 
 def accept(run_folder: Path, changes: Iterable[CodeChange]) -> None:
-    """Let the code as it is count as what the run was made with, for the stages in `changes`."""
+    """Record that the present code counts as that of the last run, for the stages in `changes`."""
     accepted = read_accepted(run_folder)
     for change in changes:
         accepted.setdefault(change.stage, {})[change.now] = change.before

@@ -9,9 +9,9 @@ FINALS = {"submission": "submission.zip", "table": "fid_table.md", "report": "re
 
 
 def closing_words(run_folder: Path, planned: Collection[str], touched: bool = False) -> str:
-    """Which of submission, table and report were among the `planned` files and are there, and which are not.
+    """Say which of submission, table and report were among the `planned` files and exist, and which do not.
 
-    `touched` tells that the workflow only set times (`snakemake --touch`).
+    `touched` says that the workflow only set file times (`snakemake --touch`).
     """
     files = {what: run_folder / name for what, name in FINALS.items()}
     asked = {what: path for what, path in files.items() if str(path) in planned}

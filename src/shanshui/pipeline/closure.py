@@ -1,10 +1,10 @@
 """Code dependencies of a stage: the modules it imports, read as syntax trees without importing them.
 
-Comments, formatting, docstrings, help texts and the words of errors do not count. Whatever else changes in
-a module changes the digest of every stage that imports it, at its top or inside a function, directly or not.
-Modules in `LEFT_OUT` and imports in `LOOKED_AT` do not count either, each for a reason given with it. A call of
-`import_modules` with the name of a package imports all of its modules, one of `load_plugins` the plug-ins of a group.
-Of other packages those in `PACKAGES` count, by their versions.
+Comments, formatting, docstrings, help texts and error messages do not count. Any other change of a module changes the
+digest of every stage that imports it, at its top or inside a function, directly or not. Modules in `LEFT_OUT` and
+imports in `LOOKED_AT` do not count either, each for the reason given with it. A call of `import_modules` with the name
+of a package imports all of its modules, one of `load_plugins` the plug-ins of a group. Of other packages, those in
+`PACKAGES` count by their versions.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _SILENT = {"ctx", "kind", "type_comment", "type_ignores"}  # fields that repeat 
 
 @dataclass(frozen=True)
 class Module:
-    """A module's own digest ("" where it holds nothing but a docstring), and what it imports.
+    """A module's own digest ("" if it has only a docstring), and what it imports.
 
     `imports` are modules of this package, `packages` those of `PACKAGES`, `plugins` groups of entry points.
     """
@@ -107,14 +107,14 @@ def _name(expression: ast.expr) -> str:
 
 
 def _texts(call: ast.Call) -> list[str]:
-    """Plain texts among the arguments of a call."""
+    """Return the string literals among the arguments of a call."""
     return [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
 
 
 class Reader:
-    """Writes a syntax tree down without what does not count, and notes what it imports and which texts it holds.
+    """Serialises the parts of a syntax tree that count, and collects its imports and string literals.
 
-    What is written is the same under every Python version the tree can be parsed with.
+    The result is the same under every Python version that can parse the code.
     """
 
     def __init__(self, tree: ast.Module) -> None:
@@ -125,7 +125,7 @@ class Reader:
         self.write(tree)
 
     def write(self, value: object) -> None:
-        """Add one node, list of nodes or plain value."""
+        """Add a node, a list of nodes or a plain value."""
         if isinstance(value, ast.AST):
             self.node(value)
         elif isinstance(value, list):
@@ -138,7 +138,7 @@ class Reader:
                 self.texts.add(value)
 
     def node(self, node: ast.AST) -> None:
-        """Add one node with its fields, empty ones left out."""
+        """Add a node with its fields, without empty ones."""
         names = node._fields
         if isinstance(node, ast.If) and _name(node.test) == "TYPE_CHECKING":
             names = ("orelse",)
@@ -167,10 +167,10 @@ class Reader:
 
 
 class Sources:
-    """The package's source files and what they import; each file is read once.
+    """The package's source files and their imports; each file is read once.
 
     Args:
-        folder: the package's folder; by default the one this module lies in.
+        folder: the package's folder; by default the one of this module.
     """
 
     def __init__(self, folder: Path = HERE) -> None:
@@ -186,7 +186,7 @@ class Sources:
         self._modules: dict[str, Module] = {}
 
     def module(self, name: str) -> Module:
-        """Digest and imports of one module. Data files in its folder that it names count as part of it."""
+        """Return digest and imports of a module; data files in its folder that it names count as part of it."""
         if name not in self._modules:
             file = self._files[name]
             read = Reader(ast.parse(file.read_text(encoding="utf-8")))
@@ -210,7 +210,7 @@ class Sources:
                 yield from (n for n in self._files if n.startswith(inside) and "." not in n.removeprefix(inside))
 
     def closure(self, start: str) -> dict[str, str]:
-        """Digests of all modules that `start` imports, directly or not, and its own, by name.
+        """Return the digests of `start` and of all modules that it imports, directly or not, by name.
 
         Packages are among them, as `package numpy`, with their versions.
         """
@@ -231,14 +231,14 @@ class Sources:
         return {name: found[name] for name in sorted(found) if found[name]} | versions | added
 
     def stage(self, stage: str) -> dict[str, str]:
-        """Digests of all modules the results of `stage` depend on, by name."""
+        """Return the digests of all modules that the results of `stage` depend on, by name."""
         module = f"{PACKAGE}.stages.{stage}"
         if module in self._files:
             return self.closure(module)
         return {f"plug-in {name}": own for name, own in plugin_digests(f"{PACKAGE}.stages").items() if name == stage}
 
     def names(self) -> list[str]:
-        """All modules of the package."""
+        """List all modules of the package."""
         return list(self._files)
 
 
@@ -250,7 +250,7 @@ def _packages(imports: list[str]) -> frozenset[str]:
 
 @functools.cache
 def installed(package: str) -> str:
-    """Version of a package in this environment; "none" where it is missing."""
+    """Return the version of an installed package; "none" if it is missing."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -259,10 +259,10 @@ def installed(package: str) -> str:
 
 @functools.cache
 def sources() -> Sources:
-    """The sources of this package as they were when first asked for."""
+    """Return the sources of this package, read once per process."""
     return Sources()
 
 
 def code_digest(modules: dict[str, str]) -> str:
-    """One digest for all modules of a closure."""
+    """Combine the digests of all modules into one."""
     return digest(modules)

@@ -28,7 +28,7 @@ LEAST_DISK = 2 * GIB
 
 
 def check_python() -> Finding:
-    """The version, against those tried."""
+    """Check the version of Python against those tried."""
     text = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info[:2] in PYTHONS:
         return Finding("Python", "ok", text)
@@ -36,7 +36,7 @@ def check_python() -> Finding:
 
 
 def check_jittor() -> Finding:
-    """Whether the package is there and compiled for this environment."""
+    """Check that Jittor is installed and compiled for this environment."""
     try:
         version = metadata.version("jittor")
     except metadata.PackageNotFoundError:
@@ -52,7 +52,7 @@ def check_jittor() -> Finding:
 
 
 def check_device() -> Finding:
-    """CUDA or CPU, and why."""
+    """Report whether CUDA or the CPU is used, and why."""
     device = find_device()
     if device.kind == "cpu":
         waiting = bool(cuda_devices()) and "=cpu" not in device.why
@@ -63,14 +63,14 @@ def check_device() -> Finding:
 
 
 def check_cpu() -> Finding:
-    """Cores and the thread count the computation will use."""
+    """Report the cores and the number of threads."""
     cores = len(os.sched_getaffinity(0))
     threads = os.environ.get("OMP_NUM_THREADS")
     return Finding("CPU", "ok", f"{cpu_model()}, {cores} cores, {threads or cores} threads (OMP_NUM_THREADS)")
 
 
 def check_memory() -> Finding:
-    """Free memory."""
+    """Check the free memory."""
     free = available_memory()
     text = f"{free / GIB:.1f} GiB available"
     if free < LEAST_MEMORY:
@@ -79,7 +79,7 @@ def check_memory() -> Finding:
 
 
 def check_disk(name: str, folder: Path, least: int) -> Finding:
-    """Free space where `folder` is or will be, and the right to write there."""
+    """Check that `folder` can be written and that its disk has `least` free bytes."""
     try:
         check_writable(folder, folder=True)
     except OSError as error:
@@ -94,7 +94,7 @@ def check_disk(name: str, folder: Path, least: int) -> Finding:
 
 
 def check_cache() -> Finding:
-    """Free space where compiled kernels go, and whether there is such a place."""
+    """Check free space and write permission for compiled kernels."""
     try:
         return check_disk("disk: cache", cache_home(), LEAST_FREE)
     except ShanshuiError as error:
@@ -102,7 +102,7 @@ def check_cache() -> Finding:
 
 
 def check_weights(needed: Sequence[str]) -> list[Finding]:
-    """The weight files of others; missing ones are gaps only for a configuration that needs them."""
+    """Report the pretrained weight files; those that the configuration needs are checked with the run."""
     from shanshui.weights.catalogue import WEIGHT_FILES, place
 
     findings = []
@@ -119,7 +119,7 @@ def check_weights(needed: Sequence[str]) -> list[Finding]:
 
 
 def examine(needed_weights: Sequence[str] = (), config: Config | None = None) -> list[Finding]:
-    """Everything, in the order in which it is needed; with a configuration, also whether its run will fit."""
+    """Run all checks, in the order of need; with a configuration, those of its run as well."""
     return [
         check_python(),
         asked("compiler", lambda: f"{find_compiler().version} at {find_compiler().path}"),

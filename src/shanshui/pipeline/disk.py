@@ -17,7 +17,7 @@ AFTER_CHOICES = {"merge", "generate", "infer", "score", "fuse"}  # not planned b
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file or of all files of a folder; what vanishes meanwhile counts nothing."""
+    """Return the bytes of a file or of all files in a folder; files removed meanwhile count as 0."""
     if not path.is_dir():
         return path.stat().st_size if path.is_file() else 0
     found = 0
@@ -29,7 +29,7 @@ def _size(path: Path) -> int:
 
 
 def there_already(folder: Path, parts: Sequence[Part]) -> dict[str, int]:
-    """Bytes of each part in the run's folder, those included that `retention` removed."""
+    """Return the bytes of each part in the run's folder, including files that `retention` removed."""
     removed = read_removed(folder)
     found = {}
     for part in parts:
@@ -40,13 +40,13 @@ def there_already(folder: Path, parts: Sequence[Part]) -> dict[str, int]:
 
 
 def _below(name: str, pattern: str) -> bool:
-    """Whether the file `name` is `pattern` or lies in a folder that is."""
+    """Test whether the file `name` matches `pattern` or is in a folder that does."""
     path = Path(name)
     return any(candidate.match(pattern) for candidate in (path, *path.parents) if candidate.name)
 
 
 def still_to_come(folder: Path, parts: Sequence[Part], rules: Collection[str] | None = None) -> float:
-    """Bytes that a run may still write; where the planned `rules` are given, by these and those a choice may call."""
+    """Return the bytes that a run may still write; with planned `rules`, only those and what choices lead to."""
     if rules is not None:
         counted = {*rules, *(AFTER_CHOICES if CHOOSING & set(rules) else ())}
         parts = [part for part in parts if part.rule in counted]
@@ -55,14 +55,14 @@ def still_to_come(folder: Path, parts: Sequence[Part], rules: Collection[str] | 
 
 
 def gigabytes(size: float) -> str:
-    """`1.3 GB`, `12 MB` or `8 kB`."""
+    """Format bytes as `1.3 GB`, `12 MB` or `8 kB`."""
     if size >= 0.1e9:
         return f"{size / 1e9:.1f} GB"
     return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def table(parts: Sequence[Part]) -> str:
-    """The estimate for people."""
+    """Format the estimate as a table."""
     rows = [(p.name, str(p.count), gigabytes(p.each), gigabytes(p.most), gigabytes(p.final)) for p in parts]
     most, final = sum(p.most for p in parts), sum(p.final for p in parts)
     rows = [
@@ -93,7 +93,11 @@ def free_at(folder: Path) -> int:
 
 
 def check(config: Config, folder: Path, rules: Collection[str] | None = None) -> str:
-    """Return the text of `sentence`; ShanshuiError if the run, or its planned `rules`, will not fit, with remedies."""
+    """Check that the run, or its planned `rules`, fits on the disk; return the text of `sentence`.
+
+    Raises:
+        ShanshuiError: it does not fit; the message says how to reduce what is needed.
+    """
     parts = estimate(config, count_pictures(config))
     free = free_at(folder)
     needed = still_to_come(folder, parts, rules)

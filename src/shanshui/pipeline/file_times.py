@@ -1,9 +1,9 @@
-"""Record the times of a run's files, and restore them where a file was touched or copied without a change of content.
+"""Record the times of a run's files, and restore them if a file was touched or copied with unchanged content.
 
-Snakemake makes a file again when one of its inputs is newer, and looks at contents of small inputs alone. So, when a
-workflow ends, times, sizes and SHA-256 of all files it knows are written down; before the next one is planned, a file
-of another time and the same content gets the time that was written down. A workflow that was killed leaves the list
-marked as open: times are then what they are.
+Snakemake makes a file again when one of its inputs is newer, and compares only the contents of small inputs. When a
+workflow ends, times, sizes and SHA-256 of all its files are therefore recorded; before the next one is planned, files
+with another time but the same content get the recorded time. A workflow that was killed leaves the list marked as open:
+times are then not changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ READERS = 4
 
 
 def _watched(run_folder: Path) -> Iterator[Path]:
-    """Files of a run that Snakemake may look at; of a folder that a job makes, its time stamp alone."""
+    """Yield the files of a run that Snakemake may check; of folders made by a job, only their time stamp."""
     for place, inner, names in os.walk(run_folder):
         if STAMP in names:
             inner.clear()
@@ -36,7 +36,7 @@ def _watched(run_folder: Path) -> Iterator[Path]:
 
 
 def _content(path: Path) -> str:
-    """Digest of a file's content; for a folder's stamp, of the list of what is in it, "" where it has none."""
+    """Compute the SHA-256 of a file; for a folder's time stamp, that of the list of its files, "" without one."""
     listed = path.with_name(LIST)
     if path.name == STAMP:
         return sha256(listed) if listed.is_file() else ""
@@ -57,7 +57,7 @@ def begin(run_folder: Path) -> None:
 
 
 def record(run_folder: Path) -> None:
-    """Write down the times of all files, and contents of those that are new; the list is closed."""
+    """Record the times of all files and the contents of new ones, and close the list."""
     known: dict[str, list[Any]] = _read(run_folder).get("files", {})
     listed: dict[str, list[Any]] = {}
     unknown = []
@@ -76,9 +76,9 @@ def record(run_folder: Path) -> None:
 
 
 def restore(run_folder: Path) -> int:
-    """Give files whose content is as it was written down their time back; how many that were.
+    """Restore the recorded time of files whose content is unchanged; return their number.
 
-    What this user may not set the time of stays as it is.
+    Files whose time this user may not set stay as they are.
     """
     kept = _read(run_folder)
     if kept.get("open"):

@@ -14,7 +14,7 @@ State = Literal["ok", "note", "gap"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line. A `gap` lets no run succeed, a `note` only limits it."""
+    """One result, as a line. A `gap` makes every run fail, a `note` only limits it."""
 
     name: str
     state: State
@@ -22,12 +22,12 @@ class Finding:
     do: str = ""
 
     def line(self) -> str:
-        """Format as one readable line."""
+        """Format the result as readable text."""
         return f"{self.state:<5}{self.name:<14}{self.text}" + (f"\n     {'':<14}to do: {self.do}" if self.do else "")
 
 
 def asked(name: str, question: Callable[[], str]) -> Finding:
-    """Turn an answer into `ok`, a ShanshuiError or an error of the system into a `gap`."""
+    """Turn the result of `question` into `ok`; a ShanshuiError or an error of the operating system becomes a `gap`."""
     try:
         return Finding(name, "ok", question())
     except OSError as error:

@@ -1,7 +1,7 @@
 """File names that connect the rules, and checks made before planning.
 
-Everything Snakemake needs to know about a configuration in plain Python, so that it can be tested;
-`rules/*.smk` only say which stage reads and writes what.
+Everything Snakemake needs to know about a configuration in plain Python, so that it can be tested; `rules/*.smk` only
+say which stage reads and writes what.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def weight_path(name: str) -> Path:
 
 
 def epoch_name(epoch: int) -> str:
-    """Name of a checkpoint of fine-tuning."""
+    """Return the name of a checkpoint of fine-tuning."""
     return f"epoch_{epoch:03d}"
 
 
 def average_name(models: Iterable[str]) -> str:
-    """`271+299` for the average of the checkpoints epoch_271, epoch_299 and of averages of them, in any order."""
+    """Return `271+299` for the average of epoch_271 and epoch_299, or of averages of them, in any order."""
     return "+".join(sorted({epoch for model in models for epoch in model.removeprefix("epoch_").split("+")}))
 
 
@@ -81,7 +81,7 @@ class Flow:
         }  # fmt: skip
 
     def _epochs(self) -> range:
-        """The epochs of fine-tuning."""
+        """Return the epochs of fine-tuning."""
         first = self.config.pretrain.epochs + 1
         return range(first, first + self.config.finetune.epochs)
 
@@ -99,11 +99,11 @@ class Flow:
         return {**stage_settings(self.config, stage), CODE: code}
 
     def remember_code(self) -> None:
-        """Record next to the settings which modules their digests cover, for `explain`."""
+        """Record which modules the code digests of the settings cover, for `explain`."""
         remember(Path("results") / self.config.run, with_settings())
 
     def gpu_jobs(self) -> int:
-        """Jobs on GPUs at a time on this machine; without a GPU one, which then has all cores."""
+        """Return the number of parallel GPU jobs on this machine; 1 without a GPU, so that a job has all cores."""
         if find_device().kind != "cuda":
             return 1
         wanted = ",".join(map(str, self.config.gpus)) if isinstance(self.config.gpus, list) else lease.AUTO
@@ -111,35 +111,40 @@ class Flow:
 
     @staticmethod
     def threads(jobs: int, processes: int = 1) -> int:
-        """Threads of each of `jobs` at a time, of several processes; Snakemake lowers it to the cores there are."""
+        """Return the threads of a job that runs next to others; Snakemake limits them to the cores.
+
+        Args:
+            jobs: number of parallel jobs.
+            processes: of each job.
+        """
         return 64 if jobs == 1 else processes * max(1, len(os.sched_getaffinity(0)) // jobs)
 
     def rehearsed(self) -> list[str]:
-        """Networks whose kernels `doctor` compiles beyond APF-GAN's, as an argument."""
+        """Return the argument of `doctor` with networks whose kernels it compiles in addition to APF-GAN's."""
         networks = self.config.networks().extra_kernels()
         return ["--networks", json.dumps(networks, sort_keys=True)] if networks else []
 
     def largest_job(self) -> int:
-        """GPUs of the job that has most of them, where there are GPUs: one for each of its processes."""
+        """Return the largest number of GPUs of a job: one for each of its processes."""
         return max(self.config.pretrain.processes, self.config.finetune.processes)
 
     # --- data -----------------------------------------------------------------------------------------
 
     def raw_data(self) -> dict[str, object]:
-        """Inputs of `validate` that Snakemake has to make or watch itself.
+        """Return the inputs of `validate` that Snakemake has to make or watch itself.
 
-        In the names of inputs Snakemake takes braces for wildcards: files with such names are in `fingerprint`.
+        Snakemake reads braces in names of inputs as wildcards: files with such names are in `fingerprint`.
         """
         inputs: dict[str, object] = {name: path for name, path in self._lists().items() if not set("{}") & set(path)}
         return inputs | ({"landscapes": "results/{run}/landscapes"} if self.config.landscapes else {})
 
     def _lists(self) -> dict[str, str]:
-        """The user's lists that `validate` reads besides the folders."""
+        """Return the user's lists that `validate` reads in addition to the folders."""
         files = {"exclude": self.config.data.exclude, "scenes": self._scenes()}
         return {name: path for name, path in files.items() if path}
 
     def folders(self) -> dict[str, str]:
-        """Folders of photographs, label maps and, where there are any, instance maps, as `validate` calls them."""
+        """Return the folders of photographs, label maps and instance maps, if any, by options of `validate`."""
         data = self.config.data
         if self.config.landscapes:
             options = LAYOUTS["competition"].usual(f"results/{self.config.run}/landscapes")
@@ -149,7 +154,7 @@ class Flow:
         return {option.replace("_", "-"): path for option, path in found.items()}
 
     def _instances(self) -> dict[str, str]:
-        """Folders of instance maps: those that are named, else the layout's if it holds any."""
+        """Return the folders of instance maps: those configured, else the layout's if it has any."""
         data, found = self.config.data, {}
         layout = LAYOUTS[data.layout]
         for option in INSTANCES:
@@ -161,22 +166,22 @@ class Flow:
         return found
 
     def prepared_instances(self) -> list[str]:
-        """Instance maps of the training pairs, where edges are made of them."""
+        """Return the prepared instance maps, if edges are computed from them."""
         return ["results/{run}/prepare/instances.npy"] if self.config.model.edges == "instance" else []
 
     def _scenes(self) -> str:
-        """The file that tells which images the layout takes, if it does and is there."""
+        """Return the layout's list of scenes, if it has one that exists; else ""."""
         file = Path(self.config.data.root, LAYOUTS[self.config.data.layout].scenes)
         return str(file) if file.is_file() else ""
 
     def validate_arguments(self) -> list[str]:
-        """Paths on the command line of `validate`, each in one word: one may begin with a dash."""
+        """Return the paths on the command line of `validate`, as `--option=path`: a path may begin with a dash."""
         return [f"--{name}={path}" for name, path in (self.folders() | self._lists()).items()]
 
     def fingerprint(self) -> str:
-        """Digest of names and contents of all files of the data folders (of drawn data: of how it is drawn).
+        """Compute a digest of names and contents of all files in the data folders; a constant for embedded data.
 
-        A file is read when it is new or its size, time or inode has changed; they are remembered in the run's folder.
+        A file is read only if it is new or its size, time or inode has changed; these are kept in the run's folder.
         """
         if self.config.landscapes:
             return "drawn"
@@ -196,24 +201,24 @@ class Flow:
     # --- weights of others ------------------------------------------------------------------------------
 
     def score_weights(self) -> list[str]:
-        """The Inception file where a metric needs it."""
+        """Return the weight file of Inception, if a metric needs it."""
         return [str(weight_path(name)) for name in weights_of(self.config.score.metrics) & {"fid_inception"}]
 
     def perceptual_weights(self, phase: str) -> list[str]:
-        """The file of the phase's perceptual network, where it has one."""
+        """Return the weight file of the phase's perceptual network, if it has one that set-up does not install."""
         net = (self.config.pretrain if phase == "pretrain" else self.config.finetune).perceptual.net
         if net == "none" or WEIGHT_FILES[PERCEPTUAL[net]].installed:  # set-up's files change their times, no content
             return []
         return [str(weight_path(PERCEPTUAL[net]))]
 
     def segmenter(self, run: str) -> list[str]:
-        """The segmenter's file where a metric needs it: the user's, or the one this run trains; none is built in."""
+        """Return the segmenter's file, if a metric needs one: the user's, or the one this run trains."""
         if not need_segmenter(self.config.score.metrics) or self.config.segmenter.weights == BUILTIN:
             return []
         return [self.config.segmenter.weights or f"results/{run}/segmenter/segmenter.safetensors"]
 
     def scorers(self, input: Any) -> list[str]:
-        """Networks of a scoring job, as arguments."""
+        """Return the networks of a scoring job as arguments."""
         weights = ["--weights-file", *input.weights] if input.weights else []
         builtin = need_segmenter(self.config.score.metrics) and self.config.segmenter.weights == BUILTIN
         segmenter = [BUILTIN] if builtin else list(input.segmenter)
@@ -222,30 +227,30 @@ class Flow:
     # --- training ---------------------------------------------------------------------------------------
 
     def resolutions(self) -> list[str]:
-        """Names of the training resolutions, smallest first, e.g. 064x048 to 512x384."""
+        """Return the names of the training resolutions, smallest first, e.g. 064x048 to 512x384."""
         data = self.config.data
         stages = schedule(self.config.pretrain.epochs, self.config.model.sizes).stages()
         return [f"{data.width // divisor:03d}x{data.height // divisor:03d}" for divisor, _, _ in stages]
 
     def finetuned_weights(self) -> list[str]:
-        """Weights of every epoch of fine-tuning from the first to the last scored one, below the run's folder."""
+        """Return the weights of all epochs of fine-tuning between the scored ones, relative to the run's folder."""
         epochs = range(self.config.score.first, self.config.score.last + 1)
         return [f"finetune/{epoch_name(epoch)}.safetensors" for epoch in epochs]
 
     def state_before(self, run: str, resolution: str) -> list[str]:
-        """Training state the resolution starts from: nothing for the first."""
+        """Return the training state that a resolution starts from; none for the first."""
         index = self.resolutions().index(resolution)
         return [f"results/{run}/pretrain/{self.resolutions()[index - 1]}.state.safetensors"] if index else []
 
     def pretrained(self, run: str) -> str:
-        """State at the end of pretraining."""
+        """Return the training state at the end of pretraining."""
         return f"results/{run}/pretrain/{self.resolutions()[-1]}.state.safetensors"
 
     def epoch_before(self, run: str, epoch: int) -> list[str]:
-        """The checkpoint a fine-tuning job comes after: nothing for the first scored epoch.
+        """Return the checkpoint that a fine-tuning job continues from; none for the first scored epoch.
 
-        An epoch that is there keeps the one it came after: with other inputs Snakemake would train it again
-        where only `score.first` has moved.
+        An epoch that exists keeps the one it was trained after: with other inputs Snakemake would train it again if
+        only `score.first` has changed.
         """
         note = Path(f"results/{run}/finetune/after/{epoch:03d}")
         if self.finetuned and note.is_file():
@@ -256,16 +261,16 @@ class Flow:
 
     @functools.cached_property
     def finetuned(self) -> bool:
-        """Whether the epochs that are there were trained under today's settings. Asked once: jobs rewrite them."""
+        """Whether the existing epochs were trained with the present settings; read once, since jobs rewrite these."""
         run = self.config.run
         return recorded_settings(Path("results") / run, "finetune") == self.settings(run, "finetune")
 
     @functools.cached_property
     def averaged_epoch(self) -> str:
-        """The epoch whose moving average is written and is a candidate, as `310`; "" where there is none.
+        """The epoch whose moving average is written and is a candidate, as `310`; "" if there is none.
 
-        It is the last scored one; averages of others could not be chosen. Where that epoch is there already and was
-        not the last when it was trained, there is none: fine-tuning would begin again for it. Asked once, as above.
+        It is the last scored one; averages of others could not be chosen. If that epoch exists already and was not the
+        last when it was trained, there is none: fine-tuning would start again for it. Read once, as above.
         """
         last = f"{self.config.score.last:03d}"
         weights, average = (Path(f"results/{self.config.run}/finetune/{kind}_{last}.safetensors")
@@ -274,11 +279,11 @@ class Flow:
         return last if self.config.finetune.ema and not earlier else ""
 
     def without_average(self) -> str:
-        """Pattern of the epochs whose moving average is not written."""
+        """Return a pattern of the epochs whose moving average is not written."""
         return rf"(?!{self.averaged_epoch}\b)\d\d\d+" if self.averaged_epoch else r"\d\d\d+"
 
     def with_average(self) -> str:
-        """Pattern of the epoch whose moving average is written; it fits none where there is none."""
+        """Return a pattern of the epoch whose moving average is written; it matches none if there is none."""
         return self.averaged_epoch or "(?!)"
 
     def said_of_average(self) -> str:
@@ -293,47 +298,47 @@ class Flow:
     # --- generating, scoring and choosing -----------------------------------------------------------------------------
 
     def sets(self) -> list[str]:
-        """Names of the sets of label maps that images are generated for."""
+        """Return the names of the sets of label maps that images are generated for."""
         train = ["train"] if self.config.select.on == "train" else []
         return [*train, *(["holdout"] if self.config.data.holdout else []), "test"]
 
     def train_labels(self) -> list[str]:
-        """The training pairs, where their label maps are to decide."""
+        """Return the manifest of training pairs, if models are chosen on them."""
         return ["results/{run}/validate/train.csv"] if self.config.select.on == "train" else []
 
     def labels(self, wildcards: object, input: Any) -> list[str]:
-        """Label maps of a generating or scoring job, as `set=manifest`."""
+        """Return the label maps of a generating or scoring job, as `set=manifest`."""
         return [f"{name}={getattr(input, name)}" for name in self.sets()]
 
     def images(self, wildcards: object, input: Any) -> list[str]:
-        """Images of a scoring job, as `set=folder`."""
+        """Return the images of a scoring job, as `set=folder`."""
         return [f"{name}={input.images}/{name}" for name in self.sets()]
 
     def checkpoint_scores(self, run: str) -> list[str]:
-        """Scores of all checkpoints."""
+        """Return the score files of all checkpoints."""
         return [f"results/{run}/score/{epoch_name(epoch)}.json" for epoch in self.config.score.epochs()]
 
     @staticmethod
     def members(run: str, subset: str) -> list[str]:
-        """Checkpoints of an average named `271+299`."""
+        """Return the checkpoints of an average named `271+299`."""
         return [f"results/{run}/finetune/epoch_{epoch}.safetensors" for epoch in subset.split("+")]
 
     @property
     def estimates(self) -> bool:
-        """Whether averaging runs the network, to estimate running statistics; it then needs what training needs."""
+        """Whether averaging runs the network to estimate running statistics; it then needs the same as training."""
         return self.config.merge.batch_norm == "estimated"
 
     def estimated_on(self, run: str) -> list[str]:
-        """Label maps on which an average's running statistics are estimated, where they are."""
+        """Return the label maps on which an average's running statistics are estimated, if they are."""
         return [f"results/{run}/prepare/label_maps.npy"] if self.estimates else []
 
     def examined_for_averages(self, run: str) -> list[str]:
-        """The machine's examination and compilation, where averaging runs the network."""
+        """Return the result of `doctor`, if averaging runs the network."""
         return [f"results/{run}/doctor.json"] if self.estimates else []
 
     @staticmethod
     def weights_of(run: str, model: str) -> str:
-        """Weights file of a checkpoint, a moving average or an average."""
+        """Return the weights file of a checkpoint, a moving average or an average."""
         return f"results/{run}/{'merge' if '+' in model else 'finetune'}/{model}.safetensors"
 
     def soups(self) -> range:
@@ -341,16 +346,16 @@ class Flow:
         return range(2, min(self.config.select.soup, len(self.config.score.epochs())) + 1)
 
     def soup_choices(self) -> list[str]:
-        """The soups that further ones are made of: all but the last, which is a candidate like others."""
+        """Return the choices of soups that others are built on: all but the last, which is only a candidate."""
         return [f"results/{{run}}/select/soup_{tried}.json" for tried in self.soups()[:-1]]
 
     @staticmethod
     def soup_before(run: str, tried: int) -> list[str]:
-        """The soup that one more checkpoint may join: none for the first."""
+        """Return the choice of the soup that one more checkpoint may be added to; none for the first."""
         return [f"results/{run}/select/soup_{tried - 1}.json"] if tried > 2 else []
 
     def candidates(self, chosen: list[str], trials: Sequence[str] = ()) -> list[str]:
-        """The chosen checkpoints, the average of every subset of them, the soup's `trials`, the moving average.
+        """Return the chosen checkpoints, averages of all their subsets, the soups' `trials` and the moving average.
 
         Names do not depend on rank.
         """

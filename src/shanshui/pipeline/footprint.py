@@ -1,7 +1,7 @@
 """Estimate what a run writes from its configuration: kinds, numbers and sizes of files.
 
-Weights and prepared pairs are counted exactly. Images are guessed from their size, rather too large than too
-small; resume states are taken as two a phase, though a short phase leaves one.
+Weights and prepared pairs are counted exactly. Images are estimated from their size, rather too large than too small;
+resume states are counted as two per phase, though a short phase leaves one.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ REFERENCE = 2000  # photographs whose features are stored one by one, at most
 
 @dataclass(frozen=True)
 class Part:
-    """Files of one kind: how many at most, the bytes of each, and how many stay in the end.
+    """Files of one kind: their largest number, the bytes of each, and how many stay in the end.
 
-    `rule` writes them. `folders` are where they lie in the run's folder; what is there already need not be
-    written any more.
+    `rule` writes them. `folders` are patterns of their places in the run's folder; what exists there need not be
+    written again.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Pictures:
 
 
 def count_pictures(config: Config) -> Pictures:
-    """From the files in the data folders, or the numbers of the embedded dataset."""
+    """Count the images in the data folders, or take the numbers of the embedded dataset."""
     if config.landscapes:
         pairs, test = config.landscapes.train, config.landscapes.test
     else:
@@ -77,7 +77,7 @@ def count_pictures(config: Config) -> Pictures:
 
 
 def averages(config: Config) -> int:
-    """Merged weights at most: every subset of the best, and a soup for each further checkpoint."""
+    """Return the largest number of averaged weights: every subset of the best, and a soup per further checkpoint."""
     top, soups = config.select.top, len(Flow(config).soups())
     return 2**top - 1 - top + max(0, soups + 1 - top)
 
@@ -93,6 +93,7 @@ def estimate(config: Config, pictures: Pictures) -> list[Part]:
 
 
 def _data(config: Config, pictures: Pictures) -> list[Part]:
+    """Estimate the training pairs: drawn and prepared."""
     data, drawn = config.data, config.landscapes
     pixels = data.load_width * data.load_height
     each = (6 if config.model.edges == "instance" else 4) * pixels
@@ -107,7 +108,7 @@ def _data(config: Config, pictures: Pictures) -> list[Part]:
 
 
 def _training(config: Config) -> list[Part]:
-    """Weights and training states of both phases and of the segmenter; a state has Adam's two moments as well."""
+    """Estimate weights and training states of both phases and of the segmenter; states include Adam's two moments."""
     best = config.retention == "best"
     networks, pixels = config.networks(), config.data.width * config.data.height
     growing = networks.generator.in_phase(networks.discriminator.output_sizes - 1, seg_noise=False).parameters(pixels)
@@ -152,12 +153,12 @@ def _training(config: Config) -> list[Part]:
 
 
 def _most_kept(config: Config) -> int:
-    """Checkpoints that `retention: best` keeps at most: the best, the last, and nothing else can be in an average."""
+    """Return the number of checkpoints that `retention: best` keeps at most: the best and the last."""
     return config.select.tried() + 1
 
 
 def _choosing(config: Config, pictures: Pictures) -> list[Part]:
-    """Averages, images and features."""
+    """Estimate averages, images and features."""
     best = config.retention == "best"
     size = config.data.width * config.data.height
     picture = PHOTO[config.generate.format] * size
@@ -178,7 +179,7 @@ def _choosing(config: Config, pictures: Pictures) -> list[Part]:
 
 
 def _features(config: Config) -> int:
-    """Numbers kept of an image by the wanted metrics."""
+    """Return the number of values per image that the wanted metrics store."""
     classes = len(config.data.classes)
     found = 8 + sum(record.numbers for record in kinds_of(config.score.metrics))
     if need_segmenter(config.score.metrics):
@@ -188,6 +189,6 @@ def _features(config: Config) -> int:
 
 
 def _reference(config: Config) -> int:
-    """Means and covariances in double precision, and features of 2000 photographs."""
+    """Return the bytes of means and covariances (float64) and of the features of 2000 photographs."""
     numbers = [record.numbers for record in kinds_of(config.score.metrics)]
     return sum(n**2 * 8 + REFERENCE * n * NUMBER for n in numbers) + 2 * MB

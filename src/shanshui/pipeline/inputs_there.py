@@ -16,7 +16,11 @@ from shanshui.weights.catalogue import place
 
 
 def check_targets(targets: Iterable[str], run: str) -> None:
-    """UsageError where files of another run than the configured one are asked for: its numbers would make them."""
+    """Check that the requested files belong to the configured run, whose settings would make them.
+
+    Raises:
+        UsageError: a file belongs to another run.
+    """
     for target in targets:
         parts = Path(os.path.normpath(target)).parts
         if parts[:1] == ("results",) and len(parts) > 1 and parts[1] != run:
@@ -28,7 +32,11 @@ def check_targets(targets: Iterable[str], run: str) -> None:
 
 
 def check_inputs(config: Config) -> None:
-    """Stop before planning where data or weight files are missing; the message says where they belong."""
+    """Check before planning that data and weight files exist.
+
+    Raises:
+        ShanshuiError: some are missing; the message says where they belong.
+    """
     check_data_there(config)
     check_segmenter_there(config)
     absent = [name for name in needed_weights(config) if not place(name).exists()]
@@ -41,7 +49,11 @@ def check_inputs(config: Config) -> None:
 
 
 def check_data_there(config: Config) -> None:
-    """ShanshuiError where a folder of the data is missing."""
+    """Check that the folders of the data exist.
+
+    Raises:
+        ShanshuiError: one is missing, or instance maps are.
+    """
     if config.landscapes is None:
         data = config.data
         places = {"training photographs": data.train_images, "training label maps": data.train_labels,
@@ -64,7 +76,11 @@ def check_data_there(config: Config) -> None:
 
 
 def check_segmenter_there(config: Config) -> None:
-    """ShanshuiError where the user's segmenter is missing, or lies where Snakemake would make it."""
+    """Check that the user's segmenter exists, at a path that Snakemake does not take for something to be made.
+
+    Raises:
+        ShanshuiError: it does not.
+    """
     segmenter = config.segmenter.weights
     if segmenter and Flow(config).segmenter(config.run) and not Path(segmenter).is_file():
         raise ShanshuiError(

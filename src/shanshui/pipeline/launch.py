@@ -1,10 +1,10 @@
 """Set up the execution of Snakemake: detect other processes in this folder, limit parallel GPU jobs.
 
-Snakemake marks files in use by notes under `.snakemake/locks`, and refuses to run on files so marked. A killed
-Snakemake leaves its notes behind, and nothing in them tells whether it lives: on a shared file system it may do so on
-another machine, out of the same folder with another Snakefile. So the notes are never touched here. What can be known
-is said instead: every Snakemake that executes this workflow holds a lock of the operating system, which ends with its
-process, and where that is free the message names the command that removes the notes.
+Snakemake marks files in use by notes in `.snakemake/locks`, and refuses to run on files so marked. A killed Snakemake
+leaves its notes behind, and nothing in them tells whether it is alive: on a shared file system it may run on another
+machine, in the same folder with another Snakefile. So the notes are never touched here. Instead, every Snakemake that
+executes this workflow holds a lock of the operating system, which ends with its process; if that is free, the message
+names the command that removes the notes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCK = "shanshui.lock"
 
 
 def somebody_runs(state: Path) -> bool:
-    """Whether a Snakemake that can be seen from here executes in the folder whose `.snakemake` is given."""
+    """Test whether a Snakemake visible from this machine executes in the folder of `state`, its `.snakemake`."""
     try:
         with open(state / LOCK, encoding="utf-8") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +39,7 @@ def somebody_runs(state: Path) -> bool:
 
 @contextlib.contextmanager
 def registered(state: Path) -> Iterator[None]:
-    """Be known as a living Snakemake while the body runs, where the folder can be written and locked."""
+    """Hold the lock of a running Snakemake during the body, if the folder can be written and locked."""
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
             state.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def registered(state: Path) -> Iterator[None]:
 
 
 def unlocking(arguments: Sequence[str]) -> str:
-    """The command that removes the notes of a Snakemake called like this one: `sys.argv` with `--unlock`."""
+    """Return the command that removes the notes of a Snakemake called with these arguments."""
     name, rest = arguments[0], arguments[1:]
     called = [name] if Path(name).name == "snakemake" else [sys.executable, "-m", "snakemake"]
     return shlex.join([*called, "--unlock", *rest])
@@ -59,8 +59,8 @@ def locked_words(alive: bool, arguments: Sequence[str]) -> str:
     """Return the message of a refused start.
 
     Args:
-        alive: whether another Snakemake of this workflow is seen to execute here.
-        arguments: how this one was called.
+        alive: another Snakemake of this workflow is running in this folder.
+        arguments: `sys.argv` of this one.
     """
     if alive:
         return (
@@ -76,13 +76,15 @@ def locked_words(alive: bool, arguments: Sequence[str]) -> str:
 
 
 def prepare(workflow: Any, gpu_jobs: int, run: str) -> None:
-    """Wrap Snakemake's `workflow.execute`: check what is asked for, register, explain a refused start.
+    """Wrap Snakemake's `workflow.execute`: check the targets, register, explain a refused start.
 
-    `gpu_jobs` GPU jobs run at a time. What is asked for must be of the configured `run`. Files of it that were touched
-    or copied get their times back, unless another Snakemake is at work here.
+    Files of the run that were touched or copied get their recorded times back, unless another Snakemake is running in
+    this folder. Processes that Snakemake starts for single jobs are left alone.
 
-    The number holds for local jobs without `--resources gpu=N`; a cluster deals out its own devices.
-    Processes that Snakemake starts for single jobs are left alone.
+    Args:
+        workflow: Snakemake's workflow.
+        gpu_jobs: parallel GPU jobs, of local jobs without `--resources gpu=N`; clusters assign their own devices.
+        run: name of the configured run, to which all targets must belong.
     """
     if not workflow.is_main_process:
         return

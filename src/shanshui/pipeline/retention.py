@@ -1,8 +1,8 @@
 """Decide which weights, states and images are kept after a run, and list the removed ones.
 
-With `retention: best` these stay: of fine-tuning the checkpoints that were tried in averages (the best
-`select.top` and `select.soup`), the last one with its moving average, and the chosen model with its members; of
-pretraining what fine-tuning starts from; of the noise seeds the chosen one's images. Scores and features stay.
+With `retention: best` these stay: of fine-tuning the checkpoints that were tried in averages (the best `select.top` and
+`select.soup`), the last one with its moving average, and the chosen model with its members; of pretraining the state
+that fine-tuning starts from; of the noise seeds the chosen one's images. Scores and features stay.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ REMOVED = f"{STATES}/removed.json"  # unknown to Snakemake, which deletes `kept.
 
 @dataclass(frozen=True)
 class Plan:
-    """Names in the run's folder: files that stay, files and folders that go."""
+    """Names in the run's folder: files that are kept, files and folders to remove."""
 
     kept: list[str]
     gone: list[str]
 
 
 def kept_names(settings: Mapping[str, Any], checkpoints: Mapping[str, Any], model: str, seed: int) -> set[str]:
-    """What stays of the places that stages let go.
+    """Return the names of files and folders to keep.
 
     Args:
-        settings: those of the stage `tidy`: `tried` best checkpoints, `last` epoch, `full` resolution's name.
+        settings: of the stage `tidy`: `tried` best checkpoints, `last` epoch, name of the `full` resolution.
         checkpoints: ranking of the checkpoints.
-        model, seed: what was chosen.
+        model: name of the chosen model.
+        seed: chosen noise seed.
     """
     tuned = {entry["model"] for entry in checkpoints["ranking"][: settings["tried"]]}
     tuned |= {f"{kind}_{settings['last']:03d}" for kind in ("epoch", "ema")}
@@ -48,26 +49,26 @@ def kept_names(settings: Mapping[str, Any], checkpoints: Mapping[str, Any], mode
 
 
 def removable() -> list[str]:
-    """Patterns of what may go, by place, from the records of the stages."""
+    """Return the patterns of removable files and folders that stages declare."""
     return [place for stage in stages().values() for place in stage.removable]
 
 
 def plan(folder: Path, names: set[str]) -> Plan:
-    """What is there, parted into what stays and what goes."""
+    """Divide the removable files and folders that exist into those to keep (`names`) and to remove."""
     found = sorted(path.relative_to(folder).as_posix() for place in removable() for path in folder.glob(place))
     files = [name for name in found if name in names and (folder / name).is_file()]
     return Plan(files, [name for name in found if name not in names])
 
 
 def read_removed(folder: Path) -> dict[str, int]:
-    """Bytes of what was removed and has not come back, by name."""
+    """Read the bytes of files and folders that were removed and do not exist again, by name."""
     file = folder / REMOVED
     listed: dict[str, int] = read_json(file) if file.exists() else {}
     return {name: size for name, size in listed.items() if not (folder / name).exists()}
 
 
 def remove(folder: Path, names: Sequence[str]) -> dict[str, int]:
-    """Remove files and folders, after they have been listed; all that is listed, with bytes."""
+    """Remove files and folders after listing them; return the bytes of all that are listed, by name."""
     listed = read_removed(folder) | {name: _size(folder / name) for name in names}
     write_json(folder / REMOVED, listed)
     for name in names:
@@ -77,7 +78,7 @@ def remove(folder: Path, names: Sequence[str]) -> dict[str, int]:
 
 
 def write_kept(path: Path, folder: Path, kept: Iterable[str], removed: Mapping[str, int]) -> None:
-    """The list for people and for `verify`."""
+    """Write the list of kept and removed files, for users and for `verify`."""
     write_json(path, {"kept": {name: sha256(folder / name) for name in kept}, "removed": removed})
 
 
@@ -87,7 +88,7 @@ def _size(path: Path) -> int:
 
 
 def losses(folder: Path) -> Iterator[str]:
-    """Where the weights that were to stay are not those in the list; none where there is no list."""
+    """Yield a problem for every file in the list of kept ones that is missing or has changed."""
     file = folder / KEPT
     for name, checksum in (read_json(file)["kept"] if file.exists() else {}).items():
         path = folder / name
@@ -98,13 +99,17 @@ def losses(folder: Path) -> Iterator[str]:
 
 
 def check_plan(folder: Path, jobs: Iterable[tuple[str, str]], tried: int) -> None:
-    """ShanshuiError where what was removed on purpose would be trained again, for its own sake.
+    """Check that planned jobs do not train removed checkpoints again from the first epoch.
 
-    Pretraining that runs as well, or fine-tuning under other settings (which the caller knows), is another matter.
+    A plan that includes pretraining is not refused; nor, by the caller, is fine-tuning with other settings.
 
     Args:
-        jobs: rule and epoch of every job that is planned; averages are not, while a choice is still to be made.
-        tried: how many of the best checkpoints are averaged.
+        folder: of the run.
+        jobs: rule and epoch of every planned job; averages are not planned until choices are made.
+        tried: number of best checkpoints that are averaged.
+
+    Raises:
+        ShanshuiError: a removed checkpoint is needed.
     """
     jobs, removed = list(jobs), read_removed(folder)
     needed = {epoch for rule, epoch in jobs if rule == "finetune"} | set(_best(folder, tried))
@@ -119,7 +124,7 @@ def check_plan(folder: Path, jobs: Iterable[tuple[str, str]], tried: int) -> Non
 
 
 def _best(folder: Path, tried: int) -> list[str]:
-    """Epochs of the best checkpoints, as ranked last."""
+    """Return the epochs of the best checkpoints in the last ranking."""
     file = folder / "select" / "checkpoints.json"
     ranking = read_json(file)["ranking"][:tried] if file.exists() else []
     return [entry["model"].removeprefix("epoch_") for entry in ranking]

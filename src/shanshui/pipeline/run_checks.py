@@ -1,6 +1,6 @@
 """Checks of a run before it starts, used by `snakemake` and `doctor`.
 
-What would stop a run after hours of training stops it before its first job; what is left out or limited is said.
+What would stop a run after hours of training stops it before its first job; omissions and limits are reported.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ALWAYS: frozenset[str] = frozenset()
 
 @dataclass(frozen=True)
 class Plan:
-    """A configured run: `local` tells that its jobs run on this machine, `config` what they are to do."""
+    """A configured run; `local` says that its jobs run on this machine."""
 
     config: Config
     local: bool = True
@@ -54,7 +54,7 @@ class Plan:
 
 
 def examine(config: Config, rules: Collection[str] | None = None, local: bool = True) -> list[Finding]:
-    """All findings on a run; where the planned `rules` are given, those that concern one of them."""
+    """Run all checks of a run; with planned `rules`, those that concern one of them."""
     plan, found = Plan(config, local), []
     for check, those in CHECKS:
         concerned = those() if callable(those) else those
@@ -79,7 +79,7 @@ def stop_at_gaps(findings: Collection[Finding]) -> str:
 
 
 def places(plan: Plan) -> Iterator[Finding]:
-    """Folders that are written to, and the length of the longest names."""
+    """Check that the run's folders, and the longest file name in them, can be written."""
     run = Path("results") / plan.config.run
     longest = run / "logs" / f"settings.{max(plan.flow.wildcards()['stage'].split('|'), key=len)}.log"
 
@@ -97,7 +97,7 @@ def places(plan: Plan) -> Iterator[Finding]:
 
 
 def pairing(plan: Plan) -> Pairing | None:
-    """Pairs of the user's own data by their names; None for drawn landscapes."""
+    """Pair the user's files by name; None for the embedded dataset."""
     config = plan.config
     if config.landscapes:
         return None
@@ -121,7 +121,7 @@ def pictures(plan: Plan) -> Pictures:
 
 
 def data_there(plan: Plan) -> Iterator[Finding]:
-    """Folders, pairs without partner, test label maps."""
+    """Check that folders, pairs and test label maps exist; report files without partner."""
     config = plan.config
 
     def there() -> str:
@@ -146,7 +146,7 @@ def data_there(plan: Plan) -> Iterator[Finding]:
 
 
 def _no_pair(plan: Plan, own: Pairing) -> ShanshuiError:
-    """Say why data have no pair: another form of the dataset, excluded names, or names that differ."""
+    """Explain why data have no pair: another form of the dataset, excluded names, or names that differ."""
     layout, folders = LAYOUTS[plan.config.data.layout], plan.flow.folders()
     parts = [look(layout, Path(folders[option.replace("_", "-")]), option) for option in FOLDERS]
     for known in not_the_full_dataset(plan.config.data.layout, parts):
@@ -162,7 +162,7 @@ def _no_pair(plan: Plan, own: Pairing) -> ShanshuiError:
 
 
 def numbers(plan: Plan) -> Iterator[Finding]:
-    """Batches and the hold-out against the pairs there are."""
+    """Check batch sizes and hold-out against the number of pairs."""
     config = plan.config
     counted = _counted(plan)
     if counted is None:
@@ -187,7 +187,7 @@ def numbers(plan: Plan) -> Iterator[Finding]:
 
 
 def _counted(plan: Plan) -> Pictures | None:
-    """The numbers, or None where the data are not there or have no pair, which `data_there` says."""
+    """Count the images; None if data are missing or have no pair, which `data_there` reports."""
     try:
         check_data_there(plan.config)
         counted = pictures(plan)
@@ -197,7 +197,7 @@ def _counted(plan: Plan) -> Pictures | None:
 
 
 def classes(plan: Plan) -> Iterator[Finding]:
-    """Classes that no label map shows, of those that are looked at."""
+    """Report classes in none of the label maps that are read: a sample of each set."""
     import numpy as np
 
     from shanshui.storage.images import read_label_map
@@ -236,7 +236,7 @@ def _has_batch_norm(config: Config) -> bool:
 
 
 def networks(plan: Plan) -> Iterator[Finding]:
-    """Sizes that a perceptual network cannot see."""
+    """Check that images are large enough for the perceptual networks."""
     config, sides = plan.config, (plan.config.data.width, plan.config.data.height)
     for name, phase in (("pretrain", config.pretrain), ("finetune", config.finetune)):
         net = phase.perceptual.net
@@ -292,7 +292,7 @@ def gpus(plan: Plan) -> Iterator[Finding]:
 
 
 def mpi(plan: Plan) -> Iterator[Finding]:
-    """Open MPI, where several processes train together."""
+    """Check Open MPI, if several processes train together."""
     if plan.local and plan.flow.largest_job() > 1:
         yield asked("MPI", lambda: find_mpi().version)
 
@@ -301,7 +301,7 @@ def mpi(plan: Plan) -> Iterator[Finding]:
 
 
 def scores(plan: Plan) -> Iterator[Finding]:
-    """Metrics that a set has too few images for, and what scoring is done with."""
+    """Check that every metric has enough images, and that the aesthetic command can be run."""
     config, counted = plan.config, _counted(plan)
     if counted:
         sets = {"train": counted.train, "holdout": counted.holdout, "test": counted.test}
@@ -338,7 +338,7 @@ def _program(command: str) -> str:
 
 
 def weights(plan: Plan) -> Iterator[Finding]:
-    """Weight files of others: there, readable, as published."""
+    """Check that the needed weight files exist, can be read and are the published ones."""
     for name in needed_weights(plan.config):
         yield asked(name, lambda name=name: _readable(name))  # type: ignore[misc]
 
@@ -351,7 +351,7 @@ def _readable(name: str) -> str:
 
 
 def segmenter(plan: Plan) -> Iterator[Finding]:
-    """The segmenter that is not trained here, against the classes of the data."""
+    """Check that a given or built-in segmenter fits the classes of the data."""
     config = plan.config
     given = config.segmenter.weights
     if not given or not need_segmenter(config.score.metrics):

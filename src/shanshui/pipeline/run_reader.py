@@ -27,7 +27,7 @@ PROGRESS = re.compile(r"(\d+)%\|[^|]*\|\s*\S+/\S+ \[[^<\]]*<([\d:]+)")
 
 @dataclass(frozen=True)
 class Progress:
-    """The last thing a log said of its job: percent, time left ("1:02:03"), and seconds since then."""
+    """The last progress in a job's log: percent, time left ("1:02:03"), and seconds since the log changed."""
 
     percent: int
     left: str
@@ -39,12 +39,16 @@ class RunState:
     """State of a run. Paths are relative to the run's folder, with `/`.
 
     Attributes:
-        paths: files and folders that are there, or were removed once they were no longer needed.
+        folder: of the run.
+        config: configuration of the run.
+        paths: files and folders that exist, or were removed once they were no longer needed.
         busy: outputs that a job has begun and not finished.
         alive: a Snakemake is executing in the working folder.
         stats: lines of each `stats.jsonl`, by its folder.
         progress: by name of the log, without `.log`.
         choices: content of `select/<name>.json`, by name.
+        size: bytes of the run.
+        free: free bytes of its disk.
     """
 
     folder: Path
@@ -60,7 +64,11 @@ class RunState:
 
 
 def read_config(folder: Path) -> Config:
-    """The configuration a run was started with, as its report shows it."""
+    """Read the configuration of a run from the settings of its report.
+
+    Raises:
+        ShanshuiError: the run has no settings yet.
+    """
     file = folder / "settings" / "report.json"
     if not file.exists():
         raise ShanshuiError(f"{file} does not exist (yet)", "settings, written when Snakemake starts", "look again")
@@ -68,7 +76,7 @@ def read_config(folder: Path) -> Config:
 
 
 def begun_outputs(state: Path) -> list[str]:
-    """Outputs that Snakemake has marked as begun: their paths, encoded in the names of its notes."""
+    """Return the outputs that Snakemake has marked as begun: paths encoded in the names of its notes."""
     found = []
     for folder, _, names in os.walk(state / "incomplete"):
         parents = Path(folder).relative_to(state / "incomplete").parts
@@ -82,7 +90,7 @@ def begun_outputs(state: Path) -> list[str]:
 
 
 def read_progress(log: Path, now: float) -> Progress | None:
-    """The last progress in a log, None where there is none."""
+    """Read the last progress in a log; None if there is none."""
     with open(log, "rb") as handle:
         handle.seek(max(0, log.stat().st_size - TAIL))
         text = handle.read().decode("utf-8", errors="replace")
@@ -91,12 +99,16 @@ def read_progress(log: Path, now: float) -> Progress | None:
 
 
 def choice_names(config: Config) -> list[str]:
-    """The choices of a run in their order."""
+    """Return the names of a run's choices in their order."""
     return ["checkpoints", *(f"soup_{tried}" for tried in Flow(config).soups()), "model", "seed"]
 
 
 def read_run(folder: Path) -> RunState:
-    """Look at a run. ShanshuiError where it has no settings."""
+    """Read the state of a run.
+
+    Raises:
+        ShanshuiError: it has no settings.
+    """
     config = read_config(folder)
     work = folder.absolute().parent.parent
     paths, size = set(), 0

@@ -8,7 +8,11 @@ from shanshui.errors import UsageError
 
 
 def find_run(text: str) -> Path:
-    """Folder of the run called `text`, or `text` itself where it is such a folder; UsageError where there is none."""
+    """Return the folder of the run called `text`, or `text` itself if it is such a folder.
+
+    Raises:
+        UsageError: there is no such run.
+    """
     named = Path("results") / text
     for folder in (named, Path(text)):
         if (folder / "settings").is_dir():

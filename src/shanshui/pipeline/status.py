@@ -19,7 +19,7 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Row:
-    """One stage: how much of it is there, what state it is in, and what is going on."""
+    """One stage: how many of its outputs exist, its state, and its progress."""
 
     stage: str
     done: int
@@ -29,12 +29,13 @@ class Row:
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds as 1:02:03."""
+    """Format seconds as hours, minutes and seconds: 1:02:03."""
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def _last_words(progress: Progress | None) -> str:
+    """Format the progress in a log."""
     if progress is None:
         return ""
     silent = f", silent for {clock(progress.age)}" if progress.age > SILENT else ""
@@ -42,7 +43,7 @@ def _last_words(progress: Progress | None) -> str:
 
 
 def _training(state: RunState, folder: str, last_epoch: int, log: str) -> str:
-    """Epoch, speed and time left until `last_epoch`, from the epochs that are finished."""
+    """Describe epoch, speed and time left until `last_epoch`, from the finished epochs."""
     lines = state.stats.get(folder, [])
     if not lines:
         return "first epoch" + _last_words(state.progress.get(log))
@@ -55,7 +56,7 @@ def _training(state: RunState, folder: str, last_epoch: int, log: str) -> str:
 
 
 def _row(state: RunState, stage: str, outputs: Sequence[str], total: int, busy: Sequence[str], now: str = "") -> Row:
-    """A row from the outputs that make it complete and those that show it to be at work."""
+    """Create the row of a stage from its `outputs` and from those that show that it is running (`busy`)."""
     begun = [path for path in busy if path in state.busy]
     done = sum(path in state.paths and path not in state.busy for path in outputs)
     if begun:
@@ -64,14 +65,14 @@ def _row(state: RunState, stage: str, outputs: Sequence[str], total: int, busy: 
 
 
 def _named(state: RunState, pictures: Sequence[str], log: str) -> str:
-    """Those images in the making, with the progress of the jobs that make them."""
+    """Name the outputs that are being made, with the progress of their jobs."""
     begun = [path for path in pictures if path in state.busy]
     names = [(path.split("/", 1)[1], path.split("/", 1)[1].replace("/seed_", ".")) for path in begun]
     return ", ".join(name + _last_words(state.progress.get(f"{log}.{key}")) for name, key in names)
 
 
 def _pretraining(state: RunState, flow: Flow) -> str:
-    """Every resolution in the making, with its epoch, speed and time left."""
+    """Describe every resolution that is being trained: epoch, speed and time left."""
     sizes = flow.resolutions()
     stages = schedule(state.config.pretrain.epochs, state.config.model.sizes).stages()
     return "; ".join(
@@ -82,7 +83,7 @@ def _pretraining(state: RunState, flow: Flow) -> str:
 
 
 def _finetuning(state: RunState, flow: Flow) -> str:
-    """Epoch, speed and time left of fine-tuning."""
+    """Describe epoch, speed and time left of fine-tuning."""
     config = state.config
     names = zip(range(config.score.first, config.score.last + 1), flow.finetuned_weights(), strict=True)
     begun = next((epoch for epoch, name in names if name in state.busy), None)
@@ -93,7 +94,7 @@ TRAININGS = {"pretrain": _pretraining, "finetune": _finetuning}
 
 
 def _scored(state: RunState, flow: Flow) -> list[Row]:
-    """Checkpoints, averages and seeds; the names of the latter two are known once the choice before them is made."""
+    """Return rows for checkpoints, averages and seeds; the latter two are named once the choice before is made."""
     config = state.config
     checkpoints = [epoch_name(epoch) for epoch in config.score.epochs()]
     best = state.choices.get("checkpoints", {}).get("chosen", [])
@@ -116,7 +117,7 @@ def _scored(state: RunState, flow: Flow) -> list[Row]:
 
 
 def rows(state: RunState) -> list[Row]:
-    """All stages in the order of the data; what is scored is told by checkpoints, averages and seeds."""
+    """Return rows for all stages in data-flow order; scoring has rows for checkpoints, averages and seeds."""
     flow, found = Flow(state.config), []
     for name, stage in stages().items():
         outputs = stage.outputs(flow)
@@ -156,7 +157,7 @@ def reasons_to_look(state: RunState) -> list[str]:
 
 
 def text(state: RunState) -> str:
-    """The screen."""
+    """Format the state of a run for the terminal."""
     table = rows(state)
     at_work = "Snakemake is running" if state.alive else "no Snakemake is running here"
     wide = max(len(row.stage) for row in table)

@@ -8,13 +8,13 @@ GIB = 1024**3
 
 
 def step_bytes(config: Config) -> int | None:
-    """Bytes at the peak of a step in each process, without weights and discriminators; None if it was not counted."""
+    """Estimate the peak bytes of a step per process, without weights and discriminators; None if not known."""
     batch = max(phase.batch // phase.processes for phase in (config.pretrain, config.finetune))
     return config.networks().generator.step_bytes(batch)
 
 
 def sentence(config: Config) -> str | None:
-    """The same for people."""
+    """Format the estimate as text; None if it is not known."""
     taken = step_bytes(config)
     if taken is None:
         return None

@@ -25,7 +25,7 @@ Problems = Iterator[str]
 
 
 def check_archive(folder: Path) -> Problems:
-    """The zip: its checksum, and every image in it under the name and with the checksum of the manifest."""
+    """Check the zip's digest, and name and digest of every image in it, against the manifest."""
     manifest = read_json(folder / MANIFEST)
     if sha256(folder / SUBMISSION) != manifest["zip"]["sha256"]:
         yield f"{SUBMISSION} has another sha256 than {MANIFEST} says"
@@ -42,7 +42,7 @@ def check_archive(folder: Path) -> Problems:
 
 
 def check_names(folder: Path) -> Problems:
-    """One image for every test label map."""
+    """Check that there is one image per test label map."""
     manifest = read_json(folder / MANIFEST)
     suffix = packaging.SUFFIXES[manifest["settings"]["format"]]
     wanted = {row["name"] + suffix for row in read_csv(folder / "validate" / "test.csv")}
@@ -66,7 +66,7 @@ def check_sources(folder: Path) -> Problems:
 
 
 def check_choices(folder: Path) -> Problems:
-    """Every ranked value is the one in its score file, and the first ones are those chosen."""
+    """Check that every ranked value is the one in its score file, and that the best were chosen."""
     for name in ("checkpoints", "model", "seed"):
         choice = read_json(folder / "select" / f"{name}.json")
         for entry in choice["ranking"]:
@@ -101,7 +101,7 @@ def _broken_weights(path: Path, name: str) -> Problems:
 
 
 def check_weights(folder: Path) -> Problems:
-    """All weights can be read, are finite, and are of the epochs and averages their names say."""
+    """Check that all weights can be read, are finite, and belong to the epochs and averages that their names say."""
     for part in ("pretrain", "finetune", "merge"):
         for path in sorted((folder / part).glob("[!.]*.safetensors")):
             yield from _broken_weights(path, f"{part}/{path.name}")
@@ -114,7 +114,7 @@ def check_kept(folder: Path) -> Problems:
 
 
 def check_papers(folder: Path) -> Problems:
-    """Table, plots and report are whole."""
+    """Check that table, plots and report are complete."""
     if not list(csv.DictReader(io.StringIO((folder / "fid_table.csv").read_text(encoding="utf-8")))):
         yield "fid_table.csv has no rows"
     if not (folder / "fid_table.md").read_text(encoding="utf-8").strip():

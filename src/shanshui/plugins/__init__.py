@@ -1,1 +1,1 @@
-"""Finding what is declared elsewhere: modules of a package, and installed plug-ins."""
+"""Discovery of declarations: modules of a package, and installed plug-ins."""

@@ -1,9 +1,9 @@
 """Import every module of a package, and the plug-ins that are installed with it.
 
-A metric, a dataset or a stage is declared by a record in a file of its own. Importing the file is what makes it known;
-no list names the files. A plug-in is an installed distribution with an entry point in the group `shanshui.metrics`,
-`shanshui.datasets` or `shanshui.stages` that names a module; importing it declares what it holds in the same way. Every
-process, and so every job, finds it.
+A metric, a dataset or a stage is declared by a record in a file of its own. Importing the file registers it; no list
+names the files. A plug-in is an installed distribution with an entry point in the group `shanshui.metrics`,
+`shanshui.datasets` or `shanshui.stages` that names a module; importing it registers its declarations in the same way,
+in every process and so in every job.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shanshui.storage.files import digest, sha256
 def import_modules(package: str) -> None:
     """Import every module of `package`, in the order of their names.
 
-    `pipeline.closure` takes a call of this function with a plain text for an import of all these modules.
+    `pipeline.closure` treats a call of this function with a literal as an import of all these modules.
     """
     for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{found.name}")
@@ -29,18 +29,18 @@ def import_modules(package: str) -> None:
 
 @functools.cache
 def plugins(group: str) -> tuple[metadata.EntryPoint, ...]:
-    """Entry points of the installed plug-ins of one `group`, in the order of their names."""
+    """Return the entry points of the installed plug-ins of a `group`, in the order of their names."""
     return tuple(sorted(metadata.entry_points(group=group), key=lambda entry: (entry.name, entry.value)))
 
 
 @functools.cache
 def load_plugins(group: str) -> None:
-    """Import the modules of the installed plug-ins of one `group`, once.
+    """Import the modules of the installed plug-ins of a `group`, once.
 
-    `pipeline.closure` takes a call of this function with a plain text for an import of these modules.
+    `pipeline.closure` treats a call of this function with a literal as an import of these modules.
 
     Raises:
-        ShanshuiError: where one cannot be imported.
+        ShanshuiError: a module cannot be imported.
     """
     for entry in plugins(group):
         try:
@@ -54,7 +54,7 @@ def load_plugins(group: str) -> None:
 
 
 def plugin_digests(group: str) -> dict[str, str]:
-    """Digest of the file and the version of each installed plug-in of one `group`, by name."""
+    """Compute a digest of file and version of each installed plug-in of a `group`, by name."""
     found = {}
     for entry in plugins(group):
         spec = importlib.util.find_spec(entry.module)

@@ -1,8 +1,8 @@
-"""Single-class fusion: the image of a (nearly) single-class label map is replaced by a training photograph.
+"""Single-class fusion: replace the image of a (nearly) single-class label map by a training photograph.
 
-The rule of APF-GAN's final submission, made deterministic and forgiving: the n-th such label map takes the
-n-th photograph of its class, each photograph serves once, and where none is left the generated image stays.
-What was pasted is reported, since these pixels are training data and not generated.
+The rule of APF-GAN's final submission, made deterministic: the n-th such label map takes the n-th photograph of its
+class, each photograph is used once, and if none is left the generated image stays. Pasted images are reported, since
+their pixels are training data and not generated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shanshui.errors import ShanshuiError
 
 @dataclass(frozen=True)
 class PurePhoto:
-    """A training photograph whose label map holds one class only."""
+    """A training photograph whose label map has one class only."""
 
     name: str
     image: str
@@ -26,7 +26,7 @@ class PurePhoto:
 
 @dataclass(frozen=True)
 class Fit:
-    """A label map of nearly one class and the photograph it takes."""
+    """A label map of nearly one class and the photograph that replaces its image."""
 
     name: str
     class_id: int
@@ -46,14 +46,18 @@ class Left:
 
 @dataclass(frozen=True)
 class Plan:
-    """Label maps to replace and to keep, among those of (nearly) one class."""
+    """Label maps whose images to replace and to keep, among those of (nearly) one class."""
 
     fits: list[Fit]
     left: list[Left]
 
 
 def parse_pure(raw: Any, source: str) -> dict[int, list[PurePhoto]]:
-    """Content of `pure.json`, {"<class id>": [{"name", "image"}, ...]}, as photographs by class id."""
+    """Parse the content of `pure.json`, {"<class id>": [{"name", "image"}, ...]}, to photographs by class id.
+
+    Raises:
+        ShanshuiError: it has another structure.
+    """
     try:
         return {int(key): [PurePhoto(str(p["name"]), str(p["image"])) for p in photos] for key, photos in raw.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -65,9 +69,9 @@ def parse_pure(raw: Any, source: str) -> dict[int, list[PurePhoto]]:
 
 
 def dominant_class(ids: np.ndarray, num_classes: int) -> tuple[int, float]:
-    """The most frequent class of ids (H, W) and its share of all pixels, 0..1; the lower id wins a tie.
+    """Return the most frequent class of ids (H, W) and its share of all pixels, 0..1; the lower id wins a tie.
 
-    Pixels outside of 0..num_classes-1 belong to no class and count in the whole only.
+    Pixels outside 0..num_classes-1 belong to no class and count only in the total.
     """
     flat = ids.reshape(-1)
     counts = np.bincount(flat[(flat >= 0) & (flat < num_classes)].astype(np.int64), minlength=num_classes)
@@ -76,7 +80,13 @@ def dominant_class(ids: np.ndarray, num_classes: int) -> tuple[int, float]:
 
 
 def plan(maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[PurePhoto]], share: float) -> Plan:
-    """Give every (name, class, its share) above `share` the next photograph of its class, by name."""
+    """Assign the next photograph of its class to every label map with a dominant class, in the order of names.
+
+    Args:
+        maps: name, dominant class and its share of each label map.
+        pure: photographs by class id.
+        share: label maps with a smaller or equal share are left out.
+    """
     taken: dict[int, int] = {}
     result = Plan([], [])
     for name, class_id, part in sorted(maps):
@@ -94,5 +104,5 @@ def plan(maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[Pur
 
 
 def paste(generated: np.ndarray, photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3): the photograph where mask (H, W) is true, the generated image elsewhere."""
+    """Compose uint8 (H, W, 3): the photograph where `mask` (H, W) is true, the generated image elsewhere."""
     return np.where(mask[..., None], photo, generated)

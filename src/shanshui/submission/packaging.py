@@ -28,7 +28,11 @@ def _some(names: Iterable[str], most: int = 8) -> str:
 
 
 def expected_names(stems: Sequence[str], suffix: str) -> list[str]:
-    """File names of a submission for label maps with these stems, sorted; stems must be distinct."""
+    """Return the sorted file names of a submission for label maps with these stems.
+
+    Raises:
+        ShanshuiError: a stem is repeated.
+    """
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise ShanshuiError(f"label maps of the same name: {_some(twice)}", "every label map once")
@@ -36,7 +40,11 @@ def expected_names(stems: Sequence[str], suffix: str) -> list[str]:
 
 
 def check_names(found: Iterable[str], expected: Sequence[str], folder: str) -> None:
-    """Refuse missing images first, then files that do not belong there."""
+    """Check that `folder` has exactly the images `expected`.
+
+    Raises:
+        ShanshuiError: images are missing, or files are there that do not belong to the submission.
+    """
     there = set(found)
     missing = [name for name in expected if name not in there]
     if missing:
@@ -55,7 +63,11 @@ def check_names(found: Iterable[str], expected: Sequence[str], folder: str) -> N
 
 
 def check_pictures(pictures: Sequence[Picture], kind: str, size: tuple[int, int]) -> None:
-    """Refuse images of another type than their suffix says, of another mode than RGB, of another size."""
+    """Check that all images are of type `kind`, in RGB, and of `size` (width, height).
+
+    Raises:
+        ShanshuiError: some are not.
+    """
     for what, wanted, value in (
         ("file type", kind, lambda p: p.kind),
         ("colour mode", "RGB", lambda p: p.mode),
@@ -76,10 +88,15 @@ def build_manifest(
     provenance: Mapping[str, Any],
     stamped: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The manifest: sha256 of every image and of the zip, settings, code version, what was chosen.
+    """Return the manifest: SHA-256 of every image and of the zip, settings, code version and choices.
 
-    `provenance` maps file stems to the content of provenance files; of those that are rankings (they have
-    `chosen`), the short answer is repeated under `chosen`.
+    Args:
+        files: name and digest of every image.
+        archive: name and digest of the zip.
+        settings: of the stage.
+        provenance: content of provenance files by stem; the choice of those that are rankings (they have `chosen`) is
+            repeated under `chosen`.
+        stamped: code version and the like.
     """
     chosen = {
         name: {"models": part["chosen"], "seeds": part["chosen_seeds"]}

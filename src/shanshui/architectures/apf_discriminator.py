@@ -6,9 +6,9 @@ While the output grows, the largest image goes to the highest active D_l and eac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import instance_norm
 from shanshui.nn.resize import bilinear, halve
@@ -18,8 +18,6 @@ from shanshui.nn.spectral_norm import conv
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 Features = list[list["Var"]]
 
@@ -27,7 +25,7 @@ STRIDES = (2, 2, 2, 1)  # of model_0 .. model_3
 WIDEST = 512
 
 
-class PatchDiscriminator(nn.Module):
+class PatchDiscriminator(Module):
     """D_l: from-RGB, l extra blocks, four blocks, prediction. All convolutions are 4x4 with padding 2.
 
     With c = base_channels: from_rgb_l gives c / 2^l channels, extra_l .. extra_1 halve the size and double
@@ -97,7 +95,7 @@ class PatchDiscriminator(nn.Module):
         return leaky_relu(pairs.reshape(colours.shape))
 
 
-class Discriminator(nn.Module):
+class Discriminator(Module):
     """The bank D_0 .. D_{count - 1}."""
 
     def __init__(

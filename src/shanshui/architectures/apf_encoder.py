@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import instance_norm
 from shanshui.nn.spade import leaky_relu
@@ -14,13 +14,11 @@ from shanshui.nn.spectral_norm import conv
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 WIDTHS = {6: (1, 2, 4, 8, 8, 16), 5: (1, 2, 4, 8, 16)}  # channels / base_channels after each halving
 
 
-class MaskEncoder(nn.Module):
+class MaskEncoder(Module):
     """One-hot label map (N, num_classes, H, W) -> z (N, 16 * base_channels, H / 2^halvings, W / 2^halvings).
 
     `halvings` times: 3x3 convolution with stride 2, instance norm, leaky ReLU. Nothing is sampled.

@@ -16,7 +16,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.patch_spade import PatchPyramid, available
 from shanshui.nn.resize import bilinear, nearest, upsample2
@@ -25,8 +25,6 @@ from shanshui.nn.spade import SPADEResBlock, leaky_relu
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 Noise = Callable[[int, int, int, int], "Var"]
 
@@ -34,7 +32,7 @@ MIDDLE = ("head_0", "G_middle_0", "G_middle_1")
 UPS = ("up_0", "up_1", "up_2", "up_3", "up_4")
 
 
-class Generator(nn.Module):
+class Generator(Module):
     """(z, segmap) -> image (N, 3, H, W) in [-1, 1], at full size or at one of the sizes on the way there."""
 
     def __init__(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from shanshui.architectures.spade_generator import start_size
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.ccfpse_shape import BLOCKS, HALVINGS, LEVELS, WIDTHS, Upsampling
@@ -22,11 +22,8 @@ from shanshui.nn.spectral_norm import PairedSpectralConv
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
-
-class ConditionalGenerator(nn.Module):
+class ConditionalGenerator(Module):
     """(segmap, z) -> image (N, 3, H, W) in [-1, 1]; names of the parameters are those of the authors' code."""
 
     def __init__(

@@ -10,9 +10,7 @@ import numpy as np
 
 from shanshui.architectures.apf_generator import Noise
 from shanshui.architectures.noise import batch_noise, image_style
-from shanshui.backend.runtime import load_jittor
-
-jt = load_jittor()
+from shanshui.backend.lazy import jt
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.inverted_residuals import InvertedResidual, SameConv
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 CHANNELS = 32  # classes it tells apart, its own "other" among them
 BLOCKS = (  # expansion, outputs, stride, dilation
@@ -31,7 +29,7 @@ SKIP = 2  # the block whose wide maps, of a quarter of the size, the decoder see
 FEATURES = BLOCKS[-1][1]
 
 
-class DeepLab(nn.Module):
+class DeepLab(Module):
     """The whole network; weights come from `shanshui.weights.deeplab`."""
 
     def __init__(self) -> None:

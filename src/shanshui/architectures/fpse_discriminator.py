@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import InstanceNorm
 from shanshui.nn.resize import bilinear, mean_pool
@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 
     from shanshui.architectures.apf_discriminator import Features
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 STEP = 32  # sides are halved five times, and features of neighbouring sizes are added
 WIDTHS = (1, 2, 4, 8, 8)  # channels / base_channels after each halving
 
 
-class FPSEDiscriminator(nn.Module):
+class FPSEDiscriminator(Module):
     """Judges patches at 1/4, 1/8 and 1/16 of the size: realism plus fit to the label map.
 
     With c = base_channels: enc1 .. enc5 halve the image (c, 2c, 4c, 8c, 8c channels); lat2 .. lat5 bring them

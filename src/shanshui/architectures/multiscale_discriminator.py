@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.architectures.apf_discriminator import WIDEST, Features
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import instance_norm
 from shanshui.nn.resize import halve
@@ -15,11 +15,8 @@ from shanshui.nn.spade_block import Activation, Attention, activate, convolution
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
-
-class PatchJudge(nn.Module):
+class PatchJudge(Module):
     """One of them: `layers` 4x4 convolutions with padding 2, then model_n for the prediction per patch.
 
     The first has bias and no norm; the others are followed by instance norm; all but the last have stride 2.
@@ -73,7 +70,7 @@ class PatchJudge(nn.Module):
         return simam(x) if self.attention == "simam" else x
 
 
-class MultiscaleDiscriminator(nn.Module):
+class MultiscaleDiscriminator(Module):
     """`count` patch discriminators; number i sees label map and image halved i times."""
 
     def __init__(

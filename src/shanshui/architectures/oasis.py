@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Goal, Seen, Terms
+from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +96,6 @@ class PixelClassifier(Discriminator):
 
     def discriminator_loss(self, D: Any, seen: Seen, step: Step, goal: Goal, rng: np.random.Generator) -> Terms:
         from shanshui.backend import ranks
-        from shanshui.backend.runtime import load_jittor
         from shanshui.nn.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses
 
         segmap, n = self.classes(seen), seen.fake.shape[0]
@@ -104,7 +104,7 @@ class PixelClassifier(Discriminator):
             choices = draw_classes(rng, n * ranks.count(), self.num_classes)[ranks.own_rows(n)]
             mask = mix_mask(segmap, choices)
             images.append(mix(seen.photo, seen.fake, mask))
-        logits = D(load_jittor().concat(images, 0))  # (2 or 3 times N, num_classes + 1, H, W)
+        logits = D(jt.concat(images, 0))  # (2 or 3 times N, num_classes + 1, H, W)
         fake, real, mixed = (logits[i * n : (i + 1) * n] if i < len(images) else None for i in range(3))
         return oasis_discriminator_losses(fake, real, segmap, mixed, mask, goal.label_mix)
 

@@ -8,9 +8,9 @@ Their losses are in `nn.oasis_losses`.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.resize import mean_pool, nearest, upsample2
 from shanshui.nn.spade import SPADEResBlock, leaky_relu
@@ -19,8 +19,6 @@ from shanshui.nn.spectral_norm import conv
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 WIDTHS = (16, 16, 16, 8, 4, 2, 1)  # of G before, between and after its blocks, / base_channels
 STARTS_AT = 32  # G starts at this part of the size
@@ -28,7 +26,7 @@ DOWN = (2, 2, 4, 4, 8, 8)  # channels / base_channels after each block on D's wa
 UP = (8, 4, 4, 2, 2, 1)  # and on its way up
 
 
-class OasisGenerator(nn.Module):
+class OasisGenerator(Module):
     """(segmap, noise) -> image: SPADE blocks, noise concatenated to the label map wherever that is read."""
 
     def __init__(
@@ -91,7 +89,7 @@ def condition_at(segmap: Var, noise: Var | None, size: tuple[int, int]) -> Var:
     return jt.concat([nearest(noise, size), labels], 1)
 
 
-class OasisDiscriminator(nn.Module):
+class OasisDiscriminator(Module):
     """Image -> logits (N, num_classes + 1, H, W): channel 0 for "generated", channel k + 1 for class k.
 
     Six residual blocks down, six up with skips between equal sizes, one convolution 1x1.
@@ -133,7 +131,7 @@ class OasisDiscriminator(nn.Module):
         return self.layer_up_last(x)
 
 
-class DownBlock(nn.Module):
+class DownBlock(Module):
     """Residual block that halves the size: (N, fin, h, w) -> (N, fout, h / 2, w / 2)."""
 
     def __init__(self, fin: int, fout: int, *, first: bool, spectral_norm: bool) -> None:
@@ -155,7 +153,7 @@ class DownBlock(nn.Module):
         return mean_pool(y, 2) + (self.conv_s(small) if self.learned_shortcut else small)
 
 
-class UpBlock(nn.Module):
+class UpBlock(Module):
     """Residual block that doubles the size: (N, fin, h, w) -> (N, fout, 2h, 2w)."""
 
     def __init__(self, fin: int, fout: int, *, spectral_norm: bool) -> None:

@@ -15,12 +15,10 @@ import numpy as np
 from shanshui.architectures.base import Generator
 from shanshui.architectures.chances import Chance
 from shanshui.architectures.schedule import Step
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.data.labels import NO_CLASS, one_hot
 from shanshui.data.patches import patch_pyramid
 from shanshui.nn.patch_spade import PatchPyramid, to_device
-
-jt = load_jittor()
 
 FULL = Step(level=None, alpha=0.0, fading=False, full=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Goal, Seen, Terms
+from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +29,10 @@ class PatchDiscriminator(Discriminator):
         return D(labels, *images)
 
     def generator_loss(self, D: Any, fake: Any, photo: Any, seen: Seen, step: Step, goal: Goal) -> Terms:
-        from shanshui.backend.runtime import load_jittor
         from shanshui.nn.losses import generator_losses
 
         (of_fake,) = self.look(D, step, seen.labels, seen.fake)
-        with load_jittor().no_grad():
+        with jt.no_grad():
             (of_real,) = self.look(D, step, seen.labels, seen.photo)
         weights = {**goal.weights, "feat": self.matching * goal.weights["feat"]}
         return generator_losses(fake, photo, of_fake, of_real, weights, goal.perceptual, goal.gan)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import NormKind, parameter_free
 from shanshui.nn.resize import gather
@@ -20,13 +20,11 @@ from shanshui.nn.spade_block import convolution
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 WIDE = 7  # side of the first and the last convolution
 
 
-class GlobalGenerator(nn.Module):
+class GlobalGenerator(Module):
     """segmap -> image (N, 3, H, W) in [-1, 1]."""
 
     def __init__(
@@ -82,7 +80,7 @@ class GlobalGenerator(nn.Module):
         return self.wide_out(reflect(x, WIDE // 2)).tanh()
 
 
-class PlainResBlock(nn.Module):
+class PlainResBlock(Module):
     """x + norm(conv(relu(norm(conv(x))))) of (N, C, h, w), h and w at least 2; 3x3 convolutions, reflected borders."""
 
     def __init__(self, channels: int, conv: Any, norm: NormKind) -> None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.resize import bilinear
 from shanshui.nn.vgg import imagenet_range
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 EPS = 1e-5
 KERNELS, STRIDES = (7, 3, 3, 3), (4, 2, 2, 2)  # of the patches
@@ -35,7 +33,7 @@ def as_map(x: Var, size: Size) -> Var:
     return x.transpose(0, 2, 1).reshape(x.shape[0], x.shape[2], *size)
 
 
-class LayerNorm(nn.Module):
+class LayerNorm(Module):
     """Standardise every token, then scale and shift: (N, L, C) -> same. From centred values, see `norms`."""
 
     def __init__(self, channels: int) -> None:
@@ -48,7 +46,7 @@ class LayerNorm(nn.Module):
         return centred / (variance + EPS).sqrt() * self.weight + self.bias
 
 
-class Attention(nn.Module):
+class Attention(Module):
     """Efficient self-attention (section 3.1): keys and values come from a map that is `reduction` times smaller."""
 
     def __init__(self, channels: int, heads: int, reduction: int) -> None:
@@ -84,7 +82,7 @@ class Attention(nn.Module):
         return x.reshape(n, self.heads, length, width).transpose(0, 2, 1, 3).reshape(n, length, self.heads * width)
 
 
-class MixFeed(nn.Module):
+class MixFeed(Module):
     """Mix-FFN (section 3.1): a linear layer, a 3x3 convolution of every channel on its own, GELU, a linear layer."""
 
     def __init__(self, channels: int, hidden: int) -> None:
@@ -104,7 +102,7 @@ class MixFeed(nn.Module):
         return conv(x)
 
 
-class Block(nn.Module):
+class Block(Module):
     """Attention and Mix-FFN, each behind a norm and beside a shortcut."""
 
     def __init__(self, channels: int, heads: int, reduction: int, mlp_ratio: int) -> None:
@@ -119,7 +117,7 @@ class Block(nn.Module):
         return x + self.feed(self.norm2(x), size)
 
 
-class Embedding(nn.Module):
+class Embedding(Module):
     """Overlapping patches: a strided convolution, then a norm."""
 
     def __init__(self, inputs: int, channels: int, kernel: int, stride: int) -> None:
@@ -132,7 +130,7 @@ class Embedding(nn.Module):
         return self.norm(as_tokens(x)), (x.shape[2], x.shape[3])
 
 
-class Stage(nn.Module):
+class Stage(Module):
     """Patches of kernel x kernel pixels, `depth` blocks, a norm."""
 
     def __init__(
@@ -151,7 +149,7 @@ class Stage(nn.Module):
         return as_map(self.norm(x), size)
 
 
-class Head(nn.Module):
+class Head(Module):
     """All-MLP decoder (section 3.2): every stage's map is projected, enlarged and fused; then the classes."""
 
     def __init__(self, widths: Sequence[int], channels: int, outputs: int) -> None:
@@ -176,7 +174,7 @@ class Head(nn.Module):
         return self.classify(nn.relu(self.norm(fused)))
 
 
-class SegFormer(nn.Module):
+class SegFormer(Module):
     """The whole network, with logits for the classes of the label maps.
 
     Args:

@@ -10,20 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.norms import BatchNorm
 from shanshui.nn.resize import upsample2
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 HALVINGS = 4
 
 
-class Layer(nn.Module):
+class Layer(Module):
     """Convolution, batch norm with scale and shift, ReLU: (N, inputs, h, w) -> (N, outputs, h', w')."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
@@ -36,7 +34,7 @@ class Layer(nn.Module):
         return nn.relu(self.norm(self.conv(x)) * self.scale + self.shift)
 
 
-class UNet(nn.Module):
+class UNet(Module):
     """Four halvings down and three doublings up, with skip connections.
 
     Args:

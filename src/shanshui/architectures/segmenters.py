@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.backend.lazy import jt
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import checkpoint
@@ -119,10 +120,8 @@ class Segmenter:
         return np.concatenate([ids for ids, _ in parts]), np.concatenate([features for _, features in parts])
 
     def _see_batch(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from shanshui.backend.runtime import load_jittor
         from shanshui.nn.resize import bilinear
 
-        jt = load_jittor()
         width, height = self.size
         with jt.no_grad():
             logits, features = self._net.see(jt.array(np.stack([to_float(photo) for photo in photos])))

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.condition import Condition, class_index
 from shanshui.nn.patch_spade import PatchPyramid, available
@@ -27,8 +27,6 @@ from shanshui.nn.spade_block import BlockKind, ModulatedResBlock, activate
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 Upsampling = Literal["normal", "more", "most"]
 
@@ -54,7 +52,7 @@ def start_size(height: int, width: int, upsampling: str) -> tuple[int, int]:
     return height // step, width // step
 
 
-class SPADEGenerator(nn.Module):
+class SPADEGenerator(Module):
     """(segmap[, z]) -> image (N, 3, H, W) in [-1, 1]."""
 
     def __init__(

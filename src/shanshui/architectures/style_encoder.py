@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, nn
 from shanshui.nn.norms import NormKind, parameter_free
 from shanshui.nn.resize import bilinear
 from shanshui.nn.spade import leaky_relu
@@ -15,14 +15,12 @@ from shanshui.nn.spade_block import convolution
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 SIDE = 256  # photos are resized to a square of this side
 WIDTHS = (1, 2, 4, 8, 8, 8)  # channels / base_channels after each of the six halvings
 
 
-class StyleEncoder(nn.Module):
+class StyleEncoder(Module):
     """Photo (N, 3, H, W) in [-1, 1] of any size -> mean and log variance of z, each (N, z_dim).
 
     Six times: 3x3 convolution with stride 2, norm, leaky ReLU; then one linear layer for each. The paper's instance

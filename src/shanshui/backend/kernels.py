@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from shanshui.backend.runtime import load_jittor
-
-jt = load_jittor()
+from shanshui.backend.lazy import jt
 
 IMITATION = """
 #include <algorithm>

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.storage.checkpoint import Arrays, check_keys
-
-jt = load_jittor()
 
 
 def gather(module: Any) -> Arrays:

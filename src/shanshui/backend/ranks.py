@@ -9,13 +9,10 @@ mean over the ranks is the whole batch's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
-
-jt: Any = load_jittor()
+from shanshui.backend.lazy import jt
 
 
 def own() -> int:

@@ -24,6 +24,7 @@ from shanshui.backend.compilation import compile_core, environment_key, forget, 
 from shanshui.backend.cuda_bridge import assemble
 from shanshui.backend.cuda_forms import use_cuda_forms
 from shanshui.backend.device import Device, cuda_identities, find_device
+from shanshui.backend.lazy import attach
 from shanshui.backend.lease import hold_gpu
 from shanshui.backend.mpi import find_mpi, inside_mpi
 from shanshui.backend.toolchain import (
@@ -44,6 +45,7 @@ ONEDNN_FOLDER = "dnnl_lnx_2.2.0_cpu_gomp"  # the folder Jittor 1.3.11 looks for 
 NEWEST_CAPABILITY = (9, 0)  # of CUDA devices that Jittor 1.3.11 makes machine code for
 LEAST_FREE = 500 * 1024**2  # bytes; compiled kernels of a whole run take about 450 MB
 _loaded: ModuleType | None = None
+_loading = threading.RLock()
 
 
 def cache_home() -> Path:
@@ -194,6 +196,7 @@ def _import_jittor(parallel_compile: bool) -> ModuleType:
     module: ModuleType = jittor
     if device.kind == "cuda":
         use_cuda_forms(module)
+    attach(module)
     return module
 
 
@@ -208,9 +211,10 @@ def load_jittor(parallel_compile: bool = False) -> ModuleType:
         ShanshuiError: where compiler, headers, oneDNN or disk space are missing, before it compiles.
     """
     global _loaded
-    if _loaded is None:
-        _loaded = _import_jittor(parallel_compile)
-    return _loaded
+    with _loading:
+        if _loaded is None:
+            _loaded = _import_jittor(parallel_compile)
+        return _loaded
 
 
 def seed_everything(seed: int) -> None:

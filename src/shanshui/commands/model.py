@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.backend.lazy import jt
 from shanshui.config.schema import Config
 from shanshui.errors import UsageError
 from shanshui.storage.size import Size
@@ -53,10 +54,8 @@ def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Build the networks, and count the costs of one image per network (by letter)."""
     from shanshui.architectures.chances import by_seed
     from shanshui.architectures.networks import build_judge, build_painter
-    from shanshui.backend.runtime import load_jittor
     from shanshui.nn.cost import cost
 
-    jt = load_jittor()
     width, height = settings["data"]["width"], settings["data"]["height"]
     painter = build_painter(settings, seg_noise=settings["finetune"].get("seg_noise", False))
     judge = build_judge(settings)

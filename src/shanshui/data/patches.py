@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from shanshui.data.nearest import nearest_index
 
@@ -71,13 +70,15 @@ def number(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The number of each tuple, in the arrays' shape, and the flat position at which each number appears first.
     """
+    from pandas import factorize  # slow to import
+
     key = parts[0].astype(np.int64)
     for part in parts[1:]:
         base = int(part.max()) + 1
         if int(key.max()) >= np.iinfo(np.int64).max // base:
             key = number([key])[0]  # keep the product within 64 bits
         key = key * base + part
-    codes, distinct = pd.factorize(key.ravel())
+    codes, distinct = factorize(key.ravel())
     first = np.full(len(distinct), codes.size, np.int64)
     first[codes[::-1]] = np.arange(codes.size - 1, -1, -1)  # the last assignment counts: the first place
     return codes.reshape(key.shape), first

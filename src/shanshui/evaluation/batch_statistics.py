@@ -9,11 +9,9 @@ import numpy as np
 
 from shanshui.architectures.chances import by_seed
 from shanshui.architectures.painters import Painter
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
 from shanshui.nn.norms import BatchNorm
-
-jt = load_jittor()
 
 
 def estimate_statistics(painter: Painter, label_maps: np.ndarray, size: tuple[int, int], seed: int, batch: int) -> None:

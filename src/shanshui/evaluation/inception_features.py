@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.backend.lazy import jt
 from shanshui.errors import ShanshuiError
 from shanshui.weights.catalogue import entry, fill_network
 
@@ -68,9 +69,6 @@ class InceptionFeatures:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Compute features float32 (N, 2048) of float32 (N, 3, 299, 299) in [-1, 1]."""
-        from shanshui.backend.runtime import load_jittor
-
-        jt = load_jittor()
         with jt.no_grad():
             mean = self._taps(jt.array(images))[-1]
         return mean.numpy().reshape(len(images), -1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shanshui.backend.lazy import jt
 from shanshui.storage.images import resize_photo, to_float
 from shanshui.weights.catalogue import fill_network, require
 
@@ -31,9 +32,6 @@ class EfficientNetFeatures:
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         """Compute features float32 (N, 1280) of uint8 (N, 224, 224, 3)."""
-        from shanshui.backend.runtime import load_jittor
-
-        jt = load_jittor()
         with jt.no_grad():
             features = self._network(jt.array(_batch(photos)))
         return features.numpy().reshape(len(photos), -1)
@@ -56,9 +54,6 @@ class LpipsFeatures:
 
     def __call__(self, pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Compute the distances float32 (N,) between two batches uint8 (N, h, w, 3)."""
-        from shanshui.backend.runtime import load_jittor
-
-        jt = load_jittor()
         with jt.no_grad():
             found = self._network(jt.array(_batch(pictures)), jt.array(_batch(others)))
         return found.numpy().reshape(len(pictures))

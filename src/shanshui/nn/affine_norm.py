@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.nn.norm_kernels import standardise, usable
 from shanshui.nn.norms import BatchNorm
 
 if TYPE_CHECKING:
     from jittor import Var
-
-jt = load_jittor()
-nn: Any = jt.nn
 
 
 class AffineBatchNorm(BatchNorm):

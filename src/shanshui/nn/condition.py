@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.nn.patch_spade import DevicePatches, PatchPyramid
 from shanshui.nn.resize import Size, nearest
 
 if TYPE_CHECKING:
     from jittor import Var
-
-jt = load_jittor()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, nn
 from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.ccfpse_shape import HIDDEN, TAPS
 from shanshui.nn.spade import SPADE, leaky_relu
@@ -16,9 +16,6 @@ from shanshui.nn.spectral_norm import PairedSpectralConv
 
 if TYPE_CHECKING:
     from jittor import Var
-
-jt = load_jittor()
-nn: Any = jt.nn
 
 
 def depthwise_by_pixel(x: Var, kernels: Var) -> Var:
@@ -42,7 +39,7 @@ def depthwise_by_pixel(x: Var, kernels: Var) -> Var:
     return (shifted * kernels.reshape(n, c, TAPS, h, w)).sum(2)
 
 
-class ConditionalBlock(nn.Module):
+class ConditionalBlock(Module):
     """Residual block of two conditional convolutions, each followed by a conditional gate (CC-FPSE, section 3).
 
     Twice: batch norm, depthwise convolution with predicted weights, 1x1 convolution, times a sigmoid gate per

@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import nn
 from shanshui.nn.resize import Size
 from shanshui.nn.spade import SPADE
 
-jt = load_jittor()
-nn: Any = jt.nn
 _one_at_a_time = threading.RLock()
 
 

@@ -6,16 +6,14 @@ weights are read (`shanshui.weights.efficientnet`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, nn
 from shanshui.nn.inverted_residuals import InvertedResidual, SameConv
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 STAGES = (  # expansion, kernel, stride of the first block, outputs, blocks
     (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
@@ -27,7 +25,7 @@ CLASSES = 1000
 SIDE = 224  # of the images it was trained on
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(Module):
     """EfficientNet-Lite0 with its classifier; parameters are frozen, gradients reach the images."""
 
     def __init__(self) -> None:

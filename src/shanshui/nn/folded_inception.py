@@ -16,11 +16,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt, nn
 from shanshui.nn.inception import EPS, BasicConv, Inception, Mixed
 from shanshui.nn.patch_spade import available
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FoldedInception", "available"]
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 Window = Literal["pixel", "mean", "max", "halve"]  # of 3x3 but for "pixel"; "halve" is the maximum at stride 2
 Route = tuple[str, ...]

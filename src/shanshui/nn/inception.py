@@ -12,12 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.norm_kernels import standardise, usable
 from shanshui.nn.norms import over_ranks
-
-jt = load_jittor()
-nn: Any = jt.nn
 
 Variant = Literal["fid", "torchvision"]
 TAPS = ("maxpool_1", "maxpool_2", "Mixed_6e", "mean")
@@ -37,7 +34,7 @@ def average_pool(x: Any, count_padding: bool) -> Any:
     return total / jt.array(np.outer(rows, columns).astype(np.float32)).reshape(1, 1, height, width)
 
 
-class FrozenNorm(nn.Module):
+class FrozenNorm(Module):
     """Batch normalisation with fixed affine parameters; statistics from the file, or of the batch itself."""
 
     def __init__(self, channels: int, batch_statistics: bool) -> None:
@@ -64,7 +61,7 @@ class FrozenNorm(nn.Module):
         return x * scale.reshape(1, -1, 1, 1) + (self.bias - mean * scale).reshape(1, -1, 1, 1)
 
 
-class BasicConv(nn.Module):
+class BasicConv(Module):
     """Convolution without bias, normalisation, ReLU."""
 
     def __init__(
@@ -90,7 +87,7 @@ def _same(kernel: tuple[int, int]) -> tuple[int, int]:
     return kernel[0] // 2, kernel[1] // 2
 
 
-class Mixed(nn.Module):
+class Mixed(Module):
     """Parallel branches, concatenated over channels. Subclasses list them in the order of the output."""
 
     def __init__(self, inputs: int, pool: Any, batch_statistics: bool) -> None:
@@ -197,7 +194,7 @@ class MixedE(Mixed):
         return jt.concat([self.branch1x1(x), *forks, self.branch_pool(self.pool(x))], 1)
 
 
-class Inception(nn.Module):
+class Inception(Module):
     """Inception-v3 up to the global average, returning four maps on the way.
 
     Args:

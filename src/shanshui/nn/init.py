@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt, nn
 from shanshui.nn.spade import SPADE
-
-jt = load_jittor()
-nn: Any = jt.nn
 
 
 def init_weights(network: Any, gain: float = 0.02, seg_noise: Literal["zero", "xavier"] = "zero") -> None:

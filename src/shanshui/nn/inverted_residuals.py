@@ -6,15 +6,12 @@ them. Batch normalisation is folded into the convolutions when weights are read,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 
 if TYPE_CHECKING:
     from jittor import Var
-
-jt = load_jittor()
-nn: Any = jt.nn
 
 
 def same_padding(side: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
@@ -30,7 +27,7 @@ def padded(x: Var, rows: tuple[int, int], columns: tuple[int, int]) -> Var:
     return x.reindex(size, ["i0", "i1", f"i2-{rows[0]}", f"i3-{columns[0]}"])
 
 
-class SameConv(nn.Module):
+class SameConv(Module):
     """Convolution with bias, and ReLU or ReLU6: (N, inputs, h, w) -> (N, outputs, ceil(h / stride), ceil(w / stride)).
 
     Args:
@@ -65,7 +62,7 @@ class SameConv(nn.Module):
         return x.minimum(float(self.limit)) if self.limit else x
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidual(Module):
     """Inverted residual block: 1x1 expansion, depthwise convolution, 1x1 projection; with a shortcut if sizes allow."""
 
     def __init__(

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
 
 VGG_WEIGHTS: Sequence[float] = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # of relu1_1 .. relu5_1
 INCEPTION_WEIGHTS: Sequence[float] = (1 / 16, 1 / 8, 1 / 4, 1.0)  # of two max pools, Mixed_6e, the global average

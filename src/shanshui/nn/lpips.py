@@ -9,14 +9,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Literal
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.resize import upsample2
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 Net = Literal["vgg16", "alexnet"]
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of images in [-1, 1]
@@ -36,7 +34,7 @@ SMALLEST = {"vgg16": 24, "alexnet": 40}  # side of an image that Jittor's poolin
 TINY = 1e-20  # under the square root, so that its gradient is finite where all channels are 0
 
 
-class LPIPS(nn.Module):
+class LPIPS(Module):
     """LPIPS on one of the two networks, with its heads; parameters are frozen, gradients reach the images.
 
     Args:

@@ -13,13 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shanshui.backend import kernels
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Function, jt
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-Function: Any = jt.Function
 
 EPS = 1e-5
 MOST_THREADS = 1024

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.norm_kernels import EPS, standardise, usable
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 NormKind = Literal["batch", "instance"]
 
@@ -39,7 +37,7 @@ def mean(x: Var, axes: list[int]) -> Var:
     return x.mean(3, keepdims=True).mean(axes, keepdims=True)
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(Module):
     """Batch norm without scale and shift: (N, C, h, w) -> (N, C, h, w).
 
     In training mode by the batch's own mean and biased variance, which the running statistics follow;
@@ -105,7 +103,7 @@ def over_ranks(statistic: Var) -> Var:
     return statistic.mpi_all_reduce("mean") if jt.in_mpi else statistic
 
 
-class InstanceNorm(nn.Module):
+class InstanceNorm(Module):
     """`instance_norm` as a layer: (N, C, h, w) -> (N, C, h, w), no parameters, no running statistics."""
 
     def execute(self, x: Var) -> Var:

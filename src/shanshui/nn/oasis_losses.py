@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.nn.losses import mean
 from shanshui.nn.norms import over_ranks
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
 
 LABEL_MIX = 10.0  # weight of the consistency term
 

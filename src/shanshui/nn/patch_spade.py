@@ -21,15 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Function, jt
 from shanshui.data.patches import Patches
 from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-Function: Any = jt.Function
 
 HEADER = """
 #include <vector>

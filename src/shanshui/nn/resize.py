@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
 
 Size = tuple[int, int]
 Matrix = Callable[[int, int], np.ndarray]  # (source, target) lengths -> (target, source) weights

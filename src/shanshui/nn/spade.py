@@ -7,9 +7,9 @@ layers. Segmentation-aware noise is APF-GAN's: one normal sample per pixel, scal
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, nn
 from shanshui.nn.norms import NormKind, leaky, modulate, modulates, parameter_free
 from shanshui.nn.patch_spade import DevicePatches, gamma_beta, normalise
 from shanshui.nn.spectral_norm import conv
@@ -17,13 +17,11 @@ from shanshui.nn.spectral_norm import conv
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 SLOPE = 0.2  # of every leaky ReLU in G, E and D
 
 
-class SPADE(nn.Module):
+class SPADE(Module):
     """Spatially adaptive normalisation: norm(x + noise * amplitude(segmap)) * (1 + gamma(segmap)) + beta(segmap).
 
     Args:
@@ -70,7 +68,7 @@ class SPADE(nn.Module):
         return leaky(self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden), slope)
 
 
-class SPADEResBlock(nn.Module):
+class SPADEResBlock(Module):
     """Residual block of two SPADE layers and convolutions; where the width changes, a third pair as shortcut.
 
     shortcut(x) + conv_1(lrelu(norm_1(conv_0(lrelu(norm_0(x))))))

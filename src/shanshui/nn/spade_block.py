@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Module, nn
 from shanshui.nn.clade import CLADE
 from shanshui.nn.condition import Condition
 from shanshui.nn.norms import NormKind
@@ -17,8 +17,6 @@ from shanshui.nn.spectral_norm import PairedSpectralConv
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-nn: Any = jt.nn
 
 Modulation = Literal["spade", "clade", "clade_icpe"]
 Activation = Literal["leaky_relu", "gelu"]
@@ -70,7 +68,7 @@ class BlockKind:
         )
 
 
-class ModulatedResBlock(nn.Module):
+class ModulatedResBlock(Module):
     """SPADE residual block (Park et al. 2019, figure 4): shortcut(x) + conv_1(act(norm_1(conv_0(act(norm_0(x)))))).
 
     Where the width changes the shortcut is conv_s(norm_s(x)), else x.

@@ -12,14 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shanshui.backend import kernels
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Function, jt
 from shanshui.nn.norm_kernels import SUM
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-Function: Any = jt.Function
 
 BLOCKS = 128  # that share the sum over a weight
 

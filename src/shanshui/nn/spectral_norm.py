@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Conv, jt, nn
 from shanshui.nn.norm_kernels import usable
 from shanshui.nn.spectral_kernels import Divide, power_iteration
 
 if TYPE_CHECKING:
     from jittor import Var
-
-jt = load_jittor()
-nn: Any = jt.nn
 
 
 def conv(
@@ -29,7 +26,7 @@ def conv(
     return kind(in_channels, out_channels, kernel, stride=stride, padding=padding, bias=bias)
 
 
-class SpectralConv(nn.Conv):
+class SpectralConv(Conv):
     """Convolution with weight / sigma, sigma the largest singular value of the weight as (out, in * k * k).
 
     sigma comes from one power iteration per training forward, started at the stored left vector `weight_u`
@@ -68,7 +65,7 @@ class SpectralConv(nn.Conv):
         return (u * image).sum()
 
 
-class PairedSpectralConv(nn.Conv):
+class PairedSpectralConv(Conv):
     """Spectrally normalised convolution that stores both singular vectors, as PyTorch's hook does.
 
     sigma = u^T W v with the buffers `weight_u` (out,) and `weight_v` (in * k * k,). A training forward first

@@ -13,7 +13,7 @@ from shanshui.architectures.chances import Chance, by_seed
 from shanshui.architectures.networks import load_painter
 from shanshui.architectures.painters import FULL, Painter
 from shanshui.architectures.schedule import Step
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.data.labels import Classes
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.nn import patch_spade
@@ -22,8 +22,6 @@ from shanshui.storage.size import Size
 from shanshui.synthesis import inputs, styles
 from shanshui.synthesis.card import Card
 from shanshui.synthesis.generator_file import read_generator
-
-jt = load_jittor()
 
 
 @dataclass(frozen=True)

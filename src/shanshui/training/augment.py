@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
 from shanshui.nn.resize import bicubic_matrix, gather, separable
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
 
 OPERATIONS = ("color", "crop", "translation")
 ENLARGEMENT = 1.2

@@ -10,10 +10,8 @@ from shanshui.architectures.painters import Painter, Shown
 from shanshui.architectures.schedule import Step
 from shanshui.architectures.style_encoder import reparameterise
 from shanshui.backend import ranks
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.nn.losses import kl_divergence
-
-jt = load_jittor()
 
 
 @dataclass(frozen=True)

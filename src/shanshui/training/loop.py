@@ -12,14 +12,13 @@ import numpy as np
 from shanshui.architectures.painters import Shown
 from shanshui.architectures.schedule import FullSize, Schedule
 from shanshui.backend import ranks
-from shanshui.backend.runtime import load_jittor, seed_everything
+from shanshui.backend.lazy import jt
+from shanshui.backend.runtime import seed_everything
 from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
 from shanshui.nn import patch_spade
 from shanshui.training.step import Networks, Recipe, one_hot, train_step
-
-jt = load_jittor()
 
 
 @dataclass(frozen=True)

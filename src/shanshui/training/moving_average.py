@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 
 from shanshui.backend.kernels import elementwise
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.nn.singular_vectors import refresh_singular_vectors
 from shanshui.storage.checkpoint import Arrays, check_keys
-
-jt = load_jittor()
 
 STEPS = "steps"
 FOLLOW = "r0 = a0 * decay + a1 * rest;"

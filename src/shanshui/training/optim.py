@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from shanshui.backend.kernels import elementwise
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import Adam, jt
 
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
-Adam: Any = jt.optim.Adam
 
 BETAS = (0.0, 0.9)
 EPS = 1e-8
@@ -59,5 +57,5 @@ def trainable(networks: Iterable[Any]) -> list[Var]:
 
 def adam(networks: Iterable[Any], lr: float, betas: tuple[float, float] = BETAS) -> Any:
     """Adam for networks trained together; two time scales (Heusel et al. 2017) are two of these."""
-    kind = AdamTogether if jt.flags.use_cuda else Adam
+    kind = AdamTogether if jt.flags.use_cuda else jt.optim.Adam
     return kind(trainable(networks), lr, eps=EPS, betas=betas)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.config.sections import PERCEPTUAL
 from shanshui.nn.efficientnet import EfficientNetLite0
 from shanshui.nn.inception import Inception
@@ -18,7 +18,6 @@ from shanshui.weights.catalogue import fill_network, require
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
 
 Loss = Callable[[Any, Any], Any]
 Features = Callable[[Any], Sequence[Any]]

@@ -18,8 +18,8 @@ from shanshui.architectures.painters import FULL, Painter
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.architectures.schedule import Schedule, Step
 from shanshui.architectures.segmenters import Segmenter
+from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather
-from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import Classes
 from shanshui.storage.size import Size
 from shanshui.synthesis.synthesizer import Synthesizer
@@ -28,8 +28,6 @@ from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.segmenting import Trainer
 from shanshui.training.step import Networks, Recipe, train_step
-
-jt = load_jittor()
 
 Settings = dict[str, Any]
 

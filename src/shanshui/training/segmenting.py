@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import NO_CLASS
 from shanshui.data.loader import TrainingPairs, prefetched
 from shanshui.errors import ShanshuiError
@@ -26,7 +26,6 @@ from shanshui.training.optim import adam
 if TYPE_CHECKING:
     from jittor import Var
 
-jt = load_jittor()
 
 STREAM = 3  # of the run's seed; pretraining and fine-tuning have 1 and 2
 BETAS = (0.9, 0.999)

@@ -17,8 +17,9 @@ from shanshui.architectures.networks import adopt, build_judge, build_painter
 from shanshui.architectures.registry import discriminator_of
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import ranks
+from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.backend.runtime import load_jittor, seed_everything
+from shanshui.backend.runtime import seed_everything
 from shanshui.data.labels import Classes
 from shanshui.data.loader import TrainingPairs
 from shanshui.data.prepared import prepared_digests
@@ -37,8 +38,6 @@ from shanshui.training.resume import ResumeFolder, resume_folder, state_file
 from shanshui.training.samples import Samples, difference, read_samples, variety
 from shanshui.training.step import Networks, Recipe
 from shanshui.training.warning_signs import SEED_VARIETY, VARIETY, signs
-
-jt = load_jittor()
 
 Settings = dict[str, Any]
 

@@ -12,14 +12,12 @@ from shanshui.architectures.networks import Judge
 from shanshui.architectures.painters import Painter, Shown
 from shanshui.architectures.schedule import Step
 from shanshui.backend import ranks
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.lazy import jt
 from shanshui.nn import resize
 from shanshui.training.augment import augment
 from shanshui.training.augment import draw as draw_augmentation
 from shanshui.training.drawing import StyleLoss, draw
 from shanshui.training.moving_average import MovingAverage
-
-jt = load_jittor()
 
 
 @dataclass

@@ -1,0 +1,78 @@
+"""Jittor for modules that must not load it when they are imported: `jt`, `nn`, and base classes for layers.
+
+`jt` and `nn` stand for `jittor` and `jittor.nn`, and load Jittor when an attribute of theirs is first used. A class
+cannot wait in this way for the class that it derives from. Ours derive from `Module`, `Function`, `Conv` or `Adam` of
+this module, which receive Jittor's classes of these names as bases when Jittor is loaded, at the latest when an
+instance is made. All instances thus are instances of Jittor's own classes: what these do is inherited, not imitated.
+
+Use `jt` and `nn` within functions and methods only: the top of a module, with its decorators, default values and class
+bodies, is executed on import.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+__all__ = ["Adam", "Conv", "Function", "Module", "attach", "jt", "nn"]
+
+if TYPE_CHECKING:
+    import jittor as jt
+    from jittor import Function, Module, nn
+    from jittor.nn import Conv
+    from jittor.optim import Adam
+else:
+
+    def _load() -> ModuleType:
+        from shanshui.backend.runtime import load_jittor
+
+        return load_jittor()
+
+    class _Attributes:
+        """Attributes of the object that `find` returns, read and set as if they were this one's."""
+
+        __slots__ = ("_find",)
+
+        def __init__(self, find):
+            object.__setattr__(self, "_find", find)
+
+        def __getattr__(self, name):
+            return getattr(self._find(), name)
+
+        def __setattr__(self, name, value):
+            setattr(self._find(), name, value)
+
+        def __delattr__(self, name):
+            delattr(self._find(), name)
+
+    class _Loading:
+        """Load Jittor before an instance is made."""
+
+        def __new__(cls, *args, **kwargs):
+            _load()
+            return object.__new__(cls)
+
+    class _Unloaded:
+        """Stand for one of Jittor's classes until it is loaded."""
+
+    class Module(_Loading, _Unloaded):
+        """`jittor.nn.Module`."""
+
+    class Function(_Loading, _Unloaded):
+        """`jittor.Function`."""
+
+    class Conv(_Loading, _Unloaded):
+        """`jittor.nn.Conv`."""
+
+    class Adam(_Loading, _Unloaded):
+        """`jittor.optim.Adam`."""
+
+    jt = _Attributes(_load)
+    nn = _Attributes(lambda: _load().nn)
+
+
+def attach(jittor: ModuleType) -> None:
+    """Give `Module`, `Function`, `Conv` and `Adam` the classes of these names in the loaded `jittor` as bases."""
+    theirs = (jittor.Module, jittor.Function, jittor.nn.Conv, jittor.optim.Adam)
+    for ours, base in zip((Module, Function, Conv, Adam), theirs, strict=True):
+        ours.__bases__ = (*ours.__bases__[:-1], base)

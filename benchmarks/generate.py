@@ -15,17 +15,17 @@ from subjects import CLASSES, Subject, answer, main, our_networks, torch_network
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our form; finding the patches is part of it."""
-    from shanshui.architectures.chances import by_seed
+    from shanshui.architectures.noise_source import seeded_noise
     from shanshui.backend.runtime import load_jittor
 
     jt = load_jittor()
-    painter, label_maps = our_networks(subject, folder).painter, subject.label_maps()
-    painter.G.eval(), painter.E.eval()
+    generator, label_maps = our_networks(subject, folder).generator, subject.label_maps()
+    generator.G.eval(), generator.E.eval()
 
     def picture() -> list[float]:
-        sizes = painter.patch_sizes(*label_maps.shape[1:]) if with_patches else []
+        sizes = generator.patch_sizes(*label_maps.shape[1:]) if with_patches else []
         with jt.no_grad():
-            fake = painter.paint(painter.show(label_maps, sizes), by_seed(None)([])).numpy()
+            fake = generator.generate(generator.condition(label_maps, sizes), seeded_noise(None)([])).numpy()
         return [float(x) for x in fake[0, :, ::7, ::7].ravel()]
 
     answer(picture, picture(), steps, subject.shares())

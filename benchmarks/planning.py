@@ -22,7 +22,7 @@ from copied_workflow import CopiedWorkflow, Planner, Run  # noqa: E402
 
 from shanshui.config.schema import Config  # noqa: E402
 from shanshui.config.settings import needed_weights  # noqa: E402
-from shanshui.pipeline.flow import weight_path  # noqa: E402
+from shanshui.pipeline.run_paths import weight_path  # noqa: E402
 
 PAIRS, TESTS = 10_000, 1_000
 

@@ -150,7 +150,7 @@ def answer(call: Callable[[], None], check: list[float], steps: int, shares: str
 
 def our_networks(subject: Subject, folder: Path) -> Any:
     """Networks of ours, with the weights the first form leaves in `folder`: large, so that pictures differ."""
-    from shanshui.architectures.networks import build_judge, build_painter
+    from shanshui.architectures.networks import build_discriminator, build_generator
     from shanshui.backend.modules import gather, restore
     from shanshui.backend.runtime import seed_everything
     from shanshui.nn.init import init_weights
@@ -158,8 +158,8 @@ def our_networks(subject: Subject, folder: Path) -> Any:
     from shanshui.training.step import Networks
 
     seed_everything(0)
-    painter, judge = build_painter(subject.settings()), build_judge(subject.settings())
-    nets = Networks(painter, judge, adam(painter.networks().values(), 1e-4), adam([judge.D], 4e-4))
+    generator, discriminator = build_generator(subject.settings()), build_discriminator(subject.settings())
+    nets = Networks(generator, discriminator, adam(generator.networks().values(), 1e-4), adam([discriminator.D], 4e-4))
     for name, network in nets.parts().items():
         file = folder / f"{name}.npz"
         if not file.exists():

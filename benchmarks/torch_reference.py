@@ -124,11 +124,11 @@ class Discriminator(nn.Module):
 
     def forward(self, segmap: Tensor, *images: Tensor) -> list[list[Tensor]]:
         x = torch.cat([torch.cat([segmap, image], 1) for image in images])
-        judged = []
+        outputs = []
         for discriminator in reversed(self.discriminators):
-            judged.append(discriminator(x))
+            outputs.append(discriminator(x))
             x = functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
-        return judged
+        return outputs
 
 
 class Trainer:
@@ -171,10 +171,10 @@ class Trainer:
         with torch.no_grad():
             fake = self.G(self.E(segmap), segmap)
         n = len(real)
-        judged = self.D(segmap, fake, real)
+        outputs = self.D(segmap, fake, real)
         of_d = {
-            "D/real": average([functional.relu(1 - maps[-1][n:]).mean() for maps in judged]),
-            "D/fake": average([functional.relu(1 + maps[-1][:n]).mean() for maps in judged]),
+            "D/real": average([functional.relu(1 - maps[-1][n:]).mean() for maps in outputs]),
+            "D/fake": average([functional.relu(1 + maps[-1][:n]).mean() for maps in outputs]),
         }
         self.opt_d.zero_grad()
         sum(of_d.values()).backward()

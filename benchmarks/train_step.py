@@ -15,20 +15,20 @@ from subjects import CLASSES, Subject, answer, main, our_networks, torch_network
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our step; finding the patches is part of it, as it is of training."""
-    from shanshui.architectures.base import Goal
-    from shanshui.architectures.painters import FULL
+    from shanshui.architectures.base import LossConfig
+    from shanshui.architectures.generator_networks import FULL
     from shanshui.backend.runtime import load_jittor
-    from shanshui.training.step import Recipe, train_step
+    from shanshui.training.step import StepConfig, train_step
 
     jt = load_jittor()
     nets = our_networks(subject, folder)
-    recipe = Recipe(Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None))
+    step_config = StepConfig(LossConfig({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None))
     label_maps, rng = subject.label_maps(), np.random.default_rng(0)
     real = jt.array(subject.photos())
 
     def step() -> dict[str, float]:
-        sizes = nets.painter.patch_sizes(*label_maps.shape[1:]) if with_patches else []
-        losses = train_step(nets, recipe, FULL, real, nets.painter.show(label_maps, sizes), rng)
+        sizes = nets.generator.patch_sizes(*label_maps.shape[1:]) if with_patches else []
+        losses = train_step(nets, step_config, FULL, real, nets.generator.condition(label_maps, sizes), rng)
         return {name: float(loss.item()) for name, loss in losses.items()}
 
     answer(step, list(step().values()), steps, subject.shares())

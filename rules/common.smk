@@ -6,7 +6,7 @@ from snakemake.io import checkpoint_target
 
 from shanshui.config.settings import validate
 from shanshui.config.yaml_file import words_of
-from shanshui.pipeline import closing, file_times, flow, launch, retention, run_checks
+from shanshui.pipeline import closing, file_times, run_paths, snakemake_lock, retention, run_checks
 from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.storage.system_errors import said_at_the_end
 
@@ -15,23 +15,23 @@ with said_at_the_end():
     OWN = workflow.config_settings.overwrite_config  # --configfile and --config, without config.yaml below them
     CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN, words=WORDS)
     check_inputs(CONFIG)
-    flow.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
-    FLOW = flow.Flow(CONFIG)
-    GPU_JOBS = FLOW.gpu_jobs()
+    run_paths.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
+    PATHS = run_paths.RunPaths(CONFIG)
+    GPU_JOBS = PATHS.gpu_jobs()
 
 RUN = CONFIG.run
 GPU = int(CONFIG.gpus != 0)  # of one job; a cluster looks for a node that has it
 
-launch.prepare(workflow, max(GPU_JOBS, FLOW.largest_job()), RUN)
+snakemake_lock.prepare(workflow, max(GPU_JOBS, PATHS.largest_job()), RUN)
 
 
 wildcard_constraints:
-    **FLOW.wildcards(),
+    **PATHS.wildcards(),
 
 
 def settings_text(wildcards):
     """Options and code digest of one stage as JSON, with sorted keys, so that equal options give equal text."""
-    return json.dumps(FLOW.settings(wildcards.run, wildcards.stage), sort_keys=True)
+    return json.dumps(PATHS.settings(wildcards.run, wildcards.stage), sort_keys=True)
 
 
 def closing_words(run):
@@ -45,16 +45,16 @@ def check_before_start():
     folder = Path("results") / RUN
     planned = list(workflow.dag.needrun_jobs())
     jobs = [(job.rule.name.removesuffix("_last"), getattr(job.wildcards, "epoch", "")) for job in planned]
-    if jobs and (said := FLOW.said_of_average()):
+    if jobs and (said := PATHS.said_of_average()):
         print(said, file=sys.stderr)
     with said_at_the_end():
         findings = run_checks.examine(CONFIG, {name for name, _ in jobs}, workflow.local_exec)
         if said := run_checks.stop_at_gaps(findings):
             print(said, file=sys.stderr)
-        if FLOW.finetuned:
+        if PATHS.finetuned:
             retention.check_plan(folder, jobs, CONFIG.select.tried())
         file_times.begin(folder)
-        FLOW.remember_code()
+        PATHS.remember_code()
 
 
 def keep_times():
@@ -69,7 +69,7 @@ def chosen(choice, run, what="chosen", **wildcards):
     made = Path(choosing.get(run=run, **wildcards).output.choice)
     if made.exists():  # otherwise it is being recreated right now, and Snakemake already considers it complete
         choice_made = json.loads(made.read_text())
-        if FLOW.stands(choice_made, seeds=choice == "select_seed"):  # otherwise it is of another schedule
+        if PATHS.stands(choice_made, seeds=choice == "select_seed"):  # otherwise it is of another schedule
             return choice_made[what]
     raise IncompleteCheckpointException(choosing.rule, checkpoint_target(str(made)))
 
@@ -78,7 +78,7 @@ def soup(run, tried):
     """Return the best soup of the first `tried` - 1 checkpoints, and the average of its members and the next checkpoint."""
     best = [entry["model"] for entry in chosen("select_checkpoints", run, "ranking")]
     before = best[0] if tried == 2 else chosen("soup", run, tried=tried - 1)[0]
-    return [before, flow.average_name([before, best[tried - 1]])]
+    return [before, run_paths.average_name([before, best[tried - 1]])]
 
 
 def soup_scores(wildcards):
@@ -90,8 +90,8 @@ def soup_scores(wildcards):
 def candidates(wildcards):
     """Score files of the chosen checkpoints, the averages of all their subsets, the soups and the moving average."""
     best = chosen("select_checkpoints", wildcards.run)
-    trials = [model for tried in FLOW.soups() for model in soup(wildcards.run, tried)]
-    return [f"results/{wildcards.run}/score/{model}.json" for model in FLOW.candidates(best, trials)]
+    trials = [model for tried in PATHS.soups() for model in soup(wildcards.run, tried)]
+    return [f"results/{wildcards.run}/score/{model}.json" for model in PATHS.candidates(best, trials)]
 
 
 def seed_scores(wildcards):
@@ -119,4 +119,4 @@ def chosen_score(wildcards):
 
 def all_scores(wildcards):
     """All score files of the table."""
-    return [*FLOW.checkpoint_scores(wildcards.run), *candidates(wildcards), *seed_scores(wildcards)]
+    return [*PATHS.checkpoint_scores(wildcards.run), *candidates(wildcards), *seed_scores(wildcards)]

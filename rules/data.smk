@@ -31,7 +31,7 @@ rule doctor:
     resources:
         gpu=GPU,  # it is to see what the jobs after it will see
     params:
-        networks=FLOW.rehearsed(),
+        networks=PATHS.precompiled_networks(),
     message:
         "doctor: check the machine, compile Jittor's kernels"
     shell:
@@ -58,7 +58,7 @@ rule landscapes:
 rule validate:
     """Check every pair before training."""
     input:
-        **FLOW.raw_data(),
+        **PATHS.raw_data(),
         settings="results/{run}/settings/validate.json",
     output:
         train="results/{run}/validate/train.csv",
@@ -79,8 +79,8 @@ rule validate:
         "../envs/jittor.yaml"
     threads: 8
     params:
-        arguments=lambda wildcards: FLOW.validate_arguments(),  # a function: in text, braces would be wildcards
-        files=lambda wildcards: FLOW.fingerprint(),  # names and contents of all files: validate again when they change
+        arguments=lambda wildcards: PATHS.validate_arguments(),  # a function: in text, braces would be wildcards
+        files=lambda wildcards: PATHS.fingerprint(),  # names and contents of all files: validate again when they change
         folder=lambda wildcards, output: Path(output.report).parent,
         problems=lambda wildcards: f"results/{wildcards.run}/validate-report.md",
     message:
@@ -100,7 +100,7 @@ rule prepare:
         label_maps="results/{run}/prepare/label_maps.npy",
         names="results/{run}/prepare/names.json",
         digests="results/{run}/prepare/digests.json",
-        instances=FLOW.prepared_instances(),
+        instances=PATHS.prepared_instances(),
     log:
         "results/{run}/logs/prepare.log",
     benchmark:
@@ -124,8 +124,8 @@ rule reference:
         settings="results/{run}/settings/reference.json",
         doctor=ancient("results/{run}/doctor.json"),
         pairs=["results/{run}/validate/train.csv", "results/{run}/validate/holdout.csv"],
-        weights=FLOW.score_weights(),
-        segmenter=lambda wildcards: FLOW.segmenter(wildcards.run),
+        weights=PATHS.score_weights(),
+        segmenter=lambda wildcards: PATHS.segmenter(wildcards.run),
     output:
         statistics="results/{run}/reference/statistics.npz",
         pure="results/{run}/reference/pure.json",
@@ -135,11 +135,11 @@ rule reference:
         "results/{run}/benchmarks/reference.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS)
+    threads: PATHS.threads(GPU_JOBS)
     resources:
         gpu=GPU,
     params:
-        weights=lambda wildcards, input: FLOW.scorers(input),
+        weights=lambda wildcards, input: PATHS.scorers(input),
     message:
         "reference: statistics of the training photographs"
     shell:

@@ -34,8 +34,8 @@ rule score_fused:
         images="results/{run}/fuse",
         test="results/{run}/validate/test.csv",
         above=ancient("results/{run}/select/seed.json"),
-        weights=FLOW.score_weights(),
-        segmenter=lambda wildcards: FLOW.segmenter(wildcards.run),
+        weights=PATHS.score_weights(),
+        segmenter=lambda wildcards: PATHS.segmenter(wildcards.run),
     output:
         score="results/{run}/score/fused.json",
     log:
@@ -44,11 +44,11 @@ rule score_fused:
         "results/{run}/benchmarks/score.fused.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS)
+    threads: PATHS.threads(GPU_JOBS)
     resources:
         gpu=GPU,
     params:
-        weights=lambda wildcards, input: FLOW.scorers(input),
+        weights=lambda wildcards, input: PATHS.scorers(input),
     message:
         "score: the submission, including replaced images"
     shell:

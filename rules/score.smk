@@ -18,7 +18,7 @@ rule segmenter:
         "results/{run}/benchmarks/segmenter.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS)
+    threads: PATHS.threads(GPU_JOBS)
     resources:
         gpu=GPU,
     params:
@@ -36,10 +36,10 @@ rule generate:
     input:
         settings="results/{run}/settings/generate.json",
         doctor=ancient("results/{run}/doctor.json"),
-        weights=lambda wildcards: FLOW.weights_of(wildcards.run, wildcards.model),
+        weights=lambda wildcards: PATHS.weights_of(wildcards.run, wildcards.model),
         holdout="results/{run}/validate/holdout.csv",
         test="results/{run}/validate/test.csv",
-        train=FLOW.train_labels(),
+        train=PATHS.train_labels(),
     output:
         images=temp(directory("results/{run}/images/{model}")),
     log:
@@ -48,13 +48,13 @@ rule generate:
         "results/{run}/benchmarks/generate.{model}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS)
+    threads: PATHS.threads(GPU_JOBS)
     resources:
         gpu=GPU,
         batch=CONFIG.generate.batch,  # a resource, since these never cause a rerun
     params:
         seed=CONFIG.score.seed,
-        labels=FLOW.labels,
+        labels=PATHS.labels,
     message:
         "generate: images from {wildcards.model}"
     shell:
@@ -72,9 +72,9 @@ rule score:
         images="results/{run}/images/{model}",
         holdout="results/{run}/validate/holdout.csv",
         test="results/{run}/validate/test.csv",
-        train=FLOW.train_labels(),
-        weights=FLOW.score_weights(),
-        segmenter=lambda wildcards: FLOW.segmenter(wildcards.run),
+        train=PATHS.train_labels(),
+        weights=PATHS.score_weights(),
+        segmenter=lambda wildcards: PATHS.segmenter(wildcards.run),
     output:
         score="results/{run}/score/{model}.json",
         features="results/{run}/features/{model}.npz",
@@ -84,14 +84,14 @@ rule score:
         "results/{run}/benchmarks/score.{model}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS)
+    threads: PATHS.threads(GPU_JOBS)
     resources:
         gpu=GPU,
     params:
         seed=CONFIG.score.seed,
-        images=FLOW.images,
-        labels=FLOW.labels,
-        weights=lambda wildcards, input: FLOW.scorers(input),
+        images=PATHS.images,
+        labels=PATHS.labels,
+        weights=lambda wildcards, input: PATHS.scorers(input),
     message:
         "score: {wildcards.model}"
     shell:
@@ -105,9 +105,9 @@ rule merge:
     """Average the weights of several checkpoints."""
     input:
         settings="results/{run}/settings/merge.json",
-        doctor=lambda wildcards: ancient(FLOW.examined_for_averages(wildcards.run)),
-        members=lambda wildcards: FLOW.members(wildcards.run, wildcards.subset),
-        label_maps=lambda wildcards: FLOW.estimated_on(wildcards.run),
+        doctor=lambda wildcards: ancient(PATHS.examined_for_averages(wildcards.run)),
+        members=lambda wildcards: PATHS.members(wildcards.run, wildcards.subset),
+        label_maps=lambda wildcards: PATHS.estimated_on(wildcards.run),
     output:
         "results/{run}/merge/{subset}.safetensors",
     log:
@@ -116,9 +116,9 @@ rule merge:
         "results/{run}/benchmarks/merge.{subset}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS)
+    threads: PATHS.threads(GPU_JOBS)
     resources:
-        gpu=GPU * FLOW.estimates,
+        gpu=GPU * PATHS.estimates,
     params:
         estimate=lambda wildcards, input: (
             ["--estimate-on", input.label_maps, "--settings", input.settings] if input.label_maps else []
@@ -139,7 +139,7 @@ use rule generate as infer with:
         "results/{run}/benchmarks/infer.{model}.{seed}.tsv"
     params:
         seed=lambda wildcards: wildcards.seed,
-        labels=FLOW.labels,
+        labels=PATHS.labels,
     message:
         "infer: images from {wildcards.model} with noise seed {wildcards.seed}"
 
@@ -152,9 +152,9 @@ use rule score as score_seed with:
         images="results/{run}/infer/{model}/seed_{seed}",
         holdout="results/{run}/validate/holdout.csv",
         test="results/{run}/validate/test.csv",
-        train=FLOW.train_labels(),
-        weights=FLOW.score_weights(),
-        segmenter=lambda wildcards: FLOW.segmenter(wildcards.run),
+        train=PATHS.train_labels(),
+        weights=PATHS.score_weights(),
+        segmenter=lambda wildcards: PATHS.segmenter(wildcards.run),
     output:
         score="results/{run}/score/{model}/seed_{seed}.json",
         features="results/{run}/features/{model}/seed_{seed}.npz",
@@ -164,8 +164,8 @@ use rule score as score_seed with:
         "results/{run}/benchmarks/score.{model}.{seed}.tsv"
     params:
         seed=lambda wildcards: wildcards.seed,
-        images=FLOW.images,
-        labels=FLOW.labels,
-        weights=lambda wildcards, input: FLOW.scorers(input),
+        images=PATHS.images,
+        labels=PATHS.labels,
+        weights=lambda wildcards, input: PATHS.scorers(input),
     message:
         "score: {wildcards.model} with noise seed {wildcards.seed}"

@@ -7,7 +7,7 @@ checkpoint select_checkpoints:
     """Select the best checkpoints of fine-tuning."""
     input:
         settings="results/{run}/settings/select.json",
-        scores=lambda wildcards: FLOW.checkpoint_scores(wildcards.run),
+        scores=lambda wildcards: PATHS.checkpoint_scores(wildcards.run),
     output:
         choice="results/{run}/select/checkpoints.json",
     log:
@@ -29,7 +29,7 @@ checkpoint soup:
     input:
         settings="results/{run}/settings/select.json",
         above=ancient("results/{run}/select/checkpoints.json"),
-        before=lambda wildcards: ancient(FLOW.soup_before(wildcards.run, int(wildcards.tried))),
+        before=lambda wildcards: ancient(PATHS.soup_before(wildcards.run, int(wildcards.tried))),
         scores=soup_scores,
     output:
         choice="results/{run}/select/soup_{tried}.json",
@@ -49,7 +49,7 @@ checkpoint select_model:
     """Select the best of the chosen checkpoints, their averages, the soup and the moving average."""
     input:
         settings="results/{run}/settings/select.json",
-        above=ancient(["results/{run}/select/checkpoints.json", *FLOW.soup_choices()]),
+        above=ancient(["results/{run}/select/checkpoints.json", *PATHS.soup_choices()]),
         scores=candidates,
     output:
         choice="results/{run}/select/model.json",

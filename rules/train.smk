@@ -10,10 +10,10 @@ rule pretrain:
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
         digests="results/{run}/prepare/digests.json",
-        instances=FLOW.prepared_instances(),
+        instances=PATHS.prepared_instances(),
         samples=ancient("results/{run}/validate/holdout.csv"),
-        perceptual=FLOW.perceptual_weights("pretrain"),
-        start=lambda wildcards: FLOW.state_before(wildcards.run, wildcards.resolution),
+        perceptual=PATHS.perceptual_weights("pretrain"),
+        start=lambda wildcards: PATHS.state_before(wildcards.run, wildcards.resolution),
     output:
         weights="results/{run}/pretrain/{resolution}.safetensors",
         state="results/{run}/pretrain/{resolution}.state.safetensors",
@@ -23,7 +23,7 @@ rule pretrain:
         "results/{run}/benchmarks/pretrain.{resolution}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS, CONFIG.pretrain.processes)
+    threads: PATHS.threads(GPU_JOBS, CONFIG.pretrain.processes)
     resources:
         gpu=GPU * CONFIG.pretrain.processes,
         minutes=CONFIG.pretrain.snapshot_minutes,  # a resource, since these never cause a rerun
@@ -51,11 +51,11 @@ rule finetune:
         photos="results/{run}/prepare/photos.npy",
         label_maps="results/{run}/prepare/label_maps.npy",
         digests="results/{run}/prepare/digests.json",
-        instances=FLOW.prepared_instances(),
+        instances=PATHS.prepared_instances(),
         samples=ancient("results/{run}/validate/holdout.csv"),
-        perceptual=FLOW.perceptual_weights("finetune"),
-        start=lambda wildcards: FLOW.pretrained(wildcards.run),
-        after=lambda wildcards: FLOW.epoch_before(wildcards.run, int(wildcards.epoch)),
+        perceptual=PATHS.perceptual_weights("finetune"),
+        start=lambda wildcards: PATHS.pretrained(wildcards.run),
+        after=lambda wildcards: PATHS.epoch_before(wildcards.run, int(wildcards.epoch)),
     output:
         weights="results/{run}/finetune/epoch_{epoch}.safetensors",
         after="results/{run}/finetune/after/{epoch}",
@@ -64,11 +64,11 @@ rule finetune:
     benchmark:
         "results/{run}/benchmarks/finetune.{epoch}.tsv"
     wildcard_constraints:
-        epoch=FLOW.without_average(),
+        epoch=PATHS.without_average(),
     priority: 10
     conda:
         "../envs/jittor.yaml"
-    threads: FLOW.threads(GPU_JOBS, CONFIG.finetune.processes)
+    threads: PATHS.threads(GPU_JOBS, CONFIG.finetune.processes)
     resources:
         gpu=GPU * CONFIG.finetune.processes,
         minutes=CONFIG.finetune.snapshot_minutes,
@@ -100,6 +100,6 @@ use rule finetune as finetune_last with:
     benchmark:
         "results/{run}/benchmarks/finetune.{epoch}.tsv"
     wildcard_constraints:
-        epoch=FLOW.with_average(),
+        epoch=PATHS.with_average(),
     message:
         "finetune: epoch {wildcards.epoch}, the last, and the moving average"

@@ -92,11 +92,11 @@ def save(path: Path, pixels: np.ndarray) -> None:
 def plant(layout: str, root: Path) -> Tree:
     """Draw a dataset of PAIRS pairs and TESTS label maps in a layout."""
     tree = TREES[layout]
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for phase, count in zip(tree.phases, (PAIRS, TESTS), strict=True):
         for i in range(1, count + 1):
             label = ids(100 * len(phase) + i, tree.values)
-            save(file(tree, "photo", root, phase, i), chance.integers(0, 256, (*SIZE[::-1], 3), np.uint8))
+            save(file(tree, "photo", root, phase, i), rng.integers(0, 256, (*SIZE[::-1], 3), np.uint8))
             save(file(tree, "label", root, phase, i), label.astype(np.uint8))
             if tree.instances:  # 16 bits, as Cityscapes has them; one object more in the first row of blocks
                 numbers = label.astype(np.uint16) * 1000

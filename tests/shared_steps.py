@@ -15,8 +15,8 @@ import numpy as np
 from small_models import fitting
 
 from shanshui.__main__ import leave
-from shanshui.architectures.base import Goal
-from shanshui.architectures.networks import build_judge, build_painter
+from shanshui.architectures.base import LossConfig
+from shanshui.architectures.networks import build_discriminator, build_generator
 from shanshui.architectures.schedule import Schedule
 from shanshui.backend import ranks
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
@@ -25,8 +25,8 @@ from shanshui.config.settings import stage_settings, validate
 from shanshui.storage.files import write_json
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.optim import adam
-from shanshui.training.rehearsal import CLASSES, HEIGHT, SETTINGS, WIDTH
-from shanshui.training.step import Networks, Recipe, train_step
+from shanshui.training.precompilation_steps import CLASSES, HEIGHT, SETTINGS, WIDTH
+from shanshui.training.step import Networks, StepConfig, train_step
 
 jt = load_jittor()
 
@@ -51,9 +51,9 @@ def settings(phase: str) -> dict[str, Any]:
 def networks(phase: str) -> Networks:
     finetuning = phase == "finetune"
     seed_everything(1)
-    painter = build_painter(settings(phase), seg_noise=finetuning, heads=2 if phase == "pretrain" else 0)
-    judge = build_judge(settings(phase))
-    return Networks(painter, judge, adam(painter.networks().values(), 1e-4), adam([judge.D], 4e-4))
+    generator = build_generator(settings(phase), seg_noise=finetuning, heads=2 if phase == "pretrain" else 0)
+    discriminator = build_discriminator(settings(phase))
+    return Networks(generator, discriminator, adam(generator.networks().values(), 1e-4), adam([discriminator.D], 4e-4))
 
 
 def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dict[str, Any]]:
@@ -61,15 +61,15 @@ def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dic
     rng = np.random.default_rng(number)
     label_maps = rng.integers(0, CLASSES, (BATCH, HEIGHT // 16, WIDTH // 16)).repeat(16, 1).repeat(16, 2)
     real = (label_maps[:, None] * 0.6 - 0.6 + rng.uniform(-0.2, 0.2, (BATCH, 3, HEIGHT, WIDTH))).astype(np.float32)
-    own = ranks.own_rows(BATCH // ranks.count())
+    own = ranks.shard(BATCH // ranks.world_size())
     label_maps, real = label_maps[own].astype(np.uint8), real[own]
     at = Schedule(6, 3).at(EPOCH.get(phase, 7))
-    goal = Goal({"feat": 10.0, "rec": 10.0}, None, label_mix=10.0)
-    recipe = Recipe(goal, () if phase == "pretrain" else OPERATIONS)
-    shown = nets.painter.show(label_maps, nets.painter.patch_sizes(HEIGHT, WIDTH, at))
+    loss_config = LossConfig({"feat": 10.0, "rec": 10.0}, None, label_mix=10.0)
+    step_config = StepConfig(loss_config, () if phase == "pretrain" else OPERATIONS)
+    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(HEIGHT, WIDTH, at))
     seed_everything(number)
-    terms = train_step(nets, recipe, at, jt.array(real), shown, rng)
-    losses = ranks.mean({name: float(term.item()) for name, term in terms.items()})
+    terms = train_step(nets, step_config, at, jt.array(real), conditioning, rng)
+    losses = ranks.all_reduce_mean({name: float(term.item()) for name, term in terms.items()})
     found = {name: gather_optimizer(optimizer) for name, optimizer in (("G", nets.opt_g), ("D", nets.opt_d))}
     gradients = {  # Adam's first moment where beta1 is 0
         name: np.concatenate([moment.ravel() for key, moment in arrays.items() if key.startswith("m.")])
@@ -111,7 +111,7 @@ def main(action: str, file: Path, out: Path | None = None) -> None:
         return
     recorded = pickle.loads(file.read_bytes())
     apart = {phase: repeat(phase, recorded[phase]) for phase in STEPS}
-    if ranks.own() == 0 and out:
+    if ranks.rank() == 0 and out:
         write_json(out, apart)
 
 

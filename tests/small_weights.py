@@ -19,15 +19,15 @@ Z = 8
 
 def save_apf(path: Path, **data: Any) -> Path:
     """APF-GAN with noise in every SPADE layer; `data` replaces numbers of that section."""
-    from shanshui.architectures.networks import build_painter
+    from shanshui.architectures.networks import build_generator
     from shanshui.backend.modules import gather
     from shanshui.backend.runtime import seed_everything
-    from shanshui.training.rehearsal import SETTINGS
+    from shanshui.training.precompilation_steps import SETTINGS
 
     seed_everything(0)
     settings: dict[str, Any] = {**SETTINGS, "parity": {**SETTINGS["parity"], "seg_noise_init": "xavier"}}
-    painter = build_painter(settings, seg_noise=True)
-    arrays = checkpoint.prefixed("G", gather(painter.G)) | checkpoint.prefixed("E", gather(painter.E))
+    generator = build_generator(settings, seg_noise=True)
+    arrays = checkpoint.prefixed("G", gather(generator.G)) | checkpoint.prefixed("E", gather(generator.E))
     arrays = {n: a * 300 if "seg_noise_var.weight" in n else a for n, a in arrays.items()}
     size = {"width": SIZE.width, "height": SIZE.height}
     data = {**settings["data"], **size, "label_offset": 0, "ignore_label": None, **data}
@@ -38,7 +38,7 @@ def save_apf(path: Path, **data: Any) -> Path:
 
 def save_spade(path: Path, encoder: bool = True, **model: Any) -> Path:
     """SPADE from a style vector, of classes for which a file's 9 is no class; `model` replaces options."""
-    from shanshui.architectures.networks import build_painter
+    from shanshui.architectures.networks import build_generator
     from shanshui.backend.modules import gather
     from shanshui.config.settings import stage_settings, validate
 
@@ -53,8 +53,8 @@ def save_spade(path: Path, encoder: bool = True, **model: Any) -> Path:
         "spade_hidden": 8, "discriminators": 2, "discriminator_channels": 8, "edges": "label",
     }  # fmt: skip
     settings = stage_settings(validate({"data": data, "model": sizes | model}), "finetune")
-    painter, rng = build_painter(settings), np.random.default_rng(0)
-    networks = painter.networks() if encoder else {"G": painter.G}
+    generator, rng = build_generator(settings), np.random.default_rng(0)
+    networks = generator.networks() if encoder else {"G": generator.G}
     arrays = {n: a for letter, net in networks.items() for n, a in checkpoint.prefixed(letter, gather(net)).items()}
     arrays = {
         name: rng.normal(0, 1 / np.sqrt(array[0].size), array.shape).astype(np.float32) if array.ndim > 1 else array
@@ -62,7 +62,7 @@ def save_spade(path: Path, encoder: bool = True, **model: Any) -> Path:
     }
     named = ("data", "model", *(["encoder"] if encoder else []), "parity", "preset", "seed")
     meta = {name: settings[name] for name in named if name in settings}
-    facts = {**painter.declared.facts(), "level": None, "alpha": 0.0, "phase": "finetune", "epoch": 7}
+    facts = {**generator.declared.facts(), "level": None, "alpha": 0.0, "phase": "finetune", "epoch": 7}
     checkpoint.save(path, arrays, kind="generator", **meta, **facts)
     return path
 

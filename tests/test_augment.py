@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shanshui.backend.runtime import load_jittor
-from shanshui.training.augment import OPERATIONS, Colour, Draws, Window, augment, colour, draw
+from shanshui.training.augment import OPERATIONS, Colour, Draws, Window, augment, colour, draw_augmentation
 
 jt = load_jittor()
 
@@ -26,7 +26,7 @@ def batch(n: int) -> tuple[Any, Any, Any]:
 
 def test_draws_stay_in_their_ranges() -> None:
     rng = np.random.default_rng(0)
-    drawn = [draw(rng, OPERATIONS, 8, SIZE) for _ in range(200)]
+    drawn = [draw_augmentation(rng, OPERATIONS, 8, SIZE) for _ in range(200)]
     changes = [c for d in drawn for c in (d.real, d.fake) if c]
     for name, low, high in (("brightness", -0.5, 0.5), ("saturation", 0, 2), ("contrast", 0.5, 1.5)):
         numbers = np.concatenate([getattr(c, name) for c in changes])
@@ -42,7 +42,7 @@ def test_draws_stay_in_their_ranges() -> None:
 
 
 def test_equal_states_draw_equally() -> None:
-    one, other = (draw(np.random.default_rng(5), ("crop", "translation"), 2, SIZE) for _ in range(2))
+    one, other = (draw_augmentation(np.random.default_rng(5), ("crop", "translation"), 2, SIZE) for _ in range(2))
     assert one.real is None
     assert (one.shift == other.shift).all()
     assert one.window.offset == other.window.offset
@@ -50,7 +50,7 @@ def test_equal_states_draw_equally() -> None:
 
 def test_unknown_operations_are_refused() -> None:
     with pytest.raises(ValueError, match="cutout"):
-        draw(np.random.default_rng(0), ("cutout",), 2, SIZE)
+        draw_augmentation(np.random.default_rng(0), ("cutout",), 2, SIZE)
 
 
 def test_nothing_wanted_changes_nothing() -> None:
@@ -91,7 +91,7 @@ def test_colour_by_hand() -> None:
 
 def test_gradients_reach_the_fake() -> None:
     real, fake, segmap = batch(2)
-    draws = draw(np.random.default_rng(1), OPERATIONS, 2, SIZE)
+    draws = draw_augmentation(np.random.default_rng(1), OPERATIONS, 2, SIZE)
     _, changed, _ = augment(real, fake, segmap, draws)
     (gradient,) = jt.grad((changed * changed).sum(), [fake])
     assert (np.abs(gradient.numpy()) > 0).mean() > 0.5

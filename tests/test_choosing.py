@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_workflow import changed, planned, snakemake
 
-from shanshui.pipeline.flow import average_name
+from shanshui.pipeline.run_paths import average_name
 from shanshui.storage import checkpoint, files
 
 METRICS = ["dct_frechet", "mask_accuracy", "miou"]

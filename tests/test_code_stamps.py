@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "shanshui"
 SCRIPT = (
     "from shanshui.storage.provenance import code_version\n"
-    "from shanshui.training.warmup import kernel_stamp\n"
+    "from shanshui.training.precompilation import kernel_stamp\n"
     "print(code_version(), kernel_stamp().name)\n"
 )
 

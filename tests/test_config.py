@@ -16,7 +16,7 @@ from shanshui.config.settings import (
     needed_weights,
     stage_settings,
     validate,
-    validate_shown,
+    validate_recorded,
 )
 from shanshui.config.stages import with_settings
 from shanshui.data.landscape_classes import CLASSES
@@ -133,7 +133,7 @@ def test_settings_of_a_run_are_read_again(root: Path, recipe: str) -> None:
     """As its report keeps them, with every default, whatever its networks."""
     config = load_config([root / "config.yaml", root / "config" / "models" / f"{recipe}.yaml"])
     shown = stage_settings(config, "report")["config"]
-    assert validate_shown({"config": shown}, "settings/report.json") == config
+    assert validate_recorded({"config": shown}, "settings/report.json") == config
 
 
 def test_every_mistake_is_listed_at_once() -> None:

@@ -101,7 +101,7 @@ def test_other_threads_do_not_count() -> None:
 def test_other_networks() -> None:
     S, P = segmap(512, 384), photo(512, 384)
     D2, D4 = (MultiscaleDiscriminator(L, 64, count) for count in (2, 4))
-    E, F, judge = StyleEncoder(64, 256), FPSEDiscriminator(L, 64), OasisDiscriminator(L, 64)
+    E, F, discriminator = StyleEncoder(64, 256), FPSEDiscriminator(L, 64), OasisDiscriminator(L, 64)
     G, plain, C = OasisGenerator(L, 64), OasisGenerator(L, 64, noise_channels=0), ConditionalGenerator(L, 64)
     quarter = 512 * 384 // 16
     places = quarter + quarter // 4 + quarter // 16  # where the FPSE discriminator scores
@@ -119,7 +119,7 @@ def test_other_networks() -> None:
         "D of 4": (cost(D4, lambda: D4(S, P)), 11_174_148, 16.12),
         "E": (cost(E, lambda: E(photo(256, 256))), 10_463_424, 1.12),
         "FPSE D": (cost(F, lambda: F(S, P)), 5_174_977, fpse / 1e9),
-        "OASIS D": (cost(judge, lambda: judge(P)), 22_250_974, oasis / 1e9),
+        "OASIS D": (cost(discriminator, lambda: discriminator(P)), 22_250_974, oasis / 1e9),
         "OASIS G": (cost(G, lambda: G(S, jt.zeros((1, 64, 384, 512)))), 70_941_635, 472.5),
         "OASIS G without noise": (cost(plain, lambda: plain(S)), 69_172_163, 414.5),
         "CC-FPSE G": (cost(C, lambda: C(S)), 119_536_067, ccfpse / 1e9),

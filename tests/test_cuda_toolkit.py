@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shanshui.backend import cuda_toolkit
-from shanshui.backend.cuda_bridge import GONE_FROM_CUDNN_9, assemble
+from shanshui.backend.cuda_compat import GONE_FROM_CUDNN_9, assemble
 from shanshui.backend.cuda_toolkit import PARTS, Toolkit, ask_compiler, find_toolkit, wheels_of
 
 COMPILER = shutil.which("g++") or ""

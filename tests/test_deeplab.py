@@ -23,8 +23,8 @@ from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import UsageError
 from shanshui.metrics.segmentation import count_classes, mask_accuracy, miou, per_class, unjudged_share
 from shanshui.nn.inverted_residuals import SameConv
-from shanshui.pipeline.flow import Flow
 from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage.files import write_json
 from shanshui.weights import deeplab
 
@@ -195,18 +195,18 @@ def test_a_run_asks_for_it_by_name(tmp_path: Path) -> None:
     metrics = {"metrics": ["miou", "dct_frechet"], "rank_by": "miou"}
     drawn = {"train": 4, "test": 2, "width": 64, "height": 64}
     config = validate({"score": metrics, "segmenter": {"weights": "builtin"}, "landscapes": drawn})
-    flow = Flow(config)
-    assert flow.segmenter("r") == []
+    run_paths = RunPaths(config)
+    assert run_paths.segmenter("r") == []
 
     class Nothing:
         weights: tuple[str, ...] = ()
         segmenter: tuple[str, ...] = ()
 
-    assert flow.scorers(Nothing) == ["--segmenter", "builtin"]
+    assert run_paths.scorers(Nothing) == ["--segmenter", "builtin"]
     assert stage_settings(config, "score")["segmenter_size"] == [256, 192]
     assert "segmenter_size" not in stage_settings(validate({"score": metrics}), "score")
     plain = validate({"score": {"metrics": ["dct_kid"], "rank_by": "dct_kid"}, "segmenter": {"weights": "builtin"}})
-    assert Flow(plain).scorers(Nothing) == []
+    assert RunPaths(plain).scorers(Nothing) == []
     with pytest.raises(UsageError, match=r"multiples of 32, not 240x192"):
         validate({"segmenter": {"weights": "builtin", "width": 240}})
     without = validate({

@@ -18,7 +18,7 @@ from shanshui.config.schema import Config
 from shanshui.config.settings import stage_settings, validate
 from shanshui.errors import ShanshuiError
 from shanshui.pipeline import disk
-from shanshui.pipeline.footprint import Part, Pictures, averages, count_pictures, estimate
+from shanshui.pipeline.disk_estimate import ImageCounts, Part, averages, count_images, estimate
 from shanshui.pipeline.retention import REMOVED
 from shanshui.storage import checkpoint
 from shanshui.storage.files import write_json
@@ -99,15 +99,15 @@ OTHERS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("norm", ["on", "off"])
 @pytest.mark.parametrize("model", OTHERS, ids=lambda model: "-".join(map(str, model.values())))
 def test_counts_of_the_other_models_are_those_of_their_networks(model: dict[str, Any], norm: str) -> None:
-    from shanshui.architectures.networks import build_judge, build_painter
+    from shanshui.architectures.networks import build_discriminator, build_generator
 
     data = {"width": 256, "height": 128, "load_width": 288}
     config = configured(model=model, parity={"spectral_norm": norm}, data=data)
     settings = stage_settings(config, "pretrain")
-    networks = build_painter(settings).networks().values()
+    networks = build_generator(settings).networks().values()
     declared, pixels = config.networks(), data["width"] * data["height"]
     assert declared.generator.parameters(pixels) == sum(map(count, networks))
-    assert declared.discriminator.parameters(pixels) == count(build_judge(settings).D)
+    assert declared.discriminator.parameters(pixels) == count(build_discriminator(settings).D)
 
 
 def test_segmenter_is_counted() -> None:
@@ -116,10 +116,10 @@ def test_segmenter_is_counted() -> None:
     assert network_counts.segmenter(6, 3) == count(UNet(3, 6))
 
 
-FEW = Pictures(16, 4, 4)
+FEW = ImageCounts(16, 4, 4)
 
 
-def sizes(config: Config, pictures: Pictures = FEW) -> dict[str, Part]:
+def sizes(config: Config, pictures: ImageCounts = FEW) -> dict[str, Part]:
     return {part.name: part for part in estimate(config, pictures)}
 
 
@@ -141,12 +141,12 @@ def test_averages_at_most(top: int, soup: int, wanted: int) -> None:
 
 def test_pictures_are_counted_in_the_data_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert count_pictures(configured()) == Pictures(16, 4, 4)
+    assert count_images(configured()) == ImageCounts(16, 4, 4)
     for part, number in (("train/labels", 9), ("test/labels", 3)):
         (tmp_path / "data" / part).mkdir(parents=True)
         for i in range(number):
             (tmp_path / "data" / part / f"{i}.png").touch()
-    assert count_pictures(configured(landscapes=None)) == Pictures(5, 4, 3)
+    assert count_images(configured(landscapes=None)) == ImageCounts(5, 4, 3)
 
 
 def test_pictures_are_counted_as_their_layout_lays_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_pictures_are_counted_as_their_layout_lays_them(tmp_path: Path, monkeypa
                 (folder / f"city{city}_{i}_gtFine_labelIds.png").touch()
                 (folder / f"city{city}_{i}_gtFine_color.png").touch()
     made = validate({"data": {"layout": "cityscapes", "root": "data", "holdout": 4}})
-    assert count_pictures(made) == Pictures(4, 4, 6)
+    assert count_images(made) == ImageCounts(4, 4, 6)
 
 
 def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> None:

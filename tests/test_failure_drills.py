@@ -16,7 +16,7 @@ from PIL import Image
 from shanshui.__main__ import main
 from shanshui.evaluation import feature_reader
 from shanshui.evaluation.feature_reader import BATCH, FeatureReader
-from shanshui.evaluation.picture_folder import list_pictures
+from shanshui.evaluation.image_folder import list_image_files
 from shanshui.storage.files import write_csv
 from shanshui.storage.folders import record
 from shanshui.storage.images import check_finite
@@ -136,7 +136,7 @@ def test_a_folder_that_lacks_pictures_has_no_number(
 
 @pytest.mark.parametrize("count", [7, BATCH, BATCH + 3])
 def test_the_last_batch_counts_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    paths = list_pictures(save(tmp_path / "set", pictures(count)))
+    paths = list_image_files(save(tmp_path / "set", pictures(count)))
     in_batches = FeatureReader(KINDS, SIZE, 0).read(paths, "set")
     monkeypatch.setattr(feature_reader, "BATCH", 50)
     at_once = FeatureReader(KINDS, SIZE, 0).read(paths, "set")
@@ -160,13 +160,13 @@ def test_pictures_of_one_pixel_have_no_number(real: Path, tmp_path: Path, capsys
 def test_grey_and_transparent_files_are_what_they_look_like(tmp_path: Path) -> None:
     photos = pictures(3)
     photos[0] = photos[0].mean(axis=-1, keepdims=True).astype(np.uint8).repeat(3, axis=-1)
-    plain = list_pictures(save(tmp_path / "plain", photos))
+    plain = list_image_files(save(tmp_path / "plain", photos))
     odd = save(tmp_path / "odd", photos)
     Image.fromarray(photos[0][..., 0]).save(odd / "000.png")
     opaque = np.full((*photos[1].shape[:2], 1), 255, np.uint8)
     Image.fromarray(np.concatenate([photos[1], opaque], axis=-1)).save(odd / "001.png")
     reader = FeatureReader(KINDS, SIZE, 0)
-    first, second = reader.read(plain, "plain"), reader.read(list_pictures(odd), "odd")
+    first, second = reader.read(plain, "plain"), reader.read(list_image_files(odd), "odd")
     for kind in KINDS:
         np.testing.assert_array_equal(first[kind], second[kind])
 
@@ -182,7 +182,9 @@ def test_a_truncated_jpeg_is_named(real: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_statistics_of_other_data_are_refused(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [{"name": path.stem, "image": str(path), "label": str(tmp_path / "l.png")} for path in list_pictures(real)]
+    rows = [
+        {"name": path.stem, "image": str(path), "label": str(tmp_path / "l.png")} for path in list_image_files(real)
+    ]
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "l.png")
     write_csv(tmp_path / "train.csv", rows, ["name", "image", "label"])
     (tmp_path / "s.json").write_text(

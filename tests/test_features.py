@@ -18,8 +18,8 @@ from shanshui.errors import ShanshuiError, UsageError
 from shanshui.metrics.estimate import mean_distance
 from shanshui.nn.efficientnet import EfficientNetLite0
 from shanshui.nn.lpips import LPIPS, unit
-from shanshui.pipeline.flow import Flow
 from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage.files import write_csv, write_json
 from shanshui.training.perceptual import perceptual_loss
 from shanshui.weights import catalogue
@@ -218,9 +218,9 @@ def test_runs_ask_for_the_files_they_need(tmp_path: Path, monkeypatch: pytest.Mo
         "pretrain": {"perceptual": {"net": "lpips_vgg"}}, "finetune": {"perceptual": {"net": "efficientnet_lite0"}},
     })  # fmt: skip
     assert needed_weights(config) == ["alexnet", "efficientnet_lite0", "vgg16"]
-    flow = Flow(config)
-    assert flow.perceptual_weights("pretrain") == [str(catalogue.FOLDER / "vgg16.ckpt")]
-    assert flow.perceptual_weights("finetune") == [], "what set-up brings is not an input of rules"
+    run_paths = RunPaths(config)
+    assert run_paths.perceptual_weights("pretrain") == [str(catalogue.FOLDER / "vgg16.ckpt")]
+    assert run_paths.perceptual_weights("finetune") == [], "what set-up brings is not an input of rules"
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ShanshuiError, match=r"python -m shanshui weights alexnet .*vgg16"):
         check_inputs(config)

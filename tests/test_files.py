@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shanshui.backend.cuda_bridge import link
+from shanshui.backend.cuda_compat import link
 from shanshui.backend.toolchain import write_kernel_compiler, write_script
 from shanshui.errors import ShanshuiError
 from shanshui.storage import checkpoint, files

@@ -16,8 +16,8 @@ from shanshui.config.settings import validate
 from shanshui.errors import UsageError
 from shanshui.pipeline import file_times
 from shanshui.pipeline.closing import closing_words
-from shanshui.pipeline.flow import Flow
 from shanshui.pipeline.inputs_there import check_targets
+from shanshui.pipeline.run_paths import RunPaths
 
 LARGE = ("--max-checksum-file-size", "0")  # every file counts as too large for Snakemake to look at its content
 
@@ -63,7 +63,7 @@ def test_targets_are_compared_with_the_run() -> None:
 def test_no_rule_makes_what_is_of_another_run_or_schedule() -> None:
     config = {"pretrain": {"epochs": 100}, "finetune": {"epochs": 3}, "score": {"first": 101, "last": 103},
               "run": "a.b", "select": {"top": 2}, "model": {"discriminators": 2}}  # fmt: skip
-    patterns = Flow(validate(config)).wildcards()
+    patterns = RunPaths(validate(config)).wildcards()
     for name, good, bad in (
         ("run", ["a.b"], ["aXb", "ab", "a.bc"]),
         ("epoch", ["101", "103"], ["100", "104", "1010"]),
@@ -97,7 +97,7 @@ def test_a_longer_pretraining_is_planned_from_its_own_schedule(run: Run) -> None
 def test_a_choice_stands_while_it_can_still_be_made() -> None:
     config = {"pretrain": {"epochs": 100}, "finetune": {"epochs": 3}, "score": {"first": 101, "last": 103, "every": 2},
               "select": {"top": 2}, "model": {"discriminators": 2}, "infer": {"seeds": [1]}}  # fmt: skip
-    flow = Flow(validate(config))
+    run_paths = RunPaths(validate(config))
     for model, seed, first, second in (
         ("epoch_101", 1, True, True),
         ("ema_103", 2, True, False),
@@ -106,7 +106,7 @@ def test_a_choice_stands_while_it_can_still_be_made() -> None:
         ("epoch_100", 1, False, False),
     ):
         choice = {"chosen": [model], "chosen_seeds": [seed]}
-        assert (flow.stands(choice), flow.stands(choice, seeds=True)) == (first, second)
+        assert (run_paths.stands(choice), run_paths.stands(choice, seeds=True)) == (first, second)
 
 
 # --- touched and copied -------------------------------------------------------------------------------------

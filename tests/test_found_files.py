@@ -18,7 +18,7 @@ from shanshui.data.listing import list_images
 from shanshui.data.pairs import find_images, pair_files, read_manifest
 from shanshui.data.scenes import read_scenes
 from shanshui.errors import ShanshuiError
-from shanshui.evaluation.picture_folder import list_pictures
+from shanshui.evaluation.image_folder import list_image_files
 from shanshui.storage.files import read_csv, read_json, write_csv, write_json
 from shanshui.storage.names import at_home, is_text
 from shanshui.storage.texts import decode_text
@@ -160,7 +160,7 @@ def test_other_doors_name_what_they_pass_over_too(data: Set, capsys: pytest.Capt
     data.test("t0").unlink()
     (folder / "t7.gif").unlink()
     draw_label(folder / f"{LATIN}.png", 1)
-    for read in (find_images, list_pictures):
+    for read in (find_images, list_image_files):
         with pytest.raises(ShanshuiError, match="not UTF-8") as caught:
             read(folder)
         assert is_text(str(caught.value))

@@ -144,7 +144,7 @@ def discriminator(golden: Golden) -> Any:
     return golden.fill(MultiscaleDiscriminator(CLASSES, 8), keys, spade_key, power=1)
 
 
-def judged(golden: Golden, network: Any) -> list[Any]:
+def outputs(golden: Golden, network: Any) -> list[Any]:
     """What it says of the fakes and of the photos."""
     arrays = golden("spade_discriminator")[1]
     return network(golden.segmap(arrays["label"]), jt.array(arrays["fake"]), jt.array(arrays["real"]))
@@ -153,7 +153,7 @@ def judged(golden: Golden, network: Any) -> list[Any]:
 def test_discriminator_and_losses(golden: Golden, discriminator: Any) -> None:
     arrays = golden("spade_discriminator")[1]
     discriminator.eval()
-    fakes, reals = judged(golden, discriminator)
+    fakes, reals = outputs(golden, discriminator)
     for d, f in np.ndindex(2, 5):
         close_map(jt.concat([fakes[d][f], reals[d][f]], 0), arrays[f"d{d}_f{f}"])
     image = jt.array(arrays["fake"])
@@ -168,7 +168,7 @@ def test_discriminator_and_losses(golden: Golden, discriminator: Any) -> None:
 def test_discriminator_in_training_mode(golden: Golden) -> None:
     settings, arrays = golden("spade_discriminator")
     network = golden.fill(MultiscaleDiscriminator(CLASSES, 8), settings["keys"], spade_key, power=1)
-    fakes, reals = judged(golden, network)
+    fakes, reals = outputs(golden, network)
     close_map(jt.concat([fakes[0][4], reals[0][4]], 0), arrays["train_d0_f4"])
     state = {name: var.numpy() for name, var in network.state_dict().items()}
     for key, wanted in arrays.items():

@@ -25,7 +25,7 @@ LONGEST = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "misc", "common", "tools"}
 LIGHT = (  # what Snakemake and `--help` import: no Jittor, no plots
     "shanshui.__main__",
-    "shanshui.pipeline.flow",
+    "shanshui.pipeline.run_paths",
     "shanshui.config.settings",
     "shanshui.backend.runtime",
     "shanshui.pipeline.diagnosis",
@@ -140,7 +140,7 @@ TOLERATED = {  # imports of a later layer, each with the reason
         "data.survey",
         "config.sections",
     ): "what is examined is described by the section `data`, which is needed for its type",
-    ("report.page", "pipeline.flow"): "the page shows commands with the paths of a run, and one place knows these",
+    ("report.page", "pipeline.run_paths"): "the page shows commands with the paths of a run, and one place knows these",
 }
 NOWHERE = {
     "shanshui": ("torch", "torchvision"),

@@ -180,7 +180,7 @@ def hold_up(workflow: Workflow, trainer: psutil.Process) -> None:
     threading.Thread(target=let_go, daemon=True).start()
 
 
-def run_killed(workflow: Workflow, used: dict[str, float], dice: random.Random) -> list[Kill]:
+def run_killed(workflow: Workflow, used: dict[str, float], rng: random.Random) -> list[Kill]:
     """The same command again and again through all of KILLS, to the end; returns those that could not be made.
 
     Where Snakemake was killed and left its locks, its next start names the command that removes them.
@@ -192,7 +192,7 @@ def run_killed(workflow: Workflow, used: dict[str, float], dice: random.Random) 
         if found := next_victim(workflow, snakemake, left):
             job, planned = found
             stage, _, who = planned
-            moment = dice.uniform(0.0, 0.9) * used[stage]
+            moment = rng.uniform(0.0, 0.9) * used[stage]
             if who == SLOW:
                 hold_up(workflow, job)
             else:

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from small_set import Set, small_set
 
 from shanshui.errors import ShanshuiError
-from shanshui.evaluation.picture_folder import list_pictures
+from shanshui.evaluation.image_folder import list_image_files
 from shanshui.evaluation.reference import HEADER, Reference
 from shanshui.storage import checkpoint
 from shanshui.storage.files import read_csv, read_json
@@ -138,5 +138,5 @@ def test_where_a_folder_is_wanted(kind: str, tmp_path: Path, capsys: pytest.Capt
     assert data.validate() == 1
     assert f"{tmp_path / 'test'} {words}" in capsys.readouterr().err
     with pytest.raises(ShanshuiError) as caught:
-        list_pictures(tmp_path / "test")
+        list_image_files(tmp_path / "test")
     assert words in caught.value.found

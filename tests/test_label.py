@@ -15,7 +15,7 @@ from shanshui.backend.modules import gather
 from shanshui.backend.runtime import seed_everything
 from shanshui.config.settings import stage_settings, validate
 from shanshui.data.pairs import read_manifest
-from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage import checkpoint
 from shanshui.storage.files import read_json, sha256, write_json
 
@@ -126,7 +126,9 @@ def test_photographs_and_predicted_label_maps_are_trained_on(segmenter: Path, ph
     })  # fmt: skip
     for stage in ("validate", "prepare", "segmenter"):
         write_json(out / f"{stage}.json", stage_settings(made, stage))
-    assert main(["validate", *Flow(made).validate_arguments(), f"--settings={out}/validate.json", f"--out={out}"]) == 0
+    assert (
+        main(["validate", *RunPaths(made).validate_arguments(), f"--settings={out}/validate.json", f"--out={out}"]) == 0
+    )
     assert [pair.name for pair in read_manifest(out / "train.csv")] == ["p0", "p1", "p2", "p3"]
     pairs = [f"--photos={out}/p.npy", f"--label-maps={out}/l.npy"]
     settings = f"--settings={out}/prepare.json"

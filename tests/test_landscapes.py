@@ -15,8 +15,8 @@ from scipy import ndimage
 from shanshui.errors import ShanshuiError
 from shanshui.landscapes import draw_landscape, noise
 from shanshui.landscapes.camera import Slices, View, cut, trace, trace_mirrored
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.light import choose_light, to_display
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.scene import develop, majority
 from shanshui.landscapes.scenes import PURE, SCENES
 from shanshui.stages import landscapes as stage
@@ -30,7 +30,7 @@ PURE_CLASS = {
 
 
 def sunny(seed: int) -> bool:
-    return choose_light(Dice(seed, 1)).name == "day"
+    return choose_light(RandomSource(seed, 1)).name == "day"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_same_seed_same_bytes_and_other_seed_other_picture() -> None:
 def test_seeds_vary_scene_and_light_and_most_are_daylight() -> None:
     kinds = {tuple(np.unique(draw_landscape(seed, 32, 24)[1])) for seed in range(12)}
     assert len(kinds) >= 7
-    names = Counter(choose_light(Dice(seed, 1)).name for seed in range(400))
+    names = Counter(choose_light(RandomSource(seed, 1)).name for seed in range(400))
     assert set(names) == {"day", "golden", "dawn", "dusk", "overcast", "night"}
     assert names["day"] > 200
 
@@ -258,7 +258,7 @@ def test_shadowless_light_and_every_cloud_can_be_drawn() -> None:
     from shanshui.landscapes.light import CLOUDS
     from shanshui.landscapes.sky import paint_sky
 
-    base = choose_light(Dice(1, 1))
+    base = choose_light(RandomSource(1, 1))
     for clouds in (*CLOUDS, "overcast"):
         sky = paint_sky(View(40, 30), replace(base, clouds=clouds), 1)
         assert sky.shape == (30, 40, 3)

@@ -25,8 +25,8 @@ from shanshui.data.palette import class_palette
 from shanshui.data.scan import LabelFacts
 from shanshui.data.scenes import is_outdoor, read_scenes
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.pipeline.flow import Flow
 from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage.files import write_json
 
 SMALL = {"width": 64, "height": 64, "load_width": 64, "holdout": 1}
@@ -51,7 +51,9 @@ def config(layout: str, root: Path, **data: Any) -> Config:
 def check(made: Config, out: Path) -> int:
     """Run `validate` as the workflow would."""
     write_json(out / "validate.json", stage_settings(made, "validate"))
-    return main(["validate", *Flow(made).validate_arguments(), f"--settings={out / 'validate.json'}", f"--out={out}"])
+    return main(
+        ["validate", *RunPaths(made).validate_arguments(), f"--settings={out / 'validate.json'}", f"--out={out}"]
+    )
 
 
 def prepared(made: Config, out: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -173,7 +175,11 @@ def test_a_manifest_without_instance_maps_is_as_ever(tmp_path: Path) -> None:
     plant("facades", tmp_path / "root")
     assert check(config("facades", tmp_path / "root"), tmp_path) == 0
     assert (tmp_path / "train.csv").read_text().splitlines()[0] == "name,image,label,content"
-    assert list(Flow(config("facades", tmp_path / "root")).folders()) == ["train-images", "train-labels", "test-labels"]
+    assert list(RunPaths(config("facades", tmp_path / "root")).folders()) == [
+        "train-images",
+        "train-labels",
+        "test-labels",
+    ]
 
 
 def test_a_dataset_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
@@ -190,13 +196,13 @@ def test_folders_whose_names_end_in_portrait_are_read_too(tmp_path: Path) -> Non
         moved = next((root / f"train_{kind}").glob("t001.*"))
         moved.rename(folder / moved.name)
     made = config("coco-stuff", root)
-    before = Flow(made).fingerprint()
+    before = RunPaths(made).fingerprint()
     assert check(made, tmp_path) == 0
     pairs = [pair for part in ("train", "holdout") for pair in read_manifest(tmp_path / f"{part}.csv")]
     assert {pair.name: pair.label.parent.name for pair in pairs}["t001"] == "train_label_portrait"
     assert len(pairs) == PAIRS
     (root / "train_img_portrait" / "t001.jpg").write_bytes(b"other")
-    assert Flow(made).fingerprint() != before
+    assert RunPaths(made).fingerprint() != before
 
 
 def test_links_to_folders_are_followed(tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_shapes_types_and_range() -> None:
 def test_instances_go_with_their_label_maps() -> None:
     pairs = draw()
     pairs = TrainingPairs(pairs.photos, pairs.label_maps, pairs.label_maps.astype(np.uint16) + 300)
-    beside = lambda label_maps, instances: {"both": np.stack([label_maps, instances])}
-    for batch in batches(pairs, 4, 5, 0, WIDTH, HEIGHT, beside=beside):
-        assert np.array_equal(batch.beside["both"][0] + 300, batch.beside["both"][1])
+    extra_inputs = lambda label_maps, instances: {"both": np.stack([label_maps, instances])}
+    for batch in batches(pairs, 4, 5, 0, WIDTH, HEIGHT, extra_inputs=extra_inputs):
+        assert np.array_equal(batch.extra_inputs["both"][0] + 300, batch.extra_inputs["both"][1])
     with pytest.raises(ShanshuiError, match="of the same size"):
         TrainingPairs(pairs.photos, pairs.label_maps, pairs.label_maps[:, 1:])
 

@@ -76,28 +76,30 @@ def test_divergence_between_two_looks_is_seen_at_the_next() -> None:
 @pytest.fixture(scope="module")
 def trained() -> tuple[list[float], list[float]]:
     """Reconstruction loss of a tiny network at the start and after some steps on one batch, and D's loss."""
-    from shanshui.architectures.base import Goal
-    from shanshui.architectures.networks import build_judge, build_painter
-    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.base import LossConfig
+    from shanshui.architectures.generator_networks import Conditioning
+    from shanshui.architectures.networks import build_discriminator, build_generator
     from shanshui.architectures.schedule import Schedule
     from shanshui.backend.runtime import load_jittor, seed_everything
     from shanshui.training.optim import adam
-    from shanshui.training.rehearsal import SETTINGS
-    from shanshui.training.step import Networks, Recipe, one_hot, train_step
+    from shanshui.training.precompilation_steps import SETTINGS
+    from shanshui.training.step import Networks, StepConfig, one_hot, train_step
 
     jt = load_jittor()
     seed_everything(3)
-    painter, judge = build_painter(SETTINGS, heads=2), build_judge(SETTINGS)
-    opt_g, opt_d = adam(painter.networks().values(), 2e-3, (0.0, 0.9)), adam([judge.D], 1e-4, (0.0, 0.9))
-    nets = Networks(painter, judge, opt_g, opt_d)
-    recipe = Recipe(Goal({"feat": 0.0, "rec": 10.0, "perceptual": 0.0}, None))
+    generator, discriminator = build_generator(SETTINGS, heads=2), build_discriminator(SETTINGS)
+    opt_g, opt_d = adam(generator.networks().values(), 2e-3, (0.0, 0.9)), adam([discriminator.D], 1e-4, (0.0, 0.9))
+    nets = Networks(generator, discriminator, opt_g, opt_d)
+    step_config = StepConfig(LossConfig({"feat": 0.0, "rec": 10.0, "perceptual": 0.0}, None))
     label_map = np.zeros((2, 64, 128), np.uint8)
     label_map[:, 32:] = 1
     real = np.where(label_map[:, None] == 1, 0.8, -0.8).repeat(3, 1).astype(np.float32)
     rng = np.random.default_rng(0)
     losses = []
     for _ in range(25):
-        terms = train_step(nets, recipe, Schedule(6, 3).at(6), jt.array(real), Shown(one_hot(label_map, 3)), rng)
+        terms = train_step(
+            nets, step_config, Schedule(6, 3).at(6), jt.array(real), Conditioning(one_hot(label_map, 3)), rng
+        )
         losses.append({name: float(term.item()) for name, term in terms.items()})
     return [terms["G/rec"] for terms in losses], [terms["D/real"] + terms["D/fake"] for terms in losses]
 

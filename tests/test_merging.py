@@ -9,7 +9,7 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.architectures.apf_generator import MIDDLE
-from shanshui.architectures.networks import build_painter, load_generator
+from shanshui.architectures.networks import build_generator, load_generator
 from shanshui.backend.modules import gather
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
@@ -74,8 +74,8 @@ def test_statistics_are_those_of_the_averaged_network(tmp_path: Path) -> None:
     data = {"classes": ["a", "b", "c"], "width": 64, "height": 32}
     settings = {"data": data, "model": {"base_channels": 4, "halvings": 5, "spade_hidden": 4},
                 "parity": {"spectral_norm": "off", "seg_noise_init": "zero"}}  # fmt: skip
-    painter = build_painter(settings)
-    arrays = checkpoint.prefixed("G", gather(painter.G)) | checkpoint.prefixed("E", gather(painter.E))
+    generator = build_generator(settings)
+    arrays = checkpoint.prefixed("G", gather(generator.G)) | checkpoint.prefixed("E", gather(generator.E))
     for epoch in (3, 5):
         moved = {name: array + np.float32(0.01 * epoch) for name, array in arrays.items()}
         meta = {**settings, "kind": "generator", "epoch": epoch, "heads": 0, "seg_noise": False}

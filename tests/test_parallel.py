@@ -17,13 +17,13 @@ import psutil
 import pytest
 from PIL import Image
 
-from shanshui.backend import lease, mpi, parallel
+from shanshui.backend import gpu_lock, mpi, parallel
 from shanshui.backend.runtime import compile_for_ranks
 from shanshui.config.schema import Config
 from shanshui.config.settings import stage_settings, validate
 from shanshui.data.loader import TrainingPairs, batches
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage import checkpoint
 from shanshui.storage.files import write_csv, write_json
 
@@ -58,11 +58,11 @@ def test_a_batch_is_shared_equally_or_refused() -> None:
 
 
 def test_a_job_asks_for_a_gpu_for_each_process() -> None:
-    flow = Flow(config(processes=2))
-    assert flow.largest_job() == 2
-    assert Flow(config()).largest_job() == 1
-    assert flow.threads(1, 2) == flow.threads(1) == 64
-    assert flow.threads(2, 2) == 2 * flow.threads(2)
+    run_paths = RunPaths(config(processes=2))
+    assert run_paths.largest_job() == 2
+    assert RunPaths(config()).largest_job() == 1
+    assert run_paths.threads(1, 2) == run_paths.threads(1) == 64
+    assert run_paths.threads(2, 2) == 2 * run_paths.threads(2)
 
 
 def test_the_number_of_processes_is_a_setting_of_training_alone() -> None:
@@ -85,9 +85,9 @@ def test_the_command_line_of_mpirun() -> None:
 def test_ranks_share_threads_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(parallel.THREADS, "7")
     assert parallel.rank_environment(2, [])[parallel.THREADS] == "3"
-    assert lease.VISIBLE not in parallel.rank_environment(2, [])
+    assert gpu_lock.VISIBLE not in parallel.rank_environment(2, [])
     assert parallel.rank_environment(8, ["0", "3"])[parallel.THREADS] == "1"
-    assert parallel.rank_environment(2, ["0", "3"])[lease.VISIBLE] == "0,3"
+    assert parallel.rank_environment(2, ["0", "3"])[gpu_lock.VISIBLE] == "0,3"
 
 
 def test_one_process_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,15 +172,15 @@ def test_no_rank_outlives_mpirun(waiting: tuple[psutil.Process, list[psutil.Proc
 
 
 def test_devices_are_leased_all_or_none(tmp_path: Path) -> None:
-    gpus = [lease.Gpu(name, name) for name in "abc"]
-    first = lease.try_leases(gpus, 2, 1, tmp_path)
+    gpus = [gpu_lock.Gpu(name, name) for name in "abc"]
+    first = gpu_lock.try_lock_gpus(gpus, 2, 1, tmp_path)
     assert [held.gpu.token for held in first] == ["a", "b"]
-    assert lease.try_leases(gpus, 2, 1, tmp_path) == []
-    third = lease.try_lease(gpus, 1, tmp_path)
+    assert gpu_lock.try_lock_gpus(gpus, 2, 1, tmp_path) == []
+    third = gpu_lock.try_lock_gpu(gpus, 1, tmp_path)
     assert third is not None
     assert third.gpu.token == "c"  # what the attempt had taken is free again
     for held in [*first, third]:
-        held.give_back()
+        held.release()
 
 
 # --- equality ------------------------------------------------------------------------------------------
@@ -199,9 +199,9 @@ def test_ranks_take_their_rows_of_the_same_batches() -> None:
 
 
 def test_draws_of_an_augmentation_are_divided_among_ranks() -> None:
-    from shanshui.training.augment import OPERATIONS, draw
+    from shanshui.training.augment import OPERATIONS, draw_augmentation
 
-    draws = draw(np.random.default_rng(0), OPERATIONS, 4, (32, 64))
+    draws = draw_augmentation(np.random.default_rng(0), OPERATIONS, 4, (32, 64))
     half = draws.rows(slice(2, 4))
     assert draws.real
     assert draws.window
@@ -211,7 +211,7 @@ def test_draws_of_an_augmentation_are_divided_among_ranks() -> None:
     assert np.array_equal(half.window.chosen, draws.window.chosen[2:])
     assert half.window.offset == draws.window.offset
     assert np.array_equal(half.shift, draws.shift[2:])
-    assert draw(np.random.default_rng(0), (), 4, (32, 64)).rows(slice(2)) == draw(
+    assert draw_augmentation(np.random.default_rng(0), (), 4, (32, 64)).rows(slice(2)) == draw_augmentation(
         np.random.default_rng(0), (), 4, (32, 64)
     )
 

@@ -22,10 +22,10 @@ METRIC = '''"""Brightness beside that of the photographs."""
 import numpy as np
 
 from shanshui.metrics.estimate import Estimate
-from shanshui.metrics.record import metric, picture_features
+from shanshui.metrics.record import metric, image_features
 
 
-@picture_features("toy_grey", numbers=1)
+@image_features("toy_grey", numbers=1)
 def grey(photo):
     return np.array([photo.mean()], np.float32)
 
@@ -169,7 +169,7 @@ def test_stage_has_settings_code_a_command_and_a_place_in_every_view(installed: 
     script = "import json; from shanshui.config.settings import validate, stage_settings\n"
     script += "from shanshui.config.stages import on_device, with_settings\n"
     script += "from shanshui.report.timing import kinds; from shanshui.pipeline.retention import removable\n"
-    script += "from shanshui.pipeline.closure import Sources\n"
+    script += "from shanshui.pipeline.code_dependencies import Sources\n"
     script += "config = validate({'toy': {'strength': 5}}); code = Sources().stage('toy')\n"
     script += "print(json.dumps([stage_settings(config, 'toy'), 'toy' in with_settings(), kinds(), removable(),"
     script += " sorted(on_device()), sorted(code)]))"
@@ -207,7 +207,7 @@ def test_metric_is_scored(installed: Path, tmp_path: Path) -> None:
 
 
 def test_code_of_a_metric_counts_where_scores_are_computed(installed: Path, tmp_path: Path) -> None:
-    script = "import json; from shanshui.pipeline.closure import Sources; s = Sources()\n"
+    script = "import json; from shanshui.pipeline.code_dependencies import Sources; s = Sources()\n"
     script += "print(json.dumps({name: s.stage(name) for name in ('reference', 'score', 'finetune', 'table')}))"
     first = json.loads(python(installed, "-c", script).stdout)
     install(tmp_path / "changed", "toy_metric", "shanshui.metrics", METRIC.replace("abs(", "2 * abs("))

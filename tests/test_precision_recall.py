@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from shanshui.errors import ShanshuiError
-from shanshui.metrics.kept import KEPT, kept_features
 from shanshui.metrics.precision_recall import manifold_reference, precision, recall
+from shanshui.metrics.reference_subset import SUBSET_SIZE, reference_subset
 
 
 def draw(count: int, seed: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_too_few_and_unusable_features_are_refused() -> None:
 
 
 def test_a_fixed_choice_of_a_large_reference_is_kept() -> None:
-    many = np.arange(KEPT + 500, dtype=np.float32)[:, None]
-    kept = kept_features(many, 0)
-    assert len(np.unique(kept)) == KEPT
-    np.testing.assert_array_equal(kept, kept_features(many, 0))
+    many = np.arange(SUBSET_SIZE + 500, dtype=np.float32)[:, None]
+    kept = reference_subset(many, 0)
+    assert len(np.unique(kept)) == SUBSET_SIZE
+    np.testing.assert_array_equal(kept, reference_subset(many, 0))

@@ -19,8 +19,8 @@ from made_sets import Pairs
 from PIL import Image
 
 from shanshui.evaluation.feature_reader import FeatureReader
+from shanshui.evaluation.image_folder import list_image_files
 from shanshui.evaluation.inception_features import resize_299
-from shanshui.evaluation.picture_folder import list_pictures
 from shanshui.metrics.frechet import frechet_distance, statistics
 from shanshui.storage.images import read_photo
 
@@ -106,7 +106,7 @@ def test_features_of_every_block(
     fill_network(network, "fid_inception", weights)
     taps = FoldedInception(network) if folded else network
     for name, folder in folders.items():
-        images = np.stack([resize_299(read_photo(path)) for path in list_pictures(folder)])
+        images = np.stack([resize_299(read_photo(path)) for path in list_image_files(folder)])
         with jt.no_grad():
             maps = taps(jt.array(images))
             jt.sync(maps)
@@ -118,7 +118,7 @@ def test_fid_of_two_folders(root: Path, weights: Path, folders: dict[str, Path],
     said = pytorch_fid(root, weights, "fid", *folders.values(), "--device", "cpu", "--num-workers", "0")
     fid = float(said.split("FID:")[1])
     reader = FeatureReader(["inception"], (299, 299), 0, weights)
-    ours = {name: reader.read(list_pictures(folder), name)["inception"] for name, folder in folders.items()}
+    ours = {name: reader.read(list_image_files(folder), name)["inception"] for name, folder in folders.items()}
     for name, features in ours.items():
         close(features, theirs[f"{name}_2048"])
     assert frechet_distance(statistics(ours["jpeg"]), ours["png"]) == pytest.approx(fid, rel=1e-4)

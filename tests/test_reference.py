@@ -15,7 +15,7 @@ from shanshui.data.pure import group_by_class, single_class
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.feature_file import FeatureSet, save_features
 from shanshui.evaluation.feature_reader import FeatureReader
-from shanshui.evaluation.picture_folder import list_pictures
+from shanshui.evaluation.image_folder import list_image_files
 from shanshui.evaluation.reference import Reference, make_reference
 from shanshui.metrics.registry import choose
 from shanshui.storage.files import read_json, write_csv, write_json
@@ -29,7 +29,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pairs(folder: Path) -> list[tuple[str, Path]]:
-    return [(path.stem, path) for path in list_pictures(folder)]
+    return [(path.stem, path) for path in list_image_files(folder)]
 
 
 def make(photographs: list[tuple[str, Path]], seed: int = 0, size: tuple[int, int] = (96, 64)) -> Reference:
@@ -171,7 +171,7 @@ def test_photographs_are_brought_to_the_size_of_the_pictures(tmp_path: Path) -> 
     large = [np.asarray(Image.fromarray(p).resize((192, 128), Image.Resampling.BICUBIC)) for p in pictures(6)]
     small = [np.asarray(Image.fromarray(p).resize((96, 64), Image.Resampling.BICUBIC)) for p in large]
     read = [
-        FeatureReader(["dct", "patches"], (96, 64), 0).read(list_pictures(save(tmp_path / name, photos)), name)
+        FeatureReader(["dct", "patches"], (96, 64), 0).read(list_image_files(save(tmp_path / name, photos)), name)
         for name, photos in (("large", large), ("small", small))
     ]
     for kind in ("dct", "patches"):
@@ -193,7 +193,7 @@ def test_single_class_maps_are_found() -> None:
 
 def test_the_stage_writes_both_files(photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = []
-    for i, path in enumerate(list_pictures(photographs)):
+    for i, path in enumerate(list_image_files(photographs)):
         label = np.full((64, 96), 1, np.uint8)
         if i % 5:
             label[40:] = 9

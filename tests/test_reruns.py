@@ -18,8 +18,8 @@ import yaml
 from copied_workflow import CopiedWorkflow, Planner, Run
 
 from shanshui.config.stages import with_settings
-from shanshui.pipeline.changes import accept, code_change
-from shanshui.pipeline.closure import Sources
+from shanshui.pipeline.code_changes import accept, code_change
+from shanshui.pipeline.code_dependencies import Sources
 
 Change = Callable[[Run], None]
 
@@ -209,7 +209,11 @@ ROWS = [
     ),
     Row(
         "another version of Pillow",
-        code(f"{MODULES}/pipeline/closure.py", "return metadata", 'return "9" if package == "pillow" else metadata'),
+        code(
+            f"{MODULES}/pipeline/code_dependencies.py",
+            "return metadata",
+            'return "9" if package == "pillow" else metadata',
+        ),
         jobs(DATA, settings=11, landscapes=1),
     ),
     Row("the report's template", code(f"{MODULES}/report/report.html.j2"), jobs(settings=1, report=1)),

@@ -19,7 +19,7 @@ from shanshui.__main__ import main
 from shanshui.architectures import segmenters
 from shanshui.backend.runtime import load_jittor
 from shanshui.evaluation.feature_file import FeatureSet
-from shanshui.evaluation.picture_sets import PictureSet
+from shanshui.evaluation.image_sets import ImageSet
 from shanshui.evaluation.reference import Reference, describe
 from shanshui.metrics.registry import METRICS, choose
 from shanshui.stages.score import Job, compute
@@ -225,7 +225,7 @@ def test_board_a_is_measured_where_its_three_terms_are(tmp_path: Path) -> None:
     (tmp_path / "scorer.py").write_text("print('name,score')\nfor i in range(6): print(f'{i}.png,5')\n")
     command = f"{sys.executable} {tmp_path / 'scorer.py'}"
     features = FeatureSet([str(i) for i in range(6)], {"inception": ours, "classes": counts}, protocol)
-    job = Job(reference, metrics, {"test": PictureSet(tmp_path, paths)}, protocol, None, command)
+    job = Job(reference, metrics, {"test": ImageSet(tmp_path, paths)}, protocol, None, command)
     scores, described = compute(job, {"test": features})
     fid = scores["test"]["metrics"]["fid"]
     assert 0 < fid < 100

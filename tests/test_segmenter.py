@@ -105,9 +105,9 @@ def test_photograph_and_label_map_move_together() -> None:
     label_map = np.zeros((40, 60), np.uint8)
     label_map[12:30, 20:] = 1
     photo = np.where(label_map[..., None] == 1, 220, 30).astype(np.uint8).repeat(3, axis=2)
-    chance, places, mirrored = np.random.default_rng(0), set(), []
+    rng, places, mirrored = np.random.default_rng(0), set(), []
     for _ in range(20):
-        image, ids = vary(photo, label_map, (48, 32), flip=True, chance=chance)
+        image, ids = vary(photo, label_map, (48, 32), flip=True, rng=rng)
         assert image.shape == (3, 32, 48)
         assert image.dtype == np.float32
         assert np.abs(image).max() <= 1
@@ -117,7 +117,7 @@ def test_photograph_and_label_map_move_together() -> None:
         mirrored.append(ids[:, 0].any())  # no window reaches the right part with its left edge
     assert len(places) > 10
     assert 4 < sum(mirrored) < 16
-    assert not any(vary(photo, label_map, (48, 32), flip=False, chance=chance)[1][:, 0].any() for _ in range(20))
+    assert not any(vary(photo, label_map, (48, 32), flip=False, rng=rng)[1][:, 0].any() for _ in range(20))
 
 
 def test_an_epoch_takes_every_pair_once_and_is_always_the_same() -> None:

@@ -1,7 +1,7 @@
 """A folder shared with others: data nobody may change, and two runs side by side.
 
 A moved folder is a row of test_reruns, spaces and Chinese characters are in the folders of test_workflow and
-test_reruns, a stale lock and a second Snakemake on the same run are in test_launch.
+test_reruns, a stale lock and a second Snakemake on the same run are in test_snakemake_lock.
 """
 
 from __future__ import annotations

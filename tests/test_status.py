@@ -15,9 +15,9 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.config.settings import load_config, stage_settings
-from shanshui.pipeline.launch import LOCK
 from shanshui.pipeline.retention import REMOVED
 from shanshui.pipeline.run_reader import begun_outputs, read_progress, read_run
+from shanshui.pipeline.snakemake_lock import LOCK
 from shanshui.pipeline.status import Row, rows, text
 from shanshui.storage.files import write_json
 

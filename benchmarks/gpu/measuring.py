@@ -89,19 +89,19 @@ def training_step(subject: Subject, folder: Path) -> tuple[Any, Callable[[], dic
     """
     from subjects import our_networks
 
-    from shanshui.architectures.base import Goal
-    from shanshui.architectures.painters import FULL
+    from shanshui.architectures.base import LossConfig
+    from shanshui.architectures.generator_networks import FULL
     from shanshui.backend.runtime import load_jittor
-    from shanshui.training.step import Recipe, train_step
+    from shanshui.training.step import StepConfig, train_step
 
     jt = load_jittor(parallel_compile=True)
     nets = our_networks(subject, folder)
     label_maps, rng, real = subject.label_maps(), np.random.default_rng(0), jt.array(subject.photos())
-    conditioning = nets.painter.show(label_maps, nets.painter.patch_sizes(*label_maps.shape[1:]))
-    recipe = Recipe(Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None))
+    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(*label_maps.shape[1:]))
+    step_config = StepConfig(LossConfig({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None))
 
     def step() -> dict[str, float]:
-        losses = train_step(nets, recipe, FULL, real, conditioning, rng)
+        losses = train_step(nets, step_config, FULL, real, conditioning, rng)
         jt.sync(list(losses.values()))
         return {name: float(loss.item()) for name, loss in losses.items()}
 

@@ -30,7 +30,7 @@ def load(precision: str) -> Any:
 
 def measure_training(args: argparse.Namespace, batch: int, jt: Any) -> None:
     """Report milliseconds a step, seconds of the first one, memory, and images a second."""
-    from shanshui.architectures.chances import by_seed
+    from shanshui.architectures.noise_source import seeded_noise
 
     subject = measuring.subject(batch, args.channels, args.size)
     with tempfile.TemporaryDirectory() as folder:
@@ -43,13 +43,13 @@ def measure_training(args: argparse.Namespace, batch: int, jt: Any) -> None:
         "ours", precision=args.precision, batch=batch, size=args.size, step_ms=ms, first_step_s=first,
         used_mib=measuring.used_mib(), finite=bool(np.isfinite(list(losses.values())).all()),
     )  # fmt: skip
-    nets.painter.G.eval(), nets.painter.E.eval()
+    nets.generator.G.eval(), nets.generator.E.eval()
     label_maps = subject.label_maps()
-    conditioning = nets.painter.show(label_maps, nets.painter.patch_sizes(*label_maps.shape[1:]))
+    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(*label_maps.shape[1:]))
 
     def images() -> np.ndarray:
         with jt.no_grad():
-            return nets.painter.paint(conditioning, by_seed(None)([])).numpy()
+            return nets.generator.generate(conditioning, seeded_noise(None)([])).numpy()
 
     ms = measuring.median_ms(images, lambda: None, 2)
     measuring.report("ours", precision=args.precision, batch=batch, images_per_s=1000 * batch / ms)

@@ -24,15 +24,15 @@ COMMANDS = ("validate", "import", "score", "generate")  # that can run as proces
 
 def network(path: Path) -> None:
     """Weights of a tiny generator of three classes that paints 64x32."""
-    from shanshui.architectures.networks import build_painter
+    from shanshui.architectures.networks import build_generator
     from shanshui.backend.modules import gather
     from shanshui.backend.runtime import seed_everything
     from shanshui.storage import checkpoint
-    from shanshui.training.rehearsal import SETTINGS
+    from shanshui.training.precompilation_steps import SETTINGS
 
     seed_everything(0)
-    painter = build_painter(SETTINGS)
-    arrays = checkpoint.prefixed("G", gather(painter.G)) | checkpoint.prefixed("E", gather(painter.E))
+    generator = build_generator(SETTINGS)
+    arrays = checkpoint.prefixed("G", gather(generator.G)) | checkpoint.prefixed("E", gather(generator.E))
     data = {**SETTINGS["data"], "width": 64, "height": 32, "label_offset": 0, "ignore_label": None}
     meta = {**SETTINGS, "data": data, "heads": 0, "seg_noise": False, "level": None, "alpha": 0.0}
     checkpoint.save(path, arrays, kind="generator", **meta)

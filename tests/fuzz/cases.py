@@ -38,14 +38,14 @@ class Case:
 Kind = Callable[[Path, random.Random], Case]
 
 
-def _label_maps(folder: Path, chance: random.Random, classes: int, count: int, odd: float) -> dict[Path, Truth]:
+def _label_maps(folder: Path, rng: random.Random, classes: int, count: int, odd: float) -> dict[Path, Truth]:
     """A folder of label maps under random names, and what they hold."""
     folder.mkdir(parents=True)
     made: dict[Path, Truth] = {}
     while len(made) < count:
-        path = folder / (pictures.name(chance) + chance.choice(SUFFIXES))
+        path = folder / (pictures.name(rng) + rng.choice(SUFFIXES))
         if path not in made:
-            made[path] = pictures.label_map(path, chance, classes, SIZE, odd)
+            made[path] = pictures.label_map(path, rng, classes, SIZE, odd)
     return made
 
 
@@ -59,30 +59,30 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-def validate(folder: Path, chance: random.Random) -> Case:
+def validate(folder: Path, rng: random.Random) -> Case:
     """Pairs, test label maps and settings; half of the sets are sound but for what lies about."""
-    classes, place, odd = chance.choice((2, 3, 29)), folder / "in", chance.choice((0, 0, 0.05, 0.3))
-    tests = _label_maps(place / "test", chance, classes, chance.randrange(1, 4), odd)
+    classes, place, odd = rng.choice((2, 3, 29)), folder / "in", rng.choice((0, 0, 0.05, 0.3))
+    tests = _label_maps(place / "test", rng, classes, rng.randrange(1, 4), odd)
     for part in ("imgs", "labels"):
         (place / part).mkdir()
     truths: dict[str, Truth] = {}
-    for _ in range(chance.randrange(3, 8)):
-        name = pictures.name(chance)
-        if chance.random() < 0.95:
-            pictures.photo(_free(place / "imgs", name, chance), chance, SIZE, odd)
-        label = _free(place / "labels", name, chance)
-        truths[str(label)] = pictures.label_map(label, chance, classes, SIZE, odd)
-    if chance.random() < 0.5:
-        pictures.litter(place / chance.choice(("test", "imgs", "labels")), chance)
+    for _ in range(rng.randrange(3, 8)):
+        name = pictures.name(rng)
+        if rng.random() < 0.95:
+            pictures.photo(_free(place / "imgs", name, rng), rng, SIZE, odd)
+        label = _free(place / "labels", name, rng)
+        truths[str(label)] = pictures.label_map(label, rng, classes, SIZE, odd)
+    if rng.random() < 0.5:
+        pictures.litter(place / rng.choice(("test", "imgs", "labels")), rng)
     settings = {
-        "seed": 1, "batch": chance.randrange(1, 3), "classes": [f"c{i}" for i in range(classes)], "layout": "folders",
-        "label_offset": chance.choice((0, 0, 0, -1)), "ignore_label": chance.choice((None, None, 255, 0)),
-        "width": 64, "height": 32, "load_width": 64, "holdout": chance.randrange(0, 3),
+        "seed": 1, "batch": rng.randrange(1, 3), "classes": [f"c{i}" for i in range(classes)], "layout": "folders",
+        "label_offset": rng.choice((0, 0, 0, -1)), "ignore_label": rng.choice((None, None, 255, 0)),
+        "width": 64, "height": 32, "load_width": 64, "holdout": rng.randrange(0, 3),
     }  # fmt: skip
     write_json(place / "settings.json", settings)
     more = []
-    if chance.random() < 0.2:
-        (place / "exclude.txt").write_bytes("p1\n風景\n".encode(chance.choice(("utf-8", "gb18030", "utf-16"))))
+    if rng.random() < 0.2:
+        (place / "exclude.txt").write_bytes("p1\n風景\n".encode(rng.choice(("utf-8", "gb18030", "utf-16"))))
         more = [f"--exclude={place / 'exclude.txt'}"]
 
     def check() -> str:
@@ -104,21 +104,21 @@ def validate(folder: Path, chance: random.Random) -> Case:
     return Case(["validate", *paths, *more, f"--settings={place / 'settings.json'}", f"--out={folder / 'out'}"], check)
 
 
-def _free(folder: Path, name: str, chance: random.Random) -> Path:
+def _free(folder: Path, name: str, rng: random.Random) -> Path:
     """A path of that stem that is not taken, as a rule."""
-    while (path := folder / (name + chance.choice(SUFFIXES))).exists() or path.is_symlink():
+    while (path := folder / (name + rng.choice(SUFFIXES))).exists() or path.is_symlink():
         name += "x"
     return path
 
 
-def picture(folder: Path, chance: random.Random) -> Case:
+def picture(folder: Path, rng: random.Random) -> Case:
     """A single file, as a label map and as a photograph."""
-    path = folder / "in" / ("x" + chance.choice(SUFFIXES))
+    path = folder / "in" / ("x" + rng.choice(SUFFIXES))
     path.parent.mkdir()
-    meant = pictures.label_map(path, chance, chance.choice((3, 29, 182)), SIZE, 0.8)
+    meant = pictures.label_map(path, rng, rng.choice((3, 29, 182)), SIZE, 0.8)
 
     def check() -> str:
-        photo = chance.random() < 0.5
+        photo = rng.random() < 0.5
         found = read_photo(path) if photo else read_label_map(path)
         if photo:
             return "" if found.dtype == np.uint8 and found.ndim == 3 and found.shape[2] == 3 else "no photograph"
@@ -129,11 +129,11 @@ def picture(folder: Path, chance: random.Random) -> Case:
     return Case([], check)
 
 
-def configuration(folder: Path, chance: random.Random) -> Case:
+def configuration(folder: Path, rng: random.Random) -> Case:
     """A YAML file over the schema."""
     path = folder / "in" / "c.yaml"
     path.parent.mkdir()
-    documents.configuration(path, chance)
+    documents.configuration(path, rng)
 
     def check() -> str:
         shown = load_config([path]).model_dump()
@@ -155,11 +155,11 @@ def configuration(folder: Path, chance: random.Random) -> Case:
     return Case([], check)
 
 
-def weights(folder: Path, chance: random.Random) -> Case:
+def weights(folder: Path, rng: random.Random) -> Case:
     """A weight file of any kind, read as it is."""
-    path = folder / "in" / f"w{chance.choice(('.pth', '.pkl', '.safetensors', '.bin'))}"
+    path = folder / "in" / f"w{rng.choice(('.pth', '.pkl', '.safetensors', '.bin'))}"
     path.parent.mkdir()
-    meant = documents.weights(path, chance)
+    meant = documents.weights(path, rng)
 
     def check() -> str:
         found = load_state(path)
@@ -174,43 +174,40 @@ def weights(folder: Path, chance: random.Random) -> Case:
     return Case([], check)
 
 
-def bring_in(folder: Path, chance: random.Random) -> Case:
+def bring_in(folder: Path, rng: random.Random) -> Case:
     """Weight files through `import`; none of them is a whole network, so that all are refused."""
     place = folder / "in"
     place.mkdir()
     for part in ("g.pth", "e.pkl"):
-        documents.weights(place / part, chance)
-    source = chance.choice(("apf", "spade", "clade", "segformer", "ccfpse"))
+        documents.weights(place / part, rng)
+    source = rng.choice(("apf", "spade", "clade", "segformer", "ccfpse"))
     files = [f"--generator={place / 'g.pth'}"]
-    if source == "apf" or (source == "spade" and chance.random() < 0.5):
+    if source == "apf" or (source == "spade" and rng.random() < 0.5):
         files.append(f"--encoder={place / 'e.pkl'}")
     if source == "segformer":
         files = [f"--weights={place / 'g.pth'}"]
     return Case(["import", source, *files, f"--out={folder / 'out' / 'w.safetensors'}"], lambda: "came in")
 
 
-def score(folder: Path, chance: random.Random) -> Case:
+def score(folder: Path, rng: random.Random) -> Case:
     """Two folders of pictures by metrics that need no weights."""
     for part in ("real", "ours"):
         (folder / "in" / part).mkdir(parents=True)
-        for i in range(chance.choice((0, 1, 2, 3))):
+        for i in range(rng.choice((0, 1, 2, 3))):
             path = (
-                folder
-                / "in"
-                / part
-                / ((f"p{i}" if chance.random() < 0.8 else pictures.name(chance)) + chance.choice(SUFFIXES))
+                folder / "in" / part / ((f"p{i}" if rng.random() < 0.8 else pictures.name(rng)) + rng.choice(SUFFIXES))
             )
             if not path.exists() and not path.is_symlink():
-                pictures.photo(path, chance, SIZE if chance.random() < 0.9 else (40, 40), 0.1)
-        if chance.random() < 0.1:
-            pictures.litter(folder / "in" / part, chance)
+                pictures.photo(path, rng, SIZE if rng.random() < 0.9 else (40, 40), 0.1)
+        if rng.random() < 0.1:
+            pictures.litter(folder / "in" / part, rng)
     out = folder / "out" / "score.json"
 
     def check() -> str:
         numbers = [value for value in _leaves(json.loads(out.read_text())) if isinstance(value, float)]
         return "" if numbers and all(map(math.isfinite, numbers)) else "no finite score"
 
-    metrics = chance.choice(("swd,sharpness", "colour", "swd,sharpness,colour"))
+    metrics = rng.choice(("swd,sharpness", "colour", "swd,sharpness,colour"))
     return Case(
         ["score", *(str(folder / "in" / part) for part in ("real", "ours")), "--metrics", metrics, f"--out={out}"],
         check,
@@ -223,17 +220,15 @@ def _leaves(value: object) -> list[object]:
     return [value]
 
 
-def generate(folder: Path, chance: random.Random, network: Path) -> Case:
+def generate(folder: Path, rng: random.Random, network: Path) -> Case:
     """Pictures of random label maps by a tiny generator of three classes, its file now and then broken."""
     place = folder / "in"
-    maps = _label_maps(
-        place / "maps", chance, chance.choice((3, 3, 3, 5)), chance.randrange(1, 4), chance.choice((0, 0.2))
-    )
-    if chance.random() < 0.2:
-        pictures.litter(place / "maps", chance)
+    maps = _label_maps(place / "maps", rng, rng.choice((3, 3, 3, 5)), rng.randrange(1, 4), rng.choice((0, 0.2)))
+    if rng.random() < 0.2:
+        pictures.litter(place / "maps", rng)
     data = bytearray(network.read_bytes())
-    if chance.random() < 0.15:
-        del data[chance.randrange(len(data)) :]
+    if rng.random() < 0.15:
+        del data[rng.randrange(len(data)) :]
     (place / "w.safetensors").write_bytes(data)
 
     def check() -> str:

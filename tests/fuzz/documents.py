@@ -31,44 +31,44 @@ ARRAYS = (
 )  # fmt: skip
 
 
-def _options(section: type[BaseModel], chance: random.Random, odd: float, depth: int = 0) -> list[str]:
+def _options(section: type[BaseModel], rng: random.Random, odd: float, depth: int = 0) -> list[str]:
     """Lines of a section: options with their defaults, a share of `odd` with anything."""
     lines = []
     for option, field in section.model_fields.items():
-        if chance.random() > (0.25 if depth else 0.4):
+        if rng.random() > (0.25 if depth else 0.4):
             continue
         inner = next((k for k in (field.annotation,) if isinstance(k, type) and issubclass(k, BaseModel)), None)
-        name = option if chance.random() > odd / 5 else option + "x"
-        if inner and chance.random() > odd:
-            within = _options(inner, chance, odd, depth + 1)
+        name = option if rng.random() > odd / 5 else option + "x"
+        if inner and rng.random() > odd:
+            within = _options(inner, rng, odd, depth + 1)
             lines += [f"{'  ' * depth}{name}:{'' if within else ' {}'}", *within]
-        elif chance.random() > odd and not field.is_required() and not isinstance(field.default, BaseModel):
+        elif rng.random() > odd and not field.is_required() and not isinstance(field.default, BaseModel):
             lines.append(f"{'  ' * depth}{name}: {json.dumps(field.default)}")
-        elif not field.is_required() or chance.random() < odd:
-            lines.append(f"{'  ' * depth}{name}: {chance.choice(WORDS)}")
-        if lines and chance.random() < odd / 10:
+        elif not field.is_required() or rng.random() < odd:
+            lines.append(f"{'  ' * depth}{name}: {rng.choice(WORDS)}")
+        if lines and rng.random() < odd / 10:
             lines.append(lines[-1])
     return lines
 
 
-def configuration(path: Path, chance: random.Random) -> None:
+def configuration(path: Path, rng: random.Random) -> None:
     """A YAML file: mostly options of the schema, with sound and unsound values, in all encodings."""
-    text = "\n".join(_options(Config, chance, chance.choice((0, 0.02, 0.1, 0.4)))) + "\n"
-    encoding = chance.choice(("utf-8",) * 12 + ("utf-8-sig", "utf-16", "utf-32", "gb18030", "latin-1"))
-    data = (text + chance.choice(("", "", "# 风景 é\n"))).encode(encoding, "replace")
-    if chance.random() < 0.05:
-        data = data[: len(data) // 2] + chance.randbytes(5) + data[len(data) // 2 :]
+    text = "\n".join(_options(Config, rng, rng.choice((0, 0.02, 0.1, 0.4)))) + "\n"
+    encoding = rng.choice(("utf-8",) * 12 + ("utf-8-sig", "utf-16", "utf-32", "gb18030", "latin-1"))
+    data = (text + rng.choice(("", "", "# 风景 é\n"))).encode(encoding, "replace")
+    if rng.random() < 0.05:
+        data = data[: len(data) // 2] + rng.randbytes(5) + data[len(data) // 2 :]
     path.write_bytes(data)
 
 
-def arrays(chance: random.Random) -> Arrays:
+def arrays(rng: random.Random) -> Arrays:
     """A few arrays under the names of networks, with a prefix now and then."""
-    seed = np.random.default_rng(chance.randrange(2**32))
-    prefix = chance.choice(("", "", "module.", "netG.", "state_dict."))
-    names = chance.sample(ARRAYS, chance.randrange(0, 6))
+    seed = np.random.default_rng(rng.randrange(2**32))
+    prefix = rng.choice(("", "", "module.", "netG.", "state_dict."))
+    names = rng.sample(ARRAYS, rng.randrange(0, 6))
     kinds = ("f4", "f4", "f8", "f2", "i8", "i4", "u1", "b1")
     shapes = [(), (3,), (4, 3), (4, 3, 3, 3), (0,), (1, 1, 1, 1)]
-    return {prefix + n: np.asarray(seed.random(chance.choice(shapes)) * 9).astype(chance.choice(kinds)) for n in names}
+    return {prefix + n: np.asarray(seed.random(rng.choice(shapes)) * 9).astype(rng.choice(kinds)) for n in names}
 
 
 def _torch_zip(path: Path, held: Arrays) -> None:
@@ -93,33 +93,33 @@ def _torch_zip(path: Path, held: Arrays) -> None:
             archive.writestr(f"a/data/{key}", data)
 
 
-def weights(path: Path, chance: random.Random) -> Arrays | None:
+def weights(path: Path, rng: random.Random) -> Arrays | None:
     """Write a weight file; the arrays that are to be found in it, None where it is broken or holds other things."""
-    held = arrays(chance)
-    form = chance.choice(("torch", "jittor", "safetensors", "wrapped", "other", "noise"))
+    held = arrays(rng)
+    form = rng.choice(("torch", "jittor", "safetensors", "wrapped", "other", "noise"))
     sound: Arrays | None = held
     if form == "torch":
         held = {name: np.asarray(array, np.float32) for name, array in held.items()}
         sound = held
         _torch_zip(path, held)
     elif form == "jittor":
-        path.write_bytes(pickle.dumps(held, protocol=chance.choice((2, 3, 4, 5))))
+        path.write_bytes(pickle.dumps(held, protocol=rng.choice((2, 3, 4, 5))))
     elif form == "safetensors":
         save_file(held, path)
         sound = held if path.suffix == ".safetensors" else None
     else:
         sound = None
-        other: Any = chance.choice(
+        other: Any = rng.choice(
             ([1, 2], "text", {"a": "b"}, {1: 2}, {"state_dict": held}, {"epoch": 3, "model": held}, None)
         )
-        data = chance.randbytes(99) if form == "noise" else pickle.dumps(other)
+        data = rng.randbytes(99) if form == "noise" else pickle.dumps(other)
         path.write_bytes(data)
-    if chance.random() < 0.3:
+    if rng.random() < 0.3:
         data = bytearray(path.read_bytes())
-        if chance.random() < 0.5:
-            del data[chance.randrange(len(data)) :]
+        if rng.random() < 0.5:
+            del data[rng.randrange(len(data)) :]
         else:
-            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         path.write_bytes(data)
         sound = None
     return sound

@@ -19,7 +19,7 @@ from pretended_cuda.counting_nvcc import LOG
 from pretended_cuda.runs import PretendedDevice
 
 ASK = """
-from shanshui.backend.cuda_bridge import assemble
+from shanshui.backend.cuda_compat import assemble
 from shanshui.backend.device import find_device
 from shanshui.backend.runtime import cache_home
 print("nvcc:", assemble(find_device().toolkit, cache_home() / "jittor"))

@@ -18,8 +18,8 @@ import numpy as np
 import yaml
 
 from pretended_cuda.device_counts import Counts, counted
-from shanshui.architectures.base import Goal
-from shanshui.architectures.networks import build_judge, build_painter
+from shanshui.architectures.base import LossConfig
+from shanshui.architectures.networks import build_discriminator, build_generator
 from shanshui.architectures.schedule import Schedule
 from shanshui.architectures.segmenter import build as build_segmenter
 from shanshui.architectures.segmenters import BUILDERS, Segmenter
@@ -36,9 +36,9 @@ from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
-from shanshui.training.rehearsal import SETTINGS
+from shanshui.training.precompilation_steps import SETTINGS
 from shanshui.training.segmenting import Trainer
-from shanshui.training.step import Networks, Recipe, train_step
+from shanshui.training.step import Networks, StepConfig, train_step
 from shanshui.weights.segformer import structure
 
 jt = load_jittor()
@@ -59,10 +59,12 @@ Perceptual = Callable[[Any, Any], Any]
 def networks(settings: dict[str, Any], finetuning: bool) -> Networks:
     """All that is trained, with an average where it is fine-tuned."""
     heads = settings["model"].get("discriminators", 1) - 1
-    painter = build_painter(settings, seg_noise=finetuning, heads=0 if finetuning else heads)
-    judge = build_judge(settings)
-    opt_g, opt_d = adam(painter.networks().values(), 1e-4, (0.0, 0.9)), adam([judge.D], 4e-4, (0.0, 0.9))
-    return Networks(painter, judge, opt_g, opt_d, MovingAverage(painter.networks(), 0.9) if finetuning else None)
+    generator = build_generator(settings, seg_noise=finetuning, heads=0 if finetuning else heads)
+    discriminator = build_discriminator(settings)
+    opt_g, opt_d = adam(generator.networks().values(), 1e-4, (0.0, 0.9)), adam([discriminator.D], 4e-4, (0.0, 0.9))
+    return Networks(
+        generator, discriminator, opt_g, opt_d, MovingAverage(generator.networks(), 0.9) if finetuning else None
+    )
 
 
 def step_counts(
@@ -71,17 +73,17 @@ def step_counts(
     """Counts of the second and the third step, with what makes their batch; and of reading the losses thereafter."""
     nets = networks(settings, finetuning)
     weights = {"feat": 10.0, "rec": 10.0, "perceptual": 10.0 if perceptual else 0.0}
-    recipe = Recipe(Goal(weights, perceptual, label_mix=10.0), OPERATIONS if finetuning else ())
-    at, painter = Schedule(6, 3).at(epoch), nets.painter
+    recipe = StepConfig(LossConfig(weights, perceptual, label_mix=10.0), OPERATIONS if finetuning else ())
+    at, generator = Schedule(6, 3).at(epoch), nets.generator
     height, width = settings["data"]["height"], settings["data"]["width"]
     rng = np.random.default_rng(0)
 
     def step() -> dict[str, Any]:
         real = jt.array(rng.standard_normal((batch, 3, height, width)).astype(np.float32))
-        ids = rng.integers(0, painter.num_classes, (batch, height // 16, width // 16))
+        ids = rng.integers(0, generator.num_classes, (batch, height // 16, width // 16))
         label_maps = ids.repeat(16, 1).repeat(16, 2).astype(np.uint8)
-        shown = painter.show(label_maps, painter.patch_sizes(height, width, at))
-        losses = train_step(nets, recipe, at, real, shown, rng)
+        conditioning = generator.condition(label_maps, generator.patch_sizes(height, width, at))
+        losses = train_step(nets, recipe, at, real, conditioning, rng)
         if nets.average:
             nets.average.update()
         jt.sync_all()
@@ -132,11 +134,11 @@ def recipe(name: str) -> Counts:
 
 def pictures(settings: dict[str, Any] = SETTINGS) -> Counts:
     """A picture from a label map."""
-    painter = build_painter(settings, seg_noise=True)
-    for network in painter.networks().values():
+    generator = build_generator(settings, seg_noise=True)
+    for network in generator.networks().values():
         network.eval()
     size = Size(settings["data"]["height"], settings["data"]["width"])
-    synthesizer, label_map = Synthesizer(painter, Classes.of(settings["data"]), size), np.zeros(size, np.uint8)
+    synthesizer, label_map = Synthesizer(generator, Classes.of(settings["data"]), size), np.zeros(size, np.uint8)
     instances = label_map if synthesizer.accepts.instances else None
     counts: Counts = {}
     for name in ("first picture", "picture"):

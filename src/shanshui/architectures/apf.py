@@ -15,12 +15,12 @@ from shanshui.architectures.base import Generator, Sections, Sides
 from shanshui.architectures.patch_losses import PatchDiscriminator
 
 if TYPE_CHECKING:
-    from shanshui.architectures.chances import Chance
-    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.generator_networks import Conditioning
+    from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
 
-OF_GENERATOR = ("base_channels", "halvings", "spade_hidden")
-OF_BANK = ("discriminators", "discriminator_channels")
+GENERATOR_FIELDS = ("base_channels", "halvings", "spade_hidden")
+PROGRESSIVE_FIELDS = ("discriminators", "discriminator_channels")
 
 
 class Apf(Generator):
@@ -60,7 +60,7 @@ class Apf(Generator):
     ) -> Self:
         """From its sizes and the switches of the section `parity`; `phase` are heads and seg_noise."""
         return cls(
-            **{name: sizes[name] for name in OF_GENERATOR}, num_classes=classes, size=size,
+            **{name: sizes[name] for name in GENERATOR_FIELDS}, num_classes=classes, size=size,
             spectral_norm=parity["spectral_norm"] == "on", seg_noise_init=parity["seg_noise_init"], **phase,
         )  # fmt: skip
 
@@ -72,7 +72,7 @@ class Apf(Generator):
         return cls.of(meta["model"], len(data["classes"]), meta["parity"], size, **phase)
 
     def section(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in OF_GENERATOR}
+        return {name: getattr(self, name) for name in GENERATOR_FIELDS}
 
     def divisor(self) -> tuple[int, str]:
         return 2**self.halvings, f"model.halvings {self.halvings} halves it {self.halvings} times"
@@ -80,7 +80,7 @@ class Apf(Generator):
     def in_phase(self, heads: int, seg_noise: bool) -> Self:
         return self.model_copy(update={"heads": heads, "seg_noise": seg_noise})
 
-    def facts(self) -> dict[str, Any]:
+    def extra_header(self) -> dict[str, Any]:
         return {"heads": self.heads, "seg_noise": self.seg_noise}
 
     def build(self) -> tuple[Any, Any]:
@@ -100,16 +100,23 @@ class Apf(Generator):
             init_weights(network, seg_noise=self.seg_noise_init)
 
     @property
-    def takes_chance(self) -> bool:
+    def takes_noise(self) -> bool:
         return self.seg_noise
 
     def patch_sizes(self, G: Any, height: int, width: int, step: Step) -> list[Sides]:
         found: list[Sides] = G.patch_sizes(height, width, step.level, step.alpha)
         return found
 
-    def generate(self, G: Any, E: Any, shown: Shown, chance: Chance, step: Step) -> Any:
-        noise = chance.layer if self.seg_noise else None
-        return G(E(shown.segmap), shown.segmap, level=step.level, alpha=step.alpha, noise=noise, patches=shown.patches)
+    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+        noise = noise_source.layer if self.seg_noise else None
+        return G(
+            E(conditioning.segmap),
+            conditioning.segmap,
+            level=step.level,
+            alpha=step.alpha,
+            noise=noise,
+            patches=conditioning.patches,
+        )
 
     def parameters(self, pixels: int) -> int:
         from shanshui.architectures.network_counts import apf, mask_encoder
@@ -117,7 +124,7 @@ class Apf(Generator):
         return apf(self) + mask_encoder(self)
 
 
-class Bank(PatchDiscriminator):
+class ProgressiveDiscriminators(PatchDiscriminator):
     """One discriminator for each output size, of which a growing generator takes one after another into use.
 
     Attributes:
@@ -151,7 +158,7 @@ class Bank(PatchDiscriminator):
         return cls.configured(meta["model"], len(meta["data"]["classes"]), meta["parity"])
 
     def sections(self) -> Sections:
-        return {"model": dict(zip(OF_BANK, (self.discriminators, self.base_channels), strict=True))}
+        return {"model": dict(zip(PROGRESSIVE_FIELDS, (self.discriminators, self.base_channels), strict=True))}
 
     @property
     def output_sizes(self) -> int:
@@ -165,10 +172,10 @@ class Bank(PatchDiscriminator):
             reverse_in_full=self.full_order == "reversed", pool_counts_padding=self.pool_padding == "counted",
         )  # fmt: skip
 
-    def look(self, D: Any, step: Step, labels: Any, *images: Any) -> Any:
+    def forward_features(self, D: Any, step: Step, labels: Any, *images: Any) -> Any:
         return D(labels, *images, level=step.level, alpha=step.alpha)
 
     def parameters(self, pixels: int) -> int:
-        from shanshui.architectures.network_counts import bank
+        from shanshui.architectures.network_counts import progressive_discriminators
 
-        return bank(self)
+        return progressive_discriminators(self)

@@ -144,14 +144,14 @@ class Discriminator(Module):
         if level == self.count - 1 and self.reverse_in_full:
             order.reverse()
         n, image = segmap.shape[0], jt.concat(images, 0)  # (k * N, 3, h, w)
-        judged = []
+        outputs = []
         for i, which in enumerate(order):
             if i > 0:
                 segmap, image = (halve(x, self.pool_counts_padding) for x in (segmap, image))
-            judged.append(self.discriminators[which](segmap, image, alpha if i == 0 else 0.0))
+            outputs.append(self.discriminators[which](segmap, image, alpha if i == 0 else 0.0))
         if len(images) == 1 and jt.flags.use_cuda:  # on a CPU slices decide how later sums are rounded
-            return [judged]
-        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in judged] for k in range(len(images))]
+            return [outputs]
+        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(len(images))]
 
     def grow(self, level: int) -> None:
         """Give D_{level + 1} the weights of D_level in all layers both have; its two newest layers stay.

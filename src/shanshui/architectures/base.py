@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     import numpy as np
 
-    from shanshui.architectures.chances import Chance
-    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.generator_networks import Conditioning
+    from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
     from shanshui.nn.losses import GanLoss
 
@@ -180,7 +180,7 @@ class Generator(Network):
         """The generator of a training phase: with so many smaller outputs beside the full one, with noise or not."""
         return self
 
-    def facts(self) -> dict[str, Any]:
+    def extra_header(self) -> dict[str, Any]:
         """What a checkpoint's metadata must say beside the sections, to build the networks again."""
         return {"seg_noise": False}
 
@@ -212,7 +212,7 @@ class Generator(Network):
         return self.z_dim or 0
 
     @property
-    def takes_chance(self) -> bool:
+    def takes_noise(self) -> bool:
         """Whether its pictures depend on random numbers at all."""
         return self.vector > 0
 
@@ -220,23 +220,23 @@ class Generator(Network):
         """Sizes (h, w) at which the generator can use distinct patches."""
         return []
 
-    def beside(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """What goes with label maps uint8 (N, H, W), by its name in `Shown`; instances (N, H, W) make other edges."""
+    def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """What goes with label maps uint8 (N, H, W), by its name in `Conditioning`; instances (N, H, W) make other edges."""
         from shanshui.data.edges import edges
 
         return {"edges": edges(label_maps if instances is None else instances)} if self.edges else {}
 
-    def generate(self, G: Any, E: Any, shown: Shown, chance: Chance, step: Step) -> Any:
+    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
         """Pictures (N, 3, H, W) in [-1, 1], smaller in the steps of a schedule that grows."""
         raise NotImplementedError
 
-    def random_vector(self, shown: Shown, chance: Chance) -> Any:
+    def random_vector(self, conditioning: Conditioning, noise_source: NoiseSource) -> Any:
         """(N, `vector`), or None."""
-        return chance.vector(shown.segmap.shape[0], self.vector) if self.vector else None
+        return noise_source.vector(conditioning.segmap.shape[0], self.vector) if self.vector else None
 
 
 @dataclass(frozen=True)
-class Goal:
+class LossConfig:
     """What losses are made of, the same for every step of a phase.
 
     Attributes:
@@ -253,7 +253,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Seen:
+class DiscriminatorBatch:
     """What a discriminator sees of a batch: photographs, fakes (N, 3, h, w) and label maps, augmented alike."""
 
     photo: Any
@@ -313,14 +313,18 @@ class Discriminator(Network):
         """The network, freshly made."""
         raise NotImplementedError
 
-    def examine(self, D: Any, labels: Any, photo: Any) -> Any:
+    def forward(self, D: Any, labels: Any, photo: Any) -> Any:
         """What the network says of images (N, 3, H, W) of label maps, full size; for counting what that costs."""
         return D(labels, photo)
 
-    def generator_loss(self, D: Any, fake: Any, photo: Any, seen: Seen, step: Step, goal: Goal) -> Terms:
-        """Terms of G and E; `fake` and `photo` are those of `seen` before augmentation."""
+    def generator_loss(
+        self, D: Any, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
+    ) -> Terms:
+        """Terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         raise NotImplementedError
 
-    def discriminator_loss(self, D: Any, seen: Seen, step: Step, goal: Goal, rng: np.random.Generator) -> Terms:
+    def discriminator_loss(
+        self, D: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
+    ) -> Terms:
         """Terms of D, to which the fakes are constant; `rng` draws alike on all MPI ranks."""
         raise NotImplementedError

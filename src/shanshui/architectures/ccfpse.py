@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from shanshui.architectures.patch_losses import SeesSegmap
+from shanshui.architectures.patch_losses import SegmapDiscriminator
 from shanshui.architectures.spade import Upsampled
 
 if TYPE_CHECKING:
-    from shanshui.architectures.chances import Chance
-    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.generator_networks import Conditioning
+    from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
 
 PEAK = 2.6  # of a training step's memory / the convolutions' results: with norms, activations and gradients
@@ -45,8 +45,8 @@ class Ccfpse(Upsampled):
         )  # fmt: skip
         return G, self.encoder.build() if self.encoder else None
 
-    def generate(self, G: Any, E: Any, shown: Shown, chance: Chance, step: Step) -> Any:
-        return G(shown.with_edges(), self.random_vector(shown, chance))
+    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+        return G(conditioning.with_edges(), self.random_vector(conditioning, noise_source))
 
     def parameters(self, pixels: int) -> int:
         from shanshui.architectures.network_counts import ccfpse
@@ -54,7 +54,7 @@ class Ccfpse(Upsampled):
         return ccfpse(self.model_dump(), pixels) + (self.encoder.parameters(pixels) if self.encoder else 0)
 
 
-class Fpse(SeesSegmap):
+class Fpse(SegmapDiscriminator):
     """A pyramid whose three scores share four features, hence the factor of feature matching."""
 
     name: ClassVar[str] = "fpse"

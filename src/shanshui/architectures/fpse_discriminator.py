@@ -73,12 +73,12 @@ class FPSEDiscriminator(Module):
         n, image = segmap.shape[0], jt.concat(images, 0)  # (k * N, 3, h, w)
         _check(*image.shape[2:])
         features, tops = self.look(image)
-        judged, labels = [], mean_pool(segmap, 2)
+        outputs, labels = [], mean_pool(segmap, 2)
         for i, top in enumerate(tops):
             labels = mean_pool(labels, 2)  # (N, num_classes, h / 4, w / 4), then half of that
             maps = features[i : i + 1] if i < 2 else features[2:]
-            judged.append([*maps, self.compare(labels, top)])
-        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in judged] for k in range(len(images))]
+            outputs.append([*maps, self.compare(labels, top)])
+        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(len(images))]
 
     def look(self, image: Var) -> tuple[list[Var], list[Var]]:
         """Image (N, 3, h, w) -> outputs of enc2 .. enc5 (1/4 .. 1/32 of the size), of final2 .. final4."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jittor import Var
 
 
-class PatchJudge(Module):
+class SingleScaleDiscriminator(Module):
     """One of them: `layers` 4x4 convolutions with padding 2, then model_n for the prediction per patch.
 
     The first has bias and no norm; the others are followed by instance norm; all but the last have stride 2.
@@ -90,7 +90,7 @@ class MultiscaleDiscriminator(Module):
             raise ShanshuiError(f"{count} discriminators of {layers} layers", "at least one of at least two")
         self.count = count
         for i in range(count):
-            setattr(self, f"discriminator_{i}", PatchJudge(
+            setattr(self, f"discriminator_{i}", SingleScaleDiscriminator(
                 channels + 3, base_channels, layers,
                 spectral_norm=spectral_norm, activation=activation, attention=attention,
             ))  # fmt: skip
@@ -107,9 +107,9 @@ class MultiscaleDiscriminator(Module):
             the prediction (N, 1, h', w') last.
         """
         n, image = segmap.shape[0], jt.concat(images, 0)  # (k * N, 3, H, W)
-        judged = []
+        outputs = []
         for i in range(self.count):
             if i > 0:
                 segmap, image = halve(segmap), halve(image)
-            judged.append(getattr(self, f"discriminator_{i}")(segmap, image))
-        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in judged] for k in range(len(images))]
+            outputs.append(getattr(self, f"discriminator_{i}")(segmap, image))
+        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(len(images))]

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shanshui.architectures.apf import Apf, Bank
+    from shanshui.architectures.apf import Apf, ProgressiveDiscriminators
 
 Sizes = dict[str, Any]
 
@@ -41,27 +41,27 @@ def _pairs(widths: Iterable[int]) -> Iterable[tuple[int, int]]:
     return itertools.pairwise(widths)
 
 
-def _spade(channels: int, seen: int, hidden: int, kernel: int = 3) -> int:
-    return conv(seen, hidden, kernel) + 2 * conv(hidden, channels, kernel)
+def _spade(channels: int, channels_in: int, hidden: int, kernel: int = 3) -> int:
+    return conv(channels_in, hidden, kernel) + 2 * conv(hidden, channels, kernel)
 
 
-def _start(model: Sizes, seen: int, channels: int, pixels: int) -> int:
+def _start(model: Sizes, channels_in: int, channels: int, pixels: int) -> int:
     """First features, of the label map or of a vector."""
     size = (pixels >> model["halvings"]) >> model["halvings"]
-    return (model["z_dim"] + 1) * channels * size if model["z_dim"] else conv(seen, channels, 3)
+    return (model["z_dim"] + 1) * channels * size if model["z_dim"] else conv(channels_in, channels, 3)
 
 
 def spade(model: Sizes, pixels: int) -> int:
     """G of SPADE and CLADE, for pictures of so many pixels."""
-    seen, clade = model["num_classes"] + model["edges"], model["modulation"] != "spade"
+    channels_in, clade = model["num_classes"] + model["edges"], model["modulation"] != "spade"
     added, vectors = int(clade and model["edges"]), 2 * model["spectral_norm"]
 
     def layer(channels: int) -> int:
         statistics = 2 * channels * (model["norm"] == "batch")
         if not clade:
-            return statistics + _spade(channels, seen, model["hidden"], model["kernel"])
-        tilts = 6 * (model["modulation"] == "clade_icpe")
-        return statistics + 2 * model["num_classes"] * channels + tilts + 2 * model["edges"]
+            return statistics + _spade(channels, channels_in, model["hidden"], model["kernel"])
+        position_affines = 6 * (model["modulation"] == "clade_icpe")
+        return statistics + 2 * model["num_classes"] * channels + position_affines + 2 * model["edges"]
 
     def block(fin: int, fout: int) -> int:
         middle = min(fin, fout)
@@ -72,13 +72,13 @@ def spade(model: Sizes, pixels: int) -> int:
     widths = [model["base_channels"] * width // 2 for width in _TRUNK]
     widths = widths if model["upsampling"] == "most" else widths[:-1]
     blocks = sum(block(*pair) for pair in _pairs(widths))
-    return _start(model, seen, widths[0], pixels) + blocks + conv(widths[-1], 3, 3)
+    return _start(model, channels_in, widths[0], pixels) + blocks + conv(widths[-1], 3, 3)
 
 
 def ccfpse(model: Sizes, pixels: int) -> int:
     """G of CC-FPSE, likewise."""
-    c, seen, vectors = model["base_channels"], model["num_classes"] + model["edges"], 2 * model["spectral_norm"]
-    condition = seen + c
+    c, channels_in, vectors = model["base_channels"], model["num_classes"] + model["edges"], 2 * model["spectral_norm"]
+    condition = channels_in + c
 
     def unit(inputs: int, kernel: int) -> int:
         return conv(inputs, c, kernel, bias=False, vectors=vectors) + 4 * c
@@ -93,17 +93,17 @@ def ccfpse(model: Sizes, pixels: int) -> int:
         return predicted + straight + (shortcut if fin != fout else 0)
 
     widths = [c * width for width in _CONDITIONAL]
-    pyramid = unit(seen, 3) + model["halvings"] * (2 * unit(c, 3) + unit(c, 1))
+    pyramid = unit(channels_in, 3) + model["halvings"] * (2 * unit(c, 3) + unit(c, 1))
     blocks = sum(block(*pair) for pair in _pairs(widths))
-    return pyramid + _start(model, seen, widths[0], pixels) + blocks + conv(c, 3, 3)
+    return pyramid + _start(model, channels_in, widths[0], pixels) + blocks + conv(c, 3, 3)
 
 
 def oasis(model: Sizes, pixels: int) -> int:
     """G of OASIS, whatever its pictures' size."""
-    seen, vectors = model["num_classes"] + (model["z_dim"] or 0), int(model["spectral_norm"])
+    channels_in, vectors = model["num_classes"] + (model["z_dim"] or 0), int(model["spectral_norm"])
 
     def layer(channels: int) -> int:
-        return 2 * channels + _spade(channels, seen, model["hidden"])
+        return 2 * channels + _spade(channels, channels_in, model["hidden"])
 
     def block(fin: int, fout: int) -> int:
         middle = min(fin, fout)
@@ -112,7 +112,7 @@ def oasis(model: Sizes, pixels: int) -> int:
         return straight + layer(fin) + layer(middle) + (shortcut if fin != fout else 0)
 
     widths = [model["base_channels"] * width for width in _OASIS]
-    return conv(seen, widths[0], 3) + sum(block(*pair) for pair in _pairs(widths)) + conv(widths[-1], 3, 3)
+    return conv(channels_in, widths[0], 3) + sum(block(*pair) for pair in _pairs(widths)) + conv(widths[-1], 3, 3)
 
 
 def pix2pixhd(model: Sizes, pixels: int) -> int:
@@ -194,15 +194,15 @@ def mask_encoder(model: Apf) -> int:
     return sum(conv(*layer, 3, bias=False, vectors=int(model.spectral_norm)) for layer in layers)
 
 
-def bank(sizes: Bank) -> int:
+def progressive_discriminators(sizes: ProgressiveDiscriminators) -> int:
     """The whole bank D of APF-GAN."""
-    width, seen = sizes.base_channels, sizes.num_classes + 3
+    width, channels_in = sizes.base_channels, sizes.num_classes + 3
     body = [min(width << i, _WIDEST) for i in range(_BANK)]
     total = 0
     for extra in range(sizes.discriminators):
         entries = range(max(extra - 1, 0), extra + 1)
         extras = [width >> i for i in range(extra, -1, -1)]
-        total += sum(conv(seen, width >> i, 4) for i in entries)
+        total += sum(conv(channels_in, width >> i, 4) for i in entries)
         layers = [*_pairs(extras), *_pairs(body)]
         total += sum(conv(*layer, 4, bias=False, vectors=int(sizes.spectral_norm)) for layer in layers)
         total += conv(body[-1], 1, 4)

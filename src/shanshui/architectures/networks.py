@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.architectures.base import Discriminator, Goal, Seen, Terms
-from shanshui.architectures.painters import Painter
+from shanshui.architectures.base import Discriminator, DiscriminatorBatch, LossConfig, Terms
+from shanshui.architectures.generator_networks import BuiltGenerator
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.architectures.schedule import Step
 from shanshui.backend.modules import gather, restore
@@ -20,7 +20,7 @@ Settings = dict[str, Any]
 
 
 @dataclass
-class Judge:
+class BuiltDiscriminator:
     """A discriminator in use.
 
     Attributes:
@@ -31,16 +31,20 @@ class Judge:
     declared: Discriminator
     D: Any
 
-    def of_generator(self, fake: Any, photo: Any, seen: Seen, step: Step, goal: Goal) -> Terms:
-        """Terms of G and E; `fake` and `photo` are those of `seen` before augmentation."""
-        return self.declared.generator_loss(self.D, fake, photo, seen, step, goal)
+    def generator_loss(
+        self, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
+    ) -> Terms:
+        """Terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
+        return self.declared.generator_loss(self.D, fake, photo, batch, step, loss_config)
 
-    def of_discriminator(self, seen: Seen, step: Step, goal: Goal, rng: np.random.Generator) -> Terms:
+    def discriminator_loss(
+        self, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
+    ) -> Terms:
         """Terms of D, to which the fakes are constant; `rng` draws alike on all MPI ranks."""
-        return self.declared.discriminator_loss(self.D, seen, step, goal, rng)
+        return self.declared.discriminator_loss(self.D, batch, step, loss_config, rng)
 
 
-def build_painter(settings: Settings, seg_noise: bool = False, heads: int = 0) -> Painter:
+def build_generator(settings: Settings, seg_noise: bool = False, heads: int = 0) -> BuiltGenerator:
     """Generator and encoder as in `settings` (sections data, model, encoder, parity), freshly initialised.
 
     Args:
@@ -48,34 +52,34 @@ def build_painter(settings: Settings, seg_noise: bool = False, heads: int = 0) -
         heads: output sizes below the full one, of generators that grow.
     """
     declared = generator_of(settings).in_phase(heads, seg_noise)
-    painter = Painter(declared, *declared.build())
-    declared.initialise(*painter.networks().values())
-    return painter
+    generator = BuiltGenerator(declared, *declared.build())
+    declared.initialise(*generator.networks().values())
+    return generator
 
 
-def load_painter(arrays: Arrays, meta: Settings, source: str) -> Painter:
+def restore_generator(arrays: Arrays, meta: Settings, source: str) -> BuiltGenerator:
     """Generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata."""
     declared = generator_of(meta, source)
-    painter = Painter(declared, *declared.build())
-    for letter, network in painter.networks().items():
+    generator = BuiltGenerator(declared, *declared.build())
+    for letter, network in generator.networks().items():
         start = f"{letter}."
         restore(network, {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}, source)
         network.eval()
-    return painter
+    return generator
 
 
 def load_generator(arrays: Arrays, meta: Settings, source: str) -> tuple[Any, Any]:
-    """Generator and encoder (None without one) of `load_painter`."""
-    painter = load_painter(arrays, meta, source)
-    return painter.G, painter.E
+    """Generator and encoder (None without one) of `restore_generator`."""
+    generator = restore_generator(arrays, meta, source)
+    return generator.G, generator.E
 
 
-def build_judge(settings: Settings) -> Judge:
+def build_discriminator(settings: Settings) -> BuiltDiscriminator:
     """The discriminator, or bank of them, as in `settings`, freshly initialised."""
     declared = discriminator_of(settings)
     D = declared.build()
     init_weights(D)
-    return Judge(declared, D)
+    return BuiltDiscriminator(declared, D)
 
 
 def adopt(network: Any, arrays: Arrays, source: str, fresh: Sequence[str] = (), dropped: Sequence[str] = ()) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Goal, Seen, Terms
+from shanshui.architectures.base import SMALL_CLASSES, Discriminator, DiscriminatorBatch, Generator, LossConfig, Terms
 from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from shanshui.architectures.chances import Chance
-    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.generator_networks import Conditioning
+    from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
 
 HALVINGS = 5
@@ -49,8 +49,8 @@ class Oasis(Generator):
         )  # fmt: skip
         return G, None
 
-    def generate(self, G: Any, E: Any, shown: Shown, chance: Chance, step: Step) -> Any:
-        return G(shown.segmap, self.random_vector(shown, chance))
+    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+        return G(conditioning.segmap, self.random_vector(conditioning, noise_source))
 
     def parameters(self, pixels: int) -> int:
         from shanshui.architectures.network_counts import oasis
@@ -84,33 +84,37 @@ class PixelClassifier(Discriminator):
 
         return OasisDiscriminator(self.num_classes, self.base_channels, spectral_norm=self.spectral_norm)
 
-    def examine(self, D: Any, labels: Any, photo: Any) -> Any:
+    def forward(self, D: Any, labels: Any, photo: Any) -> Any:
         return D(photo)
 
-    def generator_loss(self, D: Any, fake: Any, photo: Any, seen: Seen, step: Step, goal: Goal) -> Terms:
-        from shanshui.nn.losses import picture_losses
+    def generator_loss(
+        self, D: Any, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
+    ) -> Terms:
+        from shanshui.nn.losses import image_losses
         from shanshui.nn.oasis_losses import oasis_generator_losses
 
-        terms = oasis_generator_losses(D(seen.fake), self.classes(seen))
-        return terms | picture_losses(fake, photo, goal.weights, goal.perceptual)
+        terms = oasis_generator_losses(D(batch.fake), self.classes(batch))
+        return terms | image_losses(fake, photo, loss_config.weights, loss_config.perceptual)
 
-    def discriminator_loss(self, D: Any, seen: Seen, step: Step, goal: Goal, rng: np.random.Generator) -> Terms:
+    def discriminator_loss(
+        self, D: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
+    ) -> Terms:
         from shanshui.backend import ranks
         from shanshui.nn.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses
 
-        segmap, n = self.classes(seen), seen.fake.shape[0]
-        images, mask = [seen.fake, seen.photo], None
-        if goal.label_mix:
-            choices = draw_classes(rng, n * ranks.count(), self.num_classes)[ranks.own_rows(n)]
+        segmap, n = self.classes(batch), batch.fake.shape[0]
+        images, mask = [batch.fake, batch.photo], None
+        if loss_config.label_mix:
+            choices = draw_classes(rng, n * ranks.world_size(), self.num_classes)[ranks.shard(n)]
             mask = mix_mask(segmap, choices)
-            images.append(mix(seen.photo, seen.fake, mask))
+            images.append(mix(batch.photo, batch.fake, mask))
         logits = D(jt.concat(images, 0))  # (2 or 3 times N, num_classes + 1, H, W)
         fake, real, mixed = (logits[i * n : (i + 1) * n] if i < len(images) else None for i in range(3))
-        return oasis_discriminator_losses(fake, real, segmap, mixed, mask, goal.label_mix)
+        return oasis_discriminator_losses(fake, real, segmap, mixed, mask, loss_config.label_mix)
 
-    def classes(self, seen: Seen) -> Any:
+    def classes(self, batch: DiscriminatorBatch) -> Any:
         """The label maps without edges."""
-        return seen.labels[:, : self.num_classes]
+        return batch.labels[:, : self.num_classes]
 
     def parameters(self, pixels: int) -> int:
         from shanshui.architectures.network_counts import oasis_discriminator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Goal, Seen, Terms
+from shanshui.architectures.base import SMALL_CLASSES, Discriminator, DiscriminatorBatch, Generator, LossConfig, Terms
 from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
@@ -24,27 +24,31 @@ class PatchDiscriminator(Discriminator):
     loss_options: ClassVar[frozenset[str]] = frozenset({"gan", "feature_matching"})
     matching: ClassVar[float] = 1.0
 
-    def look(self, D: Any, step: Step, labels: Any, *images: Any) -> Any:
+    def forward_features(self, D: Any, step: Step, labels: Any, *images: Any) -> Any:
         """Feature maps and scores of batches of images of the same label maps."""
         return D(labels, *images)
 
-    def generator_loss(self, D: Any, fake: Any, photo: Any, seen: Seen, step: Step, goal: Goal) -> Terms:
+    def generator_loss(
+        self, D: Any, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
+    ) -> Terms:
         from shanshui.nn.losses import generator_losses
 
-        (of_fake,) = self.look(D, step, seen.labels, seen.fake)
+        (of_fake,) = self.forward_features(D, step, batch.labels, batch.fake)
         with jt.no_grad():
-            (of_real,) = self.look(D, step, seen.labels, seen.photo)
-        weights = {**goal.weights, "feat": self.matching * goal.weights["feat"]}
-        return generator_losses(fake, photo, of_fake, of_real, weights, goal.perceptual, goal.gan)
+            (of_real,) = self.forward_features(D, step, batch.labels, batch.photo)
+        weights = {**loss_config.weights, "feat": self.matching * loss_config.weights["feat"]}
+        return generator_losses(fake, photo, of_fake, of_real, weights, loss_config.perceptual, loss_config.gan)
 
-    def discriminator_loss(self, D: Any, seen: Seen, step: Step, goal: Goal, rng: np.random.Generator) -> Terms:
+    def discriminator_loss(
+        self, D: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
+    ) -> Terms:
         from shanshui.nn.losses import discriminator_losses
 
-        of_fake, of_real = self.look(D, step, seen.labels, seen.fake, seen.photo)
-        return discriminator_losses(of_fake, of_real, goal.gan)
+        of_fake, of_real = self.forward_features(D, step, batch.labels, batch.fake, batch.photo)
+        return discriminator_losses(of_fake, of_real, loss_config.gan)
 
 
-class SeesSegmap(PatchDiscriminator):
+class SegmapDiscriminator(PatchDiscriminator):
     """One that is shown the segmap, edges counted, of `channels` channels."""
 
     channels: int

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from shanshui.architectures.base import Generator
 
 if TYPE_CHECKING:
-    from shanshui.architectures.chances import Chance
-    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.generator_networks import Conditioning
+    from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
 
 HALVINGS = 4
@@ -44,8 +44,8 @@ class Pix2pixHD(Generator):
 
         return GlobalGenerator(self.num_classes + self.edges, self.base_channels, self.halvings, norm=self.norm), None
 
-    def generate(self, G: Any, E: Any, shown: Shown, chance: Chance, step: Step) -> Any:
-        return G(shown.with_edges())
+    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+        return G(conditioning.with_edges())
 
     def parameters(self, pixels: int) -> int:
         from shanshui.architectures.network_counts import pix2pixhd

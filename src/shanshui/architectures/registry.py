@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from shanshui.architectures.apf import Apf, Bank
+from shanshui.architectures.apf import Apf, ProgressiveDiscriminators
 from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Network, Sections, Sides
 from shanshui.architectures.ccfpse import Ccfpse, Fpse
 from shanshui.architectures.oasis import Oasis, PixelClassifier
@@ -25,7 +25,7 @@ def named(kinds: Iterable[Kind]) -> dict[str, Kind]:
 
 
 GENERATORS: dict[str, type[Generator]] = named([Apf, Spade, Clade, CladeIcpe, Ccfpse, Oasis, Pix2pixHD])
-DISCRIMINATORS: dict[str, type[Discriminator]] = named([Bank, Multiscale, Fpse, PixelClassifier])
+DISCRIMINATORS: dict[str, type[Discriminator]] = named([ProgressiveDiscriminators, Multiscale, Fpse, PixelClassifier])
 
 
 def generator_of(meta: Mapping[str, Any], source: str = "the settings") -> Generator:

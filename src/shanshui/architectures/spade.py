@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from shanshui.architectures.base import Generator, Sides
-from shanshui.architectures.patch_losses import SeesSegmap
+from shanshui.architectures.patch_losses import SegmapDiscriminator
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from shanshui.architectures.chances import Chance
-    from shanshui.architectures.painters import Shown
+    from shanshui.architectures.generator_networks import Conditioning
+    from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
 
 UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}  # doublings of the first features
@@ -95,8 +95,13 @@ class Spade(Upsampled):
         found: list[Sides] = G.patch_sizes(height, width)
         return found
 
-    def generate(self, G: Any, E: Any, shown: Shown, chance: Chance, step: Step) -> Any:
-        return G(shown.with_edges(), self.random_vector(shown, chance), shown.positions, shown.patches)
+    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+        return G(
+            conditioning.with_edges(),
+            self.random_vector(conditioning, noise_source),
+            conditioning.positions,
+            conditioning.patches,
+        )
 
     def parameters(self, pixels: int) -> int:
         from shanshui.architectures.network_counts import spade
@@ -118,16 +123,16 @@ class CladeIcpe(Clade):
     name: ClassVar[str] = "clade_icpe"
     header: ClassVar[Mapping[str, object]] = {"kind": "spade", "modulation": "clade_icpe"}
 
-    def beside(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
         import numpy as np
 
         from shanshui.data.positions import positions
 
-        found = super().beside(label_maps, instances)
+        found = super().extra_inputs(label_maps, instances)
         return found | {"positions": np.stack([positions(one) for one in label_maps])}
 
 
-class Multiscale(SeesSegmap):
+class Multiscale(SegmapDiscriminator):
     """The same discriminator at the full size, half of it, and so on.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Search for the parts of CUDA that Jittor compiles with: from the system, from pip's `nvidia-*` wheels, or from both.
 
 Jittor 1.3.11 expects one folder with all of them, libraries without version numbers, and cuDNN 8.
-`shanshui.backend.cuda_bridge` converts other places and newer names to that form.
+`shanshui.backend.cuda_compat` converts other places and newer names to that form.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from shanshui.backend import lease, mpi
+from shanshui.backend import gpu_lock, mpi
 from shanshui.backend.device import cuda_identities, find_device
 from shanshui.backend.runtime import compile_for_ranks
 from shanshui.errors import UsageError
@@ -39,7 +39,7 @@ def spread(processes: int, arguments: Sequence[str]) -> bool:
     if processes == 1 or mpi.inside_mpi():
         return False
     command = rank_command(mpi.find_mpi().mpirun, processes, arguments, os.geteuid() == 0)
-    devices = lease.hold_gpus(cuda_identities(), processes) if find_device().kind == "cuda" else []
+    devices = gpu_lock.acquire_gpus(cuda_identities(), processes) if find_device().kind == "cuda" else []
     compile_for_ranks()
     code = run_ranks(command, {**os.environ, **rank_environment(processes, devices)})
     if code:
@@ -64,7 +64,7 @@ def rank_environment(processes: int, devices: Sequence[str]) -> dict[str, str]:
     shares = {THREADS: str(max(1, threads // processes))}
     shares["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"  # forbidden in containers, and then it complains
     if devices:
-        shares |= {lease.VISIBLE: ",".join(devices), lease.HELD: "1"}
+        shares |= {gpu_lock.VISIBLE: ",".join(devices), gpu_lock.HELD: "1"}
     return shares
 
 
@@ -92,6 +92,6 @@ def end_with(parent: int, number: signal.Signals) -> None:
 def become_rank() -> None:
     """Tie this process to mpirun, and show it one device only, unless NCCL is there, which chooses among all."""
     end_with(os.getppid(), signal.SIGKILL)
-    devices = os.environ.get(lease.VISIBLE, "").split(",")
-    if lease.HELD in os.environ and mpi.nccl_variables()["use_nccl"] == "0":
-        os.environ[lease.VISIBLE] = devices[mpi.rank()]
+    devices = os.environ.get(gpu_lock.VISIBLE, "").split(",")
+    if gpu_lock.HELD in os.environ and mpi.nccl_variables()["use_nccl"] == "0":
+        os.environ[gpu_lock.VISIBLE] = devices[mpi.rank()]

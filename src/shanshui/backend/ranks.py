@@ -15,32 +15,32 @@ import numpy as np
 from shanshui.backend.lazy import jt
 
 
-def own() -> int:
+def rank() -> int:
     """Return the number of this rank, from 0."""
     return int(jt.rank)
 
 
-def count() -> int:
+def world_size() -> int:
     """Return the number of ranks."""
     return int(jt.world_size)
 
 
-def own_rows(n: int) -> slice:
+def shard(n: int) -> slice:
     """Return the `n` rows of the whole batch that are this rank's."""
-    return slice(own() * n, (own() + 1) * n)
+    return slice(rank() * n, (rank() + 1) * n)
 
 
-def mean(values: Mapping[str, float]) -> dict[str, float]:
+def all_reduce_mean(values: Mapping[str, float]) -> dict[str, float]:
     """Average values over the ranks, by name; the names are the same on all of them."""
-    if count() == 1:
+    if world_size() == 1:
         return dict(values)
-    total = jt.array(np.array(list(values.values()), np.float32)).mpi_all_reduce("add").numpy() / count()
+    total = jt.array(np.array(list(values.values()), np.float32)).mpi_all_reduce("add").numpy() / world_size()
     return dict(zip(values, (float(value) for value in total), strict=True))
 
 
-def told_by_first(number: int) -> int:
+def broadcast(number: int) -> int:
     """Broadcast the `number` of rank 0 to all ranks."""
-    if count() == 1:
+    if world_size() == 1:
         return number
     told = np.array([number], np.int32)
     jt.mpi.broadcast(told, 0)  # in place

@@ -21,11 +21,11 @@ from pathlib import Path
 from types import ModuleType
 
 from shanshui.backend.compilation import compile_core, environment_key, forget, import_lock, is_compiled
-from shanshui.backend.cuda_bridge import assemble
+from shanshui.backend.cuda_compat import assemble
 from shanshui.backend.cuda_forms import use_cuda_forms
 from shanshui.backend.device import Device, cuda_identities, find_device
+from shanshui.backend.gpu_lock import acquire_gpu
 from shanshui.backend.lazy import attach
-from shanshui.backend.lease import hold_gpu
 from shanshui.backend.mpi import find_mpi, inside_mpi
 from shanshui.backend.toolchain import (
     CACHE_NAME,
@@ -168,7 +168,7 @@ def compile_for_ranks() -> None:
 def _import_jittor(parallel_compile: bool) -> ModuleType:
     device = find_device()
     if device.kind == "cuda":
-        hold_gpu(cuda_identities())  # before anything here initialises CUDA
+        acquire_gpu(cuda_identities())  # before anything here initialises CUDA
     home = cache_home() / "jittor"
     key = environment_key()
     rank = inside_mpi()

@@ -13,7 +13,7 @@ import argparse
 
 from shanshui.config.stages import with_settings
 from shanshui.errors import UsageError
-from shanshui.pipeline import changes
+from shanshui.pipeline import code_changes
 from shanshui.pipeline.runs import find_run
 
 
@@ -30,12 +30,12 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(
             f"no stage {', '.join(sorted(unknown))} with settings", f"some of {', '.join(with_settings())}"
         )
-    found = [changes.code_change(folder, stage) for stage in args.stages or with_settings()]
+    found = [code_changes.code_change(folder, stage) for stage in args.stages or with_settings()]
     pending = [change for change in found if change and change.pending]
     for change in pending:
         named = change.modules or ["a change of which no list of modules was kept"]
         print(f"{change.stage}: accepted", *(f"  {line}" for line in named), sep="\n")
     if pending:
-        changes.accept(folder, pending)
+        code_changes.accept(folder, pending)
     else:
         print("nothing to accept: no code changed since")

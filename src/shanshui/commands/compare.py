@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from shanshui.config.settings import read_settings, validate_shown
+from shanshui.config.settings import read_settings, validate_recorded
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.files import read_csv, write_text
 from shanshui.storage.images import write_image
@@ -47,7 +47,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     settings = read_settings(folder / "settings" / "report.json")
     rows = read_rows(read_csv(folder / "fid_table.csv"))
     final = submitted(rows)
-    config = validate_shown(settings, str(folder))
+    config = validate_recorded(settings, str(folder))
     generator = config.networks().generator.in_phase(0, config.finetune.seg_noise)
     return {
         "name": settings["run"],

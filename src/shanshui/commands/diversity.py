@@ -41,13 +41,13 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
     from tqdm import tqdm
 
     from shanshui.errors import ShanshuiError
+    from shanshui.evaluation.image_folder import list_image_files, match_names
     from shanshui.evaluation.network_features import LpipsFeatures
-    from shanshui.evaluation.picture_folder import list_pictures, match_names
     from shanshui.metrics.estimate import mean_distance
     from shanshui.storage.images import read_photo
     from shanshui.storage.names import stem
 
-    first, *others = ({stem(path): path for path in list_pictures(folder)} for folder in folders)
+    first, *others = ({stem(path): path for path in list_image_files(folder)} for folder in folders)
     for folder, files in zip(folders[1:], others, strict=True):
         match_names(files, first, folder)
     network, distances = LpipsFeatures(), []

@@ -12,8 +12,8 @@ from typing import Any
 
 from shanshui.config.settings import load_config, stage_settings
 from shanshui.config.stages import with_settings
-from shanshui.pipeline import changes
-from shanshui.pipeline.closure import LEFT_OUT, PACKAGE, code_digest, sources
+from shanshui.pipeline import code_changes
+from shanshui.pipeline.code_dependencies import LEFT_OUT, PACKAGE, code_digest, sources
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,11 +35,11 @@ def flat(settings: Any, name: str = "") -> Iterator[str]:
 
 def since(run_folder: Path, stage: str, settings: dict[str, Any]) -> Iterator[str]:
     """Describe the changes since the stage last ran, one line each."""
-    change = changes.code_change(run_folder, stage)
+    change = code_changes.code_change(run_folder, stage)
     if change is None:
         yield f"{run_folder}: {stage} has not run yet"
         return
-    numbers = changes.setting_differences(changes.recorded_settings(run_folder, stage), settings)
+    numbers = code_changes.setting_differences(code_changes.recorded_settings(run_folder, stage), settings)
     yield f"since {run_folder}/settings/{stage}.json was written:"
     if change.modules is None:
         yield f"  code {change.before or '(not recorded)'}, of which no list of modules was kept"

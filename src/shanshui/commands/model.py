@@ -52,31 +52,36 @@ def read_label_maps(folder: Path, data: dict[str, Any]) -> np.ndarray:
 
 def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Build the networks, and count the costs of one image per network (by letter)."""
-    from shanshui.architectures.chances import by_seed
-    from shanshui.architectures.networks import build_judge, build_painter
+    from shanshui.architectures.networks import build_discriminator, build_generator
+    from shanshui.architectures.noise_source import seeded_noise
     from shanshui.nn.cost import cost
 
     width, height = settings["data"]["width"], settings["data"]["height"]
-    painter = build_painter(settings, seg_noise=settings["finetune"].get("seg_noise", False))
-    judge = build_judge(settings)
-    shown = painter.show(np.zeros((1, height, width), np.uint8))
+    generator = build_generator(settings, seg_noise=settings["finetune"].get("seg_noise", False))
+    discriminator = build_discriminator(settings)
+    conditioning = generator.condition(np.zeros((1, height, width), np.uint8))
     photo = jt.zeros((1, 3, height, width))
-    costs = {"G": cost(painter.G, lambda: painter.paint(shown, by_seed(0)(["one"])))}
-    if painter.E is not None:
-        seen = photo if painter.takes_style else shown.segmap
-        costs["E"] = cost(painter.E, lambda: painter.E(seen))
-        if not painter.takes_style:  # painting has gone through it
+    costs = {"G": cost(generator.G, lambda: generator.generate(conditioning, seeded_noise(0)(["one"])))}
+    if generator.E is not None:
+        encoder_input = photo if generator.takes_style else conditioning.segmap
+        costs["E"] = cost(generator.E, lambda: generator.E(encoder_input))
+        if not generator.takes_style:  # painting has gone through it
             costs["G"].macs -= costs["E"].macs
             costs["G"].outputs -= costs["E"].outputs
-    return painter, {**costs, "D": cost(judge.D, lambda: judge.declared.examine(judge.D, shown.with_edges(), photo))}
+    return generator, {
+        **costs,
+        "D": cost(
+            discriminator.D, lambda: discriminator.declared.forward(discriminator.D, conditioning.with_edges(), photo)
+        ),
+    }
 
 
-def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:
+def patch_shares(generator: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:
     """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
     from shanshui.data.patches import patch_pyramid
 
     _, height, width = label_maps.shape
-    sizes = painter.patch_sizes(height, width)
+    sizes = generator.patch_sizes(height, width)
     shares: dict[tuple[int, int], list[float]] = {size: [] for size in sizes}
     for label_map in label_maps:
         pyramid = patch_pyramid(label_map[None], sizes)
@@ -86,14 +91,14 @@ def patch_shares(painter: Any, label_maps: np.ndarray) -> dict[tuple[int, int], 
     return {size: float(np.mean(found)) for size, found in shares.items()}
 
 
-def seconds_per_picture(painter: Any, label_maps: np.ndarray, data: dict[str, Any]) -> float:
+def seconds_per_image(generator: Any, label_maps: np.ndarray, data: dict[str, Any]) -> float:
     """Measure the wall time of an image in seconds, after one that compiles the kernels and is not timed."""
     from shanshui.data.labels import Classes
     from shanshui.synthesis.synthesizer import Synthesizer
 
-    for network in painter.networks().values():
+    for network in generator.networks().values():
         network.eval()
-    synthesizer = Synthesizer(painter, Classes.of(data), Size(data["height"], data["width"]))
+    synthesizer = Synthesizer(generator, Classes.of(data), Size(data["height"], data["width"]))
     instances = label_maps if synthesizer.accepts.instances else [None] * len(label_maps)
     synthesizer.generate(label_maps[0], instances=instances[0])
     start = time.perf_counter()
@@ -148,14 +153,14 @@ def report(settings: dict[str, Any], labels: Path | None, timed: bool) -> dict[s
     """Compute the costs of the networks and, with label maps, those on distinct patches and the time per image."""
     data = settings["data"]
     label_maps = read_label_maps(labels, data) if labels else None
-    painter, costs = network_costs(settings)
+    generator, costs = network_costs(settings)
     rows = {name: {"parameters": c.parameters, "macs": c.macs, "outputs": c.outputs} for name, c in costs.items()}
     found: dict[str, Any] = {
         "size": [data["width"], data["height"]], "classes": len(data["classes"]), "networks": rows,
     }  # fmt: skip
     if label_maps is not None:
-        if shares := patch_shares(painter, label_maps):
+        if shares := patch_shares(generator, label_maps):
             found["on_patches"] = costs["G"].on_patches(shares)
         if timed:
-            found["seconds"] = seconds_per_picture(painter, label_maps, data)
+            found["seconds"] = seconds_per_image(generator, label_maps, data)
     return found

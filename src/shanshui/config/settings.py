@@ -118,7 +118,7 @@ def validate(
     return config
 
 
-def validate_shown(settings: object, source: str) -> Config:
+def validate_recorded(settings: object, source: str) -> Config:
     """The configuration in a report's settings, which list every option; UsageError if there is none in them."""
     shown = settings.get("config") if isinstance(settings, Mapping) else None
     if not isinstance(shown, Mapping):
@@ -192,7 +192,7 @@ def choice_settings(config: Config) -> dict[str, Any]:
     return {"rank_by": config.score.rank_by, "on": config.select.on}
 
 
-def shown_options(config: Config) -> dict[str, Any]:
+def recorded_options(config: Config) -> dict[str, Any]:
     """The configuration as the report shows it, without what changes no result."""
     shown = config.model_dump(mode="json")
     for section, option in (

@@ -37,7 +37,7 @@ class Stage:
         section: the section of the configuration that concerns it most.
         options: class of that section, a `config.sections.Section` whose options all have defaults, where it comes with
             a plug-in; the sections of this package stand in `config.schema.Config`.
-        outputs: from the run's paths (`pipeline.flow.Flow`) to the files, below the run's folder, that make it
+        outputs: from the run's paths (`pipeline.run_paths.RunPaths`) to the files, below the run's folder, that make it
             complete; none where the configuration leaves it out or their names are known only later.
         rules: other rules, besides the one with its name, that run it, each with the rule it is listed after.
         device: whether it computes on a GPU where there is one.
@@ -49,7 +49,7 @@ class Stage:
     settings: Callable[[Config], dict[str, Any]] | None = None
     section: str = ""
     options: type[BaseModel] | None = None
-    outputs: Callable[[Any], Sequence[str]] = lambda flow: ()
+    outputs: Callable[[Any], Sequence[str]] = lambda run_paths: ()
     rules: Mapping[str, str] = field(default_factory=dict)
     device: bool = False
     removable: tuple[str, ...] = ()

@@ -49,7 +49,7 @@ class TrainingPairs:
 class Batch:
     """One batch: `real` float32 (N, 3, H, W) in [-1, 1], `label_map` uint8 (N, H, W), 255 = no class, `indices` (N,).
 
-    `patches` are the distinct patches of the label maps at the sizes (height, width) at which they save time; `beside`
+    `patches` are the distinct patches of the label maps at the sizes (height, width) at which they save time; `extra_inputs`
     are additional inputs of the generator, by name.
     """
 
@@ -57,7 +57,7 @@ class Batch:
     label_map: np.ndarray
     indices: np.ndarray
     patches: dict[tuple[int, int], Patches]
-    beside: dict[str, np.ndarray]
+    extra_inputs: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,14 @@ def plan_epoch(n: int, seed: int, epoch: int, room: tuple[int, int], crop: Liter
         crop: "top" starts every crop at the first row, as the competition's winner did.
         flip: mirror half of the pairs horizontally.
     """
-    chance = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch,))))
-    order = chance.permutation(n)
-    left, top = (chance.integers(0, most + 1, n) for most in room)
-    mirrored = chance.random(n) < 0.5
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch,))))
+    order = rng.permutation(n)
+    left, top = (rng.integers(0, most + 1, n) for most in room)
+    mirrored = rng.random(n) < 0.5
     return Plan(order, left, top if crop == "full" else np.zeros_like(top), mirrored & flip)
 
 
-Beside = Callable[[np.ndarray, np.ndarray | None], dict[str, np.ndarray]]  # of label maps and instances (N, H, W)
+ExtraInputs = Callable[[np.ndarray, np.ndarray | None], dict[str, np.ndarray]]  # of label maps and instances (N, H, W)
 
 
 def nothing(label_maps: np.ndarray, instances: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -132,7 +132,7 @@ def nothing(label_maps: np.ndarray, instances: np.ndarray | None) -> dict[str, n
 
 def cut(
     pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int, sizes: Sequence[tuple[int, int]] = (),
-    beside: Beside = nothing,
+    extra_inputs: ExtraInputs = nothing,
 ) -> Batch:  # fmt: skip
     """Assemble the batch of the pairs at `places` in the epoch's order, cropped and flipped as `plan` says.
 
@@ -143,7 +143,7 @@ def cut(
         width: of the crop, in pixels.
         height: of the crop, in pixels.
         sizes: (height, width) at which the label maps' distinct patches are found.
-        beside: computes additional inputs by name from label maps and instances (N, H, W).
+        extra_inputs: computes additional inputs by name from label maps and instances (N, H, W).
     """
     indices = plan.order[places.start : places.stop]
     real = np.empty((len(indices), 3, height, width), np.float32)
@@ -157,7 +157,7 @@ def cut(
         label_map[row] = pairs.label_maps[window][:, ::step]
         if numbers is not None and pairs.instances is not None:
             numbers[row] = pairs.instances[window][:, ::step]
-    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes), beside(label_map, numbers))
+    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes), extra_inputs(label_map, numbers))
 
 
 def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
@@ -206,7 +206,7 @@ def batches(
     flip: bool = True,
     sizes: Sequence[tuple[int, int]] = (),
     part: tuple[int, int] = (0, 1),
-    beside: Beside = nothing,
+    extra_inputs: ExtraInputs = nothing,
 ) -> Iterator[Batch]:
     """Yield one epoch of full batches, cropped to width x height; the rest of the pairs is dropped.
 
@@ -223,7 +223,7 @@ def batches(
         flip: mirror half of the pairs horizontally.
         sizes: (height, width) at which the label maps' distinct patches are found.
         part: (rank, number of processes); each process gets an equal share of the rows of every batch.
-        beside: computes additional inputs by name from label maps and instances (N, H, W).
+        extra_inputs: computes additional inputs by name from label maps and instances (N, H, W).
 
     Raises:
         ShanshuiError: if there is no full batch or the pairs are smaller than the crop.
@@ -238,4 +238,6 @@ def batches(
     rank, processes = part
     own = batch // processes
     starts = range(rank * own, steps * batch, batch)
-    return prefetched(cut(pairs, plan, range(start, start + own), width, height, sizes, beside) for start in starts)
+    return prefetched(
+        cut(pairs, plan, range(start, start + own), width, height, sizes, extra_inputs) for start in starts
+    )

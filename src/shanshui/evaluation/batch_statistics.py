@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from shanshui.architectures.chances import by_seed
-from shanshui.architectures.painters import Painter
+from shanshui.architectures.generator_networks import BuiltGenerator
+from shanshui.architectures.noise_source import seeded_noise
 from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
 from shanshui.nn.norms import BatchNorm
 
 
-def estimate_statistics(painter: Painter, label_maps: np.ndarray, size: tuple[int, int], seed: int, batch: int) -> None:
+def estimate_statistics(
+    generator: BuiltGenerator, label_maps: np.ndarray, size: tuple[int, int], seed: int, batch: int
+) -> None:
     """Set the running statistics of G to means over whole batches, equally weighted, and change nothing else.
 
     Args:
-        painter: the generator, with its networks in evaluation mode.
+        generator: the generator, with its networks in evaluation mode.
         label_maps: class ids uint8 (N, H, W), of any size; 255 is no class.
         size: (height, width) at which G works.
         seed: of the noise, for a G that uses any.
         batch: label maps per batch; an incomplete last batch is not used.
     """
-    norms = [module for module in painter.G.modules() if isinstance(module, BatchNorm)]
+    norms = [module for module in generator.G.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     rows, columns = nearest_index(label_maps.shape[1], size[0]), nearest_index(label_maps.shape[2], size[1])
     for norm in norms:
@@ -35,7 +37,7 @@ def estimate_statistics(painter: Painter, label_maps: np.ndarray, size: tuple[in
         part = label_maps[start : start + batch][:, rows][:, :, columns]
         names = [str(index) for index in range(start, start + batch)]
         with jt.no_grad():
-            painter.paint(painter.show(part), by_seed(seed)(names)).sync()
+            generator.generate(generator.condition(part), seeded_noise(seed)(names)).sync()
         jt.sync_all()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -62,7 +62,7 @@ class FeatureReader:
         self._efficientnet = EfficientNetFeatures() if "efficientnet" in wanted else None
         self._lpips = LpipsFeatures() if "lpips" in wanted else None
 
-    def _of_picture(self, path: Path, label: Path | None, other: Path | None) -> dict[str, np.ndarray]:
+    def _of_image(self, path: Path, label: Path | None, other: Path | None) -> dict[str, np.ndarray]:
         """Compute the features of one image by kind, or the network's input where it takes whole batches."""
         photo = read_photo(path)
         row = {"inception": resize_299(photo)} if self._inception else {}
@@ -110,7 +110,7 @@ class FeatureReader:
         workers = min(4, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(workers) as pool, tqdm(total=len(paths), desc=what, unit="img") as bar:
             for start in range(0, len(paths), BATCH):
-                rows = list(pool.map(lambda pair: self._of_picture(*pair), pairs[start : start + BATCH]))
+                rows = list(pool.map(lambda pair: self._of_image(*pair), pairs[start : start + BATCH]))
                 batch = self._of_batch(rows)
                 if "patches" in batch:
                     batch["patches"] = batch["patches"][-start % every :: every]

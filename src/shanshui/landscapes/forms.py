@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from shanshui.landscapes.camera import Height, View
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.noise import (
     CROWNS,
     SIDE,
@@ -22,6 +21,7 @@ from shanshui.landscapes.noise import (
     soft,
     towers,
 )
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.relief import alps, hills
 
 # Ground nearer than this shows single trees (drawn one by one); farther off, canopy is part of the ground.
@@ -53,47 +53,47 @@ class Line:
         return lambda x, z: float(self.distance(x, z)) > metres
 
 
-def winding(dice: Dice, offset: float = 0.0, swing: float = 0.16) -> Line:
+def winding(rng: RandomSource, offset: float = 0.0, swing: float = 0.16) -> Line:
     """Draw a winding line that starts at `offset` metres from the middle."""
     return Line(
-        offset, dice.between(-0.12, 0.12), dice.between(0.6, 1.2) * swing, dice.between(1.2, 2.2),
-        dice.between(0, 6.28),
+        offset, rng.uniform(-0.12, 0.12), rng.uniform(0.6, 1.2) * swing, rng.uniform(1.2, 2.2),
+        rng.uniform(0, 6.28),
     )  # fmt: skip
 
 
 def camera(
-    dice: Dice, horizon: tuple[float, float], eye: tuple[float, float], focal: tuple[float, float] = (1.0, 1.35)
+    rng: RandomSource, horizon: tuple[float, float], eye: tuple[float, float], focal: tuple[float, float] = (1.0, 1.35)
 ) -> View:
     """Draw a view with horizon, camera height (metres) and focal length from the ranges; its size is set later."""
-    return View(256, 192, dice.between(*focal), dice.between(*horizon), dice.between(*eye))
+    return View(256, 192, rng.uniform(*focal), rng.uniform(*horizon), rng.uniform(*eye))
 
 
-def spot(dice: Dice) -> tuple[np.float32, np.float32]:
+def spot(rng: RandomSource) -> tuple[np.float32, np.float32]:
     """Draw a position in a texture."""
-    u, v = dice.rng.uniform(0, SIDE, 2)
+    u, v = rng.generator.uniform(0, SIDE, 2)
     return np.float32(u), np.float32(v)
 
 
-def rolling(dice: Dice, height: float, metres: float) -> Height:
+def rolling(rng: RandomSource, height: float, metres: float) -> Height:
     """Create gentle ground: heights of +-`height`, features about `metres` wide."""
-    ou, ov = spot(dice)
+    ou, ov = spot(rng)
     scale = np.float32(70 / metres)
     tall = np.float32(height * 0.6)
     return lambda x, z: tall * sample(soft(), x * scale + ou, z * scale + ov)
 
 
-def mountains(dice: Dice, near: float, texel: float, rounded: bool = False) -> Height:
+def mountains(rng: RandomSource, near: float, texel: float, rounded: bool = False) -> Height:
     """Create a mountain range that starts at distance `near`, of height 0..1 (scale it with `fit`).
 
     Args:
-        dice: random draws of the scene.
+        rng: random draws of the scene.
         near: metres.
         texel: metres per texel of the relief.
         rounded: hills instead of sharp crests.
     """
-    ou, ov = spot(dice)
-    shift = dice.between(0, SIDE)
-    flip = np.float32(dice.side())
+    ou, ov = spot(rng)
+    shift = rng.uniform(0, SIDE)
+    flip = np.float32(rng.sign())
     relief = hills() if rounded else alps()
 
     def height(x: Array, z: Array) -> Array:
@@ -106,9 +106,9 @@ def mountains(dice: Dice, near: float, texel: float, rounded: bool = False) -> H
     return height
 
 
-def karst(dice: Dice, near: float, texel: float) -> Height:
+def karst(rng: RandomSource, near: float, texel: float) -> Height:
     """Create steep rounded towers from distance `near` on, of height 0..1; `texel` metres per texel."""
-    ou, ov = spot(dice)
+    ou, ov = spot(rng)
 
     def height(x: Array, z: Array) -> Array:
         rise = smoothstep(near, near * 1.25, z)
@@ -118,10 +118,10 @@ def karst(dice: Dice, near: float, texel: float) -> Height:
     return height
 
 
-def dunes(dice: Dice, metres: float) -> Height:
+def dunes(rng: RandomSource, metres: float) -> Height:
     """Create sand dunes `metres` apart, of height 0..1: long windward slopes, sharp crests, steep lee slopes."""
-    ou, ov = spot(dice)
-    angle = dice.side() * dice.between(0.6, 1.25)
+    ou, ov = spot(rng)
+    angle = rng.sign() * rng.uniform(0.6, 1.25)
     across = np.float32(np.cos(angle) / metres), np.float32(np.sin(angle) / metres)
 
     def height(x: Array, z: Array) -> Array:
@@ -175,7 +175,7 @@ class Forest:
 
 
 def forest(
-    dice: Dice,
+    rng: RandomSource,
     share: float,
     patch: float,
     above: float,
@@ -185,16 +185,16 @@ def forest(
     """Draw a forest.
 
     Args:
-        dice: random draws of the scene.
+        rng: random draws of the scene.
         share: of the ground that is wooded, about.
         patch: metres across a patch of forest.
         above: height of the tree line in metres.
         near: metres from which trees are canopy; nearer ones are drawn one by one.
         pointed: conifers; None draws the kind.
     """
-    kind = dice.chance(0.5) if pointed is None else pointed
-    tall = dice.between(14, 24) if kind else dice.between(9, 16)
-    return Forest(kind, tall, share, spot(dice), patch, above, near)
+    kind = rng.bernoulli(0.5) if pointed is None else pointed
+    tall = rng.uniform(14, 24) if kind else rng.uniform(9, 16)
+    return Forest(kind, tall, share, spot(rng), patch, above, near)
 
 
 def fit(view: View, height: Height, lift: float) -> float:

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.noise import Array
+from shanshui.landscapes.random_source import RandomSource
 
 CLOUDS = ("clear", "cumulus", "cirrus", "bands")
 Colour = tuple[float, float, float]  # linear light, 1 = white paper in the sun
@@ -72,31 +72,31 @@ _NIGHT = Light(
 _SHARES = ((_DAY, 0.6), (_GOLDEN, 0.13), (_DAWN, 0.07), (_DUSK, 0.07), (_OVERCAST, 0.1), (_NIGHT, 0.03))
 
 
-def choose_light(dice: Dice) -> Light:
+def choose_light(rng: RandomSource) -> Light:
     """Draw a time of day with its position of the sun, clouds and visibility."""
-    base = dice.pick([light for light, _ in _SHARES], [share for _, share in _SHARES])
-    tint = dice.rng.normal(0, 0.03, 3)
+    base = rng.choice([light for light, _ in _SHARES], [share for _, share in _SHARES])
+    tint = rng.generator.normal(0, 0.03, 3)
     azimuth, elevation, clouds, cover = base.azimuth, base.elevation, base.clouds, base.cover
     if base.name == "day":
-        azimuth = dice.side() * dice.between(45, 160)
-        elevation = dice.between(24, 58)
-        clouds = dice.pick(CLOUDS, (0.14, 0.5, 0.22, 0.14))
-        cover = dice.between(0.25, 0.68)
+        azimuth = rng.sign() * rng.uniform(45, 160)
+        elevation = rng.uniform(24, 58)
+        clouds = rng.choice(CLOUDS, (0.14, 0.5, 0.22, 0.14))
+        cover = rng.uniform(0.25, 0.68)
     elif base.name == "golden":
-        azimuth = dice.side() * (dice.between(3, 24) if dice.chance(0.5) else dice.between(50, 140))
-        elevation = dice.between(5, 13)
-        clouds = dice.pick(CLOUDS)
-        cover = dice.between(0.25, 0.6)
+        azimuth = rng.sign() * (rng.uniform(3, 24) if rng.bernoulli(0.5) else rng.uniform(50, 140))
+        elevation = rng.uniform(5, 13)
+        clouds = rng.choice(CLOUDS)
+        cover = rng.uniform(0.25, 0.6)
     elif base.name in ("dawn", "dusk", "night"):
-        azimuth = dice.between(-24, 24)
-        elevation *= dice.between(0.7, 1.5)
-        clouds = dice.pick(CLOUDS, (0.15, 0.1, 0.3, 0.45))
-        cover = dice.between(0.3, 0.65)
+        azimuth = rng.uniform(-24, 24)
+        elevation *= rng.uniform(0.7, 1.5)
+        clouds = rng.choice(CLOUDS, (0.15, 0.1, 0.3, 0.45))
+        cover = rng.uniform(0.3, 0.65)
     warm = np.array([1 + tint[0], 1.0, 1 - tint[0]])
     return replace(
         base, azimuth=azimuth, elevation=elevation, clouds=clouds, cover=cover,
         sun=_times(base.sun, warm), horizon=_times(base.horizon, warm), zenith=_times(base.zenith, 1 + tint * 2),
-        reach=base.reach * float(np.exp(dice.normal(0, 0.4))), exposure=base.exposure * dice.between(0.92, 1.1),
+        reach=base.reach * float(np.exp(rng.normal(0, 0.4))), exposure=base.exposure * rng.uniform(0.92, 1.1),
     )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.noise import Array
+from shanshui.landscapes.random_source import RandomSource
 
 Materials = NDArray[np.uint8]
 
@@ -101,13 +101,13 @@ LAYERED = np.array([{M.CLIFF: 2.5, M.MESA: 6, M.MOUNTAIN: 2}.get(m, 1) for m in 
 GREEN = (M.GRASS, M.MEADOW, M.HILL, M.MOUNTAIN_GREEN, M.BROADLEAF, M.PLANT, M.CROP_GREEN)
 
 
-def season(dice: Dice) -> tuple[Array, Array]:
+def season(rng: RandomSource) -> tuple[Array, Array]:
     """Draw the albedo tables (dark, pale), each (materials, 3), with the greens of a time of year."""
     dark, pale = _DARK.copy(), _PALE.copy()
-    warmth = dice.normal(0, 0.16)
-    autumn = dice.chance(0.16)
+    warmth = rng.normal(0, 0.16)
+    autumn = rng.bernoulli(0.16)
     for material in GREEN:
-        shift = np.array([1 + 1.1 * warmth, 1 + 0.15 * warmth, 1 - 0.6 * warmth]) * dice.between(0.85, 1.15)
+        shift = np.array([1 + 1.1 * warmth, 1 + 0.15 * warmth, 1 - 0.6 * warmth]) * rng.uniform(0.85, 1.15)
         dark[material] *= shift
         pale[material] *= shift
     if autumn:
@@ -115,7 +115,7 @@ def season(dice: Dice) -> tuple[Array, Array]:
         pale[M.GRASS] = (0.27, 0.24, 0.07)
         pale[M.HILL] = (0.32, 0.22, 0.075)
     for material in (M.MOUNTAIN, M.ROCK, M.CLIFF, M.SAND, M.DUNE, M.MESA, M.EARTH):
-        shift = 1 + dice.normal(0, 0.05) * np.array([1, 0, -1.2])
+        shift = 1 + rng.normal(0, 0.05) * np.array([1, 0, -1.2])
         dark[material] *= shift
         pale[material] *= shift
     return dark.astype(np.float32), pale.astype(np.float32)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from shanshui.errors import ShanshuiError
 from shanshui.landscapes.camera import Ground, Slices, View, cut, trace
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.light import Light, choose_light, to_display
 from shanshui.landscapes.materials import LABELS, season
 from shanshui.landscapes.noise import Array
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.scenery import Scenery
 from shanshui.landscapes.scenes import PURE, SCENES
 from shanshui.landscapes.shading import fog, shade
@@ -51,12 +51,12 @@ def draw_landscape(
             f"sides of at least {SMALLEST} pixels and a seed of 0 or more",
             "change the size or the seed",
         )
-    dice = Dice(seed, 1)
-    light = choose_light(dice)
-    name = dice.pick(list(SCENES), [share for _, share in SCENES.values()])
-    scenery = known[scene or name](dice, light)
+    rng = RandomSource(seed, 1)
+    light = choose_light(rng)
+    name = rng.choice(list(SCENES), [share for _, share in SCENES.values()])
+    scenery = known[scene or name](rng, light)
     scenery.view = replace(scenery.view, width=width * OVERSAMPLING, height=height * OVERSAMPLING)
-    colour, label = paint(scenery, seed, season(Dice(seed, 2)))
+    colour, label = paint(scenery, seed, season(RandomSource(seed, 2)))
     return develop(colour, scenery.light.exposure, seed), majority(label)
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from shanshui.landscapes.camera import Ground, Height, View
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.forms import Forest
 from shanshui.landscapes.light import Light
 from shanshui.landscapes.materials import M, Materials
 from shanshui.landscapes.noise import Array, fbm, grain, sample
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.stamps import Shadow, Thing
 from shanshui.landscapes.trees import boulder, broadleaf, bush, conifer, reeds
 from shanshui.landscapes.water import Water
@@ -41,62 +41,62 @@ class Scenery:
     mist: tuple[float, float] = (0.0, 60.0)
     spray: tuple[float, float, float, float] | None = None
 
-    def tree(self, dice: Dice, place: Place, tall: float, pointed: bool) -> None:
+    def tree(self, rng: RandomSource, place: Place, tall: float, pointed: bool) -> None:
         """Add a tree `tall` metres high and its shadow."""
-        self.things.append((conifer if pointed else broadleaf)(*place, tall, dice.seed()))
+        self.things.append((conifer if pointed else broadleaf)(*place, tall, rng.seed()))
         self.shadows.append(Shadow(*place, tall * (0.18 if pointed else 0.36), tall))
 
     def trees(
-        self, dice: Dice, places: list[Place], tall: tuple[float, float], pointed: bool, mixed: float = 0.0
+        self, rng: RandomSource, places: list[Place], tall: tuple[float, float], pointed: bool, mixed: float = 0.0
     ) -> None:
         """Add trees of heights in the range `tall`; a share `mixed` of them is of the other kind."""
         for place in places:
-            self.tree(dice, place, dice.between(*tall), pointed != dice.chance(mixed))
+            self.tree(rng, place, rng.uniform(*tall), pointed != rng.bernoulli(mixed))
 
-    def grove(self, dice: Dice, trees: Forest, base: Height, count: int, near: float) -> None:
+    def grove(self, rng: RandomSource, trees: Forest, base: Height, count: int, near: float) -> None:
         """Add single trees where the forest's cover has them, from distance `near` to where the canopy begins."""
-        places = scatter(dice, count, near, trees.near * 1.08)
+        places = scatter(rng, count, near, trees.near * 1.08)
         x, z = (np.array(v, np.float32)[:, None] for v in zip(*places, strict=True))
         stands = trees.cover(x, np.maximum(z, trees.near * 1.01), base(x, z))[:, 0] > 0.5
         self.trees(
-            dice,
+            rng,
             [place for place, wooded in zip(places, stands, strict=True) if wooded],
             (trees.tall * 0.6, trees.tall * 1.1),
             trees.pointed,
         )
 
-    def bushes(self, dice: Dice, places: list[Place], tall: tuple[float, float]) -> None:
+    def bushes(self, rng: RandomSource, places: list[Place], tall: tuple[float, float]) -> None:
         """Add bushes of heights in the range `tall`, some in flower, and their shadows."""
         for x, z in places:
-            flowers = dice.pick(FLOWERS) if dice.chance(0.35) else None
-            size = dice.between(*tall)
-            self.things.append(bush(x, z, size, dice.seed(), flowers))
+            flowers = rng.choice(FLOWERS) if rng.bernoulli(0.35) else None
+            size = rng.uniform(*tall)
+            self.things.append(bush(x, z, size, rng.seed(), flowers))
             self.shadows.append(Shadow(x, z, size, size * 0.6))
 
-    def boulders(self, dice: Dice, places: list[Place], tall: tuple[float, float]) -> None:
+    def boulders(self, rng: RandomSource, places: list[Place], tall: tuple[float, float]) -> None:
         """Add boulders of heights in the range `tall`, and their shadows."""
         for x, z in places:
-            size = dice.between(*tall)
-            self.things.append(boulder(x, z, size, dice.seed()))
+            size = rng.uniform(*tall)
+            self.things.append(boulder(x, z, size, rng.seed()))
             self.shadows.append(Shadow(x, z, size, size * 0.6))
 
-    def reeds(self, dice: Dice, places: list[Place], tall: tuple[float, float]) -> None:
+    def reeds(self, rng: RandomSource, places: list[Place], tall: tuple[float, float]) -> None:
         """Add stands of reeds of heights in the range `tall`."""
         for x, z in places:
-            size = dice.between(*tall)
-            self.things.append(reeds(x, z, size * dice.between(0.8, 2.5), size, dice.seed()))
+            size = rng.uniform(*tall)
+            self.things.append(reeds(x, z, size * rng.uniform(0.8, 2.5), size, rng.seed()))
 
 
 def scatter(
-    dice: Dice,
+    rng: RandomSource,
     count: int,
     near: float,
     far: float,
     keep: Callable[[float, float], bool] | None = None,
 ) -> list[Place]:
     """Draw up to `count` places (x, z) between two distances, evenly over the image, that pass the test `keep`."""
-    z = np.exp(dice.rng.uniform(np.log(near), np.log(far), count))
-    x = z * dice.rng.uniform(-0.58, 0.58, count)
+    z = np.exp(rng.generator.uniform(np.log(near), np.log(far), count))
+    x = z * rng.generator.uniform(-0.58, 0.58, count)
     places = list(zip(x.tolist(), z.tolist(), strict=True))
     return [p for p in places if keep is None or keep(*p)]
 
@@ -151,6 +151,6 @@ class Peaks:
         materials.ravel()[place] = kinds
 
 
-def peaks_for(dice: Dice, amp: float, texel: float) -> Peaks:
+def peaks_for(rng: RandomSource, amp: float, texel: float) -> Peaks:
     """Draw the materials of a range `amp` metres high, from snowy to bare to green."""
-    return Peaks(dice.between(0.4, 1.15) * amp, dice.between(0.1, 0.6) * amp, amp / (texel * 40))
+    return Peaks(rng.uniform(0.4, 1.15) * amp, rng.uniform(0.1, 0.6) * amp, amp / (texel * 40))

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from shanshui.landscapes.camera import Ground, Slices, View, trace_mirrored
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.light import Light
 from shanshui.landscapes.noise import Array, fbm, grain, sample, smoothstep, waves
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.stamps import Canvas
 
 WATER, SEA, RIVER, LAKE = 2, 3, 8, 20
@@ -28,12 +28,12 @@ class Water:
     surf: bool = False
 
 
-def fresh(dice: Dice, label: int, rough: tuple[float, float]) -> Water:
+def fresh(rng: RandomSource, label: int, rough: tuple[float, float]) -> Water:
     """Draw lake or river water: green to blue, with roughness in the range `rough`."""
-    r, g, b = (deep * dice.between(0.6, 1.5) for deep in (0.010, 0.04, 0.048))
+    r, g, b = (deep * rng.uniform(0.6, 1.5) for deep in (0.010, 0.04, 0.048))
     return Water(
-        label, (r, g, b), (0.10, 0.13, 0.085), dice.between(0.8, 2.5),
-        float(np.exp(dice.between(np.log(rough[0]), np.log(rough[1])))),
+        label, (r, g, b), (0.10, 0.13, 0.085), rng.uniform(0.8, 2.5),
+        float(np.exp(rng.uniform(np.log(rough[0]), np.log(rough[1])))),
     )  # fmt: skip
 
 

@@ -11,14 +11,14 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.colour import ycbcr
 from shanshui.metrics.estimate import FEWEST, GROUPS, Estimate, jackknife_error, random_groups
-from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric, picture_features
+from shanshui.metrics.record import WEIGHT_FREE, Arrays, image_features, metric
 
 QUANTILES = 256
 PLACES = (np.arange(QUANTILES) + 0.5) / QUANTILES
 FLATTEST = 1.0  # grey levels: a statistic that hardly varies among photographs is not weighted up without end
 
 
-@picture_features("colour", numbers=6)
+@image_features("colour", numbers=6)
 def colour_statistics(photo: np.ndarray) -> np.ndarray:
     """Compute the means and standard deviations of Y, Cb and Cr over an image.
 

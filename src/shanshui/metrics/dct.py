@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from shanshui.metrics.colour import ycbcr
-from shanshui.metrics.record import picture_features
+from shanshui.metrics.record import image_features
 
 BLOCK = 8
 FEATURES = 3 * BLOCK * BLOCK
@@ -26,7 +26,7 @@ def _dct_matrix() -> np.ndarray:
 BASIS = _dct_matrix()
 
 
-@picture_features("dct", numbers=FEATURES)
+@image_features("dct", numbers=FEATURES)
 def dct_features(photo: np.ndarray) -> np.ndarray:
     """Compute the mean of log(1 + |coefficient|) over the 8x8 blocks of an image, per channel and frequency.
 

@@ -10,8 +10,8 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.estimate import FEWEST, GROUPS, Estimate, jackknife_error, random_groups
 from shanshui.metrics.frechet import checked
-from shanshui.metrics.kept import kept_features
 from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric
+from shanshui.metrics.reference_subset import reference_subset
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ def kid(features: np.ndarray, reference: np.ndarray, seed: int) -> Estimate:
 
 
 def _reference(features: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    return {"features": kept_features(features, seed)}
+    return {"features": reference_subset(features, seed)}
 
 
 @metric(

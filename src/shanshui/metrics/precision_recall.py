@@ -12,8 +12,8 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.estimate import GROUPS, Estimate, NotMeasured, jackknife_error, random_groups
 from shanshui.metrics.frechet import checked
-from shanshui.metrics.kept import kept_features
 from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric
+from shanshui.metrics.reference_subset import reference_subset
 
 NEIGHBOURS = 3
 BLOCK = 1000  # rows whose distances are held at once
@@ -52,7 +52,7 @@ def manifold_reference(features: np.ndarray, seed: int) -> dict[str, np.ndarray]
         NotMeasured: below 4 photographs, or where all have the same features.
         ShanshuiError: where a feature is not finite.
     """
-    kept = kept_features(features, seed)
+    kept = reference_subset(features, seed)
     rows = enough(kept, "the reference photographs")
     blocks = [squared_radii(squared_distances(rows[i : i + BLOCK], rows)) for i in range(0, len(rows), BLOCK)]
     return {"features": kept, "radii": np.concatenate(blocks)}

@@ -1,6 +1,6 @@
 """Records of metrics and of the features they are computed from, and the decorators that declare them.
 
-    @picture_features("colour", numbers=6)
+    @image_features("colour", numbers=6)
     def colour_statistics(photo): ...
 
     @metric("colour", title="Colour distance", features="colour", better="lower", reference=..., description=...)
@@ -26,7 +26,7 @@ Arrays = Mapping[str, np.ndarray]
 Need = Literal["photographs", "labels", "segmenter"]
 ReferenceFunction = Callable[[np.ndarray, int], dict[str, np.ndarray]]
 ScoreFunction = Callable[[np.ndarray, Arrays, int], Estimate]
-PictureFunction = TypeVar("PictureFunction", bound=Callable[..., np.ndarray])
+ImageFunction = TypeVar("ImageFunction", bound=Callable[..., np.ndarray])
 WEIGHT_FREE = "weight-free proxy, not FID"
 
 
@@ -145,9 +145,9 @@ def metric(
     return declare
 
 
-def picture_features(
+def image_features(
     name: str, *, numbers: int = 0, seeded: bool = False, kept: bool = True
-) -> Callable[[PictureFunction], PictureFunction]:
+) -> Callable[[ImageFunction], ImageFunction]:
     """Declare the decorated function as features of one image: of uint8 (H, W, 3), and of a seed where `seeded`.
 
     Images are resized to the generated images' size first.
@@ -156,7 +156,7 @@ def picture_features(
         ShanshuiError: where features of this name are declared already.
     """
 
-    def declare(function: PictureFunction) -> PictureFunction:
+    def declare(function: ImageFunction) -> ImageFunction:
         def take(photo: np.ndarray, seed: int) -> np.ndarray:
             return function(photo, seed) if seeded else function(photo)
 

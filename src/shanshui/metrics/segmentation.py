@@ -61,9 +61,9 @@ def mask_accuracy(counts: np.ndarray) -> Estimate:
     Raises:
         NotMeasured: where no pixel has a class, or none that the segmenter knows.
     """
-    per_picture = _checked(counts)[:, :, [GIVEN, FOUND]].sum(axis=1)  # (N, 2)
-    given, found = per_picture.sum(axis=0)
-    rest = per_picture.sum(axis=0) - per_picture
+    per_image = _checked(counts)[:, :, [GIVEN, FOUND]].sum(axis=1)  # (N, 2)
+    given, found = per_image.sum(axis=0)
+    rest = per_image.sum(axis=0) - per_image
     return Estimate(float(found / given), _error(_ratio(rest[:, 1], rest[:, 0])))
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.colour import ycbcr
 from shanshui.metrics.estimate import Estimate
-from shanshui.metrics.record import Arrays, metric, picture_features
+from shanshui.metrics.record import Arrays, image_features, metric
 
 
-@picture_features("laplacian", numbers=1)
+@image_features("laplacian", numbers=1)
 def laplacian_variance(photo: np.ndarray) -> np.ndarray:
     """Compute the variance of the brightness' Laplacian, in squared grey levels.
 

@@ -15,7 +15,7 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.colour import ycbcr
 from shanshui.metrics.estimate import Estimate
-from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric, picture_features
+from shanshui.metrics.record import WEIGHT_FREE, Arrays, image_features, metric
 
 PATCH = 7
 PATCHES = 32  # per photograph and level
@@ -69,7 +69,7 @@ def patch_positions(shape: tuple[int, ...], level: int, seed: int) -> np.ndarray
     return generator.integers(0, (shape[0] - PATCH + 1, shape[1] - PATCH + 1), (PATCHES, 2))
 
 
-@picture_features("patches", seeded=True, kept=False)
+@image_features("patches", seeded=True, kept=False)
 def patch_features(photo: np.ndarray, seed: int) -> np.ndarray:
     """Extract 7x7 patches of an image's Laplacian pyramid.
 

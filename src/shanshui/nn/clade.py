@@ -60,7 +60,7 @@ class ClassAffine(Module):
         self.bias = jt.zeros((num_classes, channels))
         self.positions = positions
         if positions:
-            self.dist_conv_w, self.dist_conv_b = Tilt(), Tilt()
+            self.dist_conv_w, self.dist_conv_b = PositionAffine(), PositionAffine()
 
     def execute(self, condition: Condition) -> tuple[Var, Var]:
         """Look up scale and shift of every pixel, each (N, C, h, w)."""
@@ -77,7 +77,7 @@ class ClassAffine(Module):
         return jt.concat([columns, jt.zeros((columns.shape[0], 1))], 1)
 
 
-class Tilt(Module):
+class PositionAffine(Module):
     """Affine function of the position: (N, 2, h, w) -> (N, 1, h, w). It is zero before training."""
 
     def __init__(self) -> None:

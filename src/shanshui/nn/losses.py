@@ -19,7 +19,7 @@ INCEPTION_WEIGHTS: Sequence[float] = (1 / 16, 1 / 8, 1 / 4, 1.0)  # of two max p
 
 Features = list[list["Var"]]  # feature maps of each discriminator; its scores are the last
 GanLoss = Literal["hinge", "ls", "bce", "w"]
-JUDGEMENTS: dict[str, tuple[Callable[[Var], Var], Callable[[Var], Var], Callable[[Var], Var]]] = {
+GAN_LOSSES: dict[str, tuple[Callable[[Var], Var], Callable[[Var], Var], Callable[[Var], Var]]] = {
     "hinge": (lambda p: -p, lambda p: (1 - p).maximum(0), lambda p: (1 + p).maximum(0)),  # Lim and Ye 2017
     "ls": (lambda p: (p - 1).sqr(), lambda p: (p - 1).sqr(), lambda p: p.sqr()),  # Mao et al. 2017
     "bce": (lambda p: softplus(-p), lambda p: softplus(-p), lambda p: softplus(p)),  # Goodfellow et al. 2014
@@ -42,13 +42,13 @@ def generator_losses(
         perceptual: (fake, real) -> perceptual loss, or None.
         gan: kind of the adversarial term.
     """
-    terms = {"G/adv": average(mean(JUDGEMENTS[gan][0](maps[-1])) for maps in fake_features)}
+    terms = {"G/adv": average(mean(GAN_LOSSES[gan][0](maps[-1])) for maps in fake_features)}
     if weights.get("feat"):
         terms["G/feat"] = weights["feat"] * feature_matching(fake_features, real_features)
-    return terms | picture_losses(fake, real, weights, perceptual)
+    return terms | image_losses(fake, real, weights, perceptual)
 
 
-def picture_losses(
+def image_losses(
     fake: Var, real: Var, weights: Mapping[str, float], perceptual: Callable[[Var, Var], Var] | None
 ) -> dict[str, Var]:
     """Compute the terms of `generator_losses` that need no discriminator."""
@@ -62,7 +62,7 @@ def picture_losses(
 
 def discriminator_losses(fake_features: Features, real_features: Features, gan: GanLoss = "hinge") -> dict[str, Var]:
     """Compute the loss terms of D, each (1,), of kind `gan`, averaged over the discriminators, without a factor 1/2."""
-    _, of_real, of_fake = JUDGEMENTS[gan]
+    _, of_real, of_fake = GAN_LOSSES[gan]
     return {
         "D/real": average(mean(of_real(maps[-1])) for maps in real_features),
         "D/fake": average(mean(of_fake(maps[-1])) for maps in fake_features),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shanshui.config.schema import Config
 from shanshui.errors import ShanshuiError
-from shanshui.pipeline.footprint import Part, count_pictures, estimate
+from shanshui.pipeline.disk_estimate import Part, count_images, estimate
 from shanshui.pipeline.retention import read_removed
 
 CHOOSING = {"select_checkpoints", "select_model", "select_seed"}
@@ -98,7 +98,7 @@ def check(config: Config, folder: Path, rules: Collection[str] | None = None) ->
     Raises:
         ShanshuiError: it does not fit; the message says how to reduce what is needed.
     """
-    parts = estimate(config, count_pictures(config))
+    parts = estimate(config, count_images(config))
     free = free_at(folder)
     needed = still_to_come(folder, parts, rules)
     said = sentence(config, folder, parts, free)

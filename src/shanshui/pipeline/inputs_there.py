@@ -10,7 +10,7 @@ from shanshui.config.schema import Config
 from shanshui.config.settings import needed_weights
 from shanshui.data.layouts import INSTANCES
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.pipeline.flow import Flow, weight_path
+from shanshui.pipeline.run_paths import RunPaths, weight_path
 from shanshui.storage.kinds import why_no_folder
 from shanshui.weights.catalogue import place
 
@@ -68,7 +68,7 @@ def check_data_there(config: Config) -> None:
                 own if data.layout in ("competition", "folders") else f"{data.layout} in data.root, {data.root}",
                 "put or link them there; or try without data: snakemake --cores all --configfile config/demo.yaml",
             )
-    if config.model.edges == "instance" and len(found := Flow(config)._instances()) < len(INSTANCES):
+    if config.model.edges == "instance" and len(found := RunPaths(config)._instances()) < len(INSTANCES):
         raise ShanshuiError(
             f"model.edges instance: instance maps found {', '.join(found.values()) or 'nowhere'}",
             "those of training and of test label maps, in data.train_instances and data.test_instances",
@@ -82,7 +82,7 @@ def check_segmenter_there(config: Config) -> None:
         ShanshuiError: it does not.
     """
     segmenter = config.segmenter.weights
-    if segmenter and Flow(config).segmenter(config.run) and not Path(segmenter).is_file():
+    if segmenter and RunPaths(config).segmenter(config.run) and not Path(segmenter).is_file():
         raise ShanshuiError(
             f"segmenter.weights: {segmenter} not found", "a file of `python -m shanshui import segformer`, or builtin"
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from shanshui.backend import lease
+from shanshui.backend import gpu_lock
 from shanshui.backend.device import cuda_devices, cuda_identities, find_device
 from shanshui.backend.memory import available_memory
 from shanshui.backend.mpi import find_mpi
@@ -25,10 +25,10 @@ from shanshui.data.pairs import Pairing, pair_files, read_exclusion
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.registry import METRICS, need_segmenter
 from shanshui.pipeline import disk, step_memory
+from shanshui.pipeline.disk_estimate import ImageCounts
 from shanshui.pipeline.finding import Finding, asked
-from shanshui.pipeline.flow import Flow
-from shanshui.pipeline.footprint import Pictures
 from shanshui.pipeline.inputs_there import check_data_there, check_segmenter_there
+from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage.outputs import check_writable
 from shanshui.weights.builtin import BUILTIN
 
@@ -48,9 +48,9 @@ class Plan:
     local: bool = True
 
     @property
-    def flow(self) -> Flow:
+    def run_paths(self) -> RunPaths:
         """Return the run's file names."""
-        return Flow(self.config)
+        return RunPaths(self.config)
 
 
 def examine(config: Config, rules: Collection[str] | None = None, local: bool = True) -> list[Finding]:
@@ -81,7 +81,7 @@ def stop_at_gaps(findings: Collection[Finding]) -> str:
 def places(plan: Plan) -> Iterator[Finding]:
     """Check that the run's folders, and the longest file name in them, can be written."""
     run = Path("results") / plan.config.run
-    longest = run / "logs" / f"settings.{max(plan.flow.wildcards()['stage'].split('|'), key=len)}.log"
+    longest = run / "logs" / f"settings.{max(plan.run_paths.wildcards()['stage'].split('|'), key=len)}.log"
 
     def writable() -> str:
         check_writable(run, folder=True)
@@ -101,13 +101,13 @@ def pairing(plan: Plan) -> Pairing | None:
     config = plan.config
     if config.landscapes:
         return None
-    layout, folders = LAYOUTS[config.data.layout], plan.flow.folders()
+    layout, folders = LAYOUTS[config.data.layout], plan.run_paths.folders()
     exclusion = read_exclusion(Path(config.data.exclude) if config.data.exclude else None)
     images, labels = (layout.find(Path(folders[f"train-{part}"]), f"train_{part}") for part in ("images", "labels"))
     return pair_files(images, labels, exclusion.names, layout.name)
 
 
-def pictures(plan: Plan) -> Pictures:
+def pictures(plan: Plan) -> ImageCounts:
     """Check the numbers of training pairs, held-out pairs and test label maps."""
     config, own = plan.config, pairing(plan)
     if own is None or config.landscapes:
@@ -115,9 +115,9 @@ def pictures(plan: Plan) -> Pictures:
         pairs, test = config.landscapes.train, config.landscapes.test
     else:
         layout = LAYOUTS[config.data.layout]
-        pairs, test = len(own.pairs), len(layout.find(Path(plan.flow.folders()["test-labels"]), "test_labels"))
+        pairs, test = len(own.pairs), len(layout.find(Path(plan.run_paths.folders()["test-labels"]), "test_labels"))
     held = min(config.data.holdout, pairs)
-    return Pictures(pairs - held, held, test)
+    return ImageCounts(pairs - held, held, test)
 
 
 def data_there(plan: Plan) -> Iterator[Finding]:
@@ -147,7 +147,7 @@ def data_there(plan: Plan) -> Iterator[Finding]:
 
 def _no_pair(plan: Plan, own: Pairing) -> ShanshuiError:
     """Explain why data have no pair: another form of the dataset, excluded names, or names that differ."""
-    layout, folders = LAYOUTS[plan.config.data.layout], plan.flow.folders()
+    layout, folders = LAYOUTS[plan.config.data.layout], plan.run_paths.folders()
     parts = [look(layout, Path(folders[option.replace("_", "-")]), option) for option in FOLDERS]
     for known in not_the_full_dataset(plan.config.data.layout, parts):
         return ShanshuiError(f"no pairs: {known.what}; expected: {known.expected}", do=known.do)
@@ -186,7 +186,7 @@ def numbers(plan: Plan) -> Iterator[Finding]:
         yield Finding("merge", "gap", f"{text}{config.finetune.batch} (finetune.batch)", do)
 
 
-def _counted(plan: Plan) -> Pictures | None:
+def _counted(plan: Plan) -> ImageCounts | None:
     """Count the images; None if data are missing or have no pair, which `data_there` reports."""
     try:
         check_data_there(plan.config)
@@ -209,7 +209,7 @@ def classes(plan: Plan) -> Iterator[Finding]:
     count = 0
     whole = True
     for option in ("train-labels", "test-labels"):
-        files = LAYOUTS[data.layout].find(Path(plan.flow.folders()[option]), option.replace("-", "_"))
+        files = LAYOUTS[data.layout].find(Path(plan.run_paths.folders()[option]), option.replace("-", "_"))
         shown = np.unique(np.linspace(0, len(files) - 1, LOOKED_AT).round().astype(int)) if files else []
         whole = whole and len(shown) == len(files)
         for place in shown:
@@ -278,22 +278,22 @@ def gpus(plan: Plan) -> Iterator[Finding]:
             text = f"{shown}, and none can be used: {device.why}; everything runs on the CPU"
             yield Finding("GPU", "note", text, "docs/gpu.md says what is needed; `gpus: 0` says that it is meant")
         return
-    wanted = ",".join(map(str, config.gpus)) if isinstance(config.gpus, list) else lease.AUTO
-    here = lease.visible_gpus(cuda_identities())
-    found = asked("GPU", lambda: f"{len(lease.allowed(here, wanted))} GPU(s) for this run")
+    wanted = ",".join(map(str, config.gpus)) if isinstance(config.gpus, list) else gpu_lock.AUTO
+    here = gpu_lock.visible_gpus(cuda_identities())
+    found = asked("GPU", lambda: f"{len(gpu_lock.allowed(here, wanted))} GPU(s) for this run")
     yield found
     if found.state == "ok":
-        usable = len(lease.allowed(here, wanted))
+        usable = len(gpu_lock.allowed(here, wanted))
         if isinstance(config.gpus, list) and usable < len(config.gpus):
             yield Finding("GPU", "note", f"gpus: {config.gpus}; only {usable} of them are here", "nothing, if so meant")
-        if (most := plan.flow.largest_job()) > usable:
+        if (most := plan.run_paths.largest_job()) > usable:
             text = f"processes {most}: each has a GPU of its own, and there are {usable}"
             yield Finding("processes", "gap", text, f"processes: {usable}, or more GPUs in `gpus`")
 
 
 def mpi(plan: Plan) -> Iterator[Finding]:
     """Check Open MPI, if several processes train together."""
-    if plan.local and plan.flow.largest_job() > 1:
+    if plan.local and plan.run_paths.largest_job() > 1:
         yield asked("MPI", lambda: find_mpi().version)
 
 
@@ -306,7 +306,7 @@ def scores(plan: Plan) -> Iterator[Finding]:
     if counted:
         sets = {"train": counted.train, "holdout": counted.holdout, "test": counted.test}
         ranked = [config.score.rank_by] if config.score.rank_by in METRICS else ["fid", "mask_accuracy"]
-        for name in plan.flow.sets():
+        for name in plan.run_paths.sets():
             lacking = [METRICS[m] for m in config.score.metrics if METRICS[m].fewest > sets[name]]
             named = ", ".join(f"{metric.name} ({metric.fewest} or more)" for metric in lacking)
             text = f"{named} cannot be had on the {name} set: {sets[name]} image(s)"

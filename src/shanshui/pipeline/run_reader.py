@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from shanshui.config.schema import Config
-from shanshui.config.settings import validate_shown
+from shanshui.config.settings import validate_recorded
 from shanshui.errors import ShanshuiError
-from shanshui.pipeline.flow import Flow
-from shanshui.pipeline.launch import STATE, somebody_runs
 from shanshui.pipeline.retention import read_removed
+from shanshui.pipeline.run_paths import RunPaths
+from shanshui.pipeline.snakemake_lock import STATE, is_locked
 from shanshui.report.readers import read_stats
 from shanshui.storage.files import read_json
 
@@ -72,7 +72,7 @@ def read_config(folder: Path) -> Config:
     file = folder / "settings" / "report.json"
     if not file.exists():
         raise ShanshuiError(f"{file} does not exist (yet)", "settings, written when Snakemake starts", "look again")
-    return validate_shown(read_json(file), str(file))
+    return validate_recorded(read_json(file), str(file))
 
 
 def begun_outputs(state: Path) -> list[str]:
@@ -100,7 +100,7 @@ def read_progress(log: Path, now: float) -> Progress | None:
 
 def choice_names(config: Config) -> list[str]:
     """Return the names of a run's choices in their order."""
-    return ["checkpoints", *(f"soup_{tried}" for tried in Flow(config).soups()), "model", "seed"]
+    return ["checkpoints", *(f"soup_{tried}" for tried in RunPaths(config).soups()), "model", "seed"]
 
 
 def read_run(folder: Path) -> RunState:
@@ -130,7 +130,7 @@ def read_run(folder: Path) -> RunState:
         config,
         frozenset(paths),
         frozenset(path.removeprefix(prefix) for path in begun if path.startswith(prefix)),
-        somebody_runs(work / STATE),
+        is_locked(work / STATE),
         {file.parent.relative_to(folder).as_posix(): read_stats(file.parent) for file in stats},
         {name: progress for name, progress in logs.items() if progress},
         {name: read_json(folder / "select" / f"{name}.json") for name in choice_names(config)

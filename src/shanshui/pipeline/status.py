@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from shanshui.architectures.schedule import schedule
 from shanshui.config.stages import stages
-from shanshui.pipeline.flow import Flow, epoch_name
-from shanshui.pipeline.footprint import count_pictures, estimate
+from shanshui.pipeline.disk_estimate import count_images, estimate
+from shanshui.pipeline.run_paths import RunPaths, epoch_name
 from shanshui.pipeline.run_reader import Progress, RunState
 from shanshui.training.warning_signs import signs
 
@@ -71,9 +71,9 @@ def _named(state: RunState, pictures: Sequence[str], log: str) -> str:
     return ", ".join(name + _last_words(state.progress.get(f"{log}.{key}")) for name, key in names)
 
 
-def _pretraining(state: RunState, flow: Flow) -> str:
+def _pretraining(state: RunState, run_paths: RunPaths) -> str:
     """Describe every resolution that is being trained: epoch, speed and time left."""
-    sizes = flow.resolutions()
+    sizes = run_paths.resolutions()
     stages = schedule(state.config.pretrain.epochs, state.config.model.sizes).stages()
     return "; ".join(
         f"{size}: {_training(state, f'pretrain/{size}', stage.last_epoch, f'pretrain.{size}')}"
@@ -82,10 +82,10 @@ def _pretraining(state: RunState, flow: Flow) -> str:
     )
 
 
-def _finetuning(state: RunState, flow: Flow) -> str:
+def _finetuning(state: RunState, run_paths: RunPaths) -> str:
     """Describe epoch, speed and time left of fine-tuning."""
     config = state.config
-    names = zip(range(config.score.first, config.score.last + 1), flow.finetuned_weights(), strict=True)
+    names = zip(range(config.score.first, config.score.last + 1), run_paths.finetuned_weights(), strict=True)
     begun = next((epoch for epoch, name in names if name in state.busy), None)
     return _training(state, "finetune", config.score.last, f"finetune.{begun:03d}") if begun is not None else ""
 
@@ -93,14 +93,14 @@ def _finetuning(state: RunState, flow: Flow) -> str:
 TRAININGS = {"pretrain": _pretraining, "finetune": _finetuning}
 
 
-def _scored(state: RunState, flow: Flow) -> list[Row]:
+def _scored(state: RunState, run_paths: RunPaths) -> list[Row]:
     """Return rows for checkpoints, averages and seeds; the latter two are named once the choice before is made."""
     config = state.config
     checkpoints = [epoch_name(epoch) for epoch in config.score.epochs()]
     best = state.choices.get("checkpoints", {}).get("chosen", [])
     trials = [e["model"] for name, choice in state.choices.items() if "soup" in name for e in choice["ranking"]]
-    averages = [name for name in flow.candidates(best, trials) if not name.startswith("epoch_")]
-    planned = 2**config.select.top - 1 - config.select.top + bool(flow.averaged_epoch)
+    averages = [name for name in run_paths.candidates(best, trials) if not name.startswith("epoch_")]
+    planned = 2**config.select.top - 1 - config.select.top + bool(run_paths.averaged_epoch)
     (model,) = state.choices.get("model", {}).get("chosen", [None])[:1] or [None]
     seeds = [f"{model}/seed_{seed}" for seed in config.infer.seeds] if model else []
     rows = []
@@ -118,14 +118,14 @@ def _scored(state: RunState, flow: Flow) -> list[Row]:
 
 def rows(state: RunState) -> list[Row]:
     """Return rows for all stages in data-flow order; scoring has rows for checkpoints, averages and seeds."""
-    flow, found = Flow(state.config), []
+    run_paths, found = RunPaths(state.config), []
     for name, stage in stages().items():
-        outputs = stage.outputs(flow)
+        outputs = stage.outputs(run_paths)
         if name == "score":
-            found += _scored(state, flow)
+            found += _scored(state, run_paths)
         elif outputs:
             training = TRAININGS.get(name)
-            now = training(state, flow) if training else f"at work{_last_words(state.progress.get(name))}"
+            now = training(state, run_paths) if training else f"at work{_last_words(state.progress.get(name))}"
             found.append(_row(state, name, outputs, len(outputs), outputs, now))
     return found
 
@@ -143,7 +143,7 @@ def chosen(state: RunState) -> list[str]:
 
 def _expected(state: RunState) -> str:
     """Return the expected total time of the run, if it can be estimated."""
-    pictures = count_pictures(state.config)
+    pictures = count_images(state.config)
     if not pictures.train:  # asked from a folder that the data are not seen from
         return ""
     parts = estimate(state.config, pictures)

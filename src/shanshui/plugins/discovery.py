@@ -21,7 +21,7 @@ from shanshui.storage.files import digest, sha256
 def import_modules(package: str) -> None:
     """Import every module of `package`, in the order of their names.
 
-    `pipeline.closure` treats a call of this function with a literal as an import of all these modules.
+    `pipeline.code_dependencies` treats a call of this function with a literal as an import of all these modules.
     """
     for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{found.name}")
@@ -37,7 +37,7 @@ def plugins(group: str) -> tuple[metadata.EntryPoint, ...]:
 def load_plugins(group: str) -> None:
     """Import the modules of the installed plug-ins of a `group`, once.
 
-    `pipeline.closure` treats a call of this function with a literal as an import of these modules.
+    `pipeline.code_dependencies` treats a call of this function with a literal as an import of these modules.
 
     Raises:
         ShanshuiError: a module cannot be imported.

@@ -14,7 +14,7 @@ import numpy as np
 
 from shanshui.config.schema import Config
 from shanshui.evaluation.selection import SETS
-from shanshui.pipeline.flow import Flow
+from shanshui.pipeline.run_paths import RunPaths
 from shanshui.report import wording
 from shanshui.report.tables import Row, features_lines, number_cells, value_columns
 from shanshui.report.timing import StageTime, duration
@@ -179,7 +179,7 @@ def _repeat(page: Page) -> str:
     model, seed = page.seed["chosen"][0], page.seed["chosen_seeds"][0]
     run = f"results/{page.run}"
     return (
-        f"python -m shanshui generate --weights {Flow.weights_of(page.run, model)} --seed {seed} "
+        f"python -m shanshui generate --weights {RunPaths.weights_of(page.run, model)} --seed {seed} "
         f"--labels test={run}/validate/test.csv --settings {run}/settings/generate.json --out again"
     )
 
@@ -219,7 +219,7 @@ def render(page: Page) -> str:
         metric=wording.metric_title(page.rank_by),
         table=_table(page),
         found=_found(page),
-        unjudged=wording.unjudged_sentence(page.found),
+        unjudged=wording.unjudged_message(page.found),
         repeat=_repeat(page),
         fused_values=[(wording.metric_name(m), *wording.column([a, b])) for m, a, b in page.fused_values],
         time=_times(page.times),

@@ -15,7 +15,7 @@ from shanshui.config.sections import Data
 from shanshui.data.labels import apply_label_rules
 from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError
-from shanshui.evaluation.picture_folder import list_pictures
+from shanshui.evaluation.image_folder import list_image_files
 from shanshui.report.graph import draw_graph
 from shanshui.report.page import Frame, Sample
 from shanshui.report.sheet import cut_grid, evenly_spaced
@@ -53,7 +53,7 @@ def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list
     if not rows:
         raise ShanshuiError(f"{table} lists nothing to show", "one or more label maps")
     names = data.classes
-    pictures = {stem(path): path for path in list_pictures(images)}
+    pictures = {stem(path): path for path in list_image_files(images)}
     samples, present = [], np.zeros(256, np.int64)
     for row in evenly_spaced(sorted(rows, key=lambda row: row["name"]), most):
         if row["name"] not in pictures:

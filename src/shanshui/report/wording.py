@@ -155,7 +155,7 @@ def selection_sentence(metric: str, on: str) -> str:
     return f"Ranked by {metric_title(metric)}, {basis[on]}. This is selection, not an independent measurement."
 
 
-def unjudged_sentence(found: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
+def unjudged_message(found: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
     """Say the share of the pixels of every set whose classes the segmenter does not know; empty where it knows all."""
     shares = {
         part: sum(row.get("pixels") or 0 for row in classes.values() if row.get("accuracy") is None)

@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.config.settings import load_config, needed_weights
     from shanshui.pipeline import disk
     from shanshui.pipeline.diagnosis import examine, summary
-    from shanshui.pipeline.footprint import count_pictures, estimate
+    from shanshui.pipeline.disk_estimate import count_images, estimate
     from shanshui.storage import provenance
     from shanshui.storage.files import write_json
-    from shanshui.training.warmup import ensure_compiled
+    from shanshui.training.precompilation import ensure_compiled
 
     config = load_config(args.config) if args.config else None
     needed = needed_weights(config) if config else []
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
         findings = examine(needed, config)
     print("\n".join(finding.line() for finding in findings), flush=True)
     if config:
-        print("\n" + disk.table(estimate(config, count_pictures(config))), flush=True)
+        print("\n" + disk.table(estimate(config, count_images(config))), flush=True)
     gaps = [finding.name for finding in findings if finding.state == "gap"]
     if gaps:
         raise ShanshuiError(f"not usable: {', '.join(gaps)}", do="see the lines that begin with `gap`")
@@ -59,6 +59,6 @@ def run(args: argparse.Namespace) -> None:
 
 STAGE = Stage(
     after="landscapes",
-    outputs=lambda flow: ["doctor.json"],
+    outputs=lambda run_paths: ["doctor.json"],
     device=True,
 )

@@ -20,7 +20,7 @@ import numpy as np
 from shanshui.config.settings import LABELS, SIZE, read_settings
 from shanshui.config.stages import Stage
 from shanshui.errors import ShanshuiError
-from shanshui.evaluation.picture_folder import list_pictures
+from shanshui.evaluation.image_folder import list_image_files
 from shanshui.storage.files import read_csv, read_json, write_json
 from shanshui.storage.folders import replaced
 from shanshui.storage.images import read_label_map, read_photo, resize_label_map, resize_photo, write_image
@@ -51,7 +51,7 @@ def _label_ids(path: str, settings: dict[str, Any]) -> np.ndarray:
 
 def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
     """The generated image of every name."""
-    found = {stem(path): path for path in list_pictures(folder)}
+    found = {stem(path): path for path in list_image_files(folder)}
     missing = [name for name in names if name not in found]
     if missing:
         raise ShanshuiError(
@@ -124,6 +124,6 @@ STAGE = Stage(
         **c.data.model_dump(include=LABELS | SIZE),
     },
     section="fuse",
-    outputs=lambda flow: ["fuse.json"],
+    outputs=lambda run_paths: ["fuse.json"],
     report_as="other",
 )

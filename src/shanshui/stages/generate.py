@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def write_picture(folder: Path, name: str, picture: np.ndarray, settings: dict[str, Any]) -> None:
+def write_generated(folder: Path, name: str, picture: np.ndarray, settings: dict[str, Any]) -> None:
     """Write one picture float (3, H, W) in the wanted format."""
     if settings["format"] == "npy":
         with atomic(folder / f"{name}.npy") as staged:
@@ -156,7 +156,7 @@ def run(args: argparse.Namespace) -> None:
                 numbers = [synthesizer.read_instance_map(maps[path], one) for (_, path), one in pairs] if maps else None
                 pictures = synthesizer.generate(ids, names, seed, z=z, instances=numbers, batch=batch)
                 for name, picture in zip(names, pictures, strict=True):
-                    write_picture(folder, name, picture, settings)
+                    write_generated(folder, name, picture, settings)
                 bar.update(len(chunk))
 
 

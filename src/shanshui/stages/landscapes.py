@@ -115,5 +115,5 @@ STAGE = Stage(
     after="",
     settings=lambda c: {"seed": c.seed, **(c.landscapes.model_dump() if c.landscapes else {})},
     section="landscapes",
-    outputs=lambda flow: ["landscapes"] if flow.config.landscapes else [],
+    outputs=lambda run_paths: ["landscapes"] if run_paths.config.landscapes else [],
 )

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def estimate(arrays: Arrays, meta: dict[str, Any], file: Path, settings: dict[str, Any]) -> Arrays:
     """The arrays with G's running statistics estimated on label maps spread evenly over `file`."""
-    from shanshui.architectures.networks import load_painter
+    from shanshui.architectures.networks import restore_generator
     from shanshui.backend.modules import gather
     from shanshui.evaluation.batch_statistics import estimate_statistics
 
@@ -46,10 +46,10 @@ def estimate(arrays: Arrays, meta: dict[str, Any], file: Path, settings: dict[st
         raise UsageError(f"{file} holds {len(label_maps)} label maps", f"at least one batch of {batch}")
     shown = np.linspace(0, len(label_maps) - 1, count // batch * batch).round().astype(int)
     data = meta["data"]
-    painter = load_painter(arrays, meta, "the average")
+    generator = restore_generator(arrays, meta, "the average")
     size = data["height"], data["width"]
-    estimate_statistics(painter, label_maps[shown], size, settings["seed"], batch)
-    return arrays | checkpoint.prefixed("G", gather(painter.G))
+    estimate_statistics(generator, label_maps[shown], size, settings["seed"], batch)
+    return arrays | checkpoint.prefixed("G", gather(generator.G))
 
 
 def run(args: argparse.Namespace) -> None:

@@ -24,7 +24,7 @@ from shanshui.storage.outputs import add_file
 from shanshui.storage.provenance import stamp
 from shanshui.submission import packaging
 
-SHEET_PICTURES = 48
+SHEET_IMAGES = 48
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path],
 
     classes = settings["classes"]
     palette = class_palette(classes)
-    shown = evenly_spaced(sorted(labels), SHEET_PICTURES)
+    shown = evenly_spaced(sorted(labels), SHEET_IMAGES)
     entries = []
     for name in shown:
         ids = apply_label_rules(
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
     packaging.check_names(there, expected, str(args.images))
     pictures = [args.images / name for name in expected]
     size = (settings["width"], settings["height"])
-    packaging.check_pictures([_inspect(p) for p in pictures], packaging.KINDS[settings["format"]], size)
+    packaging.check_images([_inspect(p) for p in pictures], packaging.KINDS[settings["format"]], size)
 
     _write_zip(args.zip, pictures)
     files = [{"name": p.name, "sha256": sha256(p), "bytes": p.stat().st_size} for p in pictures]
@@ -118,6 +118,6 @@ STAGE = Stage(
         **c.data.model_dump(include=LABELS | SIZE),
     },
     section="generate",
-    outputs=lambda flow: ["submission.zip"],
+    outputs=lambda run_paths: ["submission.zip"],
     report_as="other",
 )

@@ -110,6 +110,6 @@ STAGE = Stage(
         "load_height": c.data.load_height,
     },
     section="data",
-    outputs=lambda flow: ["prepare/names.json"],
+    outputs=lambda run_paths: ["prepare/names.json"],
     report_as="other",
 )

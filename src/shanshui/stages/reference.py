@@ -79,7 +79,7 @@ STAGE = Stage(
     after="segmenter",
     settings=metric_settings,
     section="score",
-    outputs=lambda flow: ["reference/statistics.npz"],
+    outputs=lambda run_paths: ["reference/statistics.npz"],
     device=True,
     report_as="scoring",
 )

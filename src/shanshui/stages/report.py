@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shanshui.config.settings import choice_settings, read_settings, shown_options, validate_shown
+from shanshui.config.settings import choice_settings, read_settings, recorded_options, validate_recorded
 from shanshui.config.stages import Stage
 from shanshui.storage.files import read_csv, read_json, write_text
 from shanshui.storage.images import read_photo, write_image
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.report.tables import read_rows
 
     settings = read_settings(args.settings)
-    config = validate_shown(settings, str(args.settings))
+    config = validate_recorded(settings, str(args.settings))
     part = "holdout" if read_csv(args.holdout) else "test"
     samples, legend = readers.read_samples(getattr(args, part), args.images / part, config.data, settings["samples"])
     rows = read_rows(read_csv(args.table))
@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> None:
 
 STAGE = Stage(
     after="package",
-    settings=lambda c: {**c.report.model_dump(), **choice_settings(c), "run": c.run, "config": shown_options(c)},
+    settings=lambda c: {**c.report.model_dump(), **choice_settings(c), "run": c.run, "config": recorded_options(c)},
     section="report",
-    outputs=lambda flow: ["report.html"],
+    outputs=lambda run_paths: ["report.html"],
 )

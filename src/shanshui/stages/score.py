@@ -27,7 +27,7 @@ from shanshui.storage.outputs import add_file
 if TYPE_CHECKING:
     from shanshui.architectures.segmenters import Segmenter
     from shanshui.evaluation.feature_file import FeatureSet
-    from shanshui.evaluation.picture_sets import PictureSet
+    from shanshui.evaluation.image_sets import ImageSet
     from shanshui.evaluation.reference import Reference
     from shanshui.metrics.registry import Metric
 
@@ -73,7 +73,7 @@ class Job:
 
     reference: Reference
     metrics: Sequence[Metric]
-    sets: Mapping[str, PictureSet]
+    sets: Mapping[str, ImageSet]
     protocol: Mapping[str, Any]
     segmenter: Segmenter | None
     aesthetic_command: str | None
@@ -112,30 +112,30 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, A
 def prepare(args: argparse.Namespace) -> Job:
     """Open everything, and refuse what does not go together, before an image is looked at."""
     from shanshui.architectures.segmenters import load_segmenter
-    from shanshui.evaluation import picture_sets
+    from shanshui.evaluation import image_sets
     from shanshui.evaluation.reference import Reference, make_reference
     from shanshui.metrics.registry import choose
 
     source = Path(args.reference)
     reference = None if source.is_dir() else Reference.load(source)
     if reference and args.photographs:
-        reference.check_photographs(picture_sets.list_photographs(args.photographs))
+        reference.check_photographs(image_sets.list_photographs(args.photographs))
     request = read_request(args, list(reference.arrays) if reference else [])
     metrics = choose(request["metrics"])
-    sets = picture_sets.open_sets(
+    sets = image_sets.open_sets(
         named(args.pictures, "folder"), named(args.labels, "list"), metrics, source if source.is_dir() else None
     )
     if not args.settings:  # a run's test label maps have no photographs, and are scored by the other metrics
-        picture_sets.check_photographs(sets, metrics)
+        image_sets.check_photographs(sets, metrics)
     seeing = any(metric.needs_segmenter for metric in metrics)
     segmenter = None
     if seeing and args.segmenter:
         segmenter = load_segmenter(args.segmenter, request.get("classes"), request.get("segmenter_size"))
     made_with = reference.protocol if reference else {}
-    size = tuple(request.get("size") or made_with.get("size") or picture_sets.common_size(sets, metrics))
+    size = tuple(request.get("size") or made_with.get("size") or image_sets.common_size(sets, metrics))
     seed = request.get("seed", made_with.get("seed", 0))
     if reference is None:
-        photographs = picture_sets.list_photographs([source])
+        photographs = image_sets.list_photographs([source])
         reference = make_reference(photographs, metrics, size, seed, args.weights_file, segmenter)
     request |= {"size": list(size), "seed": seed}
     protocol = choose_protocol(sets, metrics, request, args.weights_file, segmenter)
@@ -144,7 +144,7 @@ def prepare(args: argparse.Namespace) -> Job:
 
 
 def choose_protocol(
-    sets: Mapping[str, PictureSet],
+    sets: Mapping[str, ImageSet],
     metrics: Sequence[Metric],
     request: Mapping[str, Any],
     weights: Path | None,
@@ -208,7 +208,7 @@ def compute(
 def run(args: argparse.Namespace) -> None:
     """Score, print, write; numbers of an earlier call, which are its own, do not outlive one that fails."""
     from shanshui.evaluation.feature_file import save_features
-    from shanshui.evaluation.picture_sets import take_features
+    from shanshui.evaluation.image_sets import take_features
     from shanshui.evaluation.scoring import as_text
     from shanshui.storage.files import write_json
     from shanshui.storage.provenance import code_version

@@ -133,9 +133,9 @@ STAGE = Stage(
         "data": c.data.model_dump(include=LABELS | {"flip"}),
     },
     section="segmenter",
-    outputs=lambda flow: (
+    outputs=lambda run_paths: (
         ["segmenter/segmenter.safetensors"]
-        if flow.segmenter(flow.config.run) and not flow.config.segmenter.weights
+        if run_paths.segmenter(run_paths.config.run) and not run_paths.config.segmenter.weights
         else []
     ),
     device=True,

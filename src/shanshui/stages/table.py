@@ -49,5 +49,5 @@ STAGE = Stage(
     after="score_fused",
     settings=choice_settings,
     section="select",
-    outputs=lambda flow: ["fid_table.csv"],
+    outputs=lambda run_paths: ["fid_table.csv"],
 )

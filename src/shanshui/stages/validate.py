@@ -165,6 +165,6 @@ STAGE = Stage(
         **({"instances": True} if c.model.edges == "instance" else {}),
     },
     section="data",
-    outputs=lambda flow: ["validate/test.csv"],
+    outputs=lambda run_paths: ["validate/test.csv"],
     report_as="other",
 )

@@ -17,7 +17,7 @@ from shanshui.errors import ShanshuiError
 
 
 @dataclass(frozen=True)
-class PurePhoto:
+class SingleClassPhoto:
     """A training photograph whose label map has one class only."""
 
     name: str
@@ -31,7 +31,7 @@ class Fit:
     name: str
     class_id: int
     share: float
-    photo: PurePhoto
+    photo: SingleClassPhoto
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,16 @@ class Plan:
     left: list[Left]
 
 
-def parse_pure(raw: Any, source: str) -> dict[int, list[PurePhoto]]:
+def parse_pure(raw: Any, source: str) -> dict[int, list[SingleClassPhoto]]:
     """Parse the content of `pure.json`, {"<class id>": [{"name", "image"}, ...]}, to photographs by class id.
 
     Raises:
         ShanshuiError: it has another structure.
     """
     try:
-        return {int(key): [PurePhoto(str(p["name"]), str(p["image"])) for p in photos] for key, photos in raw.items()}
+        return {
+            int(key): [SingleClassPhoto(str(p["name"]), str(p["image"])) for p in photos] for key, photos in raw.items()
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ShanshuiError(
             f"{source} is not a list of single-class photographs ({type(error).__name__}: {error})",
@@ -79,7 +81,7 @@ def dominant_class(ids: np.ndarray, num_classes: int) -> tuple[int, float]:
     return best, float(counts[best]) / flat.size
 
 
-def plan(maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[PurePhoto]], share: float) -> Plan:
+def plan(maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[SingleClassPhoto]], share: float) -> Plan:
     """Assign the next photograph of its class to every label map with a dominant class, in the order of names.
 
     Args:

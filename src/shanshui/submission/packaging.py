@@ -62,7 +62,7 @@ def check_names(found: Iterable[str], expected: Sequence[str], folder: str) -> N
         )
 
 
-def check_pictures(pictures: Sequence[Picture], kind: str, size: tuple[int, int]) -> None:
+def check_images(pictures: Sequence[Picture], kind: str, size: tuple[int, int]) -> None:
     """Check that all images are of type `kind`, in RGB, and of `size` (width, height).
 
     Raises:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.architectures.chances import Chance, by_seed
-from shanshui.architectures.networks import load_painter
-from shanshui.architectures.painters import FULL, Painter
+from shanshui.architectures.generator_networks import FULL, BuiltGenerator
+from shanshui.architectures.networks import restore_generator
+from shanshui.architectures.noise_source import NoiseSource, seeded_noise
 from shanshui.architectures.schedule import Step
 from shanshui.backend.lazy import jt
 from shanshui.data.labels import Classes
@@ -54,22 +54,27 @@ class Synthesizer:
     """
 
     def __init__(
-        self, painter: Painter, classes: Classes, size: Size | None, step: Step = FULL, card: Card | None = None
+        self,
+        generator: BuiltGenerator,
+        classes: Classes,
+        size: Size | None,
+        step: Step = FULL,
+        card: Card | None = None,
     ) -> None:
         """Wrap networks that are there already; `load` reads them from a file.
 
         Args:
-            painter: with its networks in evaluation mode.
+            generator: with its networks in evaluation mode.
             step: of the progressive schedule; before the last ones images are smaller than label maps.
 
         Raises:
             UsageError: a side of `size` is no multiple of what the network divides by.
         """
-        self._painter, self._step, self._divisor = painter, step, painter.declared.divisor()[0]
+        self._generator, self._step, self._divisor = generator, step, generator.declared.divisor()[0]
         self.classes, self.size, self.card = classes, size, card or Card("networks without a file")
-        declared = painter.declared
+        declared = generator.declared
         self.accepts = Accepts(
-            painter.takes_chance, painter.vector, painter.style_encoder is not None,
+            generator.takes_noise, generator.vector, generator.style_encoder is not None,
             declared.edges, declared.instances,
         )  # fmt: skip
         if size:
@@ -92,7 +97,7 @@ class Synthesizer:
         trained = Size(data["height"], data["width"]) if data["height"] and data["width"] else None
         step = Step(meta["level"], alpha, fading=alpha > 0, full=meta["level"] is None)
         return cls(
-            load_painter(found.arrays, meta, str(weights)), Classes.of(data), Size(*size) if size else trained, step,
+            restore_generator(found.arrays, meta, str(weights)), Classes.of(data), Size(*size) if size else trained, step,
             Card.of(weights, meta),
         )  # fmt: skip
 
@@ -145,8 +150,8 @@ class Synthesizer:
         Raises:
             ShanshuiError: the weights take no style, or came without an encoder; no such array or file.
         """
-        encoder, source = self._painter.style_encoder, self.card.source
-        if not self._painter.takes_style:
+        encoder, source = self._generator.style_encoder, self.card.source
+        if not self._generator.takes_style:
             raise UsageError(
                 f"a style for {source}", "weights of a generator that starts from one, not from label maps"
             )
@@ -191,24 +196,24 @@ class Synthesizer:
             raise UsageError("instance maps", "weights of a generator that sees edges")
         return inputs.instance_batch(instances, shape)
 
-    def _noise(self, names: list[str], seed: int | None, style: Any, z: Any) -> Callable[[slice], Chance]:
+    def _noise(self, names: list[str], seed: int | None, style: Any, z: Any) -> Callable[[slice], NoiseSource]:
         """Where the random numbers of a part of the images come from."""
         if style is not None and z is not None:
             raise UsageError("a style and z", "one of them: the style of a photograph is a z")
         if style is not None:
             z = self.style_of(style)
         if z is None:
-            chances = by_seed(seed)
-            return lambda part: chances(names[part])
+            noise_source = seeded_noise(seed)
+            return lambda part: noise_source(names[part])
         vectors = inputs.style_vectors(z, self.accepts.z, len(names))
-        return lambda part: Chance(None, lambda n, length: jt.array(vectors[part]))
+        return lambda part: NoiseSource(None, lambda n, length: jt.array(vectors[part]))
 
-    def _forward(self, ids: np.ndarray, noise: Chance, instances: np.ndarray | None) -> np.ndarray:
+    def _forward(self, ids: np.ndarray, noise: NoiseSource, instances: np.ndarray | None) -> np.ndarray:
         """Images (n, 3, H, W) of one forward pass."""
-        painter, (_, height, width) = self._painter, ids.shape
+        generator, (_, height, width) = self._generator, ids.shape
         with jt.no_grad():
-            shown = painter.show(ids, painter.patch_sizes(height, width, self._step), instances)
-            made = np.array(painter.paint(shown, noise, self._step).numpy())
+            conditioning = generator.condition(ids, generator.patch_sizes(height, width, self._step), instances)
+            made = np.array(generator.generate(conditioning, noise, self._step).numpy())
         jt.sync_all()
         return made
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shanshui.architectures.painters import Shown
+from shanshui.architectures.generator_networks import Conditioning
 from shanshui.architectures.schedule import FullSize, Schedule
 from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
@@ -18,7 +18,7 @@ from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
 from shanshui.nn import patch_spade
-from shanshui.training.step import Networks, Recipe, one_hot, train_step
+from shanshui.training.step import Networks, StepConfig, one_hot, train_step
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def rate_factor(epoch: int, end: int, decay_epochs: int) -> float:
 
 
 def train(
-    nets: Networks, recipe: Recipe, plan: Plan, pairs: TrainingPairs, log: StatsLog | None,
+    nets: Networks, step_config: StepConfig, plan: Plan, pairs: TrainingPairs, log: StatsLog | None,
     after_epoch: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Train epochs `first_epoch` to `last_epoch`, calling `after_epoch` at the end of each.
@@ -65,7 +65,7 @@ def train(
     with progress(total, plan.phase, shown=log is not None) as bar:
         for epoch in range(plan.first_epoch, plan.last_epoch + 1):
             started = time.perf_counter()
-            means = train_epoch(nets, recipe, plan, pairs, epoch, bar)
+            means = train_epoch(nets, step_config, plan, pairs, epoch, bar)
             seconds = time.perf_counter() - started
             speed = {"img_per_s": steps * plan.numbers["batch"] / seconds, "seconds": seconds}
             if log:
@@ -74,7 +74,7 @@ def train(
 
 
 def train_epoch(
-    nets: Networks, recipe: Recipe, plan: Plan, pairs: TrainingPairs, epoch: int, bar: Any
+    nets: Networks, step_config: StepConfig, plan: Plan, pairs: TrainingPairs, epoch: int, bar: Any
 ) -> dict[str, float]:
     """One epoch; returns the mean of every loss term."""
     step = plan.schedule.at(epoch)
@@ -84,21 +84,25 @@ def train_epoch(
     factor = rate_factor(epoch, plan.end, plan.numbers["lr_decay_epochs"])
     nets.opt_g.lr, nets.opt_d.lr = plan.numbers["lr_g"] * factor, plan.numbers["lr_d"] * factor
     grows = plan.schedule.starts_fade(epoch)
-    if grows and not recipe.grow_always:
-        nets.judge.D.grow(step.level)
-    now = recipe if grows else recipe.without_growing()
+    if grows and not step_config.grow_always:
+        nets.discriminator.D.grow(step.level)
+    now = step_config if grows else step_config.without_growing()
 
     data = plan.data
     losses = Losses(plan.phase, epoch)
     num_classes = len(data["classes"])
-    sizes = nets.painter.patch_sizes(data["height"], data["width"], step)
+    sizes = nets.generator.patch_sizes(data["height"], data["width"], step)
     for batch in batches(
         pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"], sizes,
-        part=(ranks.own(), ranks.count()), beside=nets.painter.beside,
+        part=(ranks.rank(), ranks.world_size()), extra_inputs=nets.generator.extra_inputs,
     ):  # fmt: skip
         segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
-        beside = {name: jt.array(array) for name, array in batch.beside.items()}
-        losses.add(train_step(nets, now, step, jt.array(batch.real), Shown(segmap, patches=patches, **beside), rng))
+        extra_inputs = {name: jt.array(array) for name, array in batch.extra_inputs.items()}
+        losses.add(
+            train_step(
+                nets, now, step, jt.array(batch.real), Conditioning(segmap, patches=patches, **extra_inputs), rng
+            )
+        )
         if nets.average:
             nets.average.update()
         if losses.waiting >= plan.log_every:
@@ -132,8 +136,8 @@ class Losses:
     def read(self) -> dict[str, float]:
         """Fetch what waits; returns the terms of the last step, means over the MPI ranks."""
         for terms in self.unread:
-            self.last = ranks.mean({name: float(term.item()) for name, term in terms.items()})
-            if ranks.own() == 0:  # which ends the others with itself, and says why once
+            self.last = ranks.all_reduce_mean({name: float(term.item()) for name, term in terms.items()})
+            if ranks.rank() == 0:  # which ends the others with itself, and says why once
                 check_finite(self.last, self.phase, self.epoch)
             self.sums = {name: self.sums.get(name, 0.0) + value for name, value in self.last.items()}
             self.count += 1

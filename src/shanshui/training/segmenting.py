@@ -120,24 +120,24 @@ def cross_entropy(logits: Var, label_maps: Var) -> Var:
 
 def batches(pairs: TrainingPairs, plan: Plan, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """All pairs once, in batches of nearly equal size: float32 (n, 3, h, w) in [-1, 1] and uint8 ids (n, h, w)."""
-    chance = np.random.Generator(np.random.Philox(epoch_seed(plan.seed, epoch)))
-    order = chance.permutation(len(pairs))
+    rng = np.random.Generator(np.random.Philox(epoch_seed(plan.seed, epoch)))
+    order = rng.permutation(len(pairs))
     for indices in np.array_split(order, -(-len(pairs) // plan.batch)):
-        cut = [vary(pairs.photos[i], pairs.label_maps[i], plan.size, plan.flip, chance) for i in indices]
+        cut = [vary(pairs.photos[i], pairs.label_maps[i], plan.size, plan.flip, rng) for i in indices]
         yield np.stack([photo for photo, _ in cut]), np.stack([label_map for _, label_map in cut])
 
 
 def vary(
-    photo: np.ndarray, label_map: np.ndarray, size: tuple[int, int], flip: bool, chance: np.random.Generator
+    photo: np.ndarray, label_map: np.ndarray, size: tuple[int, int], flip: bool, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """A random window of a pair, at `size` (width, height), mirrored by half where `flip`, in other colours.
 
     Photographs are antialiased, label maps take the nearest pixel. Everything is drawn whether used or not.
     """
     height, width = label_map.shape
-    scale = chance.uniform(SMALLEST_WINDOW, 1)
-    left, top = chance.random(2) * (1 - scale) * (width, height)
-    mirrored, changes = chance.random() < 0.5 and flip, chance.uniform(-1, 1, 3)
+    scale = rng.uniform(SMALLEST_WINDOW, 1)
+    left, top = rng.random(2) * (1 - scale) * (width, height)
+    mirrored, changes = rng.random() < 0.5 and flip, rng.uniform(-1, 1, 3)
     box = (left, top, left + scale * width, top + scale * height)
     sized = Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, box)
     ids = np.asarray(Image.fromarray(label_map).resize(size, Image.Resampling.NEAREST, box))

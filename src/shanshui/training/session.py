@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.architectures.base import Goal
-from shanshui.architectures.networks import adopt, build_judge, build_painter
+from shanshui.architectures.base import LossConfig
+from shanshui.architectures.networks import adopt, build_discriminator, build_generator
 from shanshui.architectures.registry import discriminator_of
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import ranks
@@ -29,14 +29,14 @@ from shanshui.storage.checkpoint import Arrays, Checkpoint, prefixed
 from shanshui.storage.files import digest
 from shanshui.storage.size import Size
 from shanshui.synthesis.synthesizer import Synthesizer
-from shanshui.training.drawing import StyleLoss
+from shanshui.training.fakes import StyleLoss
 from shanshui.training.loop import Plan, train
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.perceptual import perceptual_loss
 from shanshui.training.resume import ResumeFolder, resume_folder, state_file
 from shanshui.training.samples import Samples, difference, read_samples, variety
-from shanshui.training.step import Networks, Recipe
+from shanshui.training.step import Networks, StepConfig
 from shanshui.training.warning_signs import SEED_VARIETY, VARIETY, signs
 
 Settings = dict[str, Any]
@@ -72,20 +72,20 @@ class Session:
         """Fresh networks."""
         pretraining = self.phase == "pretrain"
         seg_noise = not pretraining and self.numbers.get("seg_noise", False)
-        painter = build_painter(self.settings, seg_noise, heads=self.sizes - 1 if pretraining else 0)
-        judge = build_judge(self.settings)
+        generator = build_generator(self.settings, seg_noise, heads=self.sizes - 1 if pretraining else 0)
+        discriminator = build_discriminator(self.settings)
         betas = self.numbers["beta1"], self.numbers["beta2"]
-        opt_g = adam(painter.networks().values(), self.numbers["lr_g"], betas)
-        return Networks(painter, judge, opt_g, adam([judge.D], self.numbers["lr_d"], betas))
+        opt_g = adam(generator.networks().values(), self.numbers["lr_g"], betas)
+        return Networks(generator, discriminator, opt_g, adam([discriminator.D], self.numbers["lr_d"], betas))
 
     def _begin(self, start: Checkpoint) -> None:
         """Take over the weights of the state before this phase, and in pretraining its optimisers too."""
         if self.phase == "pretrain":
             self._restore(start)
             return
-        generator = self.nets.painter.declared
+        declared = self.nets.generator.declared
         for letter, network in self.nets.parts().items():
-            fresh, dropped = (generator.fresh, generator.dropped) if letter == "G" else ((), ())
+            fresh, dropped = (declared.fresh, declared.dropped) if letter == "G" else ((), ())
             adopt(network, start.part(letter), str(self.args.start), fresh, dropped)
         self.nets.average = self._average()
 
@@ -103,12 +103,12 @@ class Session:
     def _average(self) -> MovingAverage | None:
         """A moving average that begins at the weights as they are, where the settings have one."""
         decay = self.numbers.get("ema")
-        return MovingAverage(self.nets.painter.networks(), decay) if decay else None
+        return MovingAverage(self.nets.generator.networks(), decay) if decay else None
 
     @property
     def writes(self) -> bool:
         """Whether this process writes the results: of MPI ranks, which all have them, the first."""
-        return ranks.own() == 0
+        return ranks.rank() == 0
 
     # --- what is written ----------------------------------------------------------------------------------
 
@@ -122,14 +122,14 @@ class Session:
             "epoch": epoch,
             "training": self.numbers,
             "device": "cuda" if jt.flags.use_cuda else "cpu",
-            **self.nets.painter.declared.facts(),
+            **self.nets.generator.declared.extra_header(),
             "level": step.level,
             "alpha": step.alpha,
         }
 
     def weights(self) -> Arrays:
         """G and E."""
-        return _arrays(self.nets.painter.networks())
+        return _arrays(self.nets.generator.networks())
 
     def state(self) -> Arrays:
         """Everything training continues from; random numbers are derived from seed and epoch."""
@@ -139,15 +139,15 @@ class Session:
         average = prefixed("average", self.nets.average.state()) if self.nets.average else {}
         return _arrays(self.nets.parts()) | optimizers | average
 
-    def draw_samples(self, epoch: int) -> dict[str, float]:
+    def write_sample_grid(self, epoch: int) -> dict[str, float]:
         """Sample grid after `epoch`; how much its images differ, and the first one under two seeds."""
         if not len(self.samples):
             return {}
-        painter, samples, seed, data = self.nets.painter, self.samples, self.settings["seed"], self.settings["data"]
-        for network in painter.networks().values():
+        generator, samples, seed, data = self.nets.generator, self.samples, self.settings["seed"], self.settings["data"]
+        for network in generator.networks().values():
             network.eval()
         size = Size(data["height"], data["width"])
-        synthesizer = Synthesizer(painter, Classes.of(data), size, self.schedule.at(epoch))
+        synthesizer = Synthesizer(generator, Classes.of(data), size, self.schedule.at(epoch))
 
         def drawn(part: slice, seed: int) -> np.ndarray:
             instances = None if samples.instances is None else samples.instances[part]
@@ -157,7 +157,7 @@ class Session:
         found = {VARIETY: variety(samples, fakes)}
         if synthesizer.accepts.seed:
             found[SEED_VARIETY] = difference(fakes[:1], drawn(slice(1), seed + 1))
-        for network in painter.networks().values():
+        for network in generator.networks().values():
             network.train()
         images.write_image(self.args.look / "samples" / self.phase / f"epoch_{epoch:03d}.png", samples.grid(fakes))
         return {name: value for name, value in found.items() if value is not None}
@@ -173,7 +173,7 @@ class Session:
         """
         files = [self.args.photos, self.args.label_maps, *([self.args.instances] if self.args.instances else [])]
         pairs = TrainingPairs(*(np.load(file, mmap_mode="r") for file in files))
-        recipe = self._recipe()
+        step_config = self._step_config()
         origin = checkpoint.identity(self.args.start) if self.args.start else "fresh"
         of_data = prepared_digests([files[1], files[0], *files[2:]], self.args.digests)
         key = digest([self.settings, origin, *of_data])
@@ -181,7 +181,7 @@ class Session:
             states = held.enter_context(resume_folder(self.args.resume, key)) if self.writes else None
             found = states.latest(upto=last_epoch) if states else None
             begin = first_epoch
-            if saved := ranks.told_by_first(found[0] if found else 0):
+            if saved := ranks.broadcast(found[0] if found else 0):
                 begin = saved + 1
                 file = state_file(Path(self.args.resume) / key, saved)
                 self._restore(found[1] if found else checkpoint.load(file))
@@ -192,24 +192,24 @@ class Session:
                 self.settings["parity"]["crop"], self.schedule, self.args.log_every,
             )  # fmt: skip
             log = StatsLog(folder, begin) if states else None
-            train(self.nets, recipe, plan, pairs, log, self._keeper(states, last_epoch, log))
+            train(self.nets, step_config, plan, pairs, log, self._epoch_end(states, last_epoch, log))
             if log:
                 log.close()
 
-    def _keeper(self, states: ResumeFolder | None, last_epoch: int, log: StatsLog | None) -> Callable[[int], None]:
+    def _epoch_end(self, states: ResumeFolder | None, last_epoch: int, log: StatsLog | None) -> Callable[[int], None]:
         """What happens after every epoch: a sample grid, and a state when the last is old enough; without, nothing.
 
         What the numbers show that is a reason to look is said once.
         """
-        saved_at, told = time.monotonic(), set[str]()
+        saved_at, warned = time.monotonic(), set[str]()
 
         def after_epoch(epoch: int) -> None:
             nonlocal saved_at
             if states is None or log is None:
                 return
-            for sign in signs(log.amend(self.draw_samples(epoch))):
-                if sign.kind not in told:
-                    told.add(sign.kind)
+            for sign in signs(log.amend(self.write_sample_grid(epoch))):
+                if sign.kind not in warned:
+                    warned.add(sign.kind)
                     print(f"warning: {sign}", file=sys.stderr, flush=True)
             due = time.monotonic() - saved_at >= 60 * self.args.snapshot_minutes
             if due or epoch == last_epoch:
@@ -218,20 +218,20 @@ class Session:
 
         return after_epoch
 
-    def _recipe(self) -> Recipe:
+    def _step_config(self) -> StepConfig:
         numbers, parity = self.numbers, self.settings["parity"]
         weights = {
             "feat": numbers.get("feature_matching", 0.0),
             "rec": numbers["reconstruction"],
             "perceptual": numbers["perceptual"]["weight"],
         }
-        goal = Goal(
+        loss_config = LossConfig(
             weights, perceptual_loss(numbers["perceptual"]["net"], self.args.perceptual, parity),
             numbers.get("gan", "hinge"), numbers.get("label_mix", 0.0),
         )  # fmt: skip
         style = StyleLoss(numbers.get("kl", 0.0), numbers.get("kl_reduction", "sum"))
-        return Recipe(
-            goal, tuple(numbers.get("augment", ())), style, parity["loss_resize"] == "bilinear",
+        return StepConfig(
+            loss_config, tuple(numbers.get("augment", ())), style, parity["loss_resize"] == "bilinear",
             parity["grow_copy"] == "every_forward",
         )  # fmt: skip
 

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from shanshui.architectures.base import Goal, Seen
-from shanshui.architectures.networks import Judge
-from shanshui.architectures.painters import Painter, Shown
+from shanshui.architectures.base import DiscriminatorBatch, LossConfig
+from shanshui.architectures.generator_networks import BuiltGenerator, Conditioning
+from shanshui.architectures.networks import BuiltDiscriminator
 from shanshui.architectures.schedule import Step
 from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.nn import resize
-from shanshui.training.augment import augment
-from shanshui.training.augment import draw as draw_augmentation
-from shanshui.training.drawing import StyleLoss, draw
+from shanshui.training.augment import augment, draw_augmentation
+from shanshui.training.fakes import StyleLoss, sample_fakes
 from shanshui.training.moving_average import MovingAverage
 
 
@@ -24,36 +23,36 @@ from shanshui.training.moving_average import MovingAverage
 class Networks:
     """What is trained: generator with encoder, discriminator, their two optimisers; the average of G and E, if any."""
 
-    painter: Painter
-    judge: Judge
+    generator: BuiltGenerator
+    discriminator: BuiltDiscriminator
     opt_g: Any
     opt_d: Any
     average: MovingAverage | None = None
 
     def parts(self) -> dict[str, Any]:
         """The networks by letter, as in a checkpoint."""
-        return {**self.painter.networks(), "D": self.judge.D}
+        return {**self.generator.networks(), "D": self.discriminator.D}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class StepConfig:
     """How it is trained, the same for every step of a phase.
 
     Attributes:
-        goal: what the losses are made of.
+        loss_config: what the losses are made of.
         operations: DiffAugment operations.
         style: the style encoder's loss, where there is one.
         soft_labels: reduce label maps bilinearly, as the winner did, instead of by nearest neighbour.
         grow_always: copy a discriminator into its successor before every forward pass of a fade's first epoch.
     """
 
-    goal: Goal
+    loss_config: LossConfig
     operations: tuple[str, ...] = ()
     style: StyleLoss = field(default_factory=StyleLoss)
     soft_labels: bool = False
     grow_always: bool = False
 
-    def without_growing(self) -> Recipe:
+    def without_growing(self) -> StepConfig:
         """The same for epochs in which no discriminator takes over another's weights."""
         return replace(self, grow_always=False)
 
@@ -66,35 +65,38 @@ def one_hot(label_map: np.ndarray, num_classes: int) -> Any:
 
 
 def train_step(
-    nets: Networks, recipe: Recipe, step: Step, real: Any, shown: Shown, rng: np.random.Generator
+    nets: Networks, step_config: StepConfig, step: Step, real: Any, conditioning: Conditioning, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Update G and E, then D, on one batch, or on this MPI rank's part of it: the gradients are the whole batch's.
 
     Args:
         real: photographs (N, 3, H, W) in [-1, 1] at full size.
-        shown: their label maps, and what goes with them.
+        conditioning: their label maps, and what goes with them.
         rng: source of the draws of augmentation and LabelMix.
 
     Returns:
         Loss terms by name ("G/adv", "G/feat", "D/real", ...), scalars still on the device; of this rank's part.
     """
 
-    def see(fake: Any) -> Seen:
+    def augmented_batch(fake: Any) -> DiscriminatorBatch:
         """Photographs, fakes and label maps as the discriminators see them."""
-        if recipe.grow_always:
-            nets.judge.D.grow(step.level)
+        if step_config.grow_always:
+            nets.discriminator.D.grow(step.level)
         n, size = len(photo), tuple(photo.shape[2:])
-        draws = draw_augmentation(rng, recipe.operations, n * ranks.count(), size).rows(ranks.own_rows(n))
-        return Seen(*augment(photo, fake, labels, draws))
+        draws = draw_augmentation(rng, step_config.operations, n * ranks.world_size(), size).rows(ranks.shard(n))
+        return DiscriminatorBatch(*augment(photo, fake, labels, draws))
 
-    fake, drawing_terms = draw(nets.painter, shown, real, step, recipe.style)
-    photo, labels = reduce_pair(real, shown.with_edges(), tuple(fake.shape[2:]), recipe.soft_labels)
-    losses_g = nets.judge.of_generator(fake, photo, see(fake), step, recipe.goal) | drawing_terms
+    fake, style_terms = sample_fakes(nets.generator, conditioning, real, step, step_config.style)
+    photo, labels = reduce_pair(real, conditioning.with_edges(), tuple(fake.shape[2:]), step_config.soft_labels)
+    losses_g = (
+        nets.discriminator.generator_loss(fake, photo, augmented_batch(fake), step, step_config.loss_config)
+        | style_terms
+    )
     nets.opt_g.step(sum(losses_g.values()))
 
     with jt.no_grad():
-        fake = draw(nets.painter, shown, real, step, recipe.style)[0].detach()
-    losses_d = nets.judge.of_discriminator(see(fake), step, recipe.goal, rng)
+        fake = sample_fakes(nets.generator, conditioning, real, step, step_config.style)[0].detach()
+    losses_d = nets.discriminator.discriminator_loss(augmented_batch(fake), step, step_config.loss_config, rng)
     nets.opt_d.step(sum(losses_d.values()))
     jt.sync_all()
     return losses_g | losses_d

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.light import Light
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.scenery import Scenery
 from shanshui.landscapes.scenes import coasts, country, lakes, mountains, plains, pure, rivers, woods
 
-Builder = Callable[[Dice, Light], Scenery]
+Builder = Callable[[RandomSource, Light], Scenery]
 
 SCENES: dict[str, tuple[Builder, float]] = {
     "lake": (lakes.lake, 0.15),

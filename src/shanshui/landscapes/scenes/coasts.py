@@ -6,11 +6,11 @@ import numpy as np
 
 from shanshui.landscapes.buildings import lighthouse
 from shanshui.landscapes.camera import Ground
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.forms import camera, fit, mountains, rolling, spot
 from shanshui.landscapes.light import Light
 from shanshui.landscapes.materials import M, Materials
 from shanshui.landscapes.noise import Array, Values, fbm, sample, smoothstep, soft
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.scenery import Scenery, mottled, scatter
 from shanshui.landscapes.small import boat, person, ship
 from shanshui.landscapes.trees import palm
@@ -20,16 +20,16 @@ DEEP = ((0.004, 0.035, 0.07), (0.004, 0.05, 0.075), (0.01, 0.04, 0.05))
 SHALLOW = ((0.05, 0.24, 0.24), (0.10, 0.20, 0.17))
 
 
-def beach(dice: Dice, light: Light) -> Scenery:
+def beach(rng: RandomSource, light: Light) -> Scenery:
     """Compose sand, surf and the open sea, with palms or stones, perhaps a headland in the distance."""
-    view = camera(dice, (0.34, 0.56), (2.4, 9), (1.0, 1.3))
-    side = dice.side()
-    lean = dice.between(0.0, 0.4)  # 0: the shore runs across the picture
-    start = view.eye * dice.between(2.0, 3.6)
-    cove = spot(dice)
-    head = mountains(dice, dice.between(900, 2600), dice.between(9, 16), dice.chance(0.6))
-    amp = fit(view, head, dice.between(0.05, 0.17)) * dice.chance(0.6)
-    reach, slope = dice.between(0.0, 0.35), dice.between(0.03, 0.06)
+    view = camera(rng, (0.34, 0.56), (2.4, 9), (1.0, 1.3))
+    side = rng.sign()
+    lean = rng.uniform(0.0, 0.4)  # 0: the shore runs across the picture
+    start = view.eye * rng.uniform(2.0, 3.6)
+    cove = spot(rng)
+    head = mountains(rng, rng.uniform(900, 2600), rng.uniform(9, 16), rng.bernoulli(0.6))
+    amp = fit(view, head, rng.uniform(0.05, 0.17)) * rng.bernoulli(0.6)
+    reach, slope = rng.uniform(0.0, 0.35), rng.uniform(0.03, 0.06)
 
     def base(x: Array, z: Array) -> Array:
         bend = view.eye * 1.1 * sample(soft(), x / view.eye * 2 + cove[0], z / view.eye * 1.2 + cove[1])
@@ -51,47 +51,45 @@ def beach(dice: Dice, light: Light) -> Scenery:
         materials[cape & (np.hypot(g.slope_x, g.slope_z) > 0.75)] = M.CLIFF
         return materials
 
-    water = Water(SEA, dice.pick(DEEP), dice.pick(SHALLOW), 1.2, dice.between(0.4, 1.0), True)
+    water = Water(SEA, rng.choice(DEEP), rng.choice(SHALLOW), 1.2, rng.uniform(0.4, 1.0), True)
     scene = Scenery(view, light, base, surface, water)
-    _shore_things(dice, scene, start, side)
-    _sea_things(dice, scene, start)
+    _shore_things(rng, scene, start, side)
+    _sea_things(rng, scene, start)
     return scene
 
 
-def _shore_things(dice: Dice, scene: Scenery, start: float, side: float) -> None:
+def _shore_things(rng: RandomSource, scene: Scenery, start: float, side: float) -> None:
     """Add palms or stones to the beach, perhaps people."""
-    style = dice.between(0, 1)
+    style = rng.uniform(0, 1)
     if style < 0.35:
-        for _ in range(dice.count(1, 4)):
-            z = start * dice.between(0.7, 1.6)
-            scene.things.append(
-                palm(side * z * dice.between(0.22, 0.5), z, start * dice.between(0.5, 0.85), dice.seed())
-            )
+        for _ in range(rng.integer(1, 4)):
+            z = start * rng.uniform(0.7, 1.6)
+            scene.things.append(palm(side * z * rng.uniform(0.22, 0.5), z, start * rng.uniform(0.5, 0.85), rng.seed()))
     elif style < 0.6:
-        scene.boulders(dice, scatter(dice, 12, start * 0.7, start * 2.4), (0.02 * start, 0.12 * start))
-    if dice.chance(0.35):
-        for x, z in scatter(dice, dice.count(1, 3), max(start * 0.7, 10), start * 1.2 + 12):
-            scene.things.append(person(x, z, dice.seed()))
+        scene.boulders(rng, scatter(rng, 12, start * 0.7, start * 2.4), (0.02 * start, 0.12 * start))
+    if rng.bernoulli(0.35):
+        for x, z in scatter(rng, rng.integer(1, 3), max(start * 0.7, 10), start * 1.2 + 12):
+            scene.things.append(person(x, z, rng.seed()))
 
 
-def _sea_things(dice: Dice, scene: Scenery, start: float) -> None:
+def _sea_things(rng: RandomSource, scene: Scenery, start: float) -> None:
     """Add a ship or a boat to the sea, or nothing."""
-    style = dice.between(0, 1)
+    style = rng.uniform(0, 1)
     if style < 0.3:
-        z = dice.between(900, 3500)
-        scene.things.append(ship(z * dice.between(-0.4, 0.4), z, dice.between(0.05, 0.12) * z, dice.seed()))
+        z = rng.uniform(900, 3500)
+        scene.things.append(ship(z * rng.uniform(-0.4, 0.4), z, rng.uniform(0.05, 0.12) * z, rng.seed()))
     elif style < 0.65:
-        z = dice.between(4, 14) * start
-        scene.things.append(boat(z * dice.between(-0.4, 0.4), z, dice.between(0.06, 0.12) * z, dice.seed(), True))
+        z = rng.uniform(4, 14) * start
+        scene.things.append(boat(z * rng.uniform(-0.4, 0.4), z, rng.uniform(0.06, 0.12) * z, rng.seed(), True))
 
 
-def cliffs(dice: Dice, light: Light) -> Scenery:
+def cliffs(rng: RandomSource, light: Light) -> Scenery:
     """Compose a high coast: grass on top, rock faces, the sea far below, perhaps a lighthouse."""
-    view = camera(dice, (0.32, 0.46), (34, 60), (1.0, 1.25))
-    side = dice.side()
-    top = view.eye * dice.between(0.6, 0.86)
-    cove, uneven = spot(dice), rolling(dice, 6, 160)
-    bays, runs = dice.between(18, 45), dice.between(-0.02, 0.12)
+    view = camera(rng, (0.32, 0.46), (34, 60), (1.0, 1.25))
+    side = rng.sign()
+    top = view.eye * rng.uniform(0.6, 0.86)
+    cove, uneven = spot(rng), rolling(rng, 6, 160)
+    bays, runs = rng.uniform(18, 45), rng.uniform(-0.02, 0.12)
 
     def inland(x: Values, z: Values) -> Array:
         """Metres from the edge of the cliff."""
@@ -121,13 +119,13 @@ def cliffs(dice: Dice, light: Light) -> Scenery:
         materials[(g.z > 1200) & ~steep] = M.HILL
         return materials
 
-    water = Water(SEA, (0.004, 0.04, 0.065), (0.05, 0.17, 0.17), 3.0, dice.between(0.5, 1.0), True)
+    water = Water(SEA, (0.004, 0.04, 0.065), (0.05, 0.17, 0.17), 3.0, rng.uniform(0.5, 1.0), True)
     scene = Scenery(view, light, base, surface, water)
-    if dice.chance(0.55):
-        for x, z in scatter(dice, 40, 150, 420, lambda x, z: 12 < float(inland(x, z)) < 70)[:1]:
-            scene.things.append(lighthouse(x, z, dice.between(18, 30) + 0.05 * z, dice.seed()))
-    if dice.chance(0.4):
-        z = dice.between(700, 2500)
-        scene.things.append(ship(-side * z * dice.between(0.1, 0.4), z, 0.09 * z, dice.seed()))
-    scene.bushes(dice, scatter(dice, 10, view.eye * 0.6, view.eye * 2), (0.6, 1.6))
+    if rng.bernoulli(0.55):
+        for x, z in scatter(rng, 40, 150, 420, lambda x, z: 12 < float(inland(x, z)) < 70)[:1]:
+            scene.things.append(lighthouse(x, z, rng.uniform(18, 30) + 0.05 * z, rng.seed()))
+    if rng.bernoulli(0.4):
+        z = rng.uniform(700, 2500)
+        scene.things.append(ship(-side * z * rng.uniform(0.1, 0.4), z, 0.09 * z, rng.seed()))
+    scene.bushes(rng, scatter(rng, 10, view.eye * 0.6, view.eye * 2), (0.6, 1.6))
     return scene

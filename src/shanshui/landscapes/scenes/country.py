@@ -6,25 +6,25 @@ import numpy as np
 
 from shanshui.landscapes.buildings import house
 from shanshui.landscapes.camera import Ground
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.forms import Line, camera, fit, forest, mountains, rolling, winding
 from shanshui.landscapes.light import Light
 from shanshui.landscapes.materials import M, Materials
 from shanshui.landscapes.noise import Array, fbm, sample, smoothstep
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.scenery import Place, Scenery, add_canopy, cover_forest, mottled, peaks_for, scatter
 from shanshui.landscapes.scenes.parcels import Parcels
 from shanshui.landscapes.small import fence, person, stone_wall
 
 
-def fields(dice: Dice, light: Light) -> Scenery:
+def fields(rng: RandomSource, light: Light) -> Scenery:
     """Compose rolling farmland under a wide sky: parcels, hedges, a farm, hills on the horizon."""
-    view = camera(dice, (0.36, 0.58), (7, 24))
-    parcels = Parcels(dice, dice.between(60, 140))
-    swell = rolling(dice, view.eye * 0.55, dice.between(180, 420))
-    hills_ = mountains(dice, dice.between(900, 2200), dice.between(14, 24), True)
-    amp = fit(view, hills_, dice.between(0.05, 0.16))
-    trees = forest(dice, dice.between(0.15, 0.5), 500, 400, near=420)
-    track = winding(dice, dice.between(-4, 4), 0.2) if dice.chance(0.5) else None
+    view = camera(rng, (0.36, 0.58), (7, 24))
+    parcels = Parcels(rng, rng.uniform(60, 140))
+    swell = rolling(rng, view.eye * 0.55, rng.uniform(180, 420))
+    hills_ = mountains(rng, rng.uniform(900, 2200), rng.uniform(14, 24), True)
+    amp = fit(view, hills_, rng.uniform(0.05, 0.16))
+    trees = forest(rng, rng.uniform(0.15, 0.5), 500, 400, near=420)
+    track = winding(rng, rng.uniform(-4, 4), 0.2) if rng.bernoulli(0.5) else None
 
     def height(x: Array, z: Array) -> Array:
         h = swell(x, z) * smoothstep(0, 160, z) + 20 * smoothstep(400, 3000, z) + amp * hills_(x, z)
@@ -47,39 +47,39 @@ def fields(dice: Dice, light: Light) -> Scenery:
         return materials
 
     scene = Scenery(view, light, height, surface, forest=trees)
-    scene.mist = (dice.between(0, 0.5), 40)
+    scene.mist = (rng.uniform(0, 0.5), 40)
     eye = view.eye
-    if dice.chance(0.75):
-        _farm(dice, scene, eye * 5, 420)
+    if rng.bernoulli(0.75):
+        _farm(rng, scene, eye * 5, 420)
     free = track.keeps_off(6) if track is not None else None
-    scene.trees(dice, scatter(dice, dice.count(1, 8), eye * 3.5, 260, free), (7, 14), False)
-    if dice.chance(0.4):
-        scene.bushes(dice, scatter(dice, 12, eye * 1.6, eye * 4, free), (0.04 * eye, 0.1 * eye))
+    scene.trees(rng, scatter(rng, rng.integer(1, 8), eye * 3.5, 260, free), (7, 14), False)
+    if rng.bernoulli(0.4):
+        scene.bushes(rng, scatter(rng, 12, eye * 1.6, eye * 4, free), (0.04 * eye, 0.1 * eye))
     return scene
 
 
-def _farm(dice: Dice, scene: Scenery, near: float, far: float) -> None:
+def _farm(rng: RandomSource, scene: Scenery, near: float, far: float) -> None:
     """Add one to three houses with trees around them."""
-    [(x, z)] = scatter(dice, 1, near, far)
+    [(x, z)] = scatter(rng, 1, near, far)
     x *= 0.75
-    for _ in range(dice.count(1, 3)):
-        place = (x + dice.normal(0, 9), z + dice.normal(0, 7))
-        scene.things.append(house(*place, dice.between(8, 13), dice.seed()))
-    places = [(x + dice.normal(0, 20), z + dice.between(4, 22)) for _ in range(dice.count(2, 6))]
-    scene.trees(dice, places, (7, 14), False)
+    for _ in range(rng.integer(1, 3)):
+        place = (x + rng.normal(0, 9), z + rng.normal(0, 7))
+        scene.things.append(house(*place, rng.uniform(8, 13), rng.seed()))
+    places = [(x + rng.normal(0, 20), z + rng.uniform(4, 22)) for _ in range(rng.integer(2, 6))]
+    scene.trees(rng, places, (7, 14), False)
 
 
-def road(dice: Dice, light: Light) -> Scenery:
+def road(rng: RandomSource, light: Light) -> Scenery:
     """Compose a road that winds towards hills or mountains, with grass on both sides and a fence or trees along it."""
-    view = camera(dice, (0.38, 0.56), (2.2, 6))
-    line = winding(dice, dice.between(-1.5, 1.5), 0.11)
-    paved, bare = dice.chance(0.65), dice.chance(0.4)
-    wide = dice.between(2.6, 3.8) if paved else dice.between(0.9, 1.6)
-    swell = rolling(dice, dice.between(1.0, 2.0) * view.eye, 220)
-    texel = dice.between(18, 36)
-    range_ = mountains(dice, dice.between(900, 2500), texel, not bare)
-    amp = fit(view, range_, dice.between(0.07, 0.24))
-    trees = forest(dice, dice.between(0.2, 0.6), 300, 300)
+    view = camera(rng, (0.38, 0.56), (2.2, 6))
+    line = winding(rng, rng.uniform(-1.5, 1.5), 0.11)
+    paved, bare = rng.bernoulli(0.65), rng.bernoulli(0.4)
+    wide = rng.uniform(2.6, 3.8) if paved else rng.uniform(0.9, 1.6)
+    swell = rolling(rng, rng.uniform(1.0, 2.0) * view.eye, 220)
+    texel = rng.uniform(18, 36)
+    range_ = mountains(rng, rng.uniform(900, 2500), texel, not bare)
+    amp = fit(view, range_, rng.uniform(0.07, 0.24))
+    trees = forest(rng, rng.uniform(0.2, 0.6), 300, 300)
 
     def height(x: Array, z: Array) -> Array:
         away = line.distance(x, z)
@@ -90,8 +90,8 @@ def road(dice: Dice, light: Light) -> Scenery:
         h = level * (1 - free) + beside * free + ditch + 20 * smoothstep(300, 3000, z) + amp * range_(x, z)
         return h + trees.cover(x, z, h) * trees.canopy(x, z) * (away > wide + 6)
 
-    verge = dice.pick((M.GRASS, M.MEADOW, M.DRY_GRASS))
-    dress = peaks_for(dice, amp, texel)
+    verge = rng.choice((M.GRASS, M.MEADOW, M.DRY_GRASS))
+    dress = peaks_for(rng, amp, texel)
 
     def surface(g: Ground) -> Materials:
         materials = np.full(g.z.shape, verge, np.uint8)
@@ -112,8 +112,8 @@ def road(dice: Dice, light: Light) -> Scenery:
         return materials
 
     scene = Scenery(view, light, height, surface, forest=trees)
-    scene.mist = (dice.between(0, 0.5), 50)
-    _roadside(dice, scene, line, wide)
+    scene.mist = (rng.uniform(0, 0.5), 50)
+    _roadside(rng, scene, line, wide)
     return scene
 
 
@@ -124,37 +124,37 @@ def _along(line: Line, offset: float, near: float, far: float, count: int) -> li
     return list(zip(x.tolist(), z.tolist(), strict=True))
 
 
-def _roadside(dice: Dice, scene: Scenery, line: Line, wide: float) -> None:
+def _roadside(rng: RandomSource, scene: Scenery, line: Line, wide: float) -> None:
     """Add a fence, a wall or an avenue; loose trees and bushes, perhaps a farm or a person."""
-    eye, side, pointed = scene.view.eye, dice.side(), dice.chance(0.3)
-    style = dice.between(0, 1)
+    eye, side, pointed = scene.view.eye, rng.sign(), rng.bernoulli(0.3)
+    style = rng.uniform(0, 1)
     if style < 0.4:
-        scene.things.append(fence(_along(line, side * (wide + 2.4), eye * 1.6, 130, 22), 1.15, dice.seed()))
+        scene.things.append(fence(_along(line, side * (wide + 2.4), eye * 1.6, 130, 22), 1.15, rng.seed()))
     elif style < 0.55:
-        scene.things.append(stone_wall(_along(line, side * (wide + 2.6), eye * 1.6, 130, 24), 1.0, dice.seed()))
+        scene.things.append(stone_wall(_along(line, side * (wide + 2.6), eye * 1.6, 130, 24), 1.0, rng.seed()))
     elif style < 0.85:
         for s in (-1.0, 1.0):
-            places = _along(line, s * (wide + 4.0), 14 + eye, 200, dice.count(5, 9))
-            scene.trees(dice, [(x + dice.normal(0, 0.5), z) for x, z in places], (7, 12), pointed)
+            places = _along(line, s * (wide + 4.0), 14 + eye, 200, rng.integer(5, 9))
+            scene.trees(rng, [(x + rng.normal(0, 0.5), z) for x, z in places], (7, 12), pointed)
     far = line.keeps_off(wide + 5)
-    scene.trees(dice, scatter(dice, dice.count(0, 7), 25 + eye * 3, 220, far), (6, 13), pointed)
-    scene.bushes(dice, scatter(dice, dice.count(0, 13), eye * 2, eye * 9, line.keeps_off(wide + 1.5)), (0.3, 1.0))
-    if dice.chance(0.3):
-        _farm(dice, scene, 60, 200)
-    if dice.chance(0.2):
-        z = dice.between(10, 24)
-        scene.things.append(person(float(line.at(z)) + side * wide * 0.6, z, dice.seed()))
+    scene.trees(rng, scatter(rng, rng.integer(0, 7), 25 + eye * 3, 220, far), (6, 13), pointed)
+    scene.bushes(rng, scatter(rng, rng.integer(0, 13), eye * 2, eye * 9, line.keeps_off(wide + 1.5)), (0.3, 1.0))
+    if rng.bernoulli(0.3):
+        _farm(rng, scene, 60, 200)
+    if rng.bernoulli(0.2):
+        z = rng.uniform(10, 24)
+        scene.things.append(person(float(line.at(z)) + side * wide * 0.6, z, rng.seed()))
 
 
-def village(dice: Dice, light: Light) -> Scenery:
+def village(rng: RandomSource, light: Light) -> Scenery:
     """Compose houses on a slope among trees and gardens, a path up to them, wooded hills above."""
-    view = camera(dice, (0.46, 0.62), (5, 11), (1.1, 1.5))
-    line = winding(dice, dice.between(-3, 3), 0.16)
-    swell, rise = rolling(dice, 6, 140), dice.between(10, 26)
-    hills_ = mountains(dice, 420, dice.between(9, 16), dice.chance(0.6))
-    amp = fit(view, hills_, dice.between(0.14, 0.3))
-    trees = forest(dice, dice.between(0.5, 0.8), 160, 700, near=230)
-    parcels = Parcels(dice, 45)
+    view = camera(rng, (0.46, 0.62), (5, 11), (1.1, 1.5))
+    line = winding(rng, rng.uniform(-3, 3), 0.16)
+    swell, rise = rolling(rng, 6, 140), rng.uniform(10, 26)
+    hills_ = mountains(rng, 420, rng.uniform(9, 16), rng.bernoulli(0.6))
+    amp = fit(view, hills_, rng.uniform(0.14, 0.3))
+    trees = forest(rng, rng.uniform(0.5, 0.8), 160, 700, near=230)
+    parcels = Parcels(rng, 45)
 
     def base(x: Array, z: Array) -> Array:
         slope = rise * smoothstep(40, 260, z) + 30 * smoothstep(260, 900, z)
@@ -169,15 +169,15 @@ def village(dice: Dice, light: Light) -> Scenery:
         return materials
 
     scene = Scenery(view, light, add_canopy(base, trees), surface, forest=trees)
-    scene.mist = (dice.between(0, 0.8), 50)
-    centre = dice.between(75, 130)
-    for _ in range(dice.count(6, 15)):
-        z = centre * float(np.exp(dice.normal(0.1, 0.3)))
-        x = z * float(np.clip(dice.normal(0, 0.2), -0.5, 0.5))
-        scene.things.append(house(x, z, dice.between(7, 12), dice.seed()))
-    places = scatter(dice, dice.count(8, 19), 45, 220, line.keeps_off(4))
-    scene.trees(dice, places, (5, 11), trees.pointed, 0.4)
-    if dice.chance(0.5):
-        scene.things.append(stone_wall(_along(line, dice.side() * 2.6, view.eye * 2, 80, 16), 1.1, dice.seed()))
-    scene.bushes(dice, scatter(dice, 12, view.eye * 2, 60, line.keeps_off(2.4)), (0.3, 1.2))
+    scene.mist = (rng.uniform(0, 0.8), 50)
+    centre = rng.uniform(75, 130)
+    for _ in range(rng.integer(6, 15)):
+        z = centre * float(np.exp(rng.normal(0.1, 0.3)))
+        x = z * float(np.clip(rng.normal(0, 0.2), -0.5, 0.5))
+        scene.things.append(house(x, z, rng.uniform(7, 12), rng.seed()))
+    places = scatter(rng, rng.integer(8, 19), 45, 220, line.keeps_off(4))
+    scene.trees(rng, places, (5, 11), trees.pointed, 0.4)
+    if rng.bernoulli(0.5):
+        scene.things.append(stone_wall(_along(line, rng.sign() * 2.6, view.eye * 2, 80, 16), 1.1, rng.seed()))
+    scene.bushes(rng, scatter(rng, 12, view.eye * 2, 60, line.keeps_off(2.4)), (0.3, 1.2))
     return scene

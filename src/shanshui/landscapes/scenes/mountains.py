@@ -9,26 +9,26 @@ import numpy as np
 
 from shanshui.landscapes.buildings import house, pagoda
 from shanshui.landscapes.camera import Ground
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.forms import Line, camera, fit, forest, mountains, rolling, spot
 from shanshui.landscapes.light import Light
 from shanshui.landscapes.materials import M, Materials
 from shanshui.landscapes.noise import Array, Values, fbm, sample, smoothstep
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.scenery import Scenery, add_canopy, cover_forest, mottled, peaks_for, scatter
 from shanshui.landscapes.small import person
 from shanshui.landscapes.water import LAKE, fresh
 
 
-def alps(dice: Dice, light: Light) -> Scenery:
+def alps(rng: RandomSource, light: Light) -> Scenery:
     """Compose a flowering meadow, scattered conifers and a mountain range behind, sometimes with a lake."""
-    view = camera(dice, (0.46, 0.68), (8, 24), (1.0, 1.5))
-    texel = dice.between(26, 44)
-    range_ = mountains(dice, dice.between(1200, 2600), texel)
-    amp = fit(view, range_, dice.between(0.2, max(0.24, view.horizon - 0.1)))
-    near_hills, shelf = rolling(dice, view.eye * 0.3, 240), rolling(dice, 40, 900)
-    trees = forest(dice, dice.between(0.35, 0.6), 300, dice.between(150, 450), near=300, pointed=True)
-    tarn = dice.between(60, 160) * dice.chance(0.35)
-    tarn_x = tarn * dice.between(-0.25, 0.25)
+    view = camera(rng, (0.46, 0.68), (8, 24), (1.0, 1.5))
+    texel = rng.uniform(26, 44)
+    range_ = mountains(rng, rng.uniform(1200, 2600), texel)
+    amp = fit(view, range_, rng.uniform(0.2, max(0.24, view.horizon - 0.1)))
+    near_hills, shelf = rolling(rng, view.eye * 0.3, 240), rolling(rng, 40, 900)
+    trees = forest(rng, rng.uniform(0.35, 0.6), 300, rng.uniform(150, 450), near=300, pointed=True)
+    tarn = rng.uniform(60, 160) * rng.bernoulli(0.35)
+    tarn_x = tarn * rng.uniform(-0.25, 0.25)
 
     def in_tarn(x: Values, z: Values, size: float) -> Any:
         """Return the squared distance from the lake's centre, 1 at its shore scaled by `size`."""
@@ -43,8 +43,8 @@ def alps(dice: Dice, light: Light) -> Scenery:
             h = np.maximum(h, 0.3)
         return h + amp * range_(x, z)
 
-    dress = peaks_for(dice, amp, texel)
-    meadow = dice.pick((M.MEADOW, M.GRASS))
+    dress = peaks_for(rng, amp, texel)
+    meadow = rng.choice((M.MEADOW, M.GRASS))
 
     def surface(g: Ground) -> Materials:
         materials = np.full(g.z.shape, meadow, np.uint8)
@@ -55,31 +55,31 @@ def alps(dice: Dice, light: Light) -> Scenery:
         return materials
 
     scene = Scenery(view, light, add_canopy(base, trees), surface, forest=trees)
-    scene.water = fresh(dice, LAKE, (0.05, 0.3)) if tarn else None
-    scene.mist = (dice.between(0, 0.4), 100)
+    scene.water = fresh(rng, LAKE, (0.05, 0.3)) if tarn else None
+    scene.mist = (rng.uniform(0, 0.4), 100)
 
     def dry(x: float, z: float) -> bool:
         """Test whether a place is outside of the lake."""
         return not tarn or float(in_tarn(x, z, 1.35)) > 1
 
     eye = view.eye
-    scene.trees(dice, scatter(dice, dice.count(4, 22), eye * 2.6, 260, dry), (9, 19), True)
-    scene.boulders(dice, scatter(dice, dice.count(2, 14), eye * 1.5, eye * 6, dry), (0.04 * eye, 0.14 * eye))
-    scene.bushes(dice, scatter(dice, dice.count(0, 16), eye * 1.5, eye * 4, dry), (0.04 * eye, 0.09 * eye))
-    if dice.chance(0.25):
-        for place in scatter(dice, 3, 90, 300, dry):
-            scene.things.append(house(*place, 10.0, dice.seed()))
+    scene.trees(rng, scatter(rng, rng.integer(4, 22), eye * 2.6, 260, dry), (9, 19), True)
+    scene.boulders(rng, scatter(rng, rng.integer(2, 14), eye * 1.5, eye * 6, dry), (0.04 * eye, 0.14 * eye))
+    scene.bushes(rng, scatter(rng, rng.integer(0, 16), eye * 1.5, eye * 4, dry), (0.04 * eye, 0.09 * eye))
+    if rng.bernoulli(0.25):
+        for place in scatter(rng, 3, 90, 300, dry):
+            scene.things.append(house(*place, 10.0, rng.seed()))
     return scene
 
 
-def ridges(dice: Dice, light: Light) -> Scenery:
+def ridges(rng: RandomSource, light: Light) -> Scenery:
     """Compose range behind range, seen from a rocky ledge with pines or a pagoda, over valleys full of mist."""
-    view = camera(dice, (0.32, 0.5), (380, 620), (1.1, 1.7))
-    clear = dice.between(3, 6)  # metres from the ledge up to the eye
-    range_ = mountains(dice, 500, dice.between(9, 16), dice.chance(0.3))
-    tall = fit(view, range_, dice.between(0.04, 0.2))
-    side, edge = dice.side(), clear * dice.between(2.6, 4.0)
-    texture = spot(dice)
+    view = camera(rng, (0.32, 0.5), (380, 620), (1.1, 1.7))
+    clear = rng.uniform(3, 6)  # metres from the ledge up to the eye
+    range_ = mountains(rng, 500, rng.uniform(9, 16), rng.bernoulli(0.3))
+    tall = fit(view, range_, rng.uniform(0.04, 0.2))
+    side, edge = rng.sign(), clear * rng.uniform(2.6, 4.0)
+    texture = spot(rng)
 
     def over(x: Values, z: Values) -> Any:
         """Return the metres beyond the edge of the ledge."""
@@ -92,7 +92,7 @@ def ridges(dice: Dice, light: Light) -> Scenery:
         ledge = view.eye - clear + 0.05 * (z + side * x) + 0.25 * rough - 3 * np.maximum(beyond, 0)
         return np.maximum(far, np.where(beyond < 60, ledge, -1e3))
 
-    floor = dice.pick((M.ROCK, M.GRASS))
+    floor = rng.choice((M.ROCK, M.GRASS))
 
     def surface(g: Ground) -> Materials:
         materials = np.full(g.z.shape, M.MOUNTAIN_GREEN, np.uint8)
@@ -102,36 +102,36 @@ def ridges(dice: Dice, light: Light) -> Scenery:
         materials[(g.z < 200) & (slope > 0.9)] = M.ROCK
         return materials
 
-    scene = Scenery(view, replace(light, reach=light.reach * dice.between(0.6, 1.1)), base, surface)
-    scene.mist = (dice.between(0.5, 2.5), tall * dice.between(0.08, 0.14))
+    scene = Scenery(view, replace(light, reach=light.reach * rng.uniform(0.6, 1.1)), base, surface)
+    scene.mist = (rng.uniform(0.5, 2.5), tall * rng.uniform(0.08, 0.14))
 
     def on_ledge(x: float, z: float) -> bool:
         return float(over(x, z)) < -0.8
 
-    if dice.chance(0.75):
-        for place in scatter(dice, 14, edge * 0.8, edge * 1.6, on_ledge)[: dice.count(1, 6)]:
-            scene.tree(dice, place, dice.between(0.25, 0.5) * place[1], dice.chance(0.75))
+    if rng.bernoulli(0.75):
+        for place in scatter(rng, 14, edge * 0.8, edge * 1.6, on_ledge)[: rng.integer(1, 6)]:
+            scene.tree(rng, place, rng.uniform(0.25, 0.5) * place[1], rng.bernoulli(0.75))
     else:
-        for place in scatter(dice, 9, edge * 0.9, edge * 1.4, on_ledge)[:1]:
-            scene.things.append(pagoda(*place, edge * 0.55, dice.seed()))
-    if dice.chance(0.35):
-        for place in scatter(dice, 6, edge * 0.7, edge, on_ledge)[:1]:
-            scene.things.append(person(*place, dice.seed()))
-    scene.boulders(dice, scatter(dice, 12, edge * 0.5, edge * 1.4, on_ledge), (0.15, 0.7))
-    scene.bushes(dice, scatter(dice, 10, edge * 0.5, edge * 1.2, on_ledge), (0.2, 0.6))
+        for place in scatter(rng, 9, edge * 0.9, edge * 1.4, on_ledge)[:1]:
+            scene.things.append(pagoda(*place, edge * 0.55, rng.seed()))
+    if rng.bernoulli(0.35):
+        for place in scatter(rng, 6, edge * 0.7, edge, on_ledge)[:1]:
+            scene.things.append(person(*place, rng.seed()))
+    scene.boulders(rng, scatter(rng, 12, edge * 0.5, edge * 1.4, on_ledge), (0.15, 0.7))
+    scene.bushes(rng, scatter(rng, 10, edge * 0.5, edge * 1.2, on_ledge), (0.2, 0.6))
     return scene
 
 
-def great_wall(dice: Dice, light: Light) -> Scenery:
+def great_wall(rng: RandomSource, light: Light) -> Scenery:
     """Compose a wall with towers that follows the hills into the distance."""
-    view = camera(dice, (0.36, 0.5), (80, 120), (1.1, 1.5))
-    line = Line(0.0, dice.between(-0.1, 0.1), dice.between(0.16, 0.26), dice.between(2.6, 4), dice.between(0, 6.28))
-    hills_ = mountains(dice, 160, dice.between(7, 11), True)
-    tall = view.eye * dice.between(1.4, 2.0)
-    far = mountains(dice, 2500, 26)
-    amp = fit(view, far, dice.between(0.08, 0.2))
-    trees = forest(dice, 0.85, 120, 900, near=60, pointed=False)
-    uneven = rolling(dice, 16, 160)
+    view = camera(rng, (0.36, 0.5), (80, 120), (1.1, 1.5))
+    line = Line(0.0, rng.uniform(-0.1, 0.1), rng.uniform(0.16, 0.26), rng.uniform(2.6, 4), rng.uniform(0, 6.28))
+    hills_ = mountains(rng, 160, rng.uniform(7, 11), True)
+    tall = view.eye * rng.uniform(1.4, 2.0)
+    far = mountains(rng, 2500, 26)
+    amp = fit(view, far, rng.uniform(0.08, 0.2))
+    trees = forest(rng, 0.85, 120, 900, near=60, pointed=False)
+    uneven = rolling(rng, 16, 160)
 
     def tower(z: Array) -> Array:
         return np.mod(np.log(z) * 6.5, 1) < 0.06
@@ -154,5 +154,5 @@ def great_wall(dice: Dice, light: Light) -> Scenery:
         return materials
 
     scene = Scenery(view, light, base, surface, forest=trees)
-    scene.mist = (dice.between(0.2, 1.2), 60)
+    scene.mist = (rng.uniform(0.2, 1.2), 60)
     return scene

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.forms import spot
 from shanshui.landscapes.materials import M, Materials
 from shanshui.landscapes.noise import Array, fbm, sample, soft
+from shanshui.landscapes.random_source import RandomSource
 
 CROPS = (M.CROP_GREEN, M.CROP_GOLD, M.CROP_YELLOW, M.SOIL, M.CROP_VIOLET, M.MEADOW, M.GRASS)
 SHARES = (0.3, 0.22, 0.1, 0.1, 0.08, 0.1, 0.1)
@@ -17,14 +17,14 @@ SHARES = (0.3, 0.22, 0.1, 0.1, 0.08, 0.1, 0.1)
 class Parcels:
     """Strips of fields about `metres` long, each with its crop, and hedges along some edges."""
 
-    def __init__(self, dice: Dice, metres: float) -> None:
-        self.offset, self.metres = spot(dice), metres
-        turn = dice.between(-0.5, 0.5)
+    def __init__(self, rng: RandomSource, metres: float) -> None:
+        self.offset, self.metres = spot(rng), metres
+        turn = rng.uniform(-0.5, 0.5)
         self.cos, self.sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-        self.widths = dice.rng.uniform(0.6, 1.7, 64).astype(np.float32)
-        self.shifts = dice.rng.uniform(0, 9, 64).astype(np.float32)
-        favourites = np.array([dice.pick(CROPS, SHARES) for _ in range(6)], np.uint8)
-        self.crops = favourites[dice.rng.integers(0, 6, 1024)]
+        self.widths = rng.generator.uniform(0.6, 1.7, 64).astype(np.float32)
+        self.shifts = rng.generator.uniform(0, 9, 64).astype(np.float32)
+        favourites = np.array([rng.choice(CROPS, SHARES) for _ in range(6)], np.uint8)
+        self.crops = favourites[rng.generator.integers(0, 6, 1024)]
 
     def _at(self, x: Array, z: Array) -> tuple[NDArray[np.int64], Array, Array]:
         """Return the index of the field, and the position in it, 0..1 along the strip and across."""

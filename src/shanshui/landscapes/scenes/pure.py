@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from shanshui.landscapes.camera import Ground, Height, View
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.forms import camera, dunes, forest, mountains, rolling
 from shanshui.landscapes.light import Light
 from shanshui.landscapes.materials import M, Materials
 from shanshui.landscapes.noise import Array, fbm, sample
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.scenery import Scenery, add_canopy
 from shanshui.landscapes.scenes.coasts import DEEP, SHALLOW
 from shanshui.landscapes.water import SEA, Water
@@ -24,39 +24,39 @@ def _all(view: View, light: Light, height: Height, material: M) -> Scenery:
     return Scenery(view, light, height, lambda g: np.full(g.z.shape, material, np.uint8))
 
 
-def only_sky(dice: Dice, light: Light) -> Scenery:
+def only_sky(rng: RandomSource, light: Light) -> Scenery:
     """Compose sky alone: the horizon is below the image's lower edge."""
-    view = replace(camera(dice, (1.04, 1.3), (5, 6), (0.9, 1.3)), far=40.0)
+    view = replace(camera(rng, (1.04, 1.3), (5, 6), (0.9, 1.3)), far=40.0)
     return _all(view, light, lambda x, z: 0 * (x + z), M.GRASS)
 
 
-def only_sea(dice: Dice, light: Light) -> Scenery:
+def only_sea(rng: RandomSource, light: Light) -> Scenery:
     """Compose sea alone, seen from above."""
-    view = replace(camera(dice, DOWN, (5, 20), (1.2, 1.7)), far=2000.0)
+    view = replace(camera(rng, DOWN, (5, 20), (1.2, 1.7)), far=2000.0)
     scene = _all(view, light, lambda x, z: 0 * (x + z) - 9, M.SAND)
-    scene.water = Water(SEA, dice.pick(DEEP), dice.pick(SHALLOW), 2.0, dice.between(0.5, 1.0))
+    scene.water = Water(SEA, rng.choice(DEEP), rng.choice(SHALLOW), 2.0, rng.uniform(0.5, 1.0))
     return scene
 
 
-def only_grass(dice: Dice, light: Light) -> Scenery:
+def only_grass(rng: RandomSource, light: Light) -> Scenery:
     """Compose a meadow alone, seen from above."""
-    view = replace(camera(dice, DOWN, (3, 8), (1.2, 1.7)), far=500.0)
-    uneven = rolling(dice, 0.5, 30)
-    return _all(view, light, uneven, dice.pick((M.GRASS, M.MEADOW)))
+    view = replace(camera(rng, DOWN, (3, 8), (1.2, 1.7)), far=500.0)
+    uneven = rolling(rng, 0.5, 30)
+    return _all(view, light, uneven, rng.choice((M.GRASS, M.MEADOW)))
 
 
-def only_sand(dice: Dice, light: Light) -> Scenery:
+def only_sand(rng: RandomSource, light: Light) -> Scenery:
     """Compose sand dunes alone, seen from above."""
-    view = replace(camera(dice, DOWN, (20, 40), (1.2, 1.7)), far=2000.0)
-    form = dunes(dice, 60)
+    view = replace(camera(rng, DOWN, (20, 40), (1.2, 1.7)), far=2000.0)
+    form = dunes(rng, 60)
     return _all(view, light, lambda x, z: 7 * form(x, z), M.DUNE)
 
 
-def only_trees(dice: Dice, light: Light) -> Scenery:
+def only_trees(rng: RandomSource, light: Light) -> Scenery:
     """Compose the canopy of a forest alone, seen from above."""
-    view = replace(camera(dice, DOWN, (60, 130), (1.2, 1.7)), far=4000.0)
-    uneven = rolling(dice, 22, 300)
-    trees = forest(dice, 1.6, 200, 9000, near=0)
+    view = replace(camera(rng, DOWN, (60, 130), (1.2, 1.7)), far=4000.0)
+    uneven = rolling(rng, 22, 300)
+    trees = forest(rng, 1.6, 200, 9000, near=0)
     height = add_canopy(lambda x, z: uneven(x, z) + 40, trees)
     view = replace(view, eye=view.eye + 50)
     scene = _all(view, light, height, M.CONIFER if trees.pointed else M.BROADLEAF)
@@ -64,11 +64,11 @@ def only_trees(dice: Dice, light: Light) -> Scenery:
     return scene
 
 
-def only_mountain(dice: Dice, light: Light) -> Scenery:
+def only_mountain(rng: RandomSource, light: Light) -> Scenery:
     """Compose a mountain range alone, seen from above."""
-    view = replace(camera(dice, (-0.25, -0.08), (2050, 2150), (1.3, 1.9)), far=40000.0)
-    range_ = mountains(dice, 300, dice.between(18, 30))
-    snow = dice.between(500, 1500)
+    view = replace(camera(rng, (-0.25, -0.08), (2050, 2150), (1.3, 1.9)), far=40000.0)
+    range_ = mountains(rng, 300, rng.uniform(18, 30))
+    snow = rng.uniform(500, 1500)
 
     def surface(g: Ground) -> Materials:
         materials = np.full(g.z.shape, M.MOUNTAIN, np.uint8)

@@ -6,26 +6,26 @@ import numpy as np
 
 from shanshui.landscapes.buildings import bridge, pagoda
 from shanshui.landscapes.camera import Ground
-from shanshui.landscapes.dice import Dice
 from shanshui.landscapes.forms import camera, fit, forest, karst, mountains, rolling, spot, winding
 from shanshui.landscapes.light import Light
 from shanshui.landscapes.materials import M, Materials
 from shanshui.landscapes.noise import Array, Values, fbm, sample, smoothstep, soft
+from shanshui.landscapes.random_source import RandomSource
 from shanshui.landscapes.scenery import Scenery, add_canopy, cover_forest, mottled, peaks_for, scatter
 from shanshui.landscapes.small import boat, person
 from shanshui.landscapes.water import RIVER, WATER, Water, fresh
 
 
-def river(dice: Dice, light: Light) -> Scenery:
+def river(rng: RandomSource, light: Light) -> Scenery:
     """Compose a winding river in a valley, with meadows and woods on its banks and ranges behind."""
-    view = camera(dice, (0.36, 0.5), (6, 22))
-    line = winding(dice, dice.between(-6, 6), 0.2)
-    wide = view.eye * dice.between(0.55, 1.1)
-    uneven = rolling(dice, 30, 700)
-    texel = dice.between(20, 38)
-    range_ = mountains(dice, dice.between(1500, 3500), texel, dice.chance(0.35))
-    amp = fit(view, range_, dice.between(0.12, min(0.3, view.horizon - 0.07)))
-    trees = forest(dice, dice.between(0.3, 0.62), 260, dice.between(200, 500))
+    view = camera(rng, (0.36, 0.5), (6, 22))
+    line = winding(rng, rng.uniform(-6, 6), 0.2)
+    wide = view.eye * rng.uniform(0.55, 1.1)
+    uneven = rolling(rng, 30, 700)
+    texel = rng.uniform(20, 38)
+    range_ = mountains(rng, rng.uniform(1500, 3500), texel, rng.bernoulli(0.35))
+    amp = fit(view, range_, rng.uniform(0.12, min(0.3, view.horizon - 0.07)))
+    trees = forest(rng, rng.uniform(0.3, 0.62), 260, rng.uniform(200, 500))
 
     def base(x: Array, z: Array) -> Array:
         away = line.distance(x, z) + wide * 0.18 * sample(fbm(), x / wide * 5, z / wide * 5)
@@ -34,8 +34,8 @@ def river(dice: Dice, light: Light) -> Scenery:
         bed = -1.6 * np.clip(1 - away / wide, 0, 1) - 0.05
         return np.where(away < wide, bed, np.minimum(bank, 2.5) + sides) + amp * range_(x, z)
 
-    dress = peaks_for(dice, amp, texel)
-    meadow = dice.pick((M.GRASS, M.MEADOW))
+    dress = peaks_for(rng, amp, texel)
+    meadow = rng.choice((M.GRASS, M.MEADOW))
 
     def surface(g: Ground) -> Materials:
         materials = np.full(g.z.shape, meadow, np.uint8)
@@ -46,31 +46,31 @@ def river(dice: Dice, light: Light) -> Scenery:
         materials[shore] = M.ROCK if meadow == M.GRASS else M.EARTH
         return materials
 
-    scene = Scenery(view, light, add_canopy(base, trees), surface, fresh(dice, RIVER, (0.15, 0.6)), forest=trees)
-    scene.mist = (dice.between(0, 0.6), 80)
-    if dice.chance(0.4):
-        z = dice.between(9, 16) * wide
-        scene.things.append(bridge(float(line.at(z)), z, wide * 3.0, dice.seed()))
+    scene = Scenery(view, light, add_canopy(base, trees), surface, fresh(rng, RIVER, (0.15, 0.6)), forest=trees)
+    scene.mist = (rng.uniform(0, 0.6), 80)
+    if rng.bernoulli(0.4):
+        z = rng.uniform(9, 16) * wide
+        scene.things.append(bridge(float(line.at(z)), z, wide * 3.0, rng.seed()))
     dry = line.keeps_off(wide * 1.25)
     eye = view.eye
-    scene.grove(dice, trees, base, 44, eye * 4)
+    scene.grove(rng, trees, base, 44, eye * 4)
     scene.trees(
-        dice, scatter(dice, dice.count(2, 7), eye * 3, eye * 12, dry), (0.4 * eye + 3, 0.8 * eye + 3), trees.pointed
+        rng, scatter(rng, rng.integer(2, 7), eye * 3, eye * 12, dry), (0.4 * eye + 3, 0.8 * eye + 3), trees.pointed
     )
-    scene.boulders(dice, scatter(dice, 10, eye * 2, eye * 5), (0.03 * eye, 0.11 * eye))
-    scene.bushes(dice, scatter(dice, 8, eye * 2, eye * 7, dry), (0.08 * eye, 0.2 * eye))
+    scene.boulders(rng, scatter(rng, 10, eye * 2, eye * 5), (0.03 * eye, 0.11 * eye))
+    scene.bushes(rng, scatter(rng, 8, eye * 2, eye * 7, dry), (0.08 * eye, 0.2 * eye))
     return scene
 
 
-def karst_river(dice: Dice, light: Light) -> Scenery:
+def karst_river(rng: RandomSource, light: Light) -> Scenery:
     """Compose steep green towers over still water and paddies, in mist, with a raft or a pagoda."""
-    view = camera(dice, (0.5, 0.64), (4, 16))
-    towers = karst(dice, dice.between(260, 500), dice.between(5, 9))
-    amp = fit(view, towers, dice.between(0.22, view.horizon - 0.1))
-    line = winding(dice, dice.between(-4, 4), 0.22)
-    wide = view.eye * dice.between(1.4, 3.2)
-    trees = forest(dice, 0.5, 120, 60, near=200, pointed=False)
-    paddies = dice.chance(0.6)
+    view = camera(rng, (0.5, 0.64), (4, 16))
+    towers = karst(rng, rng.uniform(260, 500), rng.uniform(5, 9))
+    amp = fit(view, towers, rng.uniform(0.22, view.horizon - 0.1))
+    line = winding(rng, rng.uniform(-4, 4), 0.22)
+    wide = view.eye * rng.uniform(1.4, 3.2)
+    trees = forest(rng, 0.5, 120, 60, near=200, pointed=False)
+    paddies = rng.bernoulli(0.6)
 
     def base(x: Array, z: Array) -> Array:
         away = line.distance(x, z) - wide * (1 + 0.2 * sample(soft(), x / wide * 10, z / wide * 10))
@@ -89,34 +89,34 @@ def karst_river(dice: Dice, light: Light) -> Scenery:
         materials[tower & (np.hypot(g.slope_x, g.slope_z) > 3.6 + 1.2 * mottled(g, 3.0))] = M.MOUNTAIN
         return materials
 
-    scene = Scenery(view, light, add_canopy(base, trees), surface, fresh(dice, RIVER, (0.05, 0.3)), forest=trees)
-    scene.mist = (dice.between(0.8, 2.6), 40)
+    scene = Scenery(view, light, add_canopy(base, trees), surface, fresh(rng, RIVER, (0.05, 0.3)), forest=trees)
+    scene.mist = (rng.uniform(0.8, 2.6), 40)
     dry = line.keeps_off(wide * 1.25)
     eye = view.eye
-    scene.bushes(dice, scatter(dice, 18, eye * 3, eye * 12, dry), (0.1 * eye, 0.3 * eye))
-    scene.reeds(dice, scatter(dice, 10, eye * 2, eye * 5, dry), (0.08 * eye, 0.2 * eye))
-    scene.trees(dice, scatter(dice, dice.count(3, 11), eye * 4, eye * 18, dry), (6, 13), False)
-    if dice.chance(0.7):
-        z = eye * dice.between(3.5, 8)
-        x = float(line.at(z)) + wide * dice.between(-0.4, 0.4)
+    scene.bushes(rng, scatter(rng, 18, eye * 3, eye * 12, dry), (0.1 * eye, 0.3 * eye))
+    scene.reeds(rng, scatter(rng, 10, eye * 2, eye * 5, dry), (0.08 * eye, 0.2 * eye))
+    scene.trees(rng, scatter(rng, rng.integer(3, 11), eye * 4, eye * 18, dry), (6, 13), False)
+    if rng.bernoulli(0.7):
+        z = eye * rng.uniform(3.5, 8)
+        x = float(line.at(z)) + wide * rng.uniform(-0.4, 0.4)
         size = 0.10 * z + 1.5
-        scene.things.append(boat(x, z, size, dice.seed()))
+        scene.things.append(boat(x, z, size, rng.seed()))
         if size > 3:
-            scene.things.append(person(x + 0.2 * size, z * 0.999, dice.seed(), 0.2))
-    if dice.chance(0.35):
-        z = dice.between(160, 260)
-        scene.things.append(pagoda(float(line.at(z)) + wide * 2.2, z, 0.2 * z, dice.seed()))
+            scene.things.append(person(x + 0.2 * size, z * 0.999, rng.seed(), 0.2))
+    if rng.bernoulli(0.35):
+        z = rng.uniform(160, 260)
+        scene.things.append(pagoda(float(line.at(z)) + wide * 2.2, z, 0.2 * z, rng.seed()))
     return scene
 
 
-def waterfall(dice: Dice, light: Light) -> Scenery:
+def waterfall(rng: RandomSource, light: Light) -> Scenery:
     """Compose a fall over a rock wall into its pool, with woods above and on both sides."""
-    view = camera(dice, (0.52, 0.7), (3.5, 7), (1.0, 1.25))
-    wall = dice.between(70, 130)
-    tall = wall * dice.between(0.26, 0.42)
-    fall_x, wide = wall * dice.between(-0.18, 0.18), tall * dice.between(0.05, 0.16)
-    bowl, two_steps = dice.between(0.3, 0.7), dice.chance(0.35)
-    stream, notch = winding(dice, fall_x * 0.2, 0.08), spot(dice)
+    view = camera(rng, (0.52, 0.7), (3.5, 7), (1.0, 1.25))
+    wall = rng.uniform(70, 130)
+    tall = wall * rng.uniform(0.26, 0.42)
+    fall_x, wide = wall * rng.uniform(-0.18, 0.18), tall * rng.uniform(0.05, 0.16)
+    bowl, two_steps = rng.uniform(0.3, 0.7), rng.bernoulli(0.35)
+    stream, notch = winding(rng, fall_x * 0.2, 0.08), spot(rng)
 
     def face(x: Values, z: Values) -> Array:
         """Return the metres behind the foot of the wall."""
@@ -150,7 +150,7 @@ def waterfall(dice: Dice, light: Light) -> Scenery:
         materials[(np.abs(bent) < spread) & (d > -3) & (d < 30) & (g.depth > 0)] = M.FALL
         return materials
 
-    water = Water(dice.pick((RIVER, WATER)), (0.012, 0.055, 0.055), (0.10, 0.2, 0.17), 1.2, dice.between(0.35, 0.8))
+    water = Water(rng.choice((RIVER, WATER)), (0.012, 0.055, 0.055), (0.10, 0.2, 0.17), 1.2, rng.uniform(0.35, 0.8))
     scene = Scenery(view, light, base, surface, water, spray=(fall_x, 0.0, wall, wide * 2.4))
 
     def dry(x: float, z: float) -> bool:
@@ -159,9 +159,9 @@ def waterfall(dice: Dice, light: Light) -> Scenery:
     def rim(x: float, z: float) -> bool:
         return 5 < float(face(x, z)) < 22 and abs(x - fall_x) > 2.2 * wide
 
-    pointed = dice.chance(0.6)
-    scene.boulders(dice, scatter(dice, 26, view.eye * 1.8, wall * 0.9), (0.25, 1.3))
-    scene.bushes(dice, scatter(dice, 14, view.eye * 2, wall * 0.6, dry), (0.4, 1.2))
-    scene.trees(dice, scatter(dice, dice.count(4, 13), view.eye * 4, wall * 0.9, dry), (6, 14), pointed)
-    scene.trees(dice, scatter(dice, 200, wall * 0.4, wall * 1.4, rim)[:24], (5, 11), pointed)
+    pointed = rng.bernoulli(0.6)
+    scene.boulders(rng, scatter(rng, 26, view.eye * 1.8, wall * 0.9), (0.25, 1.3))
+    scene.bushes(rng, scatter(rng, 14, view.eye * 2, wall * 0.6, dry), (0.4, 1.2))
+    scene.trees(rng, scatter(rng, rng.integer(4, 13), view.eye * 4, wall * 0.9, dry), (6, 14), pointed)
+    scene.trees(rng, scatter(rng, 200, wall * 0.4, wall * 1.4, rim)[:24], (5, 11), pointed)
     return scene

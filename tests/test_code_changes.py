@@ -9,8 +9,8 @@ import pytest
 from shanshui.__main__ import main
 from shanshui.config.settings import load_config, stage_settings
 from shanshui.config.stages import with_settings
-from shanshui.pipeline import changes, closure
-from shanshui.pipeline.closure import Sources, code_digest
+from shanshui.pipeline import code_changes, code_dependencies
+from shanshui.pipeline.code_dependencies import Sources, code_digest
 from shanshui.storage.files import read_json, write_json
 
 
@@ -28,26 +28,26 @@ def run(tmp_path: Path, code: Path) -> Path:
     """A run made with that code."""
     folder = tmp_path / "results" / "demo"
     sources = Sources(code)
-    write_json(folder / "settings" / "score.json", {"code": changes.counted_digest("score", {}, sources), "k": 3})
-    changes.remember(folder, ["score"], sources)
+    write_json(folder / "settings" / "score.json", {"code": code_changes.counted_digest("score", {}, sources), "k": 3})
+    code_changes.remember(folder, ["score"], sources)
     return folder
 
 
 def test_unchanged_code_is_no_change(run: Path, code: Path) -> None:
-    change = changes.code_change(run, "score", Sources(code))
+    change = code_changes.code_change(run, "score", Sources(code))
     assert change
     assert (change.pending, change.modules) == (False, [])
-    assert changes.code_change(run, "fuse", Sources(code)) is None
+    assert code_changes.code_change(run, "fuse", Sources(code)) is None
 
 
 def test_changed_module_is_named(run: Path, code: Path) -> None:
     (code / "fid.py").write_text("from shanshui import eps\n")
     (code / "eps.py").write_text("EPS = 2\n")
-    change = changes.code_change(run, "score", Sources(code))
+    change = code_changes.code_change(run, "score", Sources(code))
     assert change
     assert change.pending
     assert change.modules == ["new      shanshui.eps", "changed  shanshui.fid"]
-    assert changes.differences({"package pillow": "10.0.0", "package scipy": "1.1"}, {"package pillow": "10.1.0"}) == [
+    assert code_changes.differences({"package pillow": "10.0.0", "package scipy": "1.1"}, {"package pillow": "10.1.0"}) == [
         "changed  package pillow, 10.0.0 -> 10.1.0", "gone     package scipy, 1.1 -> none",
     ]  # fmt: skip
 
@@ -56,22 +56,22 @@ def test_accepted_code_counts_as_the_old_one_until_the_next_change(run: Path, co
     settings = (run / "settings" / "score.json").read_bytes()
     recorded = read_json(run / "settings" / "score.json")["code"]
     (code / "fid.py").write_text("EPS = 1.0\n")
-    pending = changes.code_change(run, "score", Sources(code))
+    pending = code_changes.code_change(run, "score", Sources(code))
     assert pending
-    changes.accept(run, [pending])
-    assert changes.counted_digest("score", changes.read_accepted(run), Sources(code)) == recorded
-    after = changes.code_change(run, "score", Sources(code))
+    code_changes.accept(run, [pending])
+    assert code_changes.counted_digest("score", code_changes.read_accepted(run), Sources(code)) == recorded
+    after = code_changes.code_change(run, "score", Sources(code))
     assert after
     assert (after.pending, after.now == after.before) == (False, False)
     assert (run / "settings" / "score.json").read_bytes() == settings
     (code / "fid.py").write_text("EPS = 2\n")
-    assert changes.counted_digest("score", changes.read_accepted(run), Sources(code)) != recorded
+    assert code_changes.counted_digest("score", code_changes.read_accepted(run), Sources(code)) != recorded
 
 
 def test_changed_settings_are_named_with_both_values() -> None:
     before = {"code": "1", "model": {"width": 64, "depth": 6}, "seed": 0}
     now = {"code": "2", "model": {"width": 32, "depth": 6}, "seeds": [1]}
-    assert changes.setting_differences(before, now) == [
+    assert code_changes.setting_differences(before, now) == [
         "model.width: 64 -> 32",
         "seed: 0 -> None",
         "seeds: None -> [1]",
@@ -87,7 +87,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "results" / "leaderboard"
     for stage in with_settings():
-        modules = closure.sources().stage(stage)
+        modules = code_dependencies.sources().stage(stage)
         if stage == "fuse":
             modules = {**modules, "shanshui.submission.fusion": "another"}
         write_json(folder / "settings" / "code" / f"{code_digest(modules)}.json", modules)

@@ -11,8 +11,8 @@ from shanshui.architectures.segmenters import Segmenter
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.evaluation.feature_file import FeatureSet, load_features
 from shanshui.evaluation.feature_reader import FeatureReader
+from shanshui.evaluation.image_folder import list_image_files, match_names
 from shanshui.evaluation.inception_features import SIDE
-from shanshui.evaluation.picture_folder import list_pictures, match_names
 from shanshui.evaluation.segmenter_features import SegmenterFeatures
 from shanshui.metrics.registry import Metric
 from shanshui.storage.files import read_csv
@@ -21,7 +21,7 @@ from shanshui.storage.names import normal, stem
 
 
 @dataclass(frozen=True)
-class PictureSet:
+class ImageSet:
     """The images of a folder (`paths`), or the features `stored` of images.
 
     `labels` are the label maps of the images in the order of `paths`, or empty where they are not known;
@@ -42,7 +42,7 @@ class PictureSet:
 
 def open_sets(
     sources: Mapping[str, Path], labels: Mapping[str, Path], metrics: Sequence[Metric], real: Path | None = None
-) -> dict[str, PictureSet]:
+) -> dict[str, ImageSet]:
     """Open every set and check it against its label maps, if any.
 
     Args:
@@ -60,9 +60,9 @@ def open_sets(
     if unknown := set(labels) - set(sources):
         raise UsageError(f"--labels for {', '.join(sorted(unknown))}, which is not scored", ", ".join(sources))
     sets = {
-        name: PictureSet(source, [], load_features(source, name))
+        name: ImageSet(source, [], load_features(source, name))
         if source.suffix == ".npz"
-        else PictureSet(source, list_pictures(source))
+        else ImageSet(source, list_image_files(source))
         for name, source in sources.items()
     }
     for name, source in labels.items():
@@ -78,7 +78,7 @@ def open_sets(
                 f"--labels {name}=CSV or --labels {name}=FOLDER",
             )
     if any(metric.needs_photographs for metric in metrics):
-        beside: dict[str, Path | None] = {stem(path): path for path in list_pictures(real)} if real else {}
+        beside: dict[str, Path | None] = {stem(path): path for path in list_image_files(real)} if real else {}
         for name, one in sets.items():
             listed = labels.get(name)
             found = _of_all(one, column_files(listed, "image")) if listed and listed.is_file() else []
@@ -86,7 +86,7 @@ def open_sets(
     return sets
 
 
-def check_photographs(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> None:
+def check_photographs(sets: Mapping[str, ImageSet], metrics: Sequence[Metric]) -> None:
     """Check that there are photographs for the metrics that compare with the photograph of the label map.
 
     Raises:
@@ -103,7 +103,7 @@ def check_photographs(sets: Mapping[str, PictureSet], metrics: Sequence[Metric])
         )
 
 
-def _of_all(one: PictureSet, files: Mapping[str, Path | None]) -> list[Path]:
+def _of_all(one: ImageSet, files: Mapping[str, Path | None]) -> list[Path]:
     """Return the files of a set's images in their order; none where one of the images has none."""
     known = [file for path in one.paths if (file := files.get(stem(path)))]
     return known if len(known) == len(one.paths) else []
@@ -112,7 +112,7 @@ def _of_all(one: PictureSet, files: Mapping[str, Path | None]) -> list[Path]:
 def label_files(source: Path) -> dict[str, Path | None]:
     """Return the label maps by name of a folder, or of a list (CSV); None where the list has no files."""
     if source.is_dir():
-        return {stem(path): path for path in list_pictures(source)}
+        return {stem(path): path for path in list_image_files(source)}
     return column_files(source, "label")
 
 
@@ -127,13 +127,13 @@ def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     for source in sources:
         if source.is_dir():
-            found += [(stem(path), path) for path in list_pictures(source)]
+            found += [(stem(path), path) for path in list_image_files(source)]
         else:
             found += [(row["name"], Path(row["image"])) for row in read_csv(source, ("name", "image"))]
     return found
 
 
-def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tuple[int, int]:
+def common_size(sets: Mapping[str, ImageSet], metrics: Sequence[Metric]) -> tuple[int, int]:
     """Return the (width, height) of all images, or Inception's own where all metrics take images as they are.
 
     Raises:
@@ -156,7 +156,7 @@ def common_size(sets: Mapping[str, PictureSet], metrics: Sequence[Metric]) -> tu
 
 
 def take_features(
-    sets: Mapping[str, PictureSet],
+    sets: Mapping[str, ImageSet],
     metrics: Sequence[Metric],
     protocol: Mapping[str, Any],
     weights: Path | None,

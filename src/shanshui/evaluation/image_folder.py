@@ -16,7 +16,7 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:4]) + (f", ... ({len(listed)} in all)" if len(listed) > 4 else "")
 
 
-def list_pictures(folder: str | Path) -> list[Path]:
+def list_image_files(folder: str | Path) -> list[Path]:
     """List all images directly in `folder`, sorted by name; hidden files are ignored.
 
     Raises:

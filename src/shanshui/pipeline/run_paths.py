@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from shanshui.architectures.schedule import schedule
-from shanshui.backend import lease
+from shanshui.backend import gpu_lock
 from shanshui.backend.device import cuda_identities, find_device
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
@@ -27,7 +27,7 @@ from shanshui.config.stages import with_settings
 from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.metrics.registry import need_segmenter, weights_of
-from shanshui.pipeline.changes import CODE, counted_digest, read_accepted, recorded_settings, remember
+from shanshui.pipeline.code_changes import CODE, counted_digest, read_accepted, recorded_settings, remember
 from shanshui.pipeline.retention import STATES
 from shanshui.storage.files import digest
 from shanshui.storage.names import printable
@@ -57,12 +57,12 @@ def prepare_environment(source: Path, own_python: bool, config: Config) -> None:
         os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
     if config.gpus == 0:
         os.environ["SHANSHUI_DEVICE"] = "cpu"
-    os.environ[lease.GPUS] = ",".join(map(str, config.gpus)) if isinstance(config.gpus, list) else lease.AUTO
-    os.environ[lease.JOBS_PER_GPU] = str(config.jobs_per_gpu)
+    os.environ[gpu_lock.GPUS] = ",".join(map(str, config.gpus)) if isinstance(config.gpus, list) else gpu_lock.AUTO
+    os.environ[gpu_lock.JOBS_PER_GPU] = str(config.jobs_per_gpu)
 
 
 @dataclass(frozen=True)
-class Flow:
+class RunPaths:
     """File names of one configuration's run."""
 
     config: Config
@@ -106,8 +106,8 @@ class Flow:
         """Return the number of parallel GPU jobs on this machine; 1 without a GPU, so that a job has all cores."""
         if find_device().kind != "cuda":
             return 1
-        wanted = ",".join(map(str, self.config.gpus)) if isinstance(self.config.gpus, list) else lease.AUTO
-        return len(lease.allowed(lease.visible_gpus(cuda_identities()), wanted)) * self.config.jobs_per_gpu
+        wanted = ",".join(map(str, self.config.gpus)) if isinstance(self.config.gpus, list) else gpu_lock.AUTO
+        return len(gpu_lock.allowed(gpu_lock.visible_gpus(cuda_identities()), wanted)) * self.config.jobs_per_gpu
 
     @staticmethod
     def threads(jobs: int, processes: int = 1) -> int:
@@ -119,7 +119,7 @@ class Flow:
         """
         return 64 if jobs == 1 else processes * max(1, len(os.sched_getaffinity(0)) // jobs)
 
-    def rehearsed(self) -> list[str]:
+    def precompiled_networks(self) -> list[str]:
         """Return the argument of `doctor` with networks whose kernels it compiles in addition to APF-GAN's."""
         networks = self.config.networks().extra_kernels()
         return ["--networks", json.dumps(networks, sort_keys=True)] if networks else []

@@ -25,7 +25,7 @@ STATE = ".snakemake"
 LOCK = "shanshui.lock"
 
 
-def somebody_runs(state: Path) -> bool:
+def is_locked(state: Path) -> bool:
     """Test whether a Snakemake visible from this machine executes in the folder of `state`, its `.snakemake`."""
     try:
         with open(state / LOCK, encoding="utf-8") as handle:
@@ -55,7 +55,7 @@ def unlocking(arguments: Sequence[str]) -> str:
     return shlex.join([*called, "--unlock", *rest])
 
 
-def locked_words(alive: bool, arguments: Sequence[str]) -> str:
+def locked_message(alive: bool, arguments: Sequence[str]) -> str:
     """Return the message of a refused start.
 
     Args:
@@ -99,13 +99,13 @@ def prepare(workflow: Any, gpu_jobs: int, run: str) -> None:
         if executor.local_exec:
             workflow.global_resources.setdefault("gpu", gpu_jobs)
         state = Path(STATE).absolute()
-        alive = somebody_runs(state)
+        alive = is_locked(state)
         if not alive and (count := file_times.restore(Path("results") / run)):
             print(f"{count} file(s) of {run} touched or copied, contents as before: times set back", file=sys.stderr)
         try:
             with contextlib.nullcontext() if executor.dryrun_exec else registered(state):
                 return execute(*args, **kwargs)
         except LockException:
-            sys.exit(locked_words(alive, sys.argv))
+            sys.exit(locked_message(alive, sys.argv))
 
     workflow.execute = execute_registered

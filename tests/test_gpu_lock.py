@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from shanshui.backend import lease
-from shanshui.backend.lease import Gpu, allowed, hold_gpu, try_lease, visible_gpus
+from shanshui.backend import gpu_lock
+from shanshui.backend.gpu_lock import Gpu, acquire_gpu, allowed, try_lock_gpu, visible_gpus
 from shanshui.errors import UsageError
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
@@ -21,9 +21,9 @@ GPUS = [Gpu(f"device{number}", str(number)) for number in range(4)]
 JOB = """
 import os, sys, time
 from pathlib import Path
-from shanshui.backend.lease import Gpu, lease
+from shanshui.backend.gpu_lock import Gpu, lock_gpu
 folder, log, count, seconds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-held = lease([Gpu(f"device{number}", str(number)) for number in range(count)], 1, folder, pause=0.02)
+held = lock_gpu([Gpu(f"device{number}", str(number)) for number in range(count)], 1, folder, pause=0.02)
 note = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 os.write(note, f"take {os.getpid()} {held.gpu.token} {time.monotonic_ns()}\\n".encode())
 time.sleep(seconds)
@@ -39,11 +39,11 @@ def start(folder: Path, log: Path, seconds: float) -> subprocess.Popen[bytes]:
 
 def test_forty_jobs_on_four_devices_some_killed(tmp_path: Path) -> None:
     log, folder = tmp_path / "log.txt", tmp_path / "leases"
-    dice = random.Random(5)
-    jobs = [start(folder, log, dice.uniform(0.02, 0.2)) for _ in range(40)]
+    rng = random.Random(5)
+    jobs = [start(folder, log, rng.uniform(0.02, 0.2)) for _ in range(40)]
     killed: dict[int, int] = {}
-    for job in dice.sample(jobs, 14):
-        time.sleep(dice.uniform(0, 0.1))
+    for job in rng.sample(jobs, 14):
+        time.sleep(rng.uniform(0, 0.1))
         if job.poll() is None:
             killed[job.pid] = time.monotonic_ns()
             job.kill()
@@ -68,37 +68,37 @@ def test_forty_jobs_on_four_devices_some_killed(tmp_path: Path) -> None:
         overlaps = [(one, other) for one, other in pairwise(turns) if one[1] > other[0]]
         assert overlaps == []
 
-    held = [try_lease(GPUS, 1, folder) for _ in range(5)]
+    held = [try_lock_gpu(GPUS, 1, folder) for _ in range(5)]
     assert [part.gpu.token for part in held[:4] if part] == ["0", "1", "2", "3"], "no lease is lost"
     assert held[4] is None
 
 
 def test_lease_given_back_can_be_taken_again(tmp_path: Path) -> None:
-    first = try_lease(GPUS[:1], 1, tmp_path)
+    first = try_lock_gpu(GPUS[:1], 1, tmp_path)
     assert first
-    assert try_lease(GPUS[:1], 1, tmp_path) is None
-    first.give_back()
-    assert try_lease(GPUS[:1], 1, tmp_path) is not None
+    assert try_lock_gpu(GPUS[:1], 1, tmp_path) is None
+    first.release()
+    assert try_lock_gpu(GPUS[:1], 1, tmp_path) is not None
 
 
 def test_small_jobs_share_devices_evenly_and_keep_away_from_one_that_does_not_share(tmp_path: Path) -> None:
-    alone = try_lease(GPUS[:1], 1, tmp_path)
-    shared = [try_lease(GPUS[:2], 2, tmp_path) for _ in range(3)]
+    alone = try_lock_gpu(GPUS[:1], 1, tmp_path)
+    shared = [try_lock_gpu(GPUS[:2], 2, tmp_path) for _ in range(3)]
     assert [part.gpu.token if part else None for part in shared] == ["1", "1", None]
     assert alone
-    alone.give_back()
-    more = [try_lease(GPUS[:2], 2, tmp_path) for _ in range(3)]
+    alone.release()
+    more = [try_lock_gpu(GPUS[:2], 2, tmp_path) for _ in range(3)]
     assert [part.gpu.token if part else None for part in more] == ["0", "0", None]
-    assert try_lease(GPUS[:2], 1, tmp_path) is None, "who wants a device alone waits for those that share it"
-    fresh = [try_lease(GPUS[:2], 2, tmp_path / "fresh") for _ in range(4)]
+    assert try_lock_gpu(GPUS[:2], 1, tmp_path) is None, "who wants a device alone waits for those that share it"
+    fresh = [try_lock_gpu(GPUS[:2], 2, tmp_path / "fresh") for _ in range(4)]
     assert [part.gpu.token for part in fresh if part] == ["0", "1", "0", "1"]
 
 
 def test_waiting_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = try_lease(GPUS[:1], 1, tmp_path)
+    first = try_lock_gpu(GPUS[:1], 1, tmp_path)
     assert first
 
-    class Dice:
+    class Jitter:
         """Gives the first lease back at the third draw."""
 
         draws = 0
@@ -106,12 +106,12 @@ def test_waiting_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         def random(self) -> float:
             self.draws += 1
             if self.draws == 3:
-                first.give_back()
+                first.release()
             return 0.5
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lease, "_dice", Dice())
-        assert lease.lease(GPUS[:1], 1, tmp_path, patience=0, pause=0.01).gpu.token == "0"
+        patch.setattr(gpu_lock, "_jitter", Jitter())
+        assert gpu_lock.lock_gpu(GPUS[:1], 1, tmp_path, patience=0, pause=0.01).gpu.token == "0"
     assert capsys.readouterr().err.count("waiting for a free GPU") == 1
 
 
@@ -139,32 +139,32 @@ def test_configuration_chooses_among_the_visible() -> None:
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A process that holds nothing yet, on a machine with a lease folder of its own."""
-    monkeypatch.setattr(lease, "_held", [])
-    monkeypatch.setenv(lease.FOLDER, str(tmp_path))
-    for name in (lease.GPUS, lease.JOBS_PER_GPU, "SLURM_JOB_ID"):
+    monkeypatch.setattr(gpu_lock, "_held", [])
+    monkeypatch.setenv(gpu_lock.FOLDER, str(tmp_path))
+    for name in (gpu_lock.GPUS, gpu_lock.JOBS_PER_GPU, "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(lease.VISIBLE, "4,5")
+    monkeypatch.setenv(gpu_lock.VISIBLE, "4,5")
     return monkeypatch
 
 
 def test_process_sees_the_leased_device_only_and_keeps_it(fresh: pytest.MonkeyPatch) -> None:
-    assert hold_gpu(["a", "b"]) == "4"
-    assert os.environ[lease.VISIBLE] == "4"
-    fresh.setenv(lease.VISIBLE, "4,5")
-    assert hold_gpu(["a", "b"]) == "4", "one lease for a process"
-    fresh.setattr(lease, "_held", [])
+    assert acquire_gpu(["a", "b"]) == "4"
+    assert os.environ[gpu_lock.VISIBLE] == "4"
+    fresh.setenv(gpu_lock.VISIBLE, "4,5")
+    assert acquire_gpu(["a", "b"]) == "4", "one lease for a process"
+    fresh.setattr(gpu_lock, "_held", [])
 
 
 def test_no_device_no_lease(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert hold_gpu([]) == ""
-    assert os.environ[lease.VISIBLE] == "4,5"
+    assert acquire_gpu([]) == ""
+    assert os.environ[gpu_lock.VISIBLE] == "4,5"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_device_that_slurm_gave_to_the_job_needs_no_lease(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fresh.setenv("SLURM_JOB_ID", "7")
-    fresh.setenv(lease.VISIBLE, "0")
-    assert hold_gpu(["a"]) == ""
+    fresh.setenv(gpu_lock.VISIBLE, "0")
+    assert acquire_gpu(["a"]) == ""
     assert list(tmp_path.iterdir()) == []
-    fresh.setenv(lease.VISIBLE, "0,1")
-    assert hold_gpu(["a", "b"]) == "0", "several jobs within one allocation"
+    fresh.setenv(gpu_lock.VISIBLE, "0,1")
+    assert acquire_gpu(["a", "b"]) == "0", "several jobs within one allocation"

@@ -8,69 +8,69 @@ from pathlib import Path
 
 import pytest
 
-from shanshui.backend import lease
+from shanshui.backend import gpu_lock
 from shanshui.backend.device import Device
 from shanshui.config.schema import Config
 from shanshui.config.settings import validate
 from shanshui.errors import ShanshuiError
-from shanshui.pipeline import flow as flow_module
-from shanshui.pipeline.flow import Flow, average_name, prepare_environment
+from shanshui.pipeline import run_paths as flow_module
 from shanshui.pipeline.inputs_there import check_inputs
+from shanshui.pipeline.run_paths import RunPaths, average_name, prepare_environment
 from shanshui.storage.files import write_json, write_text
 
 
 def test_one_pretraining_job_per_resolution() -> None:
-    flow = Flow(Config())
-    assert flow.resolutions() == ["064x048", "128x096", "256x192", "512x384"]
-    assert flow.state_before("r", "064x048") == []
-    assert flow.state_before("r", "256x192") == ["results/r/pretrain/128x096.state.safetensors"]
-    assert flow.pretrained("r") == "results/r/pretrain/512x384.state.safetensors"
+    run_paths = RunPaths(Config())
+    assert run_paths.resolutions() == ["064x048", "128x096", "256x192", "512x384"]
+    assert run_paths.state_before("r", "064x048") == []
+    assert run_paths.state_before("r", "256x192") == ["results/r/pretrain/128x096.state.safetensors"]
+    assert run_paths.pretrained("r") == "results/r/pretrain/512x384.state.safetensors"
 
 
 def test_finetuning_is_a_chain_over_the_scored_range() -> None:
-    flow = Flow(Config())
-    assert flow.epoch_before("r", 271) == []
-    assert flow.epoch_before("r", 272) == ["results/r/finetune/epoch_271.safetensors"]
-    assert len(flow.checkpoint_scores("r")) == 40
+    run_paths = RunPaths(Config())
+    assert run_paths.epoch_before("r", 271) == []
+    assert run_paths.epoch_before("r", 272) == ["results/r/finetune/epoch_271.safetensors"]
+    assert len(run_paths.checkpoint_scores("r")) == 40
 
 
 def test_epoch_that_is_there_keeps_the_one_it_came_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else moving `score.first` would train it again; under other settings it is trained again anyway."""
     monkeypatch.chdir(tmp_path)
-    before = Flow(validate({"run": "r"}))
+    before = RunPaths(validate({"run": "r"}))
     write_json("results/r/settings/finetune.json", before.settings("r", "finetune"))
     for epoch in (271, 272):
         write_text(f"results/r/finetune/after/{epoch}", "".join(before.epoch_before("r", epoch)) + "\n")
     for first in (272, 270):
-        moved = Flow(validate({"run": "r", "score": {"first": first}}))
+        moved = RunPaths(validate({"run": "r", "score": {"first": first}}))
         assert moved.epoch_before("r", 272) == ["results/r/finetune/epoch_271.safetensors"]
         assert moved.epoch_before("r", 271) == []
-    other = Flow(validate({"run": "r", "score": {"first": 270}, "finetune": {"lr_g": 1.0}}))
+    other = RunPaths(validate({"run": "r", "score": {"first": 270}, "finetune": {"lr_g": 1.0}}))
     assert other.epoch_before("r", 271) == ["results/r/finetune/epoch_270.safetensors"]
 
 
 def test_settings_carry_the_digest_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    flow = Flow(Config())
-    settings = flow.settings("r", "fuse")
+    run_paths = RunPaths(Config())
+    settings = run_paths.settings("r", "fuse")
     assert settings["share"] == Config().fuse.share
     write_json("results/r/accepted.json", {"fuse": {settings["code"]: "older"}})
-    assert flow.settings("r", "fuse")["code"] == "older"
-    assert flow.settings("other", "fuse") == settings
+    assert run_paths.settings("r", "fuse")["code"] == "older"
+    assert run_paths.settings("other", "fuse") == settings
 
 
 def test_gpu_jobs_and_threads_follow_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(flow_module, "find_device", lambda: Device("cpu", "CPU"))
-    assert Flow(validate({"gpus": [5]})).gpu_jobs() == 1
+    assert RunPaths(validate({"gpus": [5]})).gpu_jobs() == 1
     monkeypatch.setattr(flow_module, "find_device", lambda: Device("cuda", "CUDA"))
     monkeypatch.setattr(flow_module, "cuda_identities", lambda: ["a", "b", "c"])
-    assert Flow(Config()).gpu_jobs() == 3
-    assert Flow(validate({"gpus": [2, 0], "jobs_per_gpu": 2})).gpu_jobs() == 4
+    assert RunPaths(Config()).gpu_jobs() == 3
+    assert RunPaths(validate({"gpus": [2, 0], "jobs_per_gpu": 2})).gpu_jobs() == 4
     with pytest.raises(ShanshuiError, match="names no device"):
-        Flow(validate({"gpus": [5]})).gpu_jobs()
+        RunPaths(validate({"gpus": [5]})).gpu_jobs()
     monkeypatch.setattr(flow_module.os, "sched_getaffinity", lambda _: set(range(16)))
-    assert [Flow.threads(jobs) for jobs in (1, 4, 64)] == [64, 4, 1]
+    assert [RunPaths.threads(jobs) for jobs in (1, 4, 64)] == [64, 4, 1]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_gpu_jobs_and_threads_follow_the_devices(monkeypatch: pytest.MonkeyPatch
 def test_jobs_inherit_what_the_configuration_says_of_gpus(
     options: dict[str, object], expected: tuple[str, str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = (lease.GPUS, lease.JOBS_PER_GPU, "SHANSHUI_DEVICE")
+    names = (gpu_lock.GPUS, gpu_lock.JOBS_PER_GPU, "SHANSHUI_DEVICE")
     for name in (*names, "PYTHONPATH", "PATH"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -93,14 +93,14 @@ def test_jobs_inherit_what_the_configuration_says_of_gpus(
 
 
 def test_candidates_are_all_subsets_named_without_rank() -> None:
-    flow = Flow(validate({"finetune": {"ema": 0}}))
-    names = flow.candidates(["epoch_299", "epoch_271", "epoch_273"])
+    run_paths = RunPaths(validate({"finetune": {"ema": 0}}))
+    names = run_paths.candidates(["epoch_299", "epoch_271", "epoch_273"])
     assert names == [
         "epoch_271", "epoch_273", "epoch_299", "271+273", "271+299", "273+299", "271+273+299",
     ]  # fmt: skip
-    assert flow.candidates(["epoch_273", "epoch_299", "epoch_271"]) == names
-    assert Flow.members("r", "271+299")[1] == "results/r/finetune/epoch_299.safetensors"
-    assert Flow.weights_of("r", "271+299") == "results/r/merge/271+299.safetensors"
+    assert run_paths.candidates(["epoch_273", "epoch_299", "epoch_271"]) == names
+    assert RunPaths.members("r", "271+299")[1] == "results/r/finetune/epoch_299.safetensors"
+    assert RunPaths.weights_of("r", "271+299") == "results/r/merge/271+299.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ def test_average_is_of_the_last_epoch_unless_it_was_trained_without(
     there: tuple[str, ...], averaged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    flow = Flow(Config())
-    write_json("results/leaderboard/settings/finetune.json", flow.settings("leaderboard", "finetune"))
+    run_paths = RunPaths(Config())
+    write_json("results/leaderboard/settings/finetune.json", run_paths.settings("leaderboard", "finetune"))
     for name in there:
         write_text(f"results/leaderboard/finetune/{name}.safetensors", "")
-    assert flow.averaged_epoch == averaged
-    assert flow.candidates(["epoch_309"]) == ["epoch_309", *([f"ema_{averaged}"] if averaged else [])]
-    assert bool(flow.said_of_average()) == (not averaged)
+    assert run_paths.averaged_epoch == averaged
+    assert run_paths.candidates(["epoch_309"]) == ["epoch_309", *([f"ema_{averaged}"] if averaged else [])]
+    assert bool(run_paths.said_of_average()) == (not averaged)
     for epoch in ("309", "310", "3100"):
-        patterns = flow.without_average(), flow.with_average()
+        patterns = run_paths.without_average(), run_paths.with_average()
         fits = [bool(re.fullmatch(rf"finetune/epoch_({p})\.safetensors", f"finetune/epoch_{epoch}.safetensors"))
                 for p in patterns]  # fmt: skip
         assert fits == [epoch != averaged, epoch == averaged]
@@ -127,40 +127,40 @@ def test_average_is_of_the_last_epoch_unless_it_was_trained_without(
 
 def test_average_is_made_anew_with_other_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    before = Flow(validate({"run": "r", "finetune": {"ema": 0}}))
+    before = RunPaths(validate({"run": "r", "finetune": {"ema": 0}}))
     write_json("results/r/settings/finetune.json", before.settings("r", "finetune"))
     write_text("results/r/finetune/epoch_310.safetensors", "")
     assert (before.averaged_epoch, before.said_of_average()) == ("", "")
-    assert Flow(validate({"run": "r"})).averaged_epoch == "310"
+    assert RunPaths(validate({"run": "r"})).averaged_epoch == "310"
 
 
 def test_soups_and_the_moving_average_are_candidates_too() -> None:
-    flow = Flow(Config())
-    assert flow.soups() == range(2, 9)
-    assert flow.soup_choices()[-1] == "results/{run}/select/soup_7.json"
+    run_paths = RunPaths(Config())
+    assert run_paths.soups() == range(2, 9)
+    assert run_paths.soup_choices()[-1] == "results/{run}/select/soup_7.json"
     soup = average_name(["271+273", "epoch_299"])
     assert soup == average_name(["epoch_299", "epoch_273", "epoch_271"]) == "271+273+299"
-    assert flow.candidates(["epoch_273", "epoch_271"], ["epoch_271", soup]) == [
+    assert run_paths.candidates(["epoch_273", "epoch_271"], ["epoch_271", soup]) == [
         "epoch_271", "epoch_273", "271+273", soup, "ema_310",
     ]  # fmt: skip
-    assert Flow.weights_of("r", "ema_310") == "results/r/finetune/ema_310.safetensors"
+    assert RunPaths.weights_of("r", "ema_310") == "results/r/finetune/ema_310.safetensors"
 
 
 def test_training_label_maps_are_a_set_where_they_decide() -> None:
-    assert (Flow(Config()).sets(), Flow(Config()).train_labels()) == (["holdout", "test"], [])
-    flow = Flow(validate({"select": {"on": "train"}, "data": {"holdout": 0}}))
-    assert flow.sets() == ["train", "test"]
-    assert flow.train_labels() == ["results/{run}/validate/train.csv"]
+    assert (RunPaths(Config()).sets(), RunPaths(Config()).train_labels()) == (["holdout", "test"], [])
+    run_paths = RunPaths(validate({"select": {"on": "train"}, "data": {"holdout": 0}}))
+    assert run_paths.sets() == ["train", "test"]
+    assert run_paths.train_labels() == ["results/{run}/validate/train.csv"]
 
 
 def test_segmenter_where_a_metric_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {"metrics": ["dct_frechet"], "rank_by": "dct_frechet"}
-    assert Flow(validate({"score": plain})).segmenter("r") == []
+    assert RunPaths(validate({"score": plain})).segmenter("r") == []
     metrics = {"metrics": ["dct_frechet", "miou"], "rank_by": "miou"}
-    assert Flow(validate({"score": metrics})).segmenter("r") == ["results/r/segmenter/segmenter.safetensors"]
+    assert RunPaths(validate({"score": metrics})).segmenter("r") == ["results/r/segmenter/segmenter.safetensors"]
     brought = validate({"score": metrics, "segmenter": {"weights": str(tmp_path / "s.safetensors")}, "landscapes":
                         {"train": 9, "test": 2, "width": 64, "height": 64}})  # fmt: skip
-    assert Flow(brought).segmenter("r") == [str(tmp_path / "s.safetensors")]
+    assert RunPaths(brought).segmenter("r") == [str(tmp_path / "s.safetensors")]
     with pytest.raises(ShanshuiError, match=r"segmenter\.weights.*not found"):
         check_inputs(brought)
     monkeypatch.chdir(tmp_path)
@@ -199,34 +199,34 @@ def test_edges_of_instances_need_their_maps(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "coco" / "train_inst" / "a.png").touch()
     with pytest.raises(ShanshuiError, match="instance maps found coco/train_inst"):
         check_inputs(config)
-    assert Flow(config).prepared_instances() == ["results/{run}/prepare/instances.npy"]
-    assert Flow(Config()).prepared_instances() == []
+    assert RunPaths(config).prepared_instances() == ["results/{run}/prepare/instances.npy"]
+    assert RunPaths(Config()).prepared_instances() == []
 
 
 def test_other_networks_are_rehearsed_and_trained_in_one_job() -> None:
-    flow = Flow(validate({"model": {"generator": "spade", "discriminator": "multiscale"}, "pretrain": {"epochs": 100},
+    run_paths = RunPaths(validate({"model": {"generator": "spade", "discriminator": "multiscale"}, "pretrain": {"epochs": 100},
                           "score": {"first": 101, "last": 102}, "select": {"top": 1}}))  # fmt: skip
-    assert flow.resolutions() == ["512x384"]
-    assert flow.state_before("r", "512x384") == []
-    assert flow.rehearsed()[0] == "--networks"
-    assert Flow(Config()).rehearsed() == []
+    assert run_paths.resolutions() == ["512x384"]
+    assert run_paths.state_before("r", "512x384") == []
+    assert run_paths.precompiled_networks()[0] == "--networks"
+    assert RunPaths(Config()).precompiled_networks() == []
 
 
 def test_fingerprint_sees_new_and_changed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for folder in ("data/train/imgs", "data/train/labels", "data/test/labels"):
         (tmp_path / folder).mkdir(parents=True)
-    flow = Flow(Config())
-    prints = [flow.fingerprint()]
+    run_paths = RunPaths(Config())
+    prints = [run_paths.fingerprint()]
     (tmp_path / "data/train/imgs/a.jpg").write_bytes(b"1")
-    prints.append(flow.fingerprint())
+    prints.append(run_paths.fingerprint())
     (tmp_path / "data/train/imgs/a.jpg").write_bytes(b"12")
-    prints.append(flow.fingerprint())
+    prints.append(run_paths.fingerprint())
     (tmp_path / "data/train/imgs/a.jpg").write_bytes(b"21")
-    prints.append(flow.fingerprint())
+    prints.append(run_paths.fingerprint())
     assert len(set(prints)) == 4
     (tmp_path / "data/train/imgs/nothing.jpg").symlink_to("nowhere")
-    assert flow.fingerprint() not in prints
+    assert run_paths.fingerprint() not in prints
     assert validate({"landscapes": {"train": 4, "test": 2, "width": 64, "height": 48}}).landscapes is not None
 
 
@@ -237,7 +237,7 @@ def test_braces_dashes_and_spaces_in_paths_are_no_wildcards(tmp_path: Path, monk
     (tmp_path / "ex {x}.txt").write_text("a\n")
     paths = {"train_images": "my {run} imgs", "train_labels": "-labels", "test_labels": "t e;s't"}
     config = validate({"data": {**paths, "exclude": "ex {x}.txt"}})
-    made = Flow(config)
+    made = RunPaths(config)
     assert made.validate_arguments() == [
         "--train-images=my {run} imgs", "--train-labels=-labels", "--test-labels=t e;s't", "--exclude=ex {x}.txt"
     ]  # fmt: skip
@@ -255,7 +255,7 @@ def test_dead_links_do_not_stop_the_planning(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.png").symlink_to("gone")
-    made = Flow(validate({"data": {"train_images": "a", "train_labels": "a", "test_labels": "a"}}))
+    made = RunPaths(validate({"data": {"train_images": "a", "train_labels": "a", "test_labels": "a"}}))
     before = made.fingerprint()
     (tmp_path / "a" / "gone").write_bytes(b"here now")
     assert made.fingerprint() != before

@@ -32,7 +32,7 @@ def end_all(process: psutil.Process) -> None:
             continue
 
 
-def run_watched(command: Sequence[str], patience: float = 60.0) -> int | None:
+def run_with_watchdog(command: Sequence[str], patience: float = 60.0) -> int | None:
     """Run `command` until it ends, or kill it if it makes no progress.
 
     Args:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from shanshui.architectures.chances import Chance
-from shanshui.architectures.painters import Painter, Shown
+from shanshui.architectures.generator_networks import BuiltGenerator, Conditioning
+from shanshui.architectures.noise_source import NoiseSource
 from shanshui.architectures.schedule import Step
 from shanshui.architectures.style_encoder import reparameterise
 from shanshui.backend import ranks
@@ -24,29 +24,31 @@ class StyleLoss:
 
 def random_noise(layer: int, n: int, height: int, width: int) -> Any:
     """Fresh noise (n, 1, height, width) for a SPADE layer while training; MPI ranks draw for all and keep their own."""
-    noise = jt.randn(n * ranks.count(), 1, height, width)
-    return noise[ranks.own_rows(n)] if ranks.count() > 1 else noise
+    noise = jt.randn(n * ranks.world_size(), 1, height, width)
+    return noise[ranks.shard(n)] if ranks.world_size() > 1 else noise
 
 
 def random_vector(n: int, length: int) -> Any:
     """Fresh vectors (n, length), likewise."""
-    vector = jt.randn(n * ranks.count(), length)
-    return vector[ranks.own_rows(n)] if ranks.count() > 1 else vector
+    vector = jt.randn(n * ranks.world_size(), length)
+    return vector[ranks.shard(n)] if ranks.world_size() > 1 else vector
 
 
-FRESH = Chance(random_noise, random_vector)
+FRESH = NoiseSource(random_noise, random_vector)
 
 
-def draw(painter: Painter, shown: Shown, real: Any, step: Step, style: StyleLoss) -> tuple[Any, dict[str, Any]]:
+def sample_fakes(
+    generator: BuiltGenerator, conditioning: Conditioning, real: Any, step: Step, style: StyleLoss
+) -> tuple[Any, dict[str, Any]]:
     """Fakes (N, 3, h, w) of label maps, and loss terms that come with making them.
 
     With a style encoder each fake takes a style drawn from what the encoder makes of its photograph in `real`
     (N, 3, H, W); the term holds these distributions to the one styles are drawn from without a photograph.
     """
-    if painter.style_encoder is None:
-        return painter.paint(shown, FRESH, step), {}
-    mean, log_variance = painter.style_encoder(real)  # (N, z_dim) each
+    if generator.style_encoder is None:
+        return generator.generate(conditioning, FRESH, step), {}
+    mean, log_variance = generator.style_encoder(real)  # (N, z_dim) each
     z = reparameterise(mean, log_variance, FRESH.vector(*mean.shape))
-    fake = painter.paint(shown, replace(FRESH, vector=lambda n, length: z), step)
-    whole = ranks.count() if style.reduction == "sum" else 1  # gradients are averaged over the ranks
+    fake = generator.generate(conditioning, replace(FRESH, vector=lambda n, length: z), step)
+    whole = ranks.world_size() if style.reduction == "sum" else 1  # gradients are averaged over the ranks
     return fake, {"G/kl": style.weight * whole * kl_divergence(mean, log_variance, style.reduction)}

@@ -13,8 +13,8 @@ from shanshui.architectures import network_counts
 from shanshui.config.schema import Config
 from shanshui.data.layouts import LAYOUTS
 from shanshui.metrics.registry import kinds_of, need_segmenter
-from shanshui.pipeline.flow import Flow
 from shanshui.pipeline.retention import STATES
+from shanshui.pipeline.run_paths import RunPaths
 from shanshui.weights.builtin import BUILTIN
 
 MB = 10**6
@@ -23,7 +23,7 @@ STATES_KEPT = 2  # of a phase, beside one another
 ONE_MORE = 1  # state that is written before an older one goes, or those of other settings
 PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without colour subsampling, PNG
 GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated images and photographs in one PNG
-GRID_PICTURES = 18
+GRID_IMAGES = 18
 PAPERS = 10 * MB  # report, tables, plots, logs
 DEEPLAB = 320  # features an image of the built-in segmenter
 REFERENCE = 2000  # photographs whose features are stored one by one, at most
@@ -56,7 +56,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageCounts:
     """Number of images per set: training pairs without the hold-out, held-out pairs, test label maps."""
 
     train: int
@@ -64,7 +64,7 @@ class Pictures:
     test: int
 
 
-def count_pictures(config: Config) -> Pictures:
+def count_images(config: Config) -> ImageCounts:
     """Count the images in the data folders, or take the numbers of the embedded dataset."""
     if config.landscapes:
         pairs, test = config.landscapes.train, config.landscapes.test
@@ -73,16 +73,16 @@ def count_pictures(config: Config) -> Pictures:
         pairs = len(layout.find(Path(data.train_labels), "train_labels"))
         test = len(layout.find(Path(data.test_labels), "test_labels"))
     holdout = min(config.data.holdout, pairs)
-    return Pictures(pairs - holdout, holdout, test)
+    return ImageCounts(pairs - holdout, holdout, test)
 
 
 def averages(config: Config) -> int:
     """Return the largest number of averaged weights: every subset of the best, and a soup per further checkpoint."""
-    top, soups = config.select.top, len(Flow(config).soups())
+    top, soups = config.select.top, len(RunPaths(config).soups())
     return 2**top - 1 - top + max(0, soups + 1 - top)
 
 
-def estimate(config: Config, pictures: Pictures) -> list[Part]:
+def estimate(config: Config, pictures: ImageCounts) -> list[Part]:
     """Estimate what a run writes, in data-flow order."""
     return [
         *_data(config, pictures),
@@ -92,7 +92,7 @@ def estimate(config: Config, pictures: Pictures) -> list[Part]:
     ]
 
 
-def _data(config: Config, pictures: Pictures) -> list[Part]:
+def _data(config: Config, pictures: ImageCounts) -> list[Part]:
     """Estimate the training pairs: drawn and prepared."""
     data, drawn = config.data, config.landscapes
     pixels = data.load_width * data.load_height
@@ -113,12 +113,12 @@ def _training(config: Config) -> list[Part]:
     networks, pixels = config.networks(), config.data.width * config.data.height
     growing = networks.generator.in_phase(networks.discriminator.output_sizes - 1, seg_noise=False).parameters(pixels)
     tuned = networks.generator.in_phase(0, config.finetune.seg_noise).parameters(pixels)
-    judges, sizes = networks.discriminator.parameters(pixels), len(Flow(config).resolutions())
+    discriminators, sizes = networks.discriminator.parameters(pixels), len(RunPaths(config).resolutions())
     epochs = config.score.last - config.score.first + 1
     moving = bool(config.finetune.ema)
-    state, tuning = 3 * (growing + judges), 3 * (tuned + judges) + moving * tuned
+    state, tuning = 3 * (growing + discriminators), 3 * (tuned + discriminators) + moving * tuned
     stay = min(epochs, _most_kept(config)) if best else epochs
-    grid = GRID * GRID_PICTURES * config.data.width * config.data.height
+    grid = GRID * GRID_IMAGES * config.data.width * config.data.height
     parts = [
         Part(
             "weights of pretraining", "pretrain", sizes, growing * NUMBER, 1 if best else sizes,
@@ -157,13 +157,13 @@ def _most_kept(config: Config) -> int:
     return config.select.tried() + 1
 
 
-def _choosing(config: Config, pictures: Pictures) -> list[Part]:
+def _choosing(config: Config, pictures: ImageCounts) -> list[Part]:
     """Estimate averages, images and features."""
     best = config.retention == "best"
     size = config.data.width * config.data.height
     picture = PHOTO[config.generate.format] * size
     shown = {"train": pictures.train, "holdout": pictures.holdout, "test": pictures.test}
-    whole = sum(shown[name] for name in Flow(config).sets())
+    whole = sum(shown[name] for name in RunPaths(config).sets())
     seeds, merged = len(config.infer.seeds), averages(config)
     weights = config.networks().generator.in_phase(0, config.finetune.seg_noise).parameters(size)
     scored = len(config.score.epochs()) + merged + bool(config.finetune.ema) + seeds

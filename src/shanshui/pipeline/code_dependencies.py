@@ -41,7 +41,7 @@ LEFT_OUT = {
     "shanshui.plugins.discovery": "what it finds counts itself",
     "shanshui.backend.runtime": _MACHINE,
     "shanshui.backend.device": _MACHINE,
-    "shanshui.backend.lease": _MACHINE,
+    "shanshui.backend.gpu_lock": _MACHINE,
     "shanshui.backend.cuda_probe": _MACHINE,
     "shanshui.backend.compilation": _MACHINE,
     "shanshui.backend.toolchain": _MACHINE,
@@ -54,8 +54,8 @@ LOOKED_AT = {  # imports for images and words that no later stage reads
     # what a metric says of itself changes with its code: its scores are computed again then, and all that reads them
     "shanshui.stages.select": {"shanshui.metrics.registry"},
     "shanshui.report.wording": {"shanshui.metrics.registry"},
-    "shanshui.pipeline.flow": {"shanshui.metrics.registry"},
-    "shanshui.pipeline.footprint": {"shanshui.metrics.registry"},
+    "shanshui.pipeline.run_paths": {"shanshui.metrics.registry"},
+    "shanshui.pipeline.disk_estimate": {"shanshui.metrics.registry"},
     "shanshui.pipeline.run_checks": {"shanshui.metrics.registry"},
     "shanshui.training.session": {
         "shanshui.synthesis.synthesizer",
@@ -176,13 +176,13 @@ class Sources:
     def __init__(self, folder: Path = HERE) -> None:
         self.folder = folder
         self._files: dict[str, Path] = {}
-        self._beside: dict[Path, dict[str, Path]] = {}  # files that are not Python, by folder and name
+        self._data_files: dict[Path, dict[str, Path]] = {}  # files that are not Python, by folder and name
         for file in sorted(folder.rglob("*")):
             if file.suffix == ".py":
                 parts = (PACKAGE, *file.relative_to(folder).with_suffix("").parts)
                 self._files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
             elif "__pycache__" not in file.parts and not file.name.startswith(".") and file.is_file():
-                self._beside.setdefault(file.parent, {})[file.name] = file
+                self._data_files.setdefault(file.parent, {})[file.name] = file
         self._modules: dict[str, Module] = {}
 
     def module(self, name: str) -> Module:
@@ -190,8 +190,8 @@ class Sources:
         if name not in self._modules:
             file = self._files[name]
             read = Reader(ast.parse(file.read_text(encoding="utf-8")))
-            beside = self._beside.get(file.parent, {})
-            data = [[text, sha256(beside[text])] for text in sorted(read.texts & beside.keys())]
+            data_files = self._data_files.get(file.parent, {})
+            data = [[text, sha256(data_files[text])] for text in sorted(read.texts & data_files.keys())]
             empty = read.written == ["Module"] and not data
             total = digest([read.written, data])
             within, packages = self._within(name, read.imports), _packages(read.imports)
@@ -209,7 +209,7 @@ class Sources:
                 inside = wanted.removesuffix("*")
                 yield from (n for n in self._files if n.startswith(inside) and "." not in n.removeprefix(inside))
 
-    def closure(self, start: str) -> dict[str, str]:
+    def dependencies(self, start: str) -> dict[str, str]:
         """Return the digests of `start` and of all modules that it imports, directly or not, by name.
 
         Packages are among them, as `package numpy`, with their versions.
@@ -234,7 +234,7 @@ class Sources:
         """Return the digests of all modules that the results of `stage` depend on, by name."""
         module = f"{PACKAGE}.stages.{stage}"
         if module in self._files:
-            return self.closure(module)
+            return self.dependencies(module)
         return {f"plug-in {name}": own for name, own in plugin_digests(f"{PACKAGE}.stages").items() if name == stage}
 
     def names(self) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shanshui.pipeline.closure import PACKAGE_MARK, Sources, code_digest, sources
+from shanshui.pipeline.code_dependencies import PACKAGE_MARK, Sources, code_digest, sources
 from shanshui.storage.files import read_json, write_json
 
 ACCEPTED = "accepted.json"

@@ -1,6 +1,6 @@
 """A generator in use: its networks, and how they are shown label maps; the same in training and in generation.
 
-Random numbers come from outside (`chances`), so that training draws them and generation derives them from seed and
+Random numbers come from outside (`noise_source`), so that training draws them and generation derives them from seed and
 name.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shanshui.architectures.base import Generator
-from shanshui.architectures.chances import Chance
+from shanshui.architectures.noise_source import NoiseSource
 from shanshui.architectures.schedule import Step
 from shanshui.backend.lazy import jt
 from shanshui.data.labels import NO_CLASS, one_hot
@@ -24,7 +24,7 @@ FULL = Step(level=None, alpha=0.0, fading=False, full=True)
 
 
 @dataclass(frozen=True)
-class Shown:
+class Conditioning:
     """What the networks are shown of N label maps, on the device.
 
     Attributes:
@@ -45,7 +45,7 @@ class Shown:
 
 
 @dataclass
-class Painter:
+class BuiltGenerator:
     """A generator's networks, called as its declaration says.
 
     Attributes:
@@ -83,9 +83,9 @@ class Painter:
         return self.declared.vector
 
     @property
-    def takes_chance(self) -> bool:
+    def takes_noise(self) -> bool:
         """Whether its pictures depend on random numbers at all."""
-        return self.declared.takes_chance
+        return self.declared.takes_noise
 
     def patch_sizes(self, height: int, width: int, step: Step = FULL) -> list[tuple[int, int]]:
         """Sizes (h, w) at which the generator can use distinct patches."""
@@ -97,19 +97,21 @@ class Painter:
             return label_maps
         return np.where(label_maps == NO_CLASS, self.num_classes - 1, label_maps).astype(np.uint8)
 
-    def beside(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """What goes with label maps uint8 (N, H, W), by its name in `Shown`; instances (N, H, W) make other edges."""
-        return self.declared.beside(label_maps, instances)
+    def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """What goes with label maps uint8 (N, H, W), by its name in `Conditioning`; instances (N, H, W) make other edges."""
+        return self.declared.extra_inputs(label_maps, instances)
 
-    def show(
+    def condition(
         self, label_maps: np.ndarray, sizes: Sequence[tuple[int, int]] = (), instances: np.ndarray | None = None
-    ) -> Shown:
+    ) -> Conditioning:
         """Label maps uint8 (N, H, W) and what goes with them on the device, with distinct patches at `sizes`."""
         label_maps = self.classes(label_maps)
-        beside = {name: jt.array(array) for name, array in self.beside(label_maps, instances).items()}
+        extra_inputs = {name: jt.array(array) for name, array in self.extra_inputs(label_maps, instances).items()}
         segmap = jt.array(one_hot(label_maps, self.num_classes))
-        return Shown(segmap, patches=to_device(patch_pyramid(label_maps, sizes), self.num_classes), **beside)
+        return Conditioning(
+            segmap, patches=to_device(patch_pyramid(label_maps, sizes), self.num_classes), **extra_inputs
+        )
 
-    def paint(self, shown: Shown, chance: Chance, step: Step = FULL) -> Any:
+    def generate(self, conditioning: Conditioning, noise_source: NoiseSource, step: Step = FULL) -> Any:
         """Pictures (N, 3, H, W) in [-1, 1], smaller in the steps of a schedule that grows."""
-        return self.declared.generate(self.G, self.E, shown, chance, step)
+        return self.declared.generate(self.G, self.E, conditioning, noise_source, step)

@@ -10,37 +10,37 @@ import numpy as np
 Item = TypeVar("Item")
 
 
-class Dice:
+class RandomSource:
     """Seeded random draws; `rng` is the underlying generator, for arrays."""
 
     def __init__(self, *seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+        self.generator = np.random.default_rng(seed)
 
-    def between(self, low: float, high: float) -> float:
+    def uniform(self, low: float, high: float) -> float:
         """Draw a uniform number from [low, high)."""
-        return float(self.rng.uniform(low, high))
+        return float(self.generator.uniform(low, high))
 
-    def count(self, low: int, high: int) -> int:
+    def integer(self, low: int, high: int) -> int:
         """Draw an integer from `low` to `high`, both included."""
-        return int(self.rng.integers(low, high + 1))
+        return int(self.generator.integers(low, high + 1))
 
     def normal(self, mean: float, deviation: float) -> float:
         """Draw a normally distributed number."""
-        return float(self.rng.normal(mean, deviation))
+        return float(self.generator.normal(mean, deviation))
 
-    def chance(self, share: float) -> bool:
+    def bernoulli(self, share: float) -> bool:
         """Return True with probability `share`."""
-        return bool(self.rng.random() < share)
+        return bool(self.generator.random() < share)
 
-    def side(self) -> float:
+    def sign(self) -> float:
         """Draw -1 or 1."""
-        return -1.0 if self.chance(0.5) else 1.0
+        return -1.0 if self.bernoulli(0.5) else 1.0
 
-    def pick(self, items: Sequence[Item], weights: Sequence[float] | None = None) -> Item:
+    def choice(self, items: Sequence[Item], weights: Sequence[float] | None = None) -> Item:
         """Draw one of `items`, with probabilities proportional to `weights`."""
         p = None if weights is None else np.array(weights) / np.sum(weights)
-        return items[int(self.rng.choice(len(items), p=p))]
+        return items[int(self.generator.choice(len(items), p=p))]
 
     def seed(self) -> int:
         """Draw a seed for one object, so that its own draws do not affect those of others."""
-        return int(self.rng.integers(1 << 30))
+        return int(self.generator.integers(1 << 30))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shanshui.config.stages import with_settings
-from shanshui.pipeline import closure
-from shanshui.pipeline.closure import LEFT_OUT, LOOKED_AT, Sources, code_digest
+from shanshui.pipeline import code_dependencies
+from shanshui.pipeline.code_dependencies import LEFT_OUT, LOOKED_AT, Sources, code_digest
 
 PACKAGE = {
     "__init__.py": '"""A package."""\n\n__version__ = "1"\n',
@@ -118,7 +118,7 @@ def test_record_of_a_stage_does_not_count(folder: Path) -> None:
 
 def test_versions_of_packages_count_where_they_are_imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     versions = {"numpy": "1.0", "pillow": "9.0", "scipy": "2.0", "jittor": "3.0"}
-    monkeypatch.setattr(closure, "installed", lambda package: versions[package])
+    monkeypatch.setattr(code_dependencies, "installed", lambda package: versions[package])
     assert changed(folder, "nets/spade.py", "WIDTH", "import numpy as np\nfrom PIL import Image\nWIDTH") == {"train"}
     added = (
         "from scipy.ndimage import zoom\nfrom shanshui.backend.runtime import load_jittor\nimport torch\nimport os\n"
@@ -146,7 +146,7 @@ def real() -> Sources:
 
 def test_lists_of_what_does_not_count_name_what_there_is(real: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(LEFT_OUT) <= set(real.names())
-    monkeypatch.setattr(closure, "LOOKED_AT", {})
+    monkeypatch.setattr(code_dependencies, "LOOKED_AT", {})
     everything = Sources()
     assert all(apart <= everything.module(name).imports for name, apart in LOOKED_AT.items())
 
@@ -170,9 +170,9 @@ def test_training_depends_on_its_networks_and_on_no_words(real: Sources) -> None
     [("finetune", {"numpy", "pillow", "scipy", "jittor"}), ("prepare", {"numpy", "pillow"}), ("table", {"numpy"})],
 )
 def test_stages_depend_on_the_packages_they_compute_with(real: Sources, stage: str, packages: set[str]) -> None:
-    marked = {name.partition(" ")[2] for name in real.stage(stage) if name.startswith(closure.PACKAGE_MARK)}
+    marked = {name.partition(" ")[2] for name in real.stage(stage) if name.startswith(code_dependencies.PACKAGE_MARK)}
     assert marked == packages
-    assert all(closure.installed(package) != "none" for package in packages)
+    assert all(code_dependencies.installed(package) != "none" for package in packages)
 
 
 def test_code_of_a_metric_counts_where_features_and_scores_are_computed(real: Sources) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from shanshui.errors import ShanshuiError, UsageError
 
-GPUS, JOBS_PER_GPU, FOLDER = "SHANSHUI_GPUS", "SHANSHUI_JOBS_PER_GPU", "SHANSHUI_LEASES"
-HELD = "SHANSHUI_LEASED"  # set for processes whose parent holds the leases of all devices they see
+GPUS, JOBS_PER_GPU, FOLDER = "SHANSHUI_GPUS", "SHANSHUI_JOBS_PER_GPU", "SHANSHUI_GPU_LOCKS"
+HELD = "SHANSHUI_GPUS_LOCKED"  # set for processes whose parent holds the leases of all devices they see
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 AUTO = "auto"
-_dice = random.Random()  # of its own: the seeds of a run are nobody else's to draw from
+_jitter = random.Random()  # of its own: the seeds of a run are nobody else's to draw from
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,20 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Lease:
+class GpuLock:
     """A device locked for as long as this object and its process live."""
 
     gpu: Gpu
     locks: list[int]  # open file descriptors
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release the lock before the process ends."""
         for lock in self.locks:
             os.close(lock)
 
 
-def lease_folder() -> Path:
-    """Return the folder of the lock files: $SHANSHUI_LEASES, else one per user in the machine's temporary folder.
+def lock_folder() -> Path:
+    """Return the folder of the lock files: $SHANSHUI_GPU_LOCKS, else one per user in the machine's temporary folder.
 
     Not under $TMPDIR or $XDG_RUNTIME_DIR: the first differs from job to job on clusters, the second is removed
     when the user logs out, and a lock in a removed folder excludes no other process.
@@ -92,7 +92,7 @@ def _take_place(gpu: Gpu, place: int, jobs_per_gpu: int, folder: Path) -> list[i
     return [whole, part]
 
 
-def try_lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path) -> Lease | None:
+def try_lock_gpu(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path) -> GpuLock | None:
     """Lock a free device, the one with the fewest jobs first; None where there is none.
 
     Args:
@@ -106,25 +106,25 @@ def try_lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path) -> Lease | N
             if locks := _take_place(gpu, place, jobs_per_gpu, folder):
                 keep = os.open(folder, os.O_RDONLY)
                 fcntl.flock(keep, fcntl.LOCK_SH)  # who clears away old files spares a folder that is locked
-                return Lease(gpu, [*locks, keep])
+                return GpuLock(gpu, [*locks, keep])
     return None
 
 
-def try_leases(gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path) -> list[Lease]:
+def try_lock_gpus(gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path) -> list[GpuLock]:
     """Lock `count` devices, or none at all: jobs that kept some and waited for more could wait for each other."""
-    held: list[Lease] = []
+    held: list[GpuLock] = []
     while len(held) < count:
         taken = {got.gpu.identity for got in held}
-        more = try_lease([gpu for gpu in gpus if gpu.identity not in taken], jobs_per_gpu, folder)
+        more = try_lock_gpu([gpu for gpu in gpus if gpu.identity not in taken], jobs_per_gpu, folder)
         if more is None:
             for got in held:
-                got.give_back()
+                got.release()
             return []
         held.append(more)
     return held
 
 
-def lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5) -> Lease:
+def lock_gpu(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5) -> GpuLock:
     """Lock a device as soon as one is free; after `patience` seconds say on stderr what is waited for.
 
     Args:
@@ -134,22 +134,22 @@ def lease(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path, patience: float 
         patience: seconds until the message.
         pause: seconds between two tries, on average.
     """
-    return leases(gpus, 1, jobs_per_gpu, folder, patience, pause)[0]
+    return lock_gpus(gpus, 1, jobs_per_gpu, folder, patience, pause)[0]
 
 
-def leases(
+def lock_gpus(
     gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5
-) -> list[Lease]:
-    """Lock `count` devices as soon as enough are free at once; see `lease`."""
+) -> list[GpuLock]:
+    """Lock `count` devices as soon as enough are free at once; see `gpu_lock`."""
     start, told = time.monotonic(), False
     while True:
-        if held := try_leases(gpus, count, jobs_per_gpu, folder):
+        if held := try_lock_gpus(gpus, count, jobs_per_gpu, folder):
             return held
         if not told and time.monotonic() - start > patience:
             told = True
             names = ", ".join(gpu.token for gpu in gpus)
             print(f"waiting for a free GPU ({names} are locked by other jobs) ...", file=sys.stderr, flush=True)
-        time.sleep(pause * (0.5 + _dice.random()))
+        time.sleep(pause * (0.5 + _jitter.random()))
 
 
 def visible_gpus(identities: Sequence[str]) -> list[Gpu]:
@@ -177,10 +177,10 @@ def allowed(gpus: Sequence[Gpu], wanted: str) -> list[Gpu]:
     return chosen
 
 
-_held: list[Lease] = []
+_held: list[GpuLock] = []
 
 
-def hold_gpu(identities: Sequence[str]) -> str:
+def acquire_gpu(identities: Sequence[str]) -> str:
     """Lock one visible device until this process ends, and make it the only one visible to CUDA; return its name.
 
     Must come before CUDA is initialised in this process. Nothing happens without devices, or where Slurm has
@@ -195,11 +195,11 @@ def hold_gpu(identities: Sequence[str]) -> str:
     if not gpus or (len(gpus) == 1 and "SLURM_JOB_ID" in os.environ):
         return ""
     if not _held:
-        os.environ[VISIBLE] = hold_gpus(identities, 1)[0]
+        os.environ[VISIBLE] = acquire_gpus(identities, 1)[0]
     return _held[0].gpu.token
 
 
-def hold_gpus(identities: Sequence[str], count: int) -> list[str]:
+def acquire_gpus(identities: Sequence[str], count: int) -> list[str]:
     """Lock `count` of the visible devices until this process ends, unless Slurm has given the job just these.
 
     Args:
@@ -220,5 +220,5 @@ def hold_gpus(identities: Sequence[str], count: int) -> list[str]:
         raise UsageError(
             f"{len(chosen)} GPU(s) for {count} processes", "a GPU for each", f"`processes: {len(chosen)}`, or more GPUs"
         )
-    _held.extend(leases(chosen, count, int(os.environ.get(JOBS_PER_GPU, "1")), lease_folder()))
+    _held.extend(lock_gpus(chosen, count, int(os.environ.get(JOBS_PER_GPU, "1")), lock_folder()))
     return [held.gpu.token for held in _held]

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from shanshui.architectures import segmenter
-from shanshui.architectures.base import Goal
-from shanshui.architectures.networks import build_judge, build_painter
-from shanshui.architectures.painters import FULL, Painter
+from shanshui.architectures.base import LossConfig
+from shanshui.architectures.generator_networks import FULL, BuiltGenerator
+from shanshui.architectures.networks import build_discriminator, build_generator
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.architectures.schedule import Schedule, Step
 from shanshui.architectures.segmenters import Segmenter
@@ -27,7 +27,7 @@ from shanshui.training.augment import OPERATIONS
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.segmenting import Trainer
-from shanshui.training.step import Networks, Recipe, train_step
+from shanshui.training.step import Networks, StepConfig, train_step
 
 Settings = dict[str, Any]
 
@@ -42,7 +42,7 @@ SETTINGS: Settings = {
 }  # fmt: skip
 
 
-def rehearsals() -> list[tuple[str, Callable[[], None]]]:
+def precompilation_steps() -> list[tuple[str, Callable[[], None]]]:
     """(what is compiled, function that does it), in the order of a run."""
     return [
         ("pretraining, flat", lambda: _train("pretrain", 1)),
@@ -63,35 +63,37 @@ def others(networks: Settings) -> list[tuple[str, Callable[[], None]]]:
 
 
 def _train_others(settings: Settings) -> None:
-    painter = build_painter(settings, seg_noise=True)
-    nets = _networks(settings, painter, MovingAverage(painter.networks(), 0.9))
-    goal = Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None, label_mix=10.0)
+    generator = build_generator(settings, seg_noise=True)
+    nets = _networks(settings, generator, MovingAverage(generator.networks(), 0.9))
+    loss_config = LossConfig({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None, label_mix=10.0)
     for operations in ((), OPERATIONS):
-        _steps(nets, Recipe(goal, operations), FULL, settings["data"]["height"], settings["data"]["width"])
+        _steps(nets, StepConfig(loss_config, operations), FULL, settings["data"]["height"], settings["data"]["width"])
 
 
 def _train(phase: str, epoch: int) -> None:
     finetuning = phase == "finetune"
-    painter = build_painter(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
-    nets = _networks(SETTINGS, painter, MovingAverage(painter.networks(), 0.9) if finetuning else None)
-    recipe = Recipe(Goal({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None), OPERATIONS if finetuning else ())
-    _steps(nets, recipe, Schedule(6, 3).at(epoch), HEIGHT, WIDTH)
+    generator = build_generator(SETTINGS, seg_noise=finetuning, heads=0 if finetuning else 2)
+    nets = _networks(SETTINGS, generator, MovingAverage(generator.networks(), 0.9) if finetuning else None)
+    step_config = StepConfig(
+        LossConfig({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None), OPERATIONS if finetuning else ()
+    )
+    _steps(nets, step_config, Schedule(6, 3).at(epoch), HEIGHT, WIDTH)
 
 
-def _networks(settings: Settings, painter: Painter, average: MovingAverage | None) -> Networks:
-    judge = build_judge(settings)
-    opt_g, opt_d = adam(painter.networks().values(), 1e-4, (0.0, 0.9)), adam([judge.D], 4e-4, (0.0, 0.9))
-    return Networks(painter, judge, opt_g, opt_d, average)
+def _networks(settings: Settings, generator: BuiltGenerator, average: MovingAverage | None) -> Networks:
+    discriminator = build_discriminator(settings)
+    opt_g, opt_d = adam(generator.networks().values(), 1e-4, (0.0, 0.9)), adam([discriminator.D], 4e-4, (0.0, 0.9))
+    return Networks(generator, discriminator, opt_g, opt_d, average)
 
 
-def _steps(nets: Networks, recipe: Recipe, step: Step, height: int, width: int) -> None:
+def _steps(nets: Networks, step_config: StepConfig, step: Step, height: int, width: int) -> None:
     """Two steps on noise."""
-    rng, painter = np.random.default_rng(0), nets.painter
+    rng, generator = np.random.default_rng(0), nets.generator
     for _ in range(2):
         real = jt.array(rng.standard_normal((2, 3, height, width)).astype(np.float32))
-        label_maps = rng.integers(0, painter.num_classes, (2, height // 16, width // 16)).repeat(16, 1).repeat(16, 2)
-        shown = painter.show(label_maps.astype(np.uint8), painter.patch_sizes(height, width, step))
-        losses = train_step(nets, recipe, step, real, shown, rng)
+        label_maps = rng.integers(0, generator.num_classes, (2, height // 16, width // 16)).repeat(16, 1).repeat(16, 2)
+        conditioning = generator.condition(label_maps.astype(np.uint8), generator.patch_sizes(height, width, step))
+        losses = train_step(nets, step_config, step, real, conditioning, rng)
         [loss.item() for loss in losses.values()]
         if nets.average:
             nets.average.update()
@@ -103,11 +105,11 @@ def _generate() -> None:
 
 
 def _paint(settings: Settings, seg_noise: bool = True) -> None:
-    painter = build_painter(settings, seg_noise)
-    for network in painter.networks().values():
+    generator = build_generator(settings, seg_noise)
+    for network in generator.networks().values():
         network.eval()
     size = Size(settings["data"]["height"], settings["data"]["width"])
-    synthesizer = Synthesizer(painter, Classes.of(settings["data"]), size)
+    synthesizer = Synthesizer(generator, Classes.of(settings["data"]), size)
     for batch in (1, 2):
         label_maps = np.zeros((batch, *size), np.uint8)
         instances = label_maps if synthesizer.accepts.instances else None
@@ -121,6 +123,6 @@ def _segment() -> None:
     photos = np.zeros((2, 3, HEIGHT, WIDTH), np.float32)
     for _ in range(2):
         trainer.step(photos, np.zeros((2, HEIGHT, WIDTH), np.uint8), 1e-3)
-    seen = Segmenter(gather(trainer.net), meta, "rehearsal", "")
+    segmenter_in_use = Segmenter(gather(trainer.net), meta, "rehearsal", "")
     for batch in (1, 2):
-        seen.see(np.zeros((batch, HEIGHT, WIDTH, 3), np.uint8))
+        segmenter_in_use.see(np.zeros((batch, HEIGHT, WIDTH, 3), np.uint8))

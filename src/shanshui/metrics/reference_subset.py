@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-KEPT = 2000  # 16 MB of Inception features; as many as the pictures they are compared with, or twice that
+SUBSET_SIZE = 2000  # 16 MB of Inception features; as many as the pictures they are compared with, or twice that
 
 
-def kept_features(features: np.ndarray, seed: int) -> np.ndarray:
+def reference_subset(features: np.ndarray, seed: int) -> np.ndarray:
     """Choose at most 2000 of the features (N, d) at random by `seed`, in their order; float32."""
-    if len(features) <= KEPT:
+    if len(features) <= SUBSET_SIZE:
         return features.astype(np.float32)
-    chosen = np.random.default_rng(seed).choice(len(features), KEPT, replace=False)
+    chosen = np.random.default_rng(seed).choice(len(features), SUBSET_SIZE, replace=False)
     return features[np.sort(chosen)].astype(np.float32)

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from copied_workflow import Planner
 
-from shanshui.pipeline.launch import LOCK, prepare, registered, somebody_runs, unlocking
+from shanshui.pipeline.snakemake_lock import LOCK, is_locked, prepare, registered, unlocking
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(SOURCE)!r})
-from shanshui.pipeline import launch
+from shanshui.pipeline import snakemake_lock
 launch.prepare(workflow, 3, "demo")
 
 rule slow:
@@ -34,13 +34,13 @@ rule slow:
 
 
 def test_living_one_is_seen_and_leaves_no_trace_of_life(tmp_path: Path) -> None:
-    assert not somebody_runs(tmp_path)
+    assert not is_locked(tmp_path)
     with registered(tmp_path):
-        assert somebody_runs(tmp_path)
+        assert is_locked(tmp_path)
         with registered(tmp_path):
-            assert somebody_runs(tmp_path)
-        assert somebody_runs(tmp_path), "the first one still lives"
-    assert not somebody_runs(tmp_path)
+            assert is_locked(tmp_path)
+        assert is_locked(tmp_path), "the first one still lives"
+    assert not is_locked(tmp_path)
 
 
 @pytest.mark.parametrize("alive", [False, True])
@@ -77,7 +77,7 @@ def test_named_command_is_the_one_given_with_unlock(called: list[str], named: st
 def test_folder_that_cannot_be_written_is_left_to_snakemake(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with registered(tmp_path):
-        assert not somebody_runs(tmp_path)
+        assert not is_locked(tmp_path)
 
 
 @pytest.mark.parametrize(("local", "given", "gpu"), [(True, {}, 3), (True, {"gpu": 5}, 5), (False, {}, None)])

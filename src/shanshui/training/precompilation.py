@@ -18,14 +18,14 @@ from typing import Any
 
 from shanshui.backend.compilation import environment_key
 from shanshui.backend.runtime import cache_home, load_jittor
-from shanshui.backend.watched import STDERR, run_watched
+from shanshui.backend.watchdog import STDERR, run_with_watchdog
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
 from shanshui.storage.files import digest, sha256, write_json
 
 SAID_WHY = 3  # exit code of a child that needs something it cannot get by another attempt
 CHILD = """
 import json, sys
-from shanshui.training.warmup import compile_in_child
+from shanshui.training.precompilation import compile_in_child
 compile_in_child(json.loads(sys.argv[1]), sys.argv[2] == "threads")
 """
 
@@ -60,14 +60,14 @@ def convolution() -> None:
 
 def steps() -> list[Step]:
     """List the steps of a run, in order, each once at a small size."""
-    from shanshui.training.rehearsal import rehearsals
+    from shanshui.training.precompilation_steps import precompilation_steps
 
-    return [("convolution", convolution), *rehearsals()]
+    return [("convolution", convolution), *precompilation_steps()]
 
 
 def other_steps(networks: Networks) -> list[Step]:
     """List the additional steps of a run with other networks."""
-    from shanshui.training.rehearsal import others
+    from shanshui.training.precompilation_steps import others
 
     return [*others(networks)]
 
@@ -120,7 +120,7 @@ def compile_apart(networks: Networks | None) -> None:
     Raises ShanshuiError where the child says that something is missing, or where the second attempt fails too.
     """
     command = [sys.executable, "-c", CHILD, json.dumps(networks)]
-    code = run_watched([*command, "threads"])
+    code = run_with_watchdog([*command, "threads"])
     if code not in (0, SAID_WHY):
         how = "made no progress" if code is None else f"ended with exit code {code}"
         print(f"compiling kernels by several threads {how}; again with one", file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ from shanshui.backend.lazy import jt
 
 
 @dataclass(frozen=True)
-class Chance:
+class NoiseSource:
     """The random numbers of a batch of pictures.
 
     Attributes:
@@ -26,18 +26,18 @@ class Chance:
     vector: Callable[[int, int], Any]
 
 
-Chances = Callable[[Sequence[str]], Chance]  # by names of images
+NoiseByName = Callable[[Sequence[str]], NoiseSource]  # by names of images
 
 
-def by_seed(seed: int | None) -> Chances:
+def seeded_noise(seed: int | None) -> NoiseByName:
     """Random numbers by (seed, name), so that batches do not matter; seed None: no noise, and vectors of zeros."""
 
-    def chance(names: Sequence[str]) -> Chance:
+    def noise_source(names: Sequence[str]) -> NoiseSource:
         if seed is None:
-            return Chance(None, lambda n, length: jt.zeros((n, length)))
-        return Chance(
+            return NoiseSource(None, lambda n, length: jt.zeros((n, length)))
+        return NoiseSource(
             batch_noise(seed, names, jt.array),
             lambda n, length: jt.array(np.stack([image_style(seed, name, length) for name in names])),
         )
 
-    return chance
+    return noise_source

@@ -11,14 +11,14 @@ from typing import Any
 import psutil
 import pytest
 
-from shanshui.backend import watched
+from shanshui.backend import watchdog
 from shanshui.errors import ShanshuiError
-from shanshui.training import warmup
+from shanshui.training import precompilation
 
 
 def test_every_step_runs_once_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
     done: list[str] = []
-    warmup.compile_kernels([("one", lambda: done.append("one")), ("two", lambda: done.append("two"))])
+    precompilation.compile_kernels([("one", lambda: done.append("one")), ("two", lambda: done.append("two"))])
     assert done == ["one", "two"]
     said = capfd.readouterr().err
     assert "compiling kernels, 1 of 2: one ..." in said
@@ -30,12 +30,12 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The networks whose kernels were asked for; an empty cache, and nothing compiled."""
     asked: list[Any] = []
     monkeypatch.setenv("SHANSHUI_CACHE", str(tmp_path))
-    monkeypatch.setattr(warmup, "compile_apart", asked.append)
+    monkeypatch.setattr(precompilation, "compile_apart", asked.append)
     return asked
 
 
 def test_warm_up_is_done_once(compiled: list[Any]) -> None:
-    assert [warmup.ensure_compiled(), warmup.ensure_compiled()] == [True, False]
+    assert [precompilation.ensure_compiled(), precompilation.ensure_compiled()] == [True, False]
     assert compiled == [None]
 
 
@@ -57,22 +57,24 @@ def test_threads_that_fail_are_followed_by_one(
     first: str, how: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Seen once: a thread of Jittor's parallel compiler crashed, and the process then waited for it forever."""
-    monkeypatch.setattr(warmup, "CHILD", CHILD.format(first=first, second=0))
-    monkeypatch.setattr(warmup, "run_watched", lambda command: watched.run_watched(command, patience=1))
-    warmup.compile_apart(None)
+    monkeypatch.setattr(precompilation, "CHILD", CHILD.format(first=first, second=0))
+    monkeypatch.setattr(
+        precompilation, "run_with_watchdog", lambda command: watchdog.run_with_watchdog(command, patience=1)
+    )
+    precompilation.compile_apart(None)
     said = capfd.readouterr().err
     assert said.index("attempt by threads") < said.index(f"{how}; again with one") < said.index("attempt by one")
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "attempts"), [("sys.exit(1)", 1, 2), (f"sys.exit({warmup.SAID_WHY})", 0, 1)]
+    ("first", "second", "attempts"), [("sys.exit(1)", 1, 2), (f"sys.exit({precompilation.SAID_WHY})", 0, 1)]
 )
 def test_kernels_that_cannot_be_compiled(
     first: str, second: int, attempts: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(warmup, "CHILD", CHILD.format(first=first, second=second))
+    monkeypatch.setattr(precompilation, "CHILD", CHILD.format(first=first, second=second))
     with pytest.raises(ShanshuiError, match="kernels could not be compiled"):
-        warmup.compile_apart(None)
+        precompilation.compile_apart(None)
     assert capfd.readouterr().err.count("attempt by") == attempts
 
 
@@ -80,21 +82,21 @@ def test_what_the_child_lacks_is_said_plainly(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("cc_path", raising=False)
     child = subprocess.run(
-        [sys.executable, "-c", warmup.CHILD, "null", "threads"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", precompilation.CHILD, "null", "threads"], capture_output=True, text=True, timeout=60
     )
-    assert child.returncode == warmup.SAID_WHY, child.stderr
+    assert child.returncode == precompilation.SAID_WHY, child.stderr
     assert "g++" in child.stderr
     assert "Traceback" not in child.stderr
 
 
 def test_work_of_children_is_no_standstill() -> None:
     busy = f"{sys.executable} -c 'import time\nwhile time.process_time() < 2: pass'"
-    assert watched.run_watched(["sh", "-c", f"{busy}; exit 7"], patience=0.5) == 7
+    assert watchdog.run_with_watchdog(["sh", "-c", f"{busy}; exit 7"], patience=0.5) == 7
 
 
 def test_nothing_is_left_of_what_stood_still(tmp_path: Path) -> None:
     mark = tmp_path / "children"
-    assert watched.run_watched(["sh", "-c", f"sleep 60 & echo $! > {mark}; wait"], patience=0.5) is None
+    assert watchdog.run_with_watchdog(["sh", "-c", f"sleep 60 & echo $! > {mark}; wait"], patience=0.5) is None
     child = int(mark.read_text())
     until = time.monotonic() + 20  # a killed process goes when it is next scheduled
     while alive(child) and time.monotonic() < until:
@@ -111,15 +113,15 @@ def alive(process: int) -> bool:
 
 
 def test_other_compiler_asks_for_another_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = warmup.kernel_stamp()
-    assert warmup.kernel_stamp() == before
-    monkeypatch.setattr(warmup, "environment_key", lambda: "another")
-    assert warmup.kernel_stamp() != before
+    before = precompilation.kernel_stamp()
+    assert precompilation.kernel_stamp() == before
+    monkeypatch.setattr(precompilation, "environment_key", lambda: "another")
+    assert precompilation.kernel_stamp() != before
 
 
 def test_other_networks_ask_for_kernels_of_their_own(compiled: list[Any]) -> None:
     for name in ("a", "a", "b"):
-        warmup.ensure_compiled({"model": name})
+        precompilation.ensure_compiled({"model": name})
     assert compiled == [None, {"model": "a"}, {"model": "b"}]
 
 
@@ -136,11 +138,11 @@ def test_configured_networks_are_rehearsed_small(model: dict[str, Any]) -> None:
 
     networks = validate({"model": model}).networks().extra_kernels()
     assert networks is not None
-    for name, step in warmup.other_steps(networks):
+    for name, step in precompilation.other_steps(networks):
         assert "under" in name or "generating" in name
         step()
 
 
 def test_steps_run_on_this_machine() -> None:
-    for _, step in warmup.steps()[:1]:
+    for _, step in precompilation.steps()[:1]:
         step()

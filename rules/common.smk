@@ -6,7 +6,7 @@ from snakemake.io import checkpoint_target
 
 from shanshui.config.settings import validate
 from shanshui.config.yaml_file import words_of
-from shanshui.pipeline import closing, file_times, run_paths, snakemake_lock, retention, run_checks
+from shanshui.pipeline import closing, file_times, retention, run_checks, run_paths, snakemake_lock
 from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.storage.system_errors import said_at_the_end
 

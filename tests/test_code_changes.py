@@ -47,7 +47,8 @@ def test_changed_module_is_named(run: Path, code: Path) -> None:
     assert change
     assert change.pending
     assert change.modules == ["new      shanshui.eps", "changed  shanshui.fid"]
-    assert code_changes.differences({"package pillow": "10.0.0", "package scipy": "1.1"}, {"package pillow": "10.1.0"}) == [
+    before = {"package pillow": "10.0.0", "package scipy": "1.1"}
+    assert code_changes.differences(before, {"package pillow": "10.1.0"}) == [
         "changed  package pillow, 10.0.0 -> 10.1.0", "gone     package scipy, 1.1 -> none",
     ]  # fmt: skip
 

@@ -204,8 +204,10 @@ def test_edges_of_instances_need_their_maps(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_other_networks_are_rehearsed_and_trained_in_one_job() -> None:
-    run_paths = RunPaths(validate({"model": {"generator": "spade", "discriminator": "multiscale"}, "pretrain": {"epochs": 100},
-                          "score": {"first": 101, "last": 102}, "select": {"top": 1}}))  # fmt: skip
+    run_paths = RunPaths(validate({
+        "model": {"generator": "spade", "discriminator": "multiscale"}, "pretrain": {"epochs": 100},
+        "score": {"first": 101, "last": 102}, "select": {"top": 1},
+    }))  # fmt: skip
     assert run_paths.resolutions() == ["512x384"]
     assert run_paths.state_before("r", "512x384") == []
     assert run_paths.precompiled_networks()[0] == "--networks"

@@ -184,7 +184,7 @@ def main() -> None:
     python = sys.executable
     if args.kit:
         kit = args.kit.resolve()
-        environment |= {"SHANSHUI_CACHE": str(work / "cache"), "SHANSHUI_GPU_LOCKS": str(work / "leases")}
+        environment |= {"SHANSHUI_CACHE": str(work / "cache"), "SHANSHUI_GPU_LOCKS": str(work / "locks")}
         if (kit / "golden").is_dir():
             environment["SHANSHUI_REFERENCES"] = str(kit)
         if (kit / "labels").is_dir():

@@ -37,7 +37,7 @@ class PretendedDevice:
             "LD_LIBRARY_PATH": str(self.folder / "driver"),
             "PYTHONPATH": os.pathsep.join([str(site), str(ROOT / "src"), str(TESTS)]),
             "SHANSHUI_CACHE": str(self.folder / "cache"),
-            "SHANSHUI_GPU_LOCKS": str(self.folder / "leases"),
+            "SHANSHUI_GPU_LOCKS": str(self.folder / "locks"),
             "SHANSHUI_JOBS_PER_GPU": "8",  # tests side by side do not wait for each other
         }
         quick = self.folder / "bin" / "g++"

@@ -221,7 +221,7 @@ class Generator(Network):
         return []
 
     def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """What goes with label maps uint8 (N, H, W), by its name in `Conditioning`; instances (N, H, W) make other edges."""
+        """Arrays in addition to label maps uint8 (N, H, W), by name in `Conditioning`; edges of instances (N, H, W)."""
         from shanshui.data.edges import edges
 
         return {"edges": edges(label_maps if instances is None else instances)} if self.edges else {}

@@ -98,7 +98,7 @@ class BuiltGenerator:
         return np.where(label_maps == NO_CLASS, self.num_classes - 1, label_maps).astype(np.uint8)
 
     def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """What goes with label maps uint8 (N, H, W), by its name in `Conditioning`; instances (N, H, W) make other edges."""
+        """Arrays in addition to label maps uint8 (N, H, W), by name in `Conditioning`; edges of instances (N, H, W)."""
         return self.declared.extra_inputs(label_maps, instances)
 
     def condition(

@@ -49,8 +49,8 @@ class TrainingPairs:
 class Batch:
     """One batch: `real` float32 (N, 3, H, W) in [-1, 1], `label_map` uint8 (N, H, W), 255 = no class, `indices` (N,).
 
-    `patches` are the distinct patches of the label maps at the sizes (height, width) at which they save time; `extra_inputs`
-    are additional inputs of the generator, by name.
+    `patches` are the distinct patches of the label maps at the sizes (height, width) at which they save time;
+    `extra_inputs` are additional inputs of the generator, by name.
     """
 
     real: np.ndarray

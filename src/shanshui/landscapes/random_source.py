@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 class RandomSource:
-    """Seeded random draws; `rng` is the underlying generator, for arrays."""
+    """Seeded random draws; `generator` is NumPy's, for arrays."""
 
     def __init__(self, *seed: int) -> None:
         self.generator = np.random.default_rng(seed)

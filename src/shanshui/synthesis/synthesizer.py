@@ -97,8 +97,8 @@ class Synthesizer:
         trained = Size(data["height"], data["width"]) if data["height"] and data["width"] else None
         step = Step(meta["level"], alpha, fading=alpha > 0, full=meta["level"] is None)
         return cls(
-            restore_generator(found.arrays, meta, str(weights)), Classes.of(data), Size(*size) if size else trained, step,
-            Card.of(weights, meta),
+            restore_generator(found.arrays, meta, str(weights)), Classes.of(data), Size(*size) if size else trained,
+            step, Card.of(weights, meta),
         )  # fmt: skip
 
     def generate(

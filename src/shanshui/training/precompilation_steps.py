@@ -123,6 +123,6 @@ def _segment() -> None:
     photos = np.zeros((2, 3, HEIGHT, WIDTH), np.float32)
     for _ in range(2):
         trainer.step(photos, np.zeros((2, HEIGHT, WIDTH), np.uint8), 1e-3)
-    segmenter_in_use = Segmenter(gather(trainer.net), meta, "rehearsal", "")
+    segmenter_in_use = Segmenter(gather(trainer.net), meta, "precompilation", "")
     for batch in (1, 2):
         segmenter_in_use.see(np.zeros((batch, HEIGHT, WIDTH, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""Discriminators of APF-GAN: one per output size, judging patches of label map and image together.
+"""Discriminators of APF-GAN: one per output size, scoring patches of label map and image together.
 
 D_l is a patch discriminator with l more halvings in front, so that all of them end in the same layers.
 While the output grows, the largest image goes to the highest active D_l and each next one gets it halved.
@@ -26,21 +26,20 @@ WIDEST = 512
 
 
 class PatchDiscriminator(Module):
-    """D_l: from-RGB, l extra blocks, four blocks, prediction. All convolutions are 4x4 with padding 2.
+    """D_l: from-RGB, l extra blocks, four blocks, score. All convolutions are 4x4 with padding 2.
 
     With c = base_channels: from_rgb_l gives c / 2^l channels, extra_l .. extra_1 halve the size and double
-    the width up to c, model_0 .. model_3 double it (to 512 at most), model_4 is the prediction per patch.
+    the width up to c, model_0 .. model_3 double it (to 512 at most), model_4 gives the score per patch.
     from_rgb_{l-1} is used while D_l fades in.
+
+    Args:
+        num_classes: channels of the one-hot label map.
+        base_channels: c above, divisible by 2^extra.
+        extra: l above.
+        spectral_norm: normalise the convolutions between from-RGB and score.
     """
 
     def __init__(self, num_classes: int, base_channels: int, extra: int, spectral_norm: bool = False) -> None:
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: c above, divisible by 2^extra.
-            extra: l above.
-            spectral_norm: normalise the convolutions between from-RGB and prediction.
-        """
         self.extra = extra
         for i in range(extra, max(extra - 2, -1), -1):
             setattr(self, f"from_rgb_{i}", nn.Conv(num_classes + 3, base_channels >> i, 4, padding=2))
@@ -58,7 +57,7 @@ class PatchDiscriminator(Module):
         self.model_4 = nn.Conv(widths[-1], 1, 4, padding=2)
 
     def execute(self, segmap: Var, image: Var, alpha: float = 0.0) -> list[Var]:
-        """Feature maps after from-RGB (or after the blend), the prediction last: l + 5, or l + 4 in a fade.
+        """Compute the feature maps after from-RGB (or after the blend), the score last: l + 5, or l + 4 in a fade.
 
         Args:
             segmap: (N, num_classes, h, w).
@@ -79,11 +78,11 @@ class PatchDiscriminator(Module):
         return [*features, self.model_4(x)]
 
     def block(self, name: str, x: Var) -> Var:
-        """Convolution, instance norm, leaky ReLU."""
+        """Apply the convolution `name`, instance norm and a leaky ReLU."""
         return instance_norm(getattr(self, name)(x), SLOPE)
 
     def from_rgb(self, i: int, segmap: Var, image: Var) -> Var:
-        """First layer for images of 1/2^(l-i) of the size: (k * N, base_channels / 2^i, h + 1, w + 1).
+        """Apply the first layer for images of 1/2^(l-i) of the size: (k * N, base_channels / 2^i, h + 1, w + 1).
 
         The convolution of the concatenated label map and image, as a sum: the label map's part is the same
         for the k images, and needs no gradient.
@@ -96,22 +95,25 @@ class PatchDiscriminator(Module):
 
 
 class Discriminator(Module):
-    """The bank D_0 .. D_{count - 1}."""
+    """The progressive discriminators D_0 .. D_{count - 1}.
+
+    Args:
+        num_classes: channels of the one-hot label map.
+        base_channels: width of D_0's first layer, divisible by 2^(count - 1) (64 in APF-GAN).
+        count: number of discriminators.
+        spectral_norm: normalise the inner convolutions.
+        reverse_in_full: at the last level give the largest image to D_0 and the smallest to the highest
+            one, as APF-GAN does; otherwise keep the order of the levels before.
+        pool_counts_padding: count the padding when images are halved between discriminators.
+
+    Raises:
+        ShanshuiError: `count` is below 1, or does not divide `base_channels` as said.
+    """
 
     def __init__(
         self, num_classes: int, base_channels: int, count: int = 4, *, spectral_norm: bool = False,
         reverse_in_full: bool = True, pool_counts_padding: bool = False,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: width of D_0's first layer, divisible by 2^(count - 1) (64 in APF-GAN).
-            count: number of discriminators.
-            spectral_norm: normalise the inner convolutions.
-            reverse_in_full: at the last level give the largest image to D_0 and the smallest to the highest
-                one, as APF-GAN does; otherwise keep the order of the levels before.
-            pool_counts_padding: count the padding when images are halved between discriminators.
-        """
         if count < 1 or base_channels % 2 ** (count - 1):
             raise ShanshuiError(
                 f"{count} discriminators with base_channels {base_channels}",
@@ -125,17 +127,17 @@ class Discriminator(Module):
         )
 
     def execute(self, segmap: Var, *images: Var, level: int | None = None, alpha: float = 0.0) -> list[Features]:
-        """Judge one or several batches of images of the same label maps, in one pass.
+        """Score one or several batches of images of the same label maps, in one pass.
 
         Args:
             segmap: (N, num_classes, h, w), the images' size; soft values allowed.
-            images: each (N, 3, h, w) in [-1, 1]: the fakes, or fakes and photos.
+            images: each (N, 3, h, w) in [-1, 1]: the fakes, or fakes and photographs.
             level: 0 .. count - 1: D_0 .. D_level are active; None is the last level (the full mode).
             alpha: above 0, D_{level + 1} is active too, fading in with this weight.
 
         Returns:
-            For every batch of images one list per active discriminator, the one that sees the largest
-            image first: its feature maps, then its prediction (N, 1, h', w').
+            For every batch of images one list per active discriminator, the one that is given the largest
+            image first: its feature maps, then its score (N, 1, h', w').
         """
         level = self.count - 1 if level is None else level
         if not 0 <= level <= self.count - 1 - (alpha > 0):
@@ -154,7 +156,7 @@ class Discriminator(Module):
         return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(len(images))]
 
     def grow(self, level: int) -> None:
-        """Give D_{level + 1} the weights of D_level in all layers both have; its two newest layers stay.
+        """Copy to D_{level + 1} the weights of D_level in all layers both have; its two newest layers stay.
 
         Call it when D_{level + 1} begins to fade in, before the first step (APF-GAN repeats it before every
         forward pass of that epoch, which undoes what the shared layers learn in it).

@@ -1,4 +1,4 @@
-"""Mask encoder E: the label map itself, halved until it is the generator's first feature map."""
+"""Mask encoder E of APF-GAN: the label map, halved until it is the generator's first feature map."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ class MaskEncoder(Module):
     """One-hot label map (N, num_classes, H, W) -> z (N, 16 * base_channels, H / 2^halvings, W / 2^halvings).
 
     `halvings` times: 3x3 convolution with stride 2, instance norm, leaky ReLU. Nothing is sampled.
+
+    Args:
+        num_classes: channels of the one-hot label map.
+        base_channels: channels after the first layer (64 in APF-GAN).
+        halvings: 6 as in APF-GAN, or 5 for sides that are multiples of 32 only.
+        spectral_norm: normalise all convolutions.
+
+    Raises:
+        ShanshuiError: `halvings` is another number.
     """
 
     def __init__(self, num_classes: int, base_channels: int, halvings: int = 6, spectral_norm: bool = False) -> None:
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: channels after the first layer (64 in APF-GAN).
-            halvings: 6 as in APF-GAN, or 5 for sides that are multiples of 32 only.
-            spectral_norm: normalise all convolutions.
-        """
         if halvings not in WIDTHS:
             raise ShanshuiError(f"{halvings} halvings", "5 or 6")
         self.halvings = halvings
@@ -42,12 +44,12 @@ class MaskEncoder(Module):
             ))  # fmt: skip
 
     def execute(self, segmap: Var) -> Var:
-        """Segmap (N, num_classes, H, W) -> z (N, 16 * base_channels, H / 2^halvings, W / 2^halvings)."""
+        """Encode segmap (N, num_classes, H, W) as z (N, 16 * base_channels, H / 2^halvings, W / 2^halvings)."""
         *_, (_, last) = self.trace(segmap)
         return leaky_relu(last)
 
     def trace(self, segmap: Var) -> Iterator[tuple[str, Var]]:
-        """Name and normalised output, before its activation, of each layer in turn."""
+        """Yield name and normalised output, before its activation, of each layer in turn."""
         x = segmap
         for i in range(1, self.halvings + 1):
             x = instance_norm(getattr(self, f"layer{i}")(x))  # (N, C_i, H / 2^i, W / 2^i)

@@ -7,7 +7,7 @@ With c = base_channels and six halvings (h, w are the size of z, C channels):
     size       1       2           2           4     8     16    32    64     x (h, w)
 
 With five halvings there is no doubling before G_middle_0 (what SPADE calls "normal"). The full image is
-read off up_4; a head inter_conv_img.j reads a smaller one, 2^-(j+1) of the size, off an earlier block.
+computed from up_4; a head inter_conv_img.j computes a smaller one, 2^-(j+1) of the size, from an earlier block.
 """
 
 from __future__ import annotations
@@ -33,23 +33,26 @@ UPS = ("up_0", "up_1", "up_2", "up_3", "up_4")
 
 
 class Generator(Module):
-    """(z, segmap) -> image (N, 3, H, W) in [-1, 1], at full size or at one of the sizes on the way there."""
+    """(z, segmap) -> image (N, 3, H, W) in [-1, 1], at full size or at one of the smaller sizes.
+
+    Args:
+        num_classes: channels of the one-hot label map.
+        base_channels: c above, even (64 in APF-GAN).
+        halvings: 6 or 5, as the encoder's.
+        heads: smaller output sizes with an RGB head of their own, 0..4: the number of discriminators
+            less one while pretraining, 0 when only the full size is wanted.
+        seg_noise: SPADE layers with noise amplitudes.
+        spectral_norm: normalise the convolutions of the blocks.
+        spade_hidden: inner width of the SPADE layers.
+
+    Raises:
+        ShanshuiError: an option is out of its range.
+    """
 
     def __init__(
         self, num_classes: int, base_channels: int, halvings: int = 6, *, heads: int = 0,
         seg_noise: bool = False, spectral_norm: bool = False, spade_hidden: int = 128,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: c above, even (64 in APF-GAN).
-            halvings: 6 or 5, as the encoder's.
-            heads: smaller output sizes with an RGB head of their own, 0..4: the number of discriminators
-                less one while pretraining, 0 when only the full size is wanted.
-            seg_noise: SPADE layers with noise amplitudes.
-            spectral_norm: normalise the convolutions of the blocks.
-            spade_hidden: inner width of the SPADE layers.
-        """
         if base_channels % 2 or not 0 <= heads < len(UPS) or halvings not in (5, 6):
             raise ShanshuiError(
                 f"a generator with base_channels {base_channels}, {heads} heads, {halvings} halvings",
@@ -76,7 +79,7 @@ class Generator(Module):
             z: (N, 16c, H / 2^halvings, W / 2^halvings), from the encoder.
             segmap: (N, num_classes, H, W), one-hot.
             level: 0 .. heads, smallest to full size; None is full size. Level l is 2^(l - heads) of the size.
-            alpha: above 0, the next level's image (twice the size) blended over the enlarged one of `level`.
+            alpha: above 0, the next level's image (twice the size) blended with the enlarged one of `level`.
             noise: (index, n, h, w) -> (n, 1, h, w), called for every SPADE layer in order (`trace`); None for
                 no noise. Only for a generator with seg_noise.
             patches: by size (h, w) the segmap's distinct patches, where computing with them is faster; the
@@ -103,7 +106,7 @@ class Generator(Module):
     def trace(
         self, z: Var, segmap: Var, noise: Noise | None = None, patches: PatchPyramid | None = None
     ) -> Iterator[tuple[str, Var]]:
-        """Name and output of each block in turn; blocks nobody asks for are not computed.
+        """Yield name and output of each block in turn; later blocks are computed only when asked for.
 
         SPADE layers are numbered 0, 1, ... in the order they run: block after block, and within a block
         norm_s (where the width changes), norm_0, norm_1.
@@ -122,9 +125,9 @@ class Generator(Module):
     def patch_sizes(
         self, height: int, width: int, level: int | None = None, alpha: float = 0.0
     ) -> list[tuple[int, int]]:
-        """Sizes (h, w) at which `execute` can use `patches` for a segmap of that size: those of its blocks' features.
+        """List the sizes (h, w) of features at which `execute` can use `patches`, for a segmap of that size.
 
-        None where the kernels for patches cannot run.
+        Empty where the kernels for patches cannot run.
         """
         if not available():
             return []
@@ -134,7 +137,7 @@ class Generator(Module):
         return [(height // d, width // d) for d in (2**i for i in range(self.halvings + 1)) if d >= largest]
 
     def to_rgb(self, level: int, x: Var) -> Var:
-        """Read an image (N, 3, h, w) in [-1, 1] off the last block of a level."""
+        """Compute an image (N, 3, h, w) in [-1, 1] from the last block of a level."""
         conv = self.out_conv_img if level == self.heads else self.inter_conv_img[self.heads - 1 - level]
         return conv(leaky_relu(x)).tanh()
 
@@ -151,5 +154,5 @@ class Generator(Module):
 
 
 def _draws(noise: Noise | None, layers: Iterator[int], n: int, h: int, w: int) -> Callable[[], Var | None]:
-    """Noise for the next SPADE layer, each time it is called."""
+    """Create the function that draws noise for the next SPADE layer, each time it is called."""
     return lambda: None if noise is None else noise(next(layers), n, h, w)

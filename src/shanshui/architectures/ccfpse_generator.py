@@ -1,7 +1,7 @@
 """Generator of CC-FPSE: blocks whose convolutions are predicted from a feature pyramid over the label map.
 
 Liu et al. 2019, "Learning to Predict Layout-to-image Conditional Convolutions for Semantic Image Synthesis".
-The trunk is SPADE's; `ccfpse_shape` has the widths and says which level of the pyramid goes where.
+The trunk is SPADE's; `ccfpse_shape` has the widths and assigns levels of the pyramid to blocks.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 
 class ConditionalGenerator(Module):
-    """(segmap, z) -> image (N, 3, H, W) in [-1, 1]; names of the parameters are those of the authors' code."""
+    """(segmap, z) -> image (N, 3, H, W) in [-1, 1]; names of the parameters are those of the authors' code.
+
+    Args:
+        num_classes: channels of the one-hot label map.
+        base_channels: c, of `ccfpse_shape`.
+        upsampling: how often the first features are doubled: "normal" five times, "more" six.
+        z_dim: length of the style vector to start from; None starts from the label map.
+        size: (height, width) of the images, which a start from z fixes.
+        spectral_norm: normalise the convolutions of pyramid and shortcuts.
+
+    Raises:
+        ShanshuiError: `size` cannot be halved that often.
+    """
 
     def __init__(
         self, num_classes: int, base_channels: int = 64, upsampling: Upsampling = "normal", *,
         z_dim: int | None = None, size: tuple[int, int] | None = None, spectral_norm: bool = True,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: c, of `ccfpse_shape`.
-            upsampling: how often the first features are doubled: "normal" five times, "more" six.
-            z_dim: length of the style vector to start from; None starts from the label map.
-            size: (height, width) of the pictures, which a start from z fixes.
-            spectral_norm: normalise the convolutions of pyramid and shortcuts.
-
-        Raises:
-            ShanshuiError: `size` cannot be halved that often.
-        """
         if (z_dim is None) != (size is None):
             raise ValueError("z_dim and size belong together")
         self.upsampling, self.z_dim, self.size, self.halvings = upsampling, z_dim, size, HALVINGS[upsampling]
@@ -79,7 +79,7 @@ class ConditionalGenerator(Module):
         return self.conv_img(leaky_relu(x)).tanh()
 
     def trace(self, segmap: Var, z: Var | None = None) -> Iterator[tuple[str, Var]]:
-        """Name and output of every part in turn: the pyramid's, the start `fc`, the blocks."""
+        """Yield name and output of every part in turn: the pyramid's, the start `fc`, the blocks."""
         self._check(segmap, z)
         parts = list(self.pyramid(segmap))
         yield from parts
@@ -93,7 +93,10 @@ class ConditionalGenerator(Module):
             yield name, x
 
     def pyramid(self, segmap: Var) -> Iterator[tuple[str, Var]]:
-        """Down to the smallest size and up again; the last part of the way down and the way up are the levels."""
+        """Yield name and output of the pyramid's parts: down to the smallest size, then up again.
+
+        The last part on the way down and those on the way up are the pyramid's levels.
+        """
         ways, x = [], segmap
         for i in range(1, self.halvings + 2):
             x = getattr(self, f"labelenc{i}")(x)  # (N, c, H / 2^(i-1), W / 2^(i-1))
@@ -105,7 +108,7 @@ class ConditionalGenerator(Module):
             yield f"labeldec{i}", x
 
     def start(self, segmap: Var, z: Var | None) -> Var:
-        """The first features (N, 16c, H / 2^halvings, W / 2^halvings)."""
+        """Compute the first features (N, 16c, H / 2^halvings, W / 2^halvings)."""
         height, width = (side >> self.halvings for side in segmap.shape[2:])
         if z is None:
             return self.fc(nearest(segmap, (height, width)))
@@ -125,7 +128,7 @@ class ConditionalGenerator(Module):
 
 
 def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> Any:
-    """Convolution, batch norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
+    """Create convolution, batch norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
     convolution = PairedSpectralConv if spectral_norm else nn.Conv
     layer = convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
     return nn.Sequential(nn.Sequential(layer, AffineBatchNorm(outputs)), nn.LeakyReLU(SLOPE))

@@ -1,6 +1,6 @@
-"""DeepLabV3+ with MobileNetV2 (Chen et al. 2018, Sandler et al. 2018), for inference: labels every pixel of a picture.
+"""DeepLabV3+ with MobileNetV2 (Chen et al. 2018, Sandler et al. 2018), for inference: classifies every pixel.
 
-The variant of MLPerf Mobile: output stride 16, no atrous pyramid but the picture's mean beside the last map, and
+The variant of MLPerf Mobile: output stride 16, no atrous pyramid but the image's mean together with the last map, and
 a decoder of separable convolutions at a quarter of the size.
 """
 
@@ -30,7 +30,7 @@ FEATURES = BLOCKS[-1][1]
 
 
 class DeepLab(Module):
-    """The whole network; weights come from `shanshui.weights.deeplab`."""
+    """DeepLabV3+ with MobileNetV2; weights come from `shanshui.weights.deeplab`."""
 
     def __init__(self) -> None:
         self.stem = SameConv(3, 32, 3, stride=2)
@@ -50,7 +50,7 @@ class DeepLab(Module):
         self.classify = SameConv(256, CHANNELS, limit=None)
 
     def see(self, photos: Var) -> tuple[Var, Var]:
-        """What is in photographs.
+        """Classify every pixel of photographs.
 
         Args:
             photos: (N, 3, h, w) in [-1, 1], sides multiples of 32.
@@ -74,7 +74,7 @@ class DeepLab(Module):
 
 
 def enlarge(x: Var, times: int) -> Var:
-    """(N, C, h, w) -> (N, C, h * times, w * times), bilinear; target i lies at i / times, edges are repeated."""
+    """Enlarge (N, C, h, w) to (N, C, h * times, w * times), bilinear; target i is at i / times, edges are repeated."""
     n, c, h, w = x.shape
     here, after, share = taps(h, times)
     size = [n, c, h * times, w]
@@ -90,7 +90,7 @@ def enlarge(x: Var, times: int) -> Var:
 
 @functools.cache
 def taps(length: int, times: int) -> tuple[Var, Var, Var]:
-    """For length * times targets their two sources (int32) and the weight of the second; made once."""
+    """Compute for length * times targets their two sources (int32) and the weight of the second; once per size."""
     here, part = np.divmod(np.arange(length * times, dtype=np.int32), times)
     after = np.minimum(here + 1, length - 1)
     share = part.astype(np.float32) / np.float32(times)
@@ -98,7 +98,7 @@ def taps(length: int, times: int) -> tuple[Var, Var, Var]:
 
 
 def build(meta: Mapping[str, Any]) -> DeepLab:
-    """The network of the built-in segmenter, in evaluation mode and without weights; it has one size only."""
+    """Create the network of the built-in segmenter, in evaluation mode and without weights; it has one size only."""
     network = DeepLab()
     network.eval()
     return network

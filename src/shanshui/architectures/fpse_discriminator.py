@@ -26,23 +26,22 @@ WIDTHS = (1, 2, 4, 8, 8)  # channels / base_channels after each halving
 
 
 class FPSEDiscriminator(Module):
-    """Judges patches at 1/4, 1/8 and 1/16 of the size: realism plus fit to the label map.
+    """Scores patches at 1/4, 1/8 and 1/16 of the size: realism plus fit to the label map.
 
     With c = base_channels: enc1 .. enc5 halve the image (c, 2c, 4c, 8c, 8c channels); lat2 .. lat5 bring them
     to 4c, added from the smallest upwards; final2 .. final4 give t (2c); and at each of their sizes
 
         score = tf(t) + sum over channels of seg(t) * embedding(share of each class in the patch)
+
+    Args:
+        num_classes: channels of the one-hot label map.
+        base_channels: c above (64 in the paper).
+        spectral_norm: normalise all convolutions but tf, seg and embedding.
     """
 
     feat_factor = 3 / 4  # of feature matching: `losses` divides by the three lists, the paper's code by the four maps
 
     def __init__(self, num_classes: int, base_channels: int, *, spectral_norm: bool = True) -> None:
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: c above (64 in the paper).
-            spectral_norm: normalise all convolutions but tf, seg and embedding.
-        """
         c = base_channels
         channels = [3, *(width * c for width in WIDTHS)]
         for i in range(1, 6):
@@ -56,16 +55,16 @@ class FPSEDiscriminator(Module):
         self.embedding = nn.Conv(num_classes, 2 * c, 1)
 
     def execute(self, segmap: Var, *images: Var, level: int | None = None, alpha: float = 0.0) -> list[Features]:
-        """Judge one or several batches of images of the same label maps, in one pass, as `Discriminator` does.
+        """Score one or several batches of images of the same label maps, in one pass, as `Discriminator` does.
 
         Args:
             segmap: (N, num_classes, h, w), the images' size; soft values allowed.
             images: each (N, 3, h, w) in [-1, 1], sides multiples of 32.
-            level, alpha: where a growing generator stands; all images are judged alike, so they do not matter.
+            level, alpha: position in a progressive schedule; they have no effect, since all images are scored alike.
 
         Returns:
             For every batch of images three lists, at 1/4, 1/8 and 1/16 of the size: feature maps of the image
-            (enc2; enc3; enc4 and enc5), then the prediction (N, 1, h', w').
+            (enc2; enc3; enc4 and enc5), then the score (N, 1, h', w').
 
         Raises:
             ShanshuiError: sides that are no multiples of 32.
@@ -81,7 +80,7 @@ class FPSEDiscriminator(Module):
         return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(len(images))]
 
     def look(self, image: Var) -> tuple[list[Var], list[Var]]:
-        """Image (N, 3, h, w) -> outputs of enc2 .. enc5 (1/4 .. 1/32 of the size), of final2 .. final4."""
+        """Compute the outputs of enc2 .. enc5 (1/4 .. 1/32 of the size) and final2 .. final4 of images (N, 3, h, w)."""
         encoded, x = [], image
         for i in range(1, 6):
             x = getattr(self, f"enc{i}")(x)
@@ -95,10 +94,10 @@ class FPSEDiscriminator(Module):
         return encoded[1:], tops
 
     def compare(self, labels: Var, top: Var) -> Var:
-        """Scores (k * N, 1, h, w) of features (k * N, 2c, h, w) with shares of classes (N, num_classes, h, w).
+        """Score features (k * N, 2c, h, w) against shares of classes (N, num_classes, h, w): (k * N, 1, h, w).
 
-        The paper's code embeds the label map's pixels and averages then, which is the same and takes 16 to 256
-        times the memory.
+        The paper's code embeds the label map's pixels first and averages afterwards, which is the same and takes 16 to
+        256 times the memory.
         """
         embedded = self.embedding(labels)  # (N, 2c, h, w)
         meaning = self.seg(top).reshape(-1, *embedded.shape) * embedded  # (k, N, 2c, h, w)
@@ -106,7 +105,7 @@ class FPSEDiscriminator(Module):
 
 
 def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> Any:
-    """Convolution, instance norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
+    """Create convolution, instance norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
     convolution = PairedSpectralConv if spectral_norm else nn.Conv
     layer = convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
     return nn.Sequential(nn.Sequential(layer, InstanceNorm()), nn.LeakyReLU(SLOPE))

@@ -1,7 +1,7 @@
-"""From the names in the checkpoints of APF-GAN and of the SPADE family to ours.
+"""Translation of parameter names in the checkpoints of APF-GAN and of the SPADE family to the names used here.
 
-Ours differ only where theirs show how the modules were wrapped: spectral norm's `weight_orig` (and its
-vectors, which that code never uses), containers of one layer, and layers that no forward pass reaches.
+They differ only where the others show how the modules were wrapped: spectral norm's `weight_orig` (and its
+vectors, which APF-GAN's code never uses), containers of one layer, and layers that no forward pass reaches.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ SPECTRAL_VECTORS = re.compile(r"\.weight_[uv]$")
 
 
 def generator_key(key: str) -> str | None:
-    """Our name of an entry of `net_G`; None where it is not needed."""
+    """Translate a name of `net_G`; None where it is not needed."""
     return _spectral(key.replace(".mlp_shared.0.", ".mlp_shared."))
 
 
 def encoder_key(key: str) -> str | None:
-    """Our name of an entry of `net_E`; None where it is not needed (the two dead linear layers)."""
+    """Translate a name of `net_E`; None where it is not needed (the two unused linear layers)."""
     if key.startswith(("fc_mu.", "fc_var.")):
         return None
     return _spectral(re.sub(r"^(layer\d)\.0\.", r"\1.", key))
 
 
 def discriminator_key(key: str) -> str | None:
-    """Our name of an entry of `net_D`; None where it is not needed (input layers of earlier levels)."""
+    """Translate a name of `net_D`; None where it is not needed (input layers of earlier levels)."""
     if match := re.match(r"multiscale_discriminator_(\d)\.toRGB_extra(\d)\.", key):
         level, i = map(int, match.groups())
         if i < level - 1:
@@ -40,9 +40,9 @@ def discriminator_key(key: str) -> str | None:
 
 
 def spade_key(key: str) -> str | None:
-    """Our name of an entry of `net_G`, `net_E` or `net_D` of SPADE or CLADE; None for torch's batch counters.
+    """Translate a name of `net_G`, `net_E` or `net_D` of SPADE or CLADE; None for torch's batch counters.
 
-    The vectors of spectral norm stay: evaluation there divides by what the kept ones give.
+    The vectors of spectral norm are needed: evaluation there divides by the value the stored ones give.
     """
     if key.endswith(".num_batches_tracked"):
         return None
@@ -51,7 +51,7 @@ def spade_key(key: str) -> str | None:
 
 
 def translate(entries: Mapping[str, Entry], rule: Rule) -> dict[str, Entry]:
-    """Entries of a foreign state dict under our names; what the rule does not need is left out."""
+    """Rename the entries of a foreign state dict; what the rule does not need is left out."""
     return {ours: entry for key, entry in entries.items() if (ours := rule(key)) is not None}
 
 

@@ -17,24 +17,23 @@ if TYPE_CHECKING:
 
 
 class SingleScaleDiscriminator(Module):
-    """One of them: `layers` 4x4 convolutions with padding 2, then model_n for the prediction per patch.
+    """Patch discriminator: `layers` 4x4 convolutions with padding 2, then model_n for the score per patch.
 
     The first has bias and no norm; the others are followed by instance norm; all but the last have stride 2.
     Widths double from base_channels to at most 512.
+
+    Args:
+        channels: of the label map (edges counted) and the image together.
+        base_channels: channels after the first layer.
+        layers: convolutions before the score, at least 2.
+        spectral_norm: normalise all but the first and the last convolution.
+        activation, attention: after each layer but the last.
     """
 
     def __init__(
         self, channels: int, base_channels: int, layers: int, *,
         spectral_norm: bool, activation: Activation, attention: Attention,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            channels: of the label map (edges counted) and the image together.
-            base_channels: channels after the first layer.
-            layers: convolutions before the prediction, at least 2.
-            spectral_norm: normalise all but the first and the last convolution.
-            activation, attention: after each layer but the last.
-        """
         self.layers, self.activation, self.attention = layers, activation, attention
         widths = [min(base_channels << i, WIDEST) for i in range(layers)]
         self.model0 = nn.Conv(channels, widths[0], 4, stride=2, padding=2)
@@ -45,7 +44,7 @@ class SingleScaleDiscriminator(Module):
         setattr(self, f"model{layers}", nn.Conv(widths[-1], 1, 4, padding=2))
 
     def execute(self, segmap: Var, image: Var) -> list[Var]:
-        """Output of every layer, the prediction last: `layers` + 1 maps.
+        """Compute the output of every layer, the score last: `layers` + 1 maps.
 
         Args:
             segmap: (N, channels - 3, h, w).
@@ -59,7 +58,7 @@ class SingleScaleDiscriminator(Module):
         return [*features, getattr(self, f"model{self.layers}")(x)]
 
     def _first(self, segmap: Var, image: Var) -> Var:
-        """The first layer as a sum: what it makes of the label map is the same for the k images."""
+        """Compute the first layer as a sum: the label map's part is the same for the k images."""
         weight, geometry = self.model0.weight, {"stride": 2, "padding": 2}
         labels = nn.conv2d(segmap, weight[:, :-3], **geometry)  # (N, C, h', w')
         colours = nn.conv2d(image, weight[:, -3:], self.model0.bias, **geometry)  # (k * N, C, h', w')
@@ -71,21 +70,24 @@ class SingleScaleDiscriminator(Module):
 
 
 class MultiscaleDiscriminator(Module):
-    """`count` patch discriminators; number i sees label map and image halved i times."""
+    """`count` patch discriminators; number i is given label map and image halved i times.
+
+    Args:
+        channels: of the segmap, edges counted.
+        base_channels: channels after the first layer.
+        count: number of discriminators, at least 1.
+        layers: convolutions in each before the score, at least 2.
+        spectral_norm: normalise the inner convolutions.
+        activation, attention: after each layer.
+
+    Raises:
+        ShanshuiError: too few discriminators or layers.
+    """
 
     def __init__(
         self, channels: int, base_channels: int = 64, count: int = 2, layers: int = 4, *,
         spectral_norm: bool = True, activation: Activation = "leaky_relu", attention: Attention = "none",
     ) -> None:  # fmt: skip
-        """
-        Args:
-            channels: of the segmap, edges counted.
-            base_channels: channels after the first layer.
-            count: number of discriminators, at least 1.
-            layers: convolutions in each before the prediction, at least 2.
-            spectral_norm: normalise the inner convolutions.
-            activation, attention: after each layer.
-        """
         if count < 1 or layers < 2:
             raise ShanshuiError(f"{count} discriminators of {layers} layers", "at least one of at least two")
         self.count = count
@@ -96,15 +98,15 @@ class MultiscaleDiscriminator(Module):
             ))  # fmt: skip
 
     def execute(self, segmap: Var, *images: Var) -> list[Features]:
-        """Judge one or several batches of images of the same label maps, in one pass.
+        """Score one or several batches of images of the same label maps, in one pass.
 
         Args:
             segmap: (N, channels, H, W), the images' size; soft values allowed.
-            images: each (N, 3, H, W) in [-1, 1]: the fakes, or fakes and photos.
+            images: each (N, 3, H, W) in [-1, 1]: the fakes, or fakes and photographs.
 
         Returns:
             For every batch of images one list per discriminator, full size first: the outputs of its layers,
-            the prediction (N, 1, h', w') last.
+            the score (N, 1, h', w') last.
         """
         n, image = segmap.shape[0], jt.concat(images, 0)  # (k * N, 3, H, W)
         outputs = []

@@ -1,4 +1,4 @@
-"""Noise of an image from (seed, image name) alone: any batch, order or subset gives the same picture."""
+"""Noise of an image from (seed, image name) alone: any batch, order or subset gives the same image."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 
 def image_noise(seed: int, name: str, layer: int, height: int, width: int) -> np.ndarray:
-    """Standard normal float32 (1, height, width) for one SPADE layer of one image."""
+    """Draw standard normal noise float32 (1, height, width) for one SPADE layer of one image."""
     return _stream(seed, name, str(layer)).standard_normal((1, height, width), dtype=np.float32)
 
 
 def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], Any]) -> Callable[..., Any]:
-    """Noise function of a generator, for a batch of named images: (layer, n, h, w) -> tensor (n, 1, h, w)."""
+    """Create a generator's noise function, for a batch of named images: (layer, n, h, w) -> tensor (n, 1, h, w)."""
 
     def draw(layer: int, n: int, height: int, width: int) -> Any:
         if n != len(names):
@@ -26,10 +26,11 @@ def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], 
 
 
 def image_style(seed: int, name: str, z_dim: int, sample: int = 0) -> np.ndarray:
-    """Standard normal style vector float32 (z_dim,) of one image; `sample` numbers several of the same image."""
+    """Draw a standard normal style vector float32 (z_dim,) of one image; `sample` numbers several of the same image."""
     return _stream(seed, name, f"z{sample}").standard_normal(z_dim, dtype=np.float32)
 
 
 def _stream(seed: int, name: str, use: str) -> np.random.Generator:
+    """Create the random number generator of (seed, name, use)."""
     key = hashlib.sha256(f"{seed}\0{name}\0{use}".encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))

@@ -1,7 +1,7 @@
-"""OASIS: a generator fed with noise at every pixel, and a discriminator that segments.
+"""Networks of OASIS: a generator with noise at every pixel, and a discriminator that segments.
 
 Schönfeld et al. 2021, "You Only Need Adversarial Supervision for Semantic Image Synthesis". The discriminator
-tells, for every pixel, which class it shows or that it is generated, so that the label map supervises it.
+classifies every pixel as one of the classes or as generated, so that the label map supervises it.
 Their losses are in `nn.oasis_losses`.
 """
 
@@ -27,20 +27,20 @@ UP = (8, 4, 4, 2, 2, 1)  # and on its way up
 
 
 class OasisGenerator(Module):
-    """(segmap, noise) -> image: SPADE blocks, noise concatenated to the label map wherever that is read."""
+    """(segmap, noise) -> image: SPADE blocks, noise concatenated to the label map wherever that is an input.
+
+    Args:
+        num_classes: channels of the one-hot label map.
+        base_channels: width of the last block (64 in the paper).
+        noise_channels: length of the noise at a pixel (64 in the paper); 0 for none.
+        spade_hidden: inner width of the SPADE layers.
+        spectral_norm: normalise the convolutions of the blocks.
+    """
 
     def __init__(
         self, num_classes: int, base_channels: int, *, noise_channels: int = 64, spade_hidden: int = 128,
         spectral_norm: bool = True,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            num_classes: channels of the one-hot label map.
-            base_channels: width of the last block (64 in the paper).
-            noise_channels: length of the noise at a pixel (64 in the paper); 0 for none.
-            spade_hidden: inner width of the SPADE layers.
-            spectral_norm: normalise the convolutions of the blocks.
-        """
         self.noise_channels = noise_channels
         condition = num_classes + noise_channels
         widths = [base_channels * width for width in WIDTHS]
@@ -56,7 +56,7 @@ class OasisGenerator(Module):
 
         Args:
             segmap: (N, num_classes, H, W), one-hot.
-            noise: standard normal, (N, noise_channels), the same at every pixel of a picture; or
+            noise: standard normal, (N, noise_channels), the same at every pixel of an image; or
                 (N, noise_channels, H, W), where regions or classes have noise of their own. None without.
 
         Returns:
@@ -80,7 +80,7 @@ class OasisGenerator(Module):
 
 
 def condition_at(segmap: Var, noise: Var | None, size: tuple[int, int]) -> Var:
-    """Noise and label map at a size (h, w): (N, noise_channels + num_classes, h, w)."""
+    """Resize noise and label map to a size (h, w) and concatenate them: (N, noise_channels + num_classes, h, w)."""
     labels = nearest(segmap, size)
     if noise is None:
         return labels
@@ -93,15 +93,14 @@ class OasisDiscriminator(Module):
     """Image -> logits (N, num_classes + 1, H, W): channel 0 for "generated", channel k + 1 for class k.
 
     Six residual blocks down, six up with skips between equal sizes, one convolution 1x1.
+
+    Args:
+        num_classes: classes of the label map.
+        base_channels: width of the last block (64 in the paper).
+        spectral_norm: normalise all convolutions but the last.
     """
 
     def __init__(self, num_classes: int, base_channels: int, *, spectral_norm: bool = True) -> None:
-        """
-        Args:
-            num_classes: classes of the label map.
-            base_channels: width of the last block (64 in the paper).
-            spectral_norm: normalise all convolutions but the last.
-        """
         down = [3, *(base_channels * width for width in DOWN)]
         up = [base_channels * width for width in UP]
         skips = [0, *down[-2:0:-1]]  # channels that come across to each block up: none, then the way down reversed
@@ -116,7 +115,7 @@ class OasisDiscriminator(Module):
         self.layer_up_last = nn.Conv(up[-1], num_classes + 1, 1)
 
     def execute(self, image: Var) -> Var:
-        """Image (N, 3, H, W) in [-1, 1] -> logits (N, num_classes + 1, H, W).
+        """Classify the pixels of images (N, 3, H, W) in [-1, 1]: logits (N, num_classes + 1, H, W).
 
         Raises:
             ShanshuiError: sides that are no multiples of 64.
@@ -132,15 +131,15 @@ class OasisDiscriminator(Module):
 
 
 class DownBlock(Module):
-    """Residual block that halves the size: (N, fin, h, w) -> (N, fout, h / 2, w / 2)."""
+    """Residual block that halves the size: (N, fin, h, w) -> (N, fout, h / 2, w / 2).
+
+    Args:
+        fin, fout: channels of input and output.
+        first: the input is an image, to which the first convolution is applied without an activation.
+        spectral_norm: normalise the convolutions.
+    """
 
     def __init__(self, fin: int, fout: int, *, first: bool, spectral_norm: bool) -> None:
-        """
-        Args:
-            fin, fout: channels of input and output.
-            first: the input is an image, which goes into the first convolution as it is.
-            spectral_norm: normalise the convolutions.
-        """
         self.first, self.learned_shortcut = first, fin != fout
         self.conv1 = conv(fin, fout, 3, padding=1, spectral_norm=spectral_norm)
         self.conv2 = conv(fout, fout, 3, padding=1, spectral_norm=spectral_norm)
@@ -148,20 +147,21 @@ class DownBlock(Module):
             self.conv_s = conv(fin, fout, 1, spectral_norm=spectral_norm)
 
     def execute(self, x: Var) -> Var:
+        """Apply the block to x (N, fin, h, w)."""
         y = self.conv2(leaky_relu(self.conv1(x if self.first else leaky_relu(x))))
         small = mean_pool(x, 2)  # before the 1x1 convolution, which is the same as after it and a quarter of the work
         return mean_pool(y, 2) + (self.conv_s(small) if self.learned_shortcut else small)
 
 
 class UpBlock(Module):
-    """Residual block that doubles the size: (N, fin, h, w) -> (N, fout, 2h, 2w)."""
+    """Residual block that doubles the size: (N, fin, h, w) -> (N, fout, 2h, 2w).
+
+    Args:
+        fin, fout: channels of input and output.
+        spectral_norm: normalise the convolutions.
+    """
 
     def __init__(self, fin: int, fout: int, *, spectral_norm: bool) -> None:
-        """
-        Args:
-            fin, fout: channels of input and output.
-            spectral_norm: normalise the convolutions.
-        """
         self.learned_shortcut = fin != fout
         self.conv1 = conv(fin, fout, 3, padding=1, spectral_norm=spectral_norm)
         self.conv2 = conv(fout, fout, 3, padding=1, spectral_norm=spectral_norm)
@@ -169,6 +169,7 @@ class UpBlock(Module):
             self.conv_s = conv(fin, fout, 1, spectral_norm=spectral_norm)
 
     def execute(self, x: Var) -> Var:
+        """Apply the block to x (N, fin, h, w)."""
         y = self.conv2(leaky_relu(self.conv1(upsample2(leaky_relu(x)))))
         return y + upsample2(self.conv_s(x) if self.learned_shortcut else x)
 

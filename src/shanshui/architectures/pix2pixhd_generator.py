@@ -1,8 +1,8 @@
-"""The global generator of pix2pixHD (Wang et al. 2018, section 3.2 and appendix): the baseline SPADE is measured by.
+"""The global generator of pix2pixHD (Wang et al. 2018, section 3.2 and appendix), the baseline of the SPADE paper.
 
 With c = base_channels: a 7x7 convolution to c channels, `halvings` convolutions with stride 2 that double the
 width, residual blocks at the smallest size, as many transposed convolutions back, a 7x7 convolution to RGB. The
-label map comes in once, at the front, where normalisation can wash it away.
+label map is an input of the first layer only, so that normalisation can remove its information.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ WIDE = 7  # side of the first and the last convolution
 
 
 class GlobalGenerator(Module):
-    """segmap -> image (N, 3, H, W) in [-1, 1]."""
+    """segmap -> image (N, 3, H, W) in [-1, 1].
+
+    Args:
+        channels: of the segmap, edges counted.
+        base_channels: c above.
+        halvings: how often the size is halved and doubled again.
+        blocks: residual blocks in between.
+        norm: how features are standardised, after every convolution but the last.
+        spectral_norm: normalise the convolutions too, but for the transposed and the last one.
+    """
 
     def __init__(
         self, channels: int, base_channels: int = 64, halvings: int = 4, blocks: int = 9, *,
         norm: NormKind = "instance", spectral_norm: bool = False,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            channels: of the segmap, edges counted.
-            base_channels: c above.
-            halvings: how often the size is halved and doubled again.
-            blocks: residual blocks in between.
-            norm: how features are standardised, after every convolution but the last.
-            spectral_norm: normalise the convolutions too, but for the transposed and the last one.
-        """
         conv = convolution(spectral_norm)
         self.halvings, self.blocks = halvings, blocks
         widths = [base_channels << i for i in range(halvings + 1)]
@@ -54,10 +54,10 @@ class GlobalGenerator(Module):
         self.wide_out = nn.Conv(widths[0], 3, WIDE)
 
     def execute(self, segmap: Var) -> Var:
-        """Generate images.
+        """Generate images (N, 3, H, W) in [-1, 1].
 
         Args:
-            segmap: (N, channels, H, W), sides multiples of 2^halvings and larger than half the widest kernel.
+            segmap: (N, channels, H, W), sides multiples of 2^halvings and at least 2 * 2^halvings.
 
         Raises:
             ShanshuiError: other sides.
@@ -81,24 +81,27 @@ class GlobalGenerator(Module):
 
 
 class PlainResBlock(Module):
-    """x + norm(conv(relu(norm(conv(x))))) of (N, C, h, w), h and w at least 2; 3x3 convolutions, reflected borders."""
+    """Residual block x + norm(conv(relu(norm(conv(x))))) of (N, C, h, w), h and w at least 2.
+
+    The convolutions are 3x3, with reflected borders.
+
+    Args:
+        channels: C.
+        conv: class of the convolutions.
+        norm: how features are standardised.
+    """
 
     def __init__(self, channels: int, conv: Any, norm: NormKind) -> None:
-        """
-        Args:
-            channels: C.
-            conv: class of the convolutions.
-            norm: how features are standardised.
-        """
         self.conv_0, self.conv_1 = conv(channels, channels, 3), conv(channels, channels, 3)
         self.norm_0, self.norm_1 = parameter_free(norm, channels), parameter_free(norm, channels)
 
     def execute(self, x: Var) -> Var:
+        """Apply the block to x (N, C, h, w)."""
         y = nn.relu(self.norm_0(self.conv_0(reflect(x, 1))))
         return x + self.norm_1(self.conv_1(reflect(y, 1)))
 
 
 def reflect(x: Var, margin: int) -> Var:
-    """(N, C, h, w) -> (N, C, h + 2 margin, w + 2 margin), mirrored about the border pixels, which are not repeated."""
+    """Pad (N, C, h, w) by `margin` on all sides, mirrored at the border pixels, which are not repeated."""
     rows, columns = (np.pad(np.arange(side), margin, mode="reflect") for side in x.shape[2:])
     return gather(x, rows, columns)

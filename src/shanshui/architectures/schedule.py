@@ -1,6 +1,6 @@
 """The progressive schedule: what every epoch of pretraining trains, and at which size.
 
-One source of truth for generator, discriminators and loop. With 4 discriminators and 180 epochs
+It is shared by generator, discriminators and training loop. With 4 discriminators and 180 epochs
 (the recipe of APF-GAN) the output grows 1/8 -> 1/4 -> 1/2 -> 1 of the full size; a new size is first
 blended in over 29 epochs, then trained alone.
 """
@@ -70,11 +70,11 @@ class Schedule:
 
     @property
     def span(self) -> int:
-        """Epochs of one level."""
+        """Return the number of epochs of one level."""
         return self.epochs // (self.discriminators - 1)
 
     def at(self, epoch: int) -> Step:
-        """State in a 1-based epoch; epochs beyond the schedule (fine-tuning) are full."""
+        """Return the state in a 1-based epoch; epochs beyond the schedule (fine-tuning) are full."""
         if epoch < 1:
             raise ValueError(f"epochs count from 1, got {epoch}")
         if epoch >= self.epochs:
@@ -83,16 +83,16 @@ class Schedule:
         return Step(level=epoch // self.span, alpha=alpha, fading=alpha > 0, full=False)
 
     def scale(self, epoch: int) -> int:
-        """What to divide the full width and height by to get the output size of an epoch."""
+        """Return the factor by which an epoch's output is smaller than the full width and height."""
         step = self.at(epoch)
         return 1 if step.level is None else 2 ** (self.discriminators - 1 - step.level - step.fading)
 
     def starts_fade(self, epoch: int) -> bool:
-        """Whether a new size begins to fade in: discriminator level + 1 then takes over level's weights."""
+        """Return whether a new size begins to fade in: discriminator level + 1 then takes over level's weights."""
         return self.at(epoch).fading and not (epoch > 1 and self.at(epoch - 1).fading)
 
     def stages(self) -> list[Stage]:
-        """One stage per output size, smallest first; together they cover epochs 1 .. `epochs`."""
+        """List one stage per output size, smallest first; together they cover epochs 1 .. `epochs`."""
         stages: list[Stage] = []
         for epoch in range(1, self.epochs + 1):
             divisor = self.scale(epoch)
@@ -110,18 +110,18 @@ class FullSize:
     epochs: int
 
     def at(self, epoch: int) -> Step:
-        """State in any epoch."""
+        """Return the state in any epoch."""
         return Step(level=None, alpha=0.0, fading=False, full=True)
 
     def starts_fade(self, epoch: int) -> bool:
-        """No new size ever begins."""
+        """Return False: no new size ever begins."""
         return False
 
     def stages(self) -> list[Stage]:
-        """The one stage."""
+        """List the one stage."""
         return [Stage(1, 1, self.epochs)]
 
 
 def schedule(epochs: int, sizes: int) -> Schedule | FullSize:
-    """Pretraining of `epochs` epochs that grows through so many output sizes (1: that does not grow)."""
+    """Create the schedule of `epochs` epochs of pretraining through `sizes` output sizes (1: full size only)."""
     return FullSize(epochs) if sizes == 1 else Schedule(epochs, sizes)

@@ -1,7 +1,7 @@
 """SegFormer (Xie et al. 2021): a pyramid of transformer stages and a head of linear layers, for inference.
 
-The classes it was trained on (ADE20K's 150, say) are gathered into those of the label maps where the network
-ends, so that whoever asks it sees the classes of the label maps only.
+The classes it was trained on (ADE20K's 150, say) are grouped into those of the label maps at the network's
+end, so that its logits are of the classes of the label maps only.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ Size = tuple[int, int]
 
 
 def as_tokens(x: Var) -> Var:
-    """(N, C, h, w) -> (N, h * w, C)."""
+    """Reshape a map (N, C, h, w) to tokens (N, h * w, C)."""
     return x.reshape(x.shape[0], x.shape[1], -1).transpose(0, 2, 1)
 
 
 def as_map(x: Var, size: Size) -> Var:
-    """(N, h * w, C) -> (N, C, h, w) for size (h, w)."""
+    """Reshape tokens (N, h * w, C) to a map (N, C, h, w) of size (h, w)."""
     return x.transpose(0, 2, 1).reshape(x.shape[0], x.shape[2], *size)
 
 
 class LayerNorm(Module):
-    """Standardise every token, then scale and shift: (N, L, C) -> same. From centred values, see `norms`."""
+    """Layer norm of tokens with scale and shift: (N, L, C) -> same. The variance is of centred values, see `norms`."""
 
     def __init__(self, channels: int) -> None:
         self.weight = jt.ones((channels,))
         self.bias = jt.zeros((channels,))
 
     def execute(self, x: Var) -> Var:
+        """Normalise tokens (N, L, C)."""
         centred = x - x.mean(2, keepdims=True)
         variance = (centred * centred).mean(2, keepdims=True)
         return centred / (variance + EPS).sqrt() * self.weight + self.bias
@@ -60,7 +61,7 @@ class Attention(Module):
             self.reduce_norm = LayerNorm(channels)
 
     def execute(self, x: Var, size: Size) -> Var:
-        """Tokens (N, h * w, C) of a map of `size` -> same."""
+        """Apply attention to tokens (N, h * w, C) of a map of `size`."""
         source = x
         if self.reduction > 1:
             source = self.reduce_norm(as_tokens(self.reduce(as_map(x, size))))  # (N, M, C)
@@ -70,20 +71,20 @@ class Attention(Module):
         return self.output(self.join(jt.matmul(weights, value)))
 
     def split(self, x: Var) -> Var:
-        """(N, L, heads * d) -> (N * heads, L, d)."""
+        """Split the heads: (N, L, heads * d) -> (N * heads, L, d)."""
         n, length, channels = x.shape
         width = channels // self.heads
         return x.reshape(n, length, self.heads, width).transpose(0, 2, 1, 3).reshape(n * self.heads, length, width)
 
     def join(self, x: Var) -> Var:
-        """The reverse of `split`."""
+        """Join the heads, the inverse of `split`."""
         n, length, width = x.shape
         n //= self.heads
         return x.reshape(n, self.heads, length, width).transpose(0, 2, 1, 3).reshape(n, length, self.heads * width)
 
 
 class MixFeed(Module):
-    """Mix-FFN (section 3.1): a linear layer, a 3x3 convolution of every channel on its own, GELU, a linear layer."""
+    """Mix-FFN (section 3.1): a linear layer, a depthwise 3x3 convolution, GELU, a linear layer."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         self.widen = nn.Linear(channels, hidden)
@@ -91,11 +92,11 @@ class MixFeed(Module):
         self.narrow = nn.Linear(hidden, channels)
 
     def execute(self, x: Var, size: Size) -> Var:
-        """Tokens (N, h * w, C) of a map of `size` -> same."""
+        """Apply the layers to tokens (N, h * w, C) of a map of `size`."""
         return self.narrow(nn.gelu(as_tokens(self.each_channel(as_map(self.widen(x), size)))))
 
     def each_channel(self, x: Var) -> Var:
-        """The 3x3 convolution (N, C, h, w) -> same; on a GPU through cuDNN, not by Jittor's own kernels."""
+        """Apply the depthwise convolution (N, C, h, w) -> same; on a GPU through cuDNN, not by Jittor's own kernels."""
         conv = self.depthwise
         if jt.flags.use_cuda:
             return nn.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)
@@ -103,7 +104,7 @@ class MixFeed(Module):
 
 
 class Block(Module):
-    """Attention and Mix-FFN, each behind a norm and beside a shortcut."""
+    """Transformer block: attention and Mix-FFN, each after a norm and with a shortcut."""
 
     def __init__(self, channels: int, heads: int, reduction: int, mlp_ratio: int) -> None:
         self.norm1 = LayerNorm(channels)
@@ -112,26 +113,26 @@ class Block(Module):
         self.feed = MixFeed(channels, channels * mlp_ratio)
 
     def execute(self, x: Var, size: Size) -> Var:
-        """Tokens (N, h * w, C) of a map of `size` -> same."""
+        """Apply the block to tokens (N, h * w, C) of a map of `size`."""
         x = x + self.attention(self.norm1(x), size)
         return x + self.feed(self.norm2(x), size)
 
 
 class Embedding(Module):
-    """Overlapping patches: a strided convolution, then a norm."""
+    """Overlapping patch embedding: a strided convolution, then a norm."""
 
     def __init__(self, inputs: int, channels: int, kernel: int, stride: int) -> None:
         self.proj = nn.Conv(inputs, channels, kernel, stride, kernel // 2)
         self.norm = LayerNorm(channels)
 
     def execute(self, x: Var) -> tuple[Var, Size]:
-        """(N, inputs, H, W) -> tokens (N, h * w, channels) and (h, w) = (ceil(H / stride), ceil(W / stride))."""
+        """Embed (N, inputs, H, W): tokens (N, h * w, channels) and (h, w) = (ceil(H / stride), ceil(W / stride))."""
         x = self.proj(x)
         return self.norm(as_tokens(x)), (x.shape[2], x.shape[3])
 
 
 class Stage(Module):
-    """Patches of kernel x kernel pixels, `depth` blocks, a norm."""
+    """Stage: patches of kernel x kernel pixels, `depth` blocks, a norm."""
 
     def __init__(
         self, kernel: int, stride: int, inputs: int, channels: int, depth: int, heads: int, reduction: int,
@@ -142,7 +143,7 @@ class Stage(Module):
         self.norm = LayerNorm(channels)
 
     def execute(self, x: Var) -> Var:
-        """(N, inputs, H, W) -> (N, channels, ceil(H / stride), ceil(W / stride))."""
+        """Apply the stage: (N, inputs, H, W) -> (N, channels, ceil(H / stride), ceil(W / stride))."""
         x, size = self.embed(x)
         for block in self.blocks:
             x = block(x, size)
@@ -160,7 +161,7 @@ class Head(Module):
         self.classify = nn.Conv(channels, outputs, 1)
 
     def execute(self, maps: Sequence[Var]) -> Var:
-        """Maps (N, widths[i], h / 2^i, w / 2^i) -> logits (N, outputs, h, w).
+        """Compute logits (N, outputs, h, w) from maps (N, widths[i], h / 2^i, w / 2^i).
 
         Each stage is fused before it is enlarged: both steps are linear and commute, and the small maps
         cost less.
@@ -175,13 +176,13 @@ class Head(Module):
 
 
 class SegFormer(Module):
-    """The whole network, with logits for the classes of the label maps.
+    """SegFormer with logits for the classes of the label maps.
 
     Args:
         widths: channels of the four stages.
         depths: blocks of the stages.
         heads: attention heads of the stages.
-        reductions: how much smaller, per side, the maps of keys and values are.
+        reductions: factor, per side, by which the maps of keys and values are smaller.
         mlp_ratios: hidden channels of the Mix-FFN over its channels.
         decoder_width: channels of the head.
         grouping: for each class the network was trained on, the class of the label maps it belongs to; -1: none.
@@ -199,7 +200,7 @@ class SegFormer(Module):
         self.head = Head(widths, decoder_width, len(grouping))
 
     def encode(self, x: Var) -> list[Var]:
-        """Normalised photographs (N, 3, H, W) -> the stages' maps, of 1/4, 1/8, 1/16 and 1/32 the size."""
+        """Compute the stages' maps, of 1/4, 1/8, 1/16 and 1/32 the size, for normalised photographs (N, 3, H, W)."""
         maps = []
         for stage in self.stages:
             x = stage(x)
@@ -207,7 +208,7 @@ class SegFormer(Module):
         return maps
 
     def see(self, photos: Var) -> tuple[Var, Var]:
-        """What is in photographs.
+        """Classify photographs.
 
         Args:
             photos: (N, 3, h, w) in [-1, 1], sides of 32 or more.
@@ -220,7 +221,7 @@ class SegFormer(Module):
         return self.gather(self.head(maps)), maps[-1].mean(3).mean(2)
 
     def gather(self, logits: Var) -> Var:
-        """(N, trained classes, h, w) -> (N, num_classes, h, w), the largest logit among a class's members."""
+        """Reduce (N, trained classes, h, w) to (N, num_classes, h, w), the largest logit among a class's members."""
         n, _, h, w = logits.shape
         never = jt.full((n, 1, h, w), NEVER)
         parts = [logits[:, members].max(1, keepdims=True) if members else never for members in self.members]
@@ -228,7 +229,7 @@ class SegFormer(Module):
 
 
 def build(meta: Mapping[str, Any]) -> SegFormer:
-    """The network of a segmenter's file, in evaluation mode and untrained, from the file's metadata."""
+    """Create the network of a segmenter's file, in evaluation mode and untrained, from the file's metadata."""
     network = SegFormer(**meta["model"], grouping=meta["grouping"], num_classes=len(meta["classes"]))
     network.eval()
     return network

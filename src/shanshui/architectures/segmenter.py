@@ -1,7 +1,7 @@
-"""A small U-Net (Ronneberger et al. 2015) that finds classes in photographs, built to be cheap on a CPU.
+"""A small U-Net (Ronneberger et al. 2015) that segments photographs, built to be cheap on a CPU.
 
-No layer works at full size: a strided convolution takes the picture to half of it, and the last one writes the
-logits of 2x2 pixels at once (sub-pixel convolution, Shi et al. 2016). Skips are added, not appended (LinkNet,
+No layer works at full size: a strided convolution halves the image first, and the last one computes the
+logits of 2x2 pixels at once (sub-pixel convolution, Shi et al. 2016). Skips are added, not concatenated (LinkNet,
 Chaurasia and Culurciello 2017), which leaves a third of the multiplications.
 """
 
@@ -31,14 +31,15 @@ class Layer(Module):
         self.shift = jt.zeros((1, outputs, 1, 1))
 
     def execute(self, x: Var) -> Var:
+        """Apply the layer to x (N, inputs, h, w)."""
         return nn.relu(self.norm(self.conv(x)) * self.scale + self.shift)
 
 
 class UNet(Module):
-    """Four halvings down and three doublings up, with skip connections.
+    """U-Net with four halvings and three doublings, with skip connections.
 
     Args:
-        num_classes: classes to tell apart.
+        num_classes: classes of the label maps.
         channels: width at half size; it doubles with every further halving.
     """
 
@@ -55,10 +56,13 @@ class UNet(Module):
         self.head = nn.Conv(channels, 4 * num_classes, 1)
 
     def see(self, photos: Var) -> tuple[Var, Var]:
-        """Photographs (N, 3, h, w) in [-1, 1], sides multiples of 16 -> logits and features.
+        """Classify every pixel of photographs.
+
+        Args:
+            photos: (N, 3, h, w) in [-1, 1], sides multiples of 16.
 
         Returns:
-            Logits (N, num_classes, h, w), and the deepest features averaged over the picture, (N, 8 * channels).
+            Logits (N, num_classes, h, w), and the deepest features averaged over the image, (N, 8 * channels).
         """
         levels = []
         x = photos
@@ -72,11 +76,11 @@ class UNet(Module):
 
 
 def spread(x: Var, channels: int) -> Var:
-    """(N, 4 * channels, h, w) -> (N, channels, 2h, 2w): every fourth of the channels is one pixel of 2x2."""
+    """Rearrange (N, 4 * channels, h, w) to (N, channels, 2h, 2w): every fourth of the channels is one pixel of 2x2."""
     n, _, h, w = x.shape
     return x.reindex([n, channels, 2 * h, 2 * w], ["i0", f"(i2%2*2+i3%2)*{channels}+i1", "i2/2", "i3/2"])
 
 
 def build(meta: Mapping[str, Any]) -> Any:
-    """The network a segmenter's metadata describe, with fresh weights."""
+    """Create the network of a segmenter's metadata, with fresh weights."""
     return UNet(len(meta["classes"]), meta["channels"])

@@ -1,8 +1,8 @@
-"""Segmenters: networks that find the given classes in pictures: our own and imported files, and one that is built in.
+"""Segmenters: networks that find the given classes in images: trained or imported files, and a built-in one.
 
-A module of an architecture has `build(meta)`, which gives a network with `see`: photographs float32 (N, 3, h, w)
-in [-1, 1] -> logits (N, num_classes, h', w') of any size, and features (N, d) averaged over the picture. Where the
-metadata have a `translation`, the logits are of the network's own classes, which it turns into the label maps'.
+A module of an architecture has `build(meta)`, which returns a network with `see`: photographs float32 (N, 3, h, w)
+in [-1, 1] -> logits (N, num_classes, h', w') of any size, and features (N, d) averaged over the image. Where the
+metadata have a `translation`, the logits are of the network's own classes, which it maps to those of the label maps.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A segmenter's weights and what is known of them; the network is built when it is first needed.
+    """A segmenter's weights and metadata; the network is built when it is first needed.
 
     Args:
         arrays: weights.
-        meta: `architecture`, `classes` (names in id order), `width` and `height` of the pictures it takes, what
-            the architecture needs besides, and `real`: its `mask_accuracy` and `miou` on `n` real photographs
-            that it was not trained on, or None. `unjudged`, where it is there, names classes it cannot find.
+        meta: `architecture`, `classes` (names in id order), `width` and `height` of its input images, further entries
+            of the architecture, and `real`: its `mask_accuracy` and `miou` on `n` real photographs
+            that it was not trained on, or None. `unjudged`, where present, names classes it cannot find.
         source: name of the file, for messages.
         identity: digest of the weights.
     """
@@ -76,23 +76,23 @@ class Segmenter:
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes in id order."""
+        """Return the names of the classes in id order."""
         return list(self.meta["classes"])
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the pictures it takes."""
+        """Return the (width, height) of its input images."""
         return int(self.meta["width"]), int(self.meta["height"])
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is to be kept beside scores: architecture, classes, and its own accuracy on real photographs."""
+        """Return what is stored with scores: architecture, classes, and its own accuracy on real photographs."""
         unjudged = {"unjudged": self.meta["unjudged"]} if self.meta.get("unjudged") else {}
         return {name: self.meta.get(name) for name in ("architecture", "classes", "real")} | unjudged
 
     @property
     def judged(self) -> np.ndarray | None:
-        """Which of the classes it can find, (num_classes,) bool; None: all."""
+        """Return which of the classes it can find, (num_classes,) bool; None: all."""
         unjudged = self.meta.get("unjudged")
         return np.array([name not in unjudged for name in self.classes]) if unjudged else None
 
@@ -106,10 +106,10 @@ class Segmenter:
         return net
 
     def see(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What is in photographs uint8 (N, height, width, 3).
+        """Segment photographs uint8 (N, height, width, 3) of its input size.
 
         Returns:
-            Class ids uint8 (N, height, width), 255 where it sees what is no class of the label maps; and features
+            Class ids uint8 (N, height, width), 255 for what is no class of the label maps; and features
             float32 (N, d).
         """
         width, height = self.size
@@ -134,9 +134,10 @@ class Segmenter:
 
 
 def builtin_segmenter(classes: Sequence[str], size: tuple[int, int] = BUILTIN_SIZE) -> Segmenter:
-    """The segmenter that comes with the package, for `classes`, on pictures brought to `size` (width, height).
+    """Create the segmenter included in the package, for `classes`, on images resized to `size` (width, height).
 
-    Raises UsageError where it knows none of the classes or cannot take the size.
+    Raises:
+        UsageError: it knows none of the classes or cannot use the size.
     """
     from shanshui.weights import deeplab
 
@@ -152,7 +153,7 @@ def builtin_segmenter(classes: Sequence[str], size: tuple[int, int] = BUILTIN_SI
 
 
 def wrong_description(meta: Mapping[str, Any]) -> list[str]:
-    """Names of what is missing or of another kind in what a segmenter's file says of itself."""
+    """List the entries of a segmenter's metadata that are missing or have a wrong type."""
     classes = meta.get("classes")
     names = isinstance(classes, list) and bool(classes) and all(isinstance(name, str) for name in classes)
     sides = [name for name in ("width", "height") if not (isinstance(meta.get(name), int) and meta[name] > 0)]
@@ -162,14 +163,15 @@ def wrong_description(meta: Mapping[str, Any]) -> list[str]:
 def load_segmenter(
     path: str | Path, classes: Sequence[str] | None = None, size: Sequence[int] | None = None
 ) -> Segmenter:
-    """Read a segmenter's file, for `classes` where they are given; or take the one that is built in.
+    """Read a segmenter's file, for `classes` where they are given; or create the built-in one.
 
     Args:
         path: the file, or the word "builtin".
-        classes: names in id order; where the built-in one is given none, the contest's.
-        size: (width, height) at which the built-in one works; the others bring their own.
+        classes: names in id order; by default the built-in one takes the contest's.
+        size: (width, height) at which the built-in one works; files have their own.
 
-    Raises ShanshuiError for a file of another kind or architecture, and for a segmenter of other classes.
+    Raises:
+        ShanshuiError: the file is of another kind or architecture, or its classes are not `classes`.
     """
     if str(path) == BUILTIN:
         return builtin_segmenter(classes or CLASSES, (size[0], size[1]) if size else BUILTIN_SIZE)
@@ -188,7 +190,11 @@ def load_segmenter(
 
 
 def check_classes(found: Sequence[str], wanted: Sequence[str] | None, source: str) -> None:
-    """ShanshuiError where a segmenter's classes are not exactly the wanted ones, in this order; None wants none."""
+    """Check that a segmenter's classes are exactly the wanted ones, in this order; None accepts any.
+
+    Raises:
+        ShanshuiError: they differ.
+    """
     if wanted is None or list(found) == list(wanted):
         return
     differing = [i for i, (one, other) in enumerate(zip(found, wanted, strict=False)) if one != other]
@@ -202,7 +208,7 @@ def check_classes(found: Sequence[str], wanted: Sequence[str] | None, source: st
 
 
 def in_words(identity: str, facts: Mapping[str, Any]) -> str:
-    """Whose segmenter it is and how good, in words."""
+    """Describe a segmenter and its accuracy as text."""
     name, real = f"{NAMES[facts['architecture']]} {identity[:12]}", facts.get("real")
     if unjudged := facts.get("unjudged"):
         name += f" (not judged: {', '.join(unjudged)})"

@@ -8,7 +8,7 @@ With c = base_channels (h, w are the start's size, C channels):
     "more"      1    1       2           4           8     16    32    64    -
     "most"      1    1       2           4           8     16    32    64    128
 
-fc makes the first features of the label map itself, reduced to (h, w), or of a style vector z.
+fc computes the first features from the label map itself, reduced to (h, w), or from a style vector z.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ WIDTHS = (32, 32, 32, 32, 16, 8, 4, 2, 1)  # channels / (base_channels / 2), bef
 
 
 def start_size(height: int, width: int, upsampling: str) -> tuple[int, int]:
-    """Size (h, w) of the first features of a picture.
+    """Compute the size (h, w) of the first features of an image.
 
-    Raises ShanshuiError where a side is no multiple of the doublings: rounded, the start would make a picture
-    of another size (192x256 under "most" one of 256x256).
+    Raises:
+        ShanshuiError: a side is no multiple of the doublings. Rounded, the start would give an image
+            of another size (192x256 under "most" one of 256x256).
     """
     step = 2 ** HALVINGS[upsampling]
     if height % step or width % step or min(height, width) < step:
@@ -53,23 +54,23 @@ def start_size(height: int, width: int, upsampling: str) -> tuple[int, int]:
 
 
 class SPADEGenerator(Module):
-    """(segmap[, z]) -> image (N, 3, H, W) in [-1, 1]."""
+    """(segmap[, z]) -> image (N, 3, H, W) in [-1, 1].
+
+    Args:
+        kind: options of the blocks.
+        base_channels: c above, even for "most".
+        upsampling: how often the first features are doubled.
+        z_dim: length of the style vector to start from; None starts from the label map.
+        size: (height, width) of the images, which a start from z fixes.
+
+    Raises:
+        ShanshuiError: no start of whole numbers gives `size`; base_channels is odd where it is halved.
+    """
 
     def __init__(
         self, kind: BlockKind, base_channels: int = 64, upsampling: Upsampling = "normal", *,
         z_dim: int | None = None, size: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
-        """
-        Args:
-            kind: what the blocks are made of, and what they are given.
-            base_channels: c above, even for "most".
-            upsampling: how often the first features are doubled.
-            z_dim: length of the style vector to start from; None starts from the label map.
-            size: (height, width) of the pictures, which a start from z fixes.
-
-        Raises:
-            ShanshuiError: no start of whole numbers gives `size`; base_channels is odd where it is halved.
-        """
         if (z_dim is None) != (size is None):
             raise ValueError("z_dim and size belong together")
         if upsampling == "most" and base_channels % 2:
@@ -113,7 +114,7 @@ class SPADEGenerator(Module):
     def trace(
         self, segmap: Var, z: Var | None = None, positions: Var | None = None, patches: PatchPyramid | None = None
     ) -> Iterator[tuple[str, Var]]:
-        """Name and output of fc and of each block in turn."""
+        """Yield name and output of fc and of each block in turn."""
         self._check(segmap, z, positions)
         x = self.start(segmap, z)  # (N, 16c, h, w)
         yield "fc", x
@@ -126,7 +127,7 @@ class SPADEGenerator(Module):
             yield name, x
 
     def start(self, segmap: Var, z: Var | None) -> Var:
-        """The first features (N, 16c, h, w)."""
+        """Compute the first features (N, 16c, h, w)."""
         height, width = segmap.shape[2:]
         h, w = start_size(height, width, self.upsampling)
         if z is None:
@@ -134,13 +135,13 @@ class SPADEGenerator(Module):
         return self.fc(z).reshape(z.shape[0], -1, h, w)
 
     def condition(self, segmap: Var, positions: Var | None) -> Condition:
-        """What modulates the features, at full size."""
+        """Collect the inputs that modulate the features, at full size."""
         kind = self.kind
         index = None if kind.modulation == "spade" else class_index(segmap[:, : kind.num_classes])
         return Condition(segmap, segmap[:, kind.num_classes :] if kind.edges else None, positions, index)
 
     def patch_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
-        """Sizes (h, w) at which `execute` can use `patches`; none where the layers see more than labels nearby."""
+        """List the sizes (h, w) at which `execute` can use `patches`, if its layers depend on labels nearby alone."""
         kind = self.kind
         if kind.modulation != "spade" or kind.kernel != 3 or kind.edges or not available():
             return []

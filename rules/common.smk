@@ -11,7 +11,7 @@ from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.storage.system_errors import said_at_the_end
 
 with said_at_the_end():
-    WORDS = words_of(workflow.configfiles)  # Snakemake has read these files too, but takes of two equal names the last
+    WORDS = words_of(workflow.configfiles)  # Snakemake reads these files too, but of two equal keys it takes the last
     OWN = workflow.config_settings.overwrite_config  # --configfile and --config, without config.yaml below them
     CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN, words=WORDS)
     check_inputs(CONFIG)
@@ -20,7 +20,7 @@ with said_at_the_end():
     GPU_JOBS = PATHS.gpu_jobs()
 
 RUN = CONFIG.run
-GPU = int(CONFIG.gpus != 0)  # of one job; a cluster looks for a node that has it
+GPU = int(CONFIG.gpus != 0)  # GPUs of one job; a cluster starts it on a node that has one
 
 snakemake_lock.prepare(workflow, max(GPU_JOBS, PATHS.largest_job()), RUN)
 
@@ -30,7 +30,7 @@ wildcard_constraints:
 
 
 def settings_text(wildcards):
-    """Options and code digest of one stage as JSON, with sorted keys, so that equal options give equal text."""
+    """Return options and code digest of one stage as JSON, with sorted keys: equal options give equal text."""
     return json.dumps(PATHS.settings(wildcards.run, wildcards.stage), sort_keys=True)
 
 
@@ -64,7 +64,11 @@ def keep_times():
 
 
 def chosen(choice, run, what="chosen", **wildcards):
-    """Return the result of one of the choices of rules/select.smk, best first."""
+    """Return the models (or seeds, or the ranking) of one choice of rules/select.smk, best first.
+
+    Raises:
+        IncompleteCheckpointException: it has not been made yet; Snakemake then makes it and plans again.
+    """
     choosing = getattr(checkpoints, choice)
     made = Path(choosing.get(run=run, **wildcards).output.choice)
     if made.exists():  # otherwise it is being recreated right now, and Snakemake already considers it complete
@@ -82,20 +86,20 @@ def soup(run, tried):
 
 
 def soup_scores(wildcards):
-    """Score files of the current soup and of the soup with one more checkpoint."""
+    """List the score files of the current soup and of the soup with one more checkpoint."""
     models = soup(wildcards.run, int(wildcards.tried))
     return [f"results/{wildcards.run}/score/{model}.json" for model in models]
 
 
 def candidates(wildcards):
-    """Score files of the chosen checkpoints, the averages of all their subsets, the soups and the moving average."""
+    """List the score files of the chosen checkpoints, averages of all their subsets, soups and moving average."""
     best = chosen("select_checkpoints", wildcards.run)
     trials = [model for tried in PATHS.soups() for model in soup(wildcards.run, tried)]
     return [f"results/{wildcards.run}/score/{model}.json" for model in PATHS.candidates(best, trials)]
 
 
 def seed_scores(wildcards):
-    """Score files of the chosen model with every listed seed."""
+    """List the score files of the chosen model with every listed seed."""
     (model,) = chosen("select_model", wildcards.run)
     return [f"results/{wildcards.run}/score/{model}/seed_{seed}.json" for seed in CONFIG.infer.seeds]
 
@@ -108,15 +112,15 @@ def winner(run):
 
 
 def chosen_images(wildcards):
-    """Folder of the images of the chosen model with the chosen seed."""
+    """Return the folder of the images of the chosen model with the chosen seed."""
     return f"results/{wildcards.run}/infer/{winner(wildcards.run)}"
 
 
 def chosen_score(wildcards):
-    """Score file of these images."""
+    """Return the score file of these images."""
     return f"results/{wildcards.run}/score/{winner(wildcards.run)}.json"
 
 
 def all_scores(wildcards):
-    """All score files of the table."""
+    """List all score files of the table."""
     return [*PATHS.checkpoint_scores(wildcards.run), *candidates(wildcards), *seed_scores(wildcards)]

@@ -29,7 +29,7 @@ rule doctor:
         "../envs/jittor.yaml"
     threads: 64
     resources:
-        gpu=GPU,  # it is to see what the jobs after it will see
+        gpu=GPU,  # so that it finds the same device as the jobs after it
     params:
         networks=PATHS.precompiled_networks(),
     message:

@@ -1,7 +1,7 @@
-"""A generator in use: its networks, and how they are shown label maps; the same in training and in generation.
+"""A generator in use: its networks, and how label maps are prepared for them; the same in training and generation.
 
-Random numbers come from outside (`noise_source`), so that training draws them and generation derives them from seed and
-name.
+Random numbers come from outside (`noise_source`), so that training draws them and generation derives them from seed
+and name.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ FULL = Step(level=None, alpha=0.0, fading=False, full=True)
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What the networks are shown of N label maps, on the device.
+    """Inputs of the networks for N label maps, on the device.
 
     Attributes:
         segmap: (N, num_classes, H, W), one-hot; all zero where there is no class.
-        edges: (N, 1, H, W), boundaries; for generators and discriminators that see them.
+        edges: (N, 1, H, W), boundaries; for generators and discriminators with this input.
         positions: (N, 2, H, W), offsets within each region; for CLADE-ICPE.
         patches: by size (h, w) the label maps' distinct patches, where computing with them is faster.
     """
@@ -40,7 +40,7 @@ class Conditioning:
     patches: PatchPyramid = field(default_factory=dict)
 
     def with_edges(self) -> Any:
-        """Label maps and edges as one: (N, num_classes, H, W), or one channel more."""
+        """Concatenate label maps and edges: (N, num_classes, H, W), or one channel more."""
         return self.segmap if self.edges is None else jt.concat([self.segmap, self.edges], 1)
 
 
@@ -59,52 +59,58 @@ class BuiltGenerator:
     E: Any = None
 
     def networks(self) -> dict[str, Any]:
-        """By letter, as in a checkpoint."""
+        """Return the networks by letter, as in a checkpoint."""
         return {"G": self.G} if self.E is None else {"G": self.G, "E": self.E}
 
     @property
     def num_classes(self) -> int:
-        """Channels of the one-hot label maps."""
+        """Return the channels of the one-hot label maps."""
         return self.declared.num_classes
 
     @property
     def takes_style(self) -> bool:
-        """Whether the random vector is a style, which an encoder may read off a photo."""
+        """Return whether the random vector is a style, which an encoder can compute from a photograph."""
         return self.declared.takes_style
 
     @property
     def style_encoder(self) -> Any:
-        """Photo -> mean and log variance of its style, where there is such an encoder."""
+        """Return the style encoder, photograph -> mean and log variance of its style, where there is one."""
         return self.E if self.takes_style else None
 
     @property
     def vector(self) -> int:
-        """Length of the random vector each picture is made from; 0 for none."""
+        """Return the length of the random vector of each image; 0 for none."""
         return self.declared.vector
 
     @property
     def takes_noise(self) -> bool:
-        """Whether its pictures depend on random numbers at all."""
+        """Return whether its images depend on random numbers."""
         return self.declared.takes_noise
 
     def patch_sizes(self, height: int, width: int, step: Step = FULL) -> list[tuple[int, int]]:
-        """Sizes (h, w) at which the generator can use distinct patches."""
+        """List the sizes (h, w) at which the generator can use distinct patches."""
         return self.declared.patch_sizes(self.G, height, width, step)
 
     def classes(self, label_maps: np.ndarray) -> np.ndarray:
-        """Ids as the generator numbers them: 255, no class, may be a class of its own, the last."""
+        """Convert class ids to the generator's: 255, no class, may be a class of its own, the last."""
         if not self.declared.unknown_class:
             return label_maps
         return np.where(label_maps == NO_CLASS, self.num_classes - 1, label_maps).astype(np.uint8)
 
     def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Arrays in addition to label maps uint8 (N, H, W), by name in `Conditioning`; edges of instances (N, H, W)."""
+        """Compute inputs in addition to label maps, see `Generator.extra_inputs`."""
         return self.declared.extra_inputs(label_maps, instances)
 
     def condition(
         self, label_maps: np.ndarray, sizes: Sequence[tuple[int, int]] = (), instances: np.ndarray | None = None
     ) -> Conditioning:
-        """Label maps uint8 (N, H, W) and what goes with them on the device, with distinct patches at `sizes`."""
+        """Upload label maps and further inputs to the device.
+
+        Args:
+            label_maps: class ids uint8 (N, H, W).
+            sizes: (h, w) at which distinct patches are found.
+            instances: instance ids (N, H, W), whose edges are used instead of those of classes; or None.
+        """
         label_maps = self.classes(label_maps)
         extra_inputs = {name: jt.array(array) for name, array in self.extra_inputs(label_maps, instances).items()}
         segmap = jt.array(one_hot(label_maps, self.num_classes))
@@ -113,5 +119,5 @@ class BuiltGenerator:
         )
 
     def generate(self, conditioning: Conditioning, noise_source: NoiseSource, step: Step = FULL) -> Any:
-        """Pictures (N, 3, H, W) in [-1, 1], smaller in the steps of a schedule that grows."""
+        """Generate images (N, 3, H, W) in [-1, 1], smaller in the steps of a growing schedule."""
         return self.declared.generate(self.G, self.E, conditioning, noise_source, step)

@@ -1,4 +1,4 @@
-"""From settings and checkpoints to networks in use: the one seam between declarations and what trains or generates."""
+"""Networks in use from settings and checkpoints: the one connection of declarations with training and generation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Settings = dict[str, Any]
 
 @dataclass
 class BuiltDiscriminator:
-    """A discriminator in use.
+    """A discriminator's network, called as its declaration says.
 
     Attributes:
         declared: the declaration (`architectures.registry`).
@@ -34,20 +34,21 @@ class BuiltDiscriminator:
     def generator_loss(
         self, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
-        """Terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
+        """Compute the loss terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         return self.declared.generator_loss(self.D, fake, photo, batch, step, loss_config)
 
     def discriminator_loss(
         self, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
     ) -> Terms:
-        """Terms of D, to which the fakes are constant; `rng` draws alike on all MPI ranks."""
+        """Compute the loss terms of D, with the fakes held constant; `rng` is the same on all MPI ranks."""
         return self.declared.discriminator_loss(self.D, batch, step, loss_config, rng)
 
 
 def build_generator(settings: Settings, seg_noise: bool = False, heads: int = 0) -> BuiltGenerator:
-    """Generator and encoder as in `settings` (sections data, model, encoder, parity), freshly initialised.
+    """Build generator and encoder from `settings` (sections data, model, encoder, parity), freshly initialised.
 
     Args:
+        settings: of training.
         seg_noise: noise in the SPADE layers of generators that know it.
         heads: output sizes below the full one, of generators that grow.
     """
@@ -58,7 +59,11 @@ def build_generator(settings: Settings, seg_noise: bool = False, heads: int = 0)
 
 
 def restore_generator(arrays: Arrays, meta: Settings, source: str) -> BuiltGenerator:
-    """Generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata."""
+    """Build generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata.
+
+    Raises:
+        ShanshuiError: the metadata describe no known generator, or the arrays do not fit it.
+    """
     declared = generator_of(meta, source)
     generator = BuiltGenerator(declared, *declared.build())
     for letter, network in generator.networks().items():
@@ -69,13 +74,13 @@ def restore_generator(arrays: Arrays, meta: Settings, source: str) -> BuiltGener
 
 
 def load_generator(arrays: Arrays, meta: Settings, source: str) -> tuple[Any, Any]:
-    """Generator and encoder (None without one) of `restore_generator`."""
+    """Return generator and encoder (None without one) of `restore_generator`."""
     generator = restore_generator(arrays, meta, source)
     return generator.G, generator.E
 
 
 def build_discriminator(settings: Settings) -> BuiltDiscriminator:
-    """The discriminator, or bank of them, as in `settings`, freshly initialised."""
+    """Build the discriminator, or the progressive discriminators, from `settings`, freshly initialised."""
     declared = discriminator_of(settings)
     D = declared.build()
     init_weights(D)
@@ -86,8 +91,14 @@ def adopt(network: Any, arrays: Arrays, source: str, fresh: Sequence[str] = (), 
     """Set `network` from `arrays`, strictly but for declared differences.
 
     Args:
+        network: to be set.
+        arrays: values by name.
+        source: what messages call the arrays.
         fresh: layer names that may be new in the network and keep their initial values ("seg_noise").
         dropped: layer names in the arrays that the network no longer has ("heads").
+
+    Raises:
+        ShanshuiError: other names or shapes differ.
     """
     own = gather(network)
     kept = {name: a for name, a in arrays.items() if not any(part in dropped for part in name.split("."))}

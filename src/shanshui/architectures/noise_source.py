@@ -1,4 +1,4 @@
-"""Where the random numbers of pictures come from: seed and image name, or nowhere."""
+"""Sources of the random numbers of images: seed and image name, or none."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from shanshui.backend.lazy import jt
 
 @dataclass(frozen=True)
 class NoiseSource:
-    """The random numbers of a batch of pictures.
+    """The random numbers of a batch of images.
 
     Attributes:
         layer: (number, n, h, w) -> (n, 1, h, w), noise of each SPADE layer in turn; None for no noise.
-        vector: (n, length) -> (n, length), one vector for each picture.
+        vector: (n, length) -> (n, length), one vector for each image.
     """
 
     layer: Noise | None
@@ -30,7 +30,10 @@ NoiseByName = Callable[[Sequence[str]], NoiseSource]  # by names of images
 
 
 def seeded_noise(seed: int | None) -> NoiseByName:
-    """Random numbers by (seed, name), so that batches do not matter; seed None: no noise, and vectors of zeros."""
+    """Create a source of random numbers by (seed, name), so that batches do not matter.
+
+    With seed None there is no noise, and vectors are zero.
+    """
 
     def noise_source(names: Sequence[str]) -> NoiseSource:
         if seed is None:

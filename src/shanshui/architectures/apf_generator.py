@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.patch_spade import PatchPyramid, available
-from shanshui.nn.resize import bilinear, nearest, upsample2
+from shanshui.nn.resize import bilinear, nearest, size_of, upsample2
 from shanshui.nn.spade import SPADEResBlock, leaky_relu
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Generator(Module):
         if alpha == 0:
             return image
         _, x = next(blocks)  # (N, C / 2, 2H', 2W')
-        return alpha * self.to_rgb(level + 1, x) + (1 - alpha) * bilinear(image, tuple(x.shape[2:]))
+        return alpha * self.to_rgb(level + 1, x) + (1 - alpha) * bilinear(image, size_of(x))
 
     def trace(
         self, z: Var, segmap: Var, noise: Noise | None = None, patches: PatchPyramid | None = None
@@ -141,7 +141,7 @@ class Generator(Module):
         conv = self.out_conv_img if level == self.heads else self.inter_conv_img[self.heads - 1 - level]
         return conv(leaky_relu(x)).tanh()
 
-    def _check(self, z: Var, segmap: Var, noise: Any) -> None:
+    def _check(self, z: Var, segmap: Var, noise: Noise | None) -> None:
         height, width = (side * 2**self.halvings for side in z.shape[2:])
         if (height, width) != tuple(segmap.shape[2:]):
             raise ShanshuiError(

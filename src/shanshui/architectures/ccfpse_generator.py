@@ -7,7 +7,7 @@ The trunk is SPADE's; `ccfpse_shape` has the widths and assigns levels of the py
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.architectures.spade_generator import start_size
 from shanshui.backend.lazy import Module, jt, nn
@@ -15,7 +15,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.ccfpse_shape import BLOCKS, HALVINGS, LEVELS, WIDTHS, Upsampling
 from shanshui.nn.conditional_conv import ConditionalBlock
-from shanshui.nn.resize import nearest, upsample2
+from shanshui.nn.resize import nearest, size_of, upsample2
 from shanshui.nn.spade import SLOPE, leaky_relu
 from shanshui.nn.spectral_norm import PairedSpectralConv
 
@@ -46,8 +46,8 @@ class ConditionalGenerator(Module):
             raise ValueError("z_dim and size belong together")
         self.upsampling, self.z_dim, self.size, self.halvings = upsampling, z_dim, size, HALVINGS[upsampling]
         self.first = WIDTHS[0] * base_channels
-        if size is None:
-            self.fc = nn.Conv(num_classes, self.first, 3, padding=1)
+        if z_dim is None or size is None:
+            self.fc: nn.Conv | nn.Linear = nn.Conv(num_classes, self.first, 3, padding=1)
         else:
             height, width = start_size(*size, upsampling)
             self.fc = nn.Linear(z_dim, self.first * height * width)
@@ -84,7 +84,7 @@ class ConditionalGenerator(Module):
         parts = list(self.pyramid(segmap))
         yield from parts
         levels = [level for _, level in parts[self.halvings :]]  # (N, c, h, w), smallest first
-        conditions = [jt.concat([nearest(segmap, tuple(level.shape[2:])), level], 1) for level in levels]
+        conditions = [jt.concat([nearest(segmap, size_of(level)), level], 1) for level in levels]
         x = self.start(segmap, z)
         yield "fc", x
         for name, number in zip(BLOCKS, LEVELS[self.upsampling], strict=True):
@@ -127,7 +127,7 @@ class ConditionalGenerator(Module):
             raise ValueError(f"z is {'missing' if z is None else 'given'} with z_dim {self.z_dim}")
 
 
-def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> Any:
+def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> nn.Sequential:
     """Create convolution, batch norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
     convolution = PairedSpectralConv if spectral_norm else nn.Conv
     layer = convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)

@@ -6,12 +6,12 @@ section 3.3. It serves any generator; only the image goes through its convolutio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import InstanceNorm
-from shanshui.nn.resize import bilinear, mean_pool
+from shanshui.nn.resize import bilinear, mean_pool, size_of
 from shanshui.nn.spade import SLOPE
 from shanshui.nn.spectral_norm import PairedSpectralConv
 
@@ -38,6 +38,8 @@ class FPSEDiscriminator(Module):
         base_channels: c above (64 in the paper).
         spectral_norm: normalise all convolutions but tf, seg and embedding.
     """
+
+    lat5: Module
 
     feat_factor = 3 / 4  # of feature matching: `losses` divides by the three lists, the paper's code by the four maps
 
@@ -88,8 +90,9 @@ class FPSEDiscriminator(Module):
         x = self.lat5(encoded[4])  # (N, 4c, h / 32, w / 32)
         tops: list[Var] = []
         for i in (4, 3, 2):
-            size = tuple(encoded[i - 1].shape[2:])
-            x = bilinear(x, size) + getattr(self, f"lat{i}")(encoded[i - 1])  # (N, 4c, h / 2^i, w / 2^i)
+            x = bilinear(x, size_of(encoded[i - 1])) + getattr(self, f"lat{i}")(
+                encoded[i - 1]
+            )  # (N, 4c, h / 2^i, w / 2^i)
             tops.insert(0, getattr(self, f"final{i}")(x))  # (N, 2c, h / 2^i, w / 2^i)
         return encoded[1:], tops
 
@@ -104,7 +107,7 @@ class FPSEDiscriminator(Module):
         return self.tf(top) + meaning.sum(2).reshape(-1, 1, *top.shape[2:])
 
 
-def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> Any:
+def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> nn.Sequential:
     """Create convolution, instance norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
     convolution = PairedSpectralConv if spectral_norm else nn.Conv
     layer = convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)

@@ -59,9 +59,9 @@ class SingleScaleDiscriminator(Module):
 
     def _first(self, segmap: Var, image: Var) -> Var:
         """Compute the first layer as a sum: the label map's part is the same for the k images."""
-        weight, geometry = self.model0.weight, {"stride": 2, "padding": 2}
-        labels = nn.conv2d(segmap, weight[:, :-3], **geometry)  # (N, C, h', w')
-        colours = nn.conv2d(image, weight[:, -3:], self.model0.bias, **geometry)  # (k * N, C, h', w')
+        weight = self.model0.weight
+        labels = nn.conv2d(segmap, weight[:, :-3], stride=2, padding=2)  # (N, C, h', w')
+        colours = nn.conv2d(image, weight[:, -3:], self.model0.bias, stride=2, padding=2)  # (k * N, C, h', w')
         return (colours.reshape(-1, *labels.shape) + labels).reshape(colours.shape)
 
     def _activated(self, x: Var) -> Var:

@@ -109,7 +109,8 @@ class PixelClassifier(Discriminator):
             mask = mix_mask(segmap, choices)
             images.append(mix(batch.photo, batch.fake, mask))
         logits = D(jt.concat(images, 0))  # (2 or 3 times N, num_classes + 1, H, W)
-        fake, real, mixed = (logits[i * n : (i + 1) * n] if i < len(images) else None for i in range(3))
+        fake, real = logits[:n], logits[n : 2 * n]
+        mixed = logits[2 * n : 3 * n] if len(images) > 2 else None
         return oasis_discriminator_losses(fake, real, segmap, mixed, mask, loss_config.label_mix)
 
     def classes(self, batch: DiscriminatorBatch) -> Any:

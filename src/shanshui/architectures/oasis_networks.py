@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
-from shanshui.nn.resize import mean_pool, nearest, upsample2
+from shanshui.nn.resize import mean_pool, nearest, size_of, upsample2
 from shanshui.nn.spade import SPADEResBlock, leaky_relu
 from shanshui.nn.spectral_norm import conv
 
@@ -74,7 +74,7 @@ class OasisGenerator(Module):
         for i, block in enumerate(self.body):
             if i:
                 x = upsample2(x)
-                condition = condition_at(segmap, noise, tuple(x.shape[2:]))
+                condition = condition_at(segmap, noise, size_of(x))
             x = block(x, condition)
         return self.conv_img(leaky_relu(x)).tanh()
 

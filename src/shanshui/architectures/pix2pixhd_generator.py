@@ -7,7 +7,7 @@ label map is an input of the first layer only, so that normalisation can remove 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -91,7 +91,7 @@ class PlainResBlock(Module):
         norm: how features are standardised.
     """
 
-    def __init__(self, channels: int, conv: Any, norm: NormKind) -> None:
+    def __init__(self, channels: int, conv: type[nn.Conv], norm: NormKind) -> None:
         self.conv_0, self.conv_1 = conv(channels, channels, 3), conv(channels, channels, 3)
         self.norm_0, self.norm_1 = parameter_free(norm, channels), parameter_free(norm, channels)
 

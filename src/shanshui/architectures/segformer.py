@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shanshui.backend.lazy import Module, jt, nn
-from shanshui.nn.resize import bilinear
+from shanshui.nn.losses import total
+from shanshui.nn.resize import bilinear, size_of
 from shanshui.nn.vgg import imagenet_range
 
 if TYPE_CHECKING:
@@ -166,13 +167,13 @@ class Head(Module):
         Each stage is fused before it is enlarged: both steps are linear and commute, and the small maps
         cost less.
         """
-        fused, c = 0.0, self.channels
-        size = tuple(maps[0].shape[2:])
+        parts: list[Var] = []
+        c, size = self.channels, size_of(maps[0])
         for i, (x, project) in enumerate(zip(maps, self.project, strict=True)):
             place = len(maps) - 1 - i
-            part = nn.conv2d(as_map(project(as_tokens(x)), x.shape[2:]), self.fuse.weight[:, place * c : place * c + c])
-            fused = fused + bilinear(part, size)
-        return self.classify(nn.relu(self.norm(fused)))
+            part = nn.conv2d(as_map(project(as_tokens(x)), size_of(x)), self.fuse.weight[:, place * c : place * c + c])
+            parts.append(bilinear(part, size))
+        return self.classify(nn.relu(self.norm(total(parts))))
 
 
 class SegFormer(Module):

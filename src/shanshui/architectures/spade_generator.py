@@ -21,7 +21,7 @@ from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.condition import Condition, class_index
 from shanshui.nn.patch_spade import PatchPyramid, available
-from shanshui.nn.resize import nearest, upsample2
+from shanshui.nn.resize import nearest, size_of, upsample2
 from shanshui.nn.spade_block import BlockKind, ModulatedResBlock, activate
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class SPADEGenerator(Module):
         self.single = {"head_0", "G_middle_1"} if upsampling == "normal" else {"head_0"}
         channels = [base_channels * width // 2 for width in WIDTHS]
         if z_dim is None or size is None:
-            self.fc = nn.Conv(kind.num_classes + kind.edges, channels[0], 3, padding=1)
+            self.fc: nn.Conv | nn.Linear = nn.Conv(kind.num_classes + kind.edges, channels[0], 3, padding=1)
         else:
             h, w = start_size(*size, upsampling)
             self.fc = nn.Linear(z_dim, channels[0] * h * w)
@@ -122,7 +122,7 @@ class SPADEGenerator(Module):
         for name in self.names:
             x = x if name in self.single else upsample2(x)
             if condition is None or name not in self.single:
-                condition = whole.at(tuple(x.shape[2:]), patches or {})
+                condition = whole.at(size_of(x), patches or {})
             x = getattr(self, name)(x, condition)
             yield name, x
 

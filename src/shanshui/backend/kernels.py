@@ -7,9 +7,13 @@ one after another, and a block's threads as threads of the process: slow, and th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import jt
+
+if TYPE_CHECKING:
+    from jittor import Var
+
 
 IMITATION = """
 #include <algorithm>
@@ -46,9 +50,9 @@ template <class Kernel> void imitate(int blocks, int threads, Kernel kernel) {
 
 
 def run(
-    text: str, launch: str, inputs: Sequence[Any], shapes: Sequence[Sequence[int]], dtypes: Sequence[str] | None = None,
+    text: str, launch: str, inputs: Sequence[Var], shapes: Sequence[Sequence[int]], dtypes: Sequence[str] | None = None,
     *, grid: str, kernel: str, arguments: str, data: dict[str, float] | None = None,
-) -> list[Any]:  # fmt: skip
+) -> list[Var]:  # fmt: skip
     """Launch one kernel; return its outputs, through which no gradient is propagated.
 
     Args:
@@ -110,7 +114,7 @@ all.first[{count}] = blocks;
 """
 
 
-def groups(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+def groups(rows: Sequence[Sequence[Var]]) -> Iterator[Sequence[Sequence[Var]]]:
     """Split the rows, in order, where a group would have too many arrays or, with more than one, too many elements."""
     begin, elements = 0, 0
     for end, row in enumerate(rows):
@@ -123,7 +127,7 @@ def groups(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
         yield rows[begin:]
 
 
-def elementwise(formula: str, rows: Sequence[Sequence[Any]], outputs: int, **numbers: float) -> list[list[Any]]:
+def elementwise(formula: str, rows: Sequence[Sequence[Var]], outputs: int, **numbers: float) -> list[list[Var]]:
     """Compute the same formula from each row of arrays of one shape (float32), with few launches for all rows.
 
     Args:

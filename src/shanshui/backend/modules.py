@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.backend.lazy import jt
+from shanshui.backend.lazy import Adam, Module, jt
 from shanshui.storage.checkpoint import Arrays, check_keys
 
+if TYPE_CHECKING:
+    from jittor import Var
 
-def gather(module: Any) -> Arrays:
+
+def gather(module: Module) -> Arrays:
     """Copy all parameters and buffers of a module to arrays."""
     return {name: np.array(var.numpy()) for name, var in module.state_dict().items()}
 
 
-def restore(module: Any, arrays: Arrays, source: str) -> None:
+def restore(module: Module, arrays: Arrays, source: str) -> None:
     """Set every parameter and buffer of a module.
 
     Raises:
@@ -28,7 +31,7 @@ def restore(module: Any, arrays: Arrays, source: str) -> None:
     jt.sync_all()  # pending one-element arrays would fuse into kernels that do not compile
 
 
-def gather_optimizer(optimizer: Any) -> Arrays:
+def gather_optimizer(optimizer: Adam) -> Arrays:
     """Copy Adam's moments and step counter to arrays, by position."""
     arrays: Arrays = {"step": np.array([optimizer.n_step], np.int64)}
     for g, group in enumerate(optimizer.param_groups):
@@ -37,14 +40,14 @@ def gather_optimizer(optimizer: Any) -> Arrays:
     return arrays
 
 
-def restore_optimizer(optimizer: Any, arrays: Arrays, source: str) -> None:
+def restore_optimizer(optimizer: Adam, arrays: Arrays, source: str) -> None:
     """Set Adam's moments and step counter from the arrays of `gather_optimizer`.
 
     Raises:
         ShanshuiError: where names or shapes differ; the message names `source`.
     """
     wanted: dict[str, tuple[int, ...]] = {"step": (1,)}
-    slots: dict[str, Any] = {}
+    slots: dict[str, Var] = {}
     for g, group in enumerate(optimizer.param_groups):
         for i, (m, v) in enumerate(zip(group["m"], group["values"], strict=True)):
             slots[f"m.{g}.{i}"], slots[f"v.{g}.{i}"] = m, v

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shanshui.backend.lazy import jt
 from shanshui.errors import ShanshuiError
 from shanshui.weights.catalogue import entry, fill_network
+
+if TYPE_CHECKING:
+    from jittor import Module
+
 
 SIDE = 299
 
@@ -74,7 +78,7 @@ class InceptionFeatures:
         return mean.numpy().reshape(len(images), -1)
 
 
-def _check_finite(network: Any, path: str | Path) -> None:
+def _check_finite(network: Module, path: str | Path) -> None:
     """Refuse weights that are NaN or infinite: ReLU turns some into zeros, and the features would look valid."""
     bad = [key for key, value in network.state_dict().items() if not np.isfinite(value.numpy()).all()]
     if bad:

@@ -6,7 +6,7 @@ intra-class positional encoding (ICPE), where both also depend on the position w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.condition import Condition
@@ -49,7 +49,7 @@ class CLADE(Module):
             y = scaled(self.param_free_norm, x, scale, shift, slope)
         if not self.edges:
             return y
-        return jt.concat([y, leaky(self.inst_conv(condition.edges), slope)], 1)
+        return jt.concat([y, leaky(self.inst_conv(cast("Var", condition.edges)), slope)], 1)
 
 
 class ClassAffine(Module):

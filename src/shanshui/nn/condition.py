@@ -36,10 +36,8 @@ class Condition:
         index = self.index
         if index is not None:
             index = nearest(index.unsqueeze(1), size).squeeze(1)
-        segmap, edges, positions = (
-            x if x is None else nearest(x, size) for x in (self.segmap, self.edges, self.positions)
-        )
-        return Condition(segmap, edges, positions, index, pyramid.get(size))
+        edges, positions = (x if x is None else nearest(x, size) for x in (self.edges, self.positions))
+        return Condition(nearest(self.segmap, size), edges, positions, index, pyramid.get(size))
 
 
 def class_index(one_hot: Var) -> Var:

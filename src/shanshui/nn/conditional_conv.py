@@ -6,7 +6,7 @@ Liu et al. 2019, "Learning to Predict Layout-to-image Conditional Convolutions f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, nn
 from shanshui.nn.affine_norm import AffineBatchNorm
@@ -76,6 +76,6 @@ class ConditionalBlock(Module):
         return y + (self.conv_s(self.norm_s(x, condition)) if self.learned_shortcut else x)
 
 
-def predictor(condition: int, outputs: int) -> Any:
+def predictor(condition: int, outputs: int) -> nn.Sequential:
     """Create a small network (N, condition, h, w) -> (N, outputs, h, w), without a final activation."""
     return nn.Sequential(nn.Conv(condition, HIDDEN, 3, padding=1), nn.ReLU(), nn.Conv(HIDDEN, outputs, 3, padding=1))

@@ -11,12 +11,17 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.lazy import nn
+from shanshui.backend.lazy import Module, nn
 from shanshui.nn.resize import Size
 from shanshui.nn.spade import SPADE
 
+if TYPE_CHECKING:
+    from jittor import Var
+
+
+See = Callable[["Module | None", "Var", int], None]  # layer, output, MACs
 _one_at_a_time = threading.RLock()
 
 
@@ -46,7 +51,7 @@ class Cost:
         return round(self.macs - spared)
 
 
-def cost(network: Any, forward: Callable[[], Any]) -> Cost:
+def cost(network: Module, forward: Callable[[], object]) -> Cost:
     """Count the cost of `forward`, a call of `network` in evaluation mode, on lazily made arguments.
 
     Nothing is computed as long as neither the arguments nor the result are read. Every module keeps its mode, training
@@ -56,7 +61,7 @@ def cost(network: Any, forward: Callable[[], Any]) -> Cost:
     inner = {id(layer) for module in network.modules() if isinstance(module, SPADE)
              for layer in (module.mlp_shared, module.mlp_gamma, module.mlp_beta)}  # fmt: skip
 
-    def see(layer: Any, output: Any, macs: int) -> None:
+    def see(layer: Module | None, output: Var, macs: int) -> None:
         counted.macs += macs
         counted.outputs += output.numel()
         if id(layer) in inner:
@@ -69,7 +74,7 @@ def cost(network: Any, forward: Callable[[], Any]) -> Cost:
 
 
 @contextlib.contextmanager
-def _evaluating(network: Any) -> Iterator[None]:
+def _evaluating(network: Module) -> Iterator[None]:
     """Switch to evaluation mode inside, and every module back to its own mode afterwards."""
     modes = [(module, module.is_training()) for module in (network, *network.modules())]
     network.eval()
@@ -82,20 +87,20 @@ def _evaluating(network: Any) -> Iterator[None]:
             module.is_train = training
 
 
-def _per_output(weight: Any) -> int:
+def _per_output(weight: Var) -> int:
     """Count the products summed per element of the output, from the weight (out, in, ...)."""
     return int(weight.numel() // weight.shape[0])
 
 
 @contextlib.contextmanager
-def _watched(see: Callable[[Any, Any, int], None]) -> Iterator[None]:
+def _watched(see: See) -> Iterator[None]:
     """Call `see(layer, output, MACs)` for every convolution and linear layer; `layer` is None for plain functions.
 
     Jittor's own classes are changed meanwhile, for all threads; calls from other threads are not counted.
     """
     here = threading.get_ident()
 
-    def note(layer: Any, output: Any, macs: int) -> None:
+    def note(layer: Module | None, output: Var, macs: int) -> None:
         if threading.get_ident() == here:
             see(layer, output, macs)
 
@@ -103,32 +108,37 @@ def _watched(see: Callable[[Any, Any, int], None]) -> Iterator[None]:
         yield from _changed(note)
 
 
-def _changed(see: Callable[[Any, Any, int], None]) -> Iterator[None]:
+def _changed(see: See) -> Iterator[None]:
     """Let Jittor's classes call `see` until the generator ends."""
+    places = ((nn.Conv, "execute"), (nn.ConvTranspose, "execute"), (nn.Linear, "execute"), (nn, "conv2d"))
     kept = nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d
 
-    def convolve(layer: Any, x: Any) -> Any:
+    def replace(*forms: Callable[..., Var]) -> None:
+        for (owner, name), form in zip(places, forms, strict=True):
+            setattr(owner, name, form)
+
+    def convolve(layer: nn.Conv, x: Var) -> Var:
         output = kept[0](layer, x)
         see(layer, output, output.numel() * _per_output(layer.weight))
         return output
 
-    def transposed(layer: Any, x: Any) -> Any:
+    def transposed(layer: nn.ConvTranspose, x: Var) -> Var:
         output = kept[1](layer, x)
         see(layer, output, x.numel() * _per_output(layer.weight))  # each number of the input meets a whole kernel
         return output
 
-    def connect(layer: Any, x: Any) -> Any:
+    def connect(layer: nn.Linear, x: Var) -> Var:
         output = kept[2](layer, x)
         see(layer, output, output.numel() * layer.in_features)
         return output
 
-    def function(x: Any, weight: Any, *rest: Any, **named: Any) -> Any:
+    def function(x: Var, weight: Var, *rest: Any, **named: Any) -> Var:
         output = kept[3](x, weight, *rest, **named)
         see(None, output, output.numel() * _per_output(weight))
         return output
 
-    nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d = convolve, transposed, connect, function
+    replace(convolve, transposed, connect, function)
     try:
         yield
     finally:
-        nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d = kept
+        replace(*kept)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from shanshui.backend.lazy import jt, nn
+from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.spade import SPADE
 
 
-def init_weights(network: Any, gain: float = 0.02, seg_noise: Literal["zero", "xavier"] = "zero") -> None:
+def init_weights(network: Module, gain: float = 0.02, seg_noise: Literal["zero", "xavier"] = "zero") -> None:
     """Initialise all convolution and linear weights of a network again, in place.
 
     A weight (out, in, k, k) is normal with standard deviation gain * sqrt(2 / ((in + out) * k * k)).
@@ -28,7 +28,7 @@ def init_weights(network: Any, gain: float = 0.02, seg_noise: Literal["zero", "x
                 module.seg_noise_var.weight.assign(jt.zeros(module.seg_noise_var.weight.shape))
 
 
-def xavier(layer: Any, gain: float) -> None:
+def xavier(layer: nn.Conv | nn.Linear | nn.ConvTranspose, gain: float) -> None:
     """Set a layer's weight to Xavier normal (Glorot and Bengio 2010) and its bias to zero, in place."""
     layer.weight.assign(jt.init.xavier_gauss(tuple(layer.weight.shape), gain=gain))
     if layer.bias is not None:

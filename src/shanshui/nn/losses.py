@@ -6,7 +6,7 @@ Every term is already weighted, so that a step minimises their sum.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from shanshui.backend.lazy import jt
 
@@ -75,7 +75,7 @@ def feature_matching(fake_features: Features, real_features: Features) -> Var:
     Scores do not count; the real side is held constant. Wang et al. 2018 (pix2pixHD).
     """
     return average(
-        sum(l1(f, r.detach()) for f, r in zip(fakes[:-1], reals[:-1], strict=True))
+        total(l1(f, r.detach()) for f, r in zip(fakes[:-1], reals[:-1], strict=True))
         for fakes, reals in zip(fake_features, real_features, strict=True)
     )
 
@@ -91,7 +91,7 @@ def perceptual(features: Callable[[Var], Sequence[Var]], weights: Sequence[float
     """
     with jt.no_grad():
         wanted = features(real)
-    return sum(w * l1(f, r.detach()) for w, f, r in zip(weights, features(fake), wanted, strict=True))
+    return total(w * l1(f, r.detach()) for w, f, r in zip(weights, features(fake), wanted, strict=True))
 
 
 def l1(a: Var, b: Var) -> Var:
@@ -107,7 +107,12 @@ def mean(x: Var) -> Var:
 def average(terms: Iterable[Var]) -> Var:
     """Average some scalars."""
     terms = list(terms)
-    return sum(terms) / len(terms)
+    return total(terms) / len(terms)
+
+
+def total(terms: Iterable[Var]) -> Var:
+    """Sum some tensors of one shape, at least one."""
+    return cast("Var", sum(terms))
 
 
 def kl_divergence(mean: Var, log_variance: Var, reduction: Literal["sum", "mean"] = "sum") -> Var:

@@ -7,9 +7,10 @@ by the layer's head, are averaged over positions and summed over the layers.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from shanshui.backend.lazy import Module, jt, nn
+from shanshui.nn.losses import total
 from shanshui.nn.resize import upsample2
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class LPIPS(Module):
     def __init__(self, net: Net) -> None:
         self.net = net
         layers, self.kept = LAYOUTS[net]
-        self.pools: dict[int, Any] = {}  # before which convolution
-        convs: list[Any] = []
+        self.pools: dict[int, nn.Pool] = {}  # before which convolution
+        convs: list[nn.Conv] = []
         channels = 3
         for layer in layers:
             if isinstance(layer, int):
@@ -95,7 +96,7 @@ class LPIPS(Module):
 
     def execute(self, pictures: Var, others: Var) -> Var:
         """Compute LPIPS (N,) between images (N, 3, h, w) in [-1, 1], 0 for equal ones."""
-        return sum(self.layers(pictures, others))
+        return total(self.layers(pictures, others))
 
 
 @functools.cache

@@ -10,13 +10,16 @@ instance norm): it sums, sums the centred squares, and writes. Sums have a fixed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from shanshui.backend import kernels
 from shanshui.backend.lazy import Function, jt
 
 if TYPE_CHECKING:
     from jittor import Var
+
+    from shanshui.nn.norms import BatchNorm
 
 
 EPS = 1e-5
@@ -134,7 +137,7 @@ def usable(x: Var) -> bool:
 
 def standardise(
     x: Var, scale: Var | None = None, shift: Var | None = None, gamma: Var | None = None, beta: Var | None = None, *,
-    by_image: bool = False, slope: float = 1.0, eps: float = EPS, unit: float = 1.0, norm: Any = None,
+    by_image: bool = False, slope: float = 1.0, eps: float = EPS, unit: float = 1.0, norm: BatchNorm | None = None,
 ) -> Var:  # fmt: skip
     """Apply the formula of this module: (N, C, h, w) -> (N, C, h, w).
 
@@ -158,10 +161,10 @@ def standardise(
 class Standardise(Function):
     """`standardise` with its gradients."""
 
-    def __init__(self, by_image: bool, numbers: dict[str, float], norm: Any) -> None:
+    def __init__(self, by_image: bool, numbers: dict[str, float], norm: BatchNorm | None) -> None:
         self.by_image, self.numbers, self.norm = by_image, numbers, norm
-        self.maps: tuple[Any, ...] = ()
-        self.saved: tuple[Any, ...] = ()
+        self.maps: tuple[Var | None, ...] = ()
+        self.saved: tuple[Var, ...] = ()
 
     def execute(self, x: Var, scale: Var | None, shift: Var | None, gamma: Var | None, beta: Var | None) -> Var:
         """Run the forward kernel, and move the running statistics of the norm, if any."""
@@ -178,11 +181,11 @@ class Standardise(Function):
             data=self.numbers | {"momentum": 0.0 if norm is None else norm.momentum},
         )  # fmt: skip
         for old, new in zip(running, following, strict=False):
-            old.update(new)
+            cast("Var", old).update(new)
         self.saved = x, mean, variance
         return y
 
-    def grad(self, y_grad: Var) -> tuple[Any, ...]:
+    def grad(self, y_grad: Var) -> tuple[Var | None, ...]:
         """Run the backward kernel: gradients of all inputs that are not None."""
         x = self.saved[0]
         reads, read = _named("in", [*self.saved, y_grad, *self.maps])
@@ -211,7 +214,7 @@ def _threads(length: int) -> int:
     return min(MOST_THREADS, max(32, 1 << (length - 1).bit_length()))
 
 
-def _named(letter: str, given: list[Any]) -> tuple[str, list[Any]]:
+def _named(letter: str, given: Sequence[Var | None]) -> tuple[str, list[Var]]:
     """Return a kernel's arguments for given inputs, nullptr for None ("in0_p, nullptr, in1_p"), and those not None."""
     present = [one for one in given if one is not None]
     names = iter(range(len(present)))

@@ -7,7 +7,7 @@ variance from the centred values, which is also the faster form on a CPU.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.norm_kernels import EPS, standardise, usable
@@ -68,12 +68,12 @@ class BatchNorm(Module):
             running.update(running + (batch.reshape(-1) - running) * self.momentum)
 
 
-def modulates(norm: Any, x: Var) -> bool:
+def modulates(norm: BatchNorm | InstanceNorm, x: Var) -> bool:
     """Return whether `modulate` can be used: on a GPU, with statistics of x itself."""
     return usable(x) and (isinstance(norm, InstanceNorm) or norm.is_training())
 
 
-def modulate(norm: Any, x: Var, gamma: Any, beta: Any, hidden: Var, slope: float) -> Var:
+def modulate(norm: BatchNorm | InstanceNorm, x: Var, gamma: nn.Conv, beta: nn.Conv, hidden: Var, slope: float) -> Var:
     """Compute norm(x) * (1 + gamma(hidden)) + beta(hidden) and a leaky ReLU, as one kernel after the convolutions.
 
     Args:
@@ -89,12 +89,11 @@ def modulate(norm: Any, x: Var, gamma: Any, beta: Any, hidden: Var, slope: float
     return standardise(x, gamma.bias, beta.bias, *maps, slope=slope, norm=norm)
 
 
-def scaled(norm: Any, x: Var, scale: Var, shift: Var, slope: float) -> Var:
+def scaled(norm: BatchNorm | InstanceNorm, x: Var, scale: Var, shift: Var, slope: float) -> Var:
     """Compute norm(x) * scale + shift, then a leaky ReLU with `slope`; all (N, C, h, w)."""
     if modulates(norm, x):
-        by_image = isinstance(norm, InstanceNorm)
-        followed = None if by_image else norm
-        return standardise(x, None, None, scale, shift, by_image=by_image, slope=slope, unit=0.0, norm=followed)
+        followed = None if isinstance(norm, InstanceNorm) else norm
+        return standardise(x, None, None, scale, shift, by_image=not followed, slope=slope, unit=0.0, norm=followed)
     return leaky(norm(x) * scale + shift, slope)
 
 
@@ -111,6 +110,6 @@ class InstanceNorm(Module):
         return instance_norm(x)
 
 
-def parameter_free(kind: NormKind, channels: int) -> Any:
+def parameter_free(kind: NormKind, channels: int) -> BatchNorm | InstanceNorm:
     """Create the layer that standardises `channels` channels, over the batch or image by image."""
     return BatchNorm(channels) if kind == "batch" else InstanceNorm()

@@ -10,7 +10,7 @@ segmap) are left out of the losses on classes, and count as any other where "gen
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def oasis_discriminator_losses(
     """
     terms = {"D/real": class_loss(real_logits, segmap), "D/fake": generated_loss(fake_logits)}
     if mixed_logits is not None:
-        terms["D/mix"] = label_mix * consistency(mixed_logits, real_logits, fake_logits, mask)
+        terms["D/mix"] = label_mix * consistency(mixed_logits, real_logits, fake_logits, cast("Var", mask))
     return terms
 
 

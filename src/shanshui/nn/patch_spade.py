@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from shanshui.backend.lazy import Function, jt
+from shanshui.backend.lazy import Function, jt, nn
 from shanshui.data.patches import Patches
 from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm
 
@@ -63,7 +63,7 @@ def to_device(pyramid: Mapping[tuple[int, int], Patches], num_classes: int) -> P
     return placed
 
 
-def gamma_beta(patches: DevicePatches, shared: Any, gamma: Any, beta: Any) -> Var:
+def gamma_beta(patches: DevicePatches, shared: nn.Conv, gamma: nn.Conv, beta: nn.Conv) -> Var:
     """Compute scale and shift of each distinct 5x5 patch, (2C, K5): gammas, then betas.
 
     Args:
@@ -71,12 +71,14 @@ def gamma_beta(patches: DevicePatches, shared: Any, gamma: Any, beta: Any) -> Va
         shared: convolution num_classes -> hidden, 3x3.
         gamma, beta: convolutions hidden -> C, 3x3.
     """
-    hidden = jt.nn.relu(jt.matmul(patches.one_hot, _rows(shared.weight)) + shared.bias)  # (K3, hidden)
+    hidden = nn.relu(jt.matmul(patches.one_hot, _rows(shared.weight)) + cast("Var", shared.bias))  # (K3, hidden)
     weight = jt.concat([gamma.weight, beta.weight], 0)  # (2C, hidden, 3, 3)
     outputs, inner = weight.shape[:2]
     weight = weight.reshape(outputs, inner, 9).permute(1, 2, 0).reshape(inner, 9 * outputs)
     parts = jt.matmul(hidden, weight).reshape(-1, 9, outputs)  # (K3, 9, 2C)
-    return SumNeighbours.apply(parts, jt.concat([gamma.bias, beta.bias], 0), patches.neighbours)
+    return SumNeighbours.apply(
+        parts, jt.concat([cast("Var", conv.bias) for conv in (gamma, beta)], 0), patches.neighbours
+    )
 
 
 def _rows(weight: Var) -> Var:
@@ -229,7 +231,7 @@ class Modulate(Function):
         self.constants = f"const float slope = {slope}f; const bool own_statistics = {str(own_statistics).lower()};"
         return jt.code(x.shape, "float32", list(self.saved), cpu_header=HEADER, cpu_src=self.constants + MODULATE)
 
-    def grad(self, out: Var) -> tuple[Any, ...]:
+    def grad(self, out: Var) -> tuple[Var | None, ...]:
         """Compute the gradients of x and table."""
         x, table, *_ = self.saved
         grads = jt.code(

@@ -24,6 +24,11 @@ Size = tuple[int, int]
 Matrix = Callable[[int, int], np.ndarray]  # (source, target) lengths -> (target, source) weights
 
 
+def size_of(x: Var) -> Size:
+    """Return the size (h, w) of x (N, C, h, w)."""
+    return x.shape[2], x.shape[3]
+
+
 def upsample2(x: Var) -> Var:
     """Upsample by 2 by nearest neighbour: (N, C, h, w) -> (N, C, 2h, 2w)."""
     n, c, h, w = x.shape

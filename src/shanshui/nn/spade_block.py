@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from shanshui.backend.lazy import Module, nn
 from shanshui.nn.clade import CLADE
@@ -49,7 +48,7 @@ class BlockKind:
     attention: Attention = "none"
     spectral_norm: bool = True
 
-    def layer(self, channels: int) -> Any:
+    def layer(self, channels: int) -> SPADE | CLADE:
         """Create a modulating layer for `channels` channels; it returns the same number, or one more (`added`)."""
         if self.modulation == "spade":
             return SPADE(channels, self.num_classes + self.edges, self.hidden, norm=self.norm, kernel=self.kernel)
@@ -61,7 +60,7 @@ class BlockKind:
         """Count the channels a modulating layer adds to its features: CLADE passes edges on to the convolution."""
         return int(self.edges and self.modulation != "spade")
 
-    def conv(self, in_channels: int, out_channels: int, kernel: int, bias: bool = True) -> Any:
+    def conv(self, in_channels: int, out_channels: int, kernel: int, bias: bool = True) -> nn.Conv:
         """Create a convolution that follows a modulating layer of `in_channels` and keeps the size."""
         return convolution(self.spectral_norm)(
             in_channels + self.added, out_channels, kernel, padding=kernel // 2, bias=bias
@@ -89,20 +88,20 @@ class ModulatedResBlock(Module):
         y = self.conv_0(self.activated(self.norm_0, x, condition))  # (N, middle, h, w)
         return shortcut + self.conv_1(self.activated(self.norm_1, y, condition))
 
-    def activated(self, norm: Any, x: Var, condition: Condition) -> Var:
+    def activated(self, norm: SPADE | CLADE, x: Var, condition: Condition) -> Var:
         """Apply modulation, activation and attention; a leaky ReLU is part of the modulation's pass over the data."""
         leaky = self.kind.activation == "leaky_relu"
         y = self.modulated(norm, x, condition, SLOPE) if leaky else nn.gelu(self.modulated(norm, x, condition))
         return simam(y) if self.kind.attention == "simam" else y
 
-    def modulated(self, norm: Any, x: Var, condition: Condition, slope: float = 1.0) -> Var:
+    def modulated(self, norm: SPADE | CLADE, x: Var, condition: Condition, slope: float = 1.0) -> Var:
         """Apply one of the block's modulating layers to x, and a leaky ReLU with `slope`."""
-        if self.kind.modulation == "spade":
+        if isinstance(norm, SPADE):
             return norm(x, condition.segmap, None, condition.patches, slope)
         return norm(x, condition, slope)
 
 
-def convolution(spectral_norm: bool) -> Callable[..., Any]:
+def convolution(spectral_norm: bool) -> type[nn.Conv]:
     """Return the class of convolutions: spectrally normalised as PyTorch does it, or plain."""
     return PairedSpectralConv if spectral_norm else nn.Conv
 

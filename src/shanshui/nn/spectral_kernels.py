@@ -9,7 +9,7 @@ The gradient treats u' and v as constants: from the gradient g of y it is g / si
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend import kernels
 from shanshui.backend.lazy import Function, jt
@@ -97,7 +97,7 @@ class Divide(Function):
         self.saved = weight, u, v, sigma
         return weight / sigma
 
-    def grad(self, grad: Var) -> tuple[Any, ...]:
+    def grad(self, grad: Var) -> tuple[Var | None, ...]:
         """Compute the gradient of the weight, through sigma as well."""
         weight, *vectors = self.saved
         size = f"const long long n = in0->num; const int blocks = {BLOCKS};"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def conv(
     in_channels: int, out_channels: int, kernel: int, *,
     stride: int = 1, padding: int = 0, bias: bool = True, spectral_norm: bool = False,
-) -> Any:  # fmt: skip
+) -> nn.Conv:  # fmt: skip
     """Create a 2-d convolution, plain or spectrally normalised; both store `weight` (and `bias`) by these names."""
     kind = SpectralConv if spectral_norm else nn.Conv
     return kind(in_channels, out_channels, kernel, stride=stride, padding=padding, bias=bias)
@@ -34,7 +34,7 @@ class SpectralConv(Conv):
     are constants to them. In evaluation mode `weight_u` does not change.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # `nn.Conv`'s
         super().__init__(*args, **kwargs)
         self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
 
@@ -73,7 +73,7 @@ class PairedSpectralConv(Conv):
     give PyTorch's images, however far the iteration had converged.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # `nn.Conv`'s
         super().__init__(*args, **kwargs)
         self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
         self.weight_v = unit(jt.randn(self.weight.numel() // self.out_channels)).stop_grad()

@@ -10,7 +10,7 @@ from shanshui.backend.lazy import jt
 from shanshui.config.sections import PERCEPTUAL
 from shanshui.nn.efficientnet import EfficientNetLite0
 from shanshui.nn.inception import Inception
-from shanshui.nn.losses import INCEPTION_WEIGHTS, VGG_WEIGHTS, mean, perceptual
+from shanshui.nn.losses import INCEPTION_WEIGHTS, VGG_WEIGHTS, mean, perceptual, total
 from shanshui.nn.lpips import LPIPS
 from shanshui.nn.vgg import VGG19, imagenet_range
 from shanshui.weights.catalogue import fill_network, require
@@ -74,4 +74,4 @@ def lpips_loss(network: LPIPS, fake: Var, real: Var) -> Var:
     with jt.no_grad():
         wanted = network.features(network.scaled(real))
     found = network.features(network.scaled(fake))
-    return mean(sum(network.between(found, [x.detach() for x in wanted])))
+    return mean(total(network.between(found, [x.detach() for x in wanted])))

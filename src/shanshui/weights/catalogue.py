@@ -6,7 +6,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from shanshui.weights.package_file import PackageFile
 from shanshui.weights.package_networks import converted
 from shanshui.weights.state_dicts import unwrapped
 from shanshui.weights.torch_file import LEGACY_START, ZIP_START, read_torch_file
+
+if TYPE_CHECKING:
+    from jittor import Module
+
 
 FOLDER = Path("resources/weights")
 NAMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.(?:pth|pt|pkl|safetensors)$")  # torch's way to name its files
@@ -280,7 +284,7 @@ def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
         raise ShanshuiError(f"{file} cannot be read: {why}", "a complete safetensors file", "fetch it again") from None
 
 
-def fill_network(network: Any, name: str, path: str | Path) -> None:
+def fill_network(network: Module, name: str, path: str | Path) -> None:
     """Load weight file `path`, called `name` in the catalogue, into a Jittor module; array names must match exactly."""
     from shanshui.backend.modules import restore
 

@@ -1,0 +1,6 @@
+"""`jittor.init`, as far as this project uses it."""
+
+from jittor import Var
+
+def gauss(shape: tuple[int, ...], dtype: str = "float32", mean: float = 0.0, std: float = 1.0) -> Var: ...
+def xavier_gauss(shape: tuple[int, ...], dtype: str = "float32", gain: float = 1.0) -> Var: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shanshui.errors import UsageError
 from shanshui.report.curves import is_final
@@ -11,6 +11,10 @@ from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, qui
 from shanshui.report.tables import Row, measured
 from shanshui.report.timing import StageTime, duration
 from shanshui.report.wording import NOT_MEASURED, metric_title
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 COLOURS = (TEAL, CINNABAR, OCHRE, "#5b4a8a", INK)
 STYLES = ("-", (0, (4, 2)), (0, (1, 1.5)))
@@ -21,7 +25,7 @@ def groups_of(runs: Sequence[str]) -> list[str]:
     return [run.rpartition("-")[0] or run for run in runs]
 
 
-def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> Any:
+def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Sequence[str]) -> Figure:
     """Plot scores over epochs: one panel per metric, one line per run over its checkpoints.
 
     Args:

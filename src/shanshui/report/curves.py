@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shanshui.evaluation.selection import SETS
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, SET_COLOURS, TEAL, new_figure, quiet_axes
 from shanshui.report.tables import Row
 from shanshui.report.wording import SET_NAMES, metric_title
 
-RING = {"s": 110, "facecolors": "none", "edgecolors": CINNABAR, "linewidths": 1.8, "zorder": 4}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+RING: dict[str, Any] = {"s": 110, "facecolors": "none", "edgecolors": CINNABAR, "linewidths": 1.8, "zorder": 4}
 DOTS = (0, (1, 2))
 STATS_KEYS = frozenset({"epoch", "step", "phase", "resolution", "img_per_s", "seconds"})
 
@@ -20,7 +25,9 @@ def _points(rows: Sequence[Row], column: str) -> list[tuple[int, Row]]:
     return [(index, row) for index, row in enumerate(rows) if row.get(column, "") != ""]
 
 
-def _plot_set(axes: Any, xs: Sequence[float], rows: Sequence[Row], part: str, metric: str, on: str, line: bool) -> None:
+def _plot_set(
+    axes: Axes, xs: Sequence[float], rows: Sequence[Row], part: str, metric: str, on: str, line: bool
+) -> None:
     """Plot one set's values; the set used for ranking is drawn stronger, and its chosen ones are ringed."""
     column = f"{part}_{metric}"
     points = _points(rows, column)
@@ -34,10 +41,10 @@ def _plot_set(axes: Any, xs: Sequence[float], rows: Sequence[Row], part: str, me
     axes.scatter(x, y, s=26 if decides else 15, color=colour, alpha=1 if decides else 0.75, linewidths=0, zorder=3)
     chosen = [(a, row[column]) for a, (_, row) in zip(x, points, strict=True) if row["chosen"] and decides]
     if chosen:
-        axes.scatter(*zip(*chosen, strict=True), **RING)
+        axes.scatter([a for a, _ in chosen], [b for _, b in chosen], **RING)
 
 
-def _epoch_axis(axes: Any, epochs: Sequence[int]) -> None:
+def _epoch_axis(axes: Axes, epochs: Sequence[int]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     if len(epochs) <= 12:
@@ -56,7 +63,7 @@ def _stacked(model: str) -> str:
     return "\n".join(str(int(epoch)) for epoch in model.split("+"))
 
 
-def _averages(axes: Any, rows: Sequence[Row], metric: str, on: str, parts: Sequence[str]) -> None:
+def _averages(axes: Axes, rows: Sequence[Row], metric: str, on: str, parts: Sequence[str]) -> None:
     """Plot averages side by side; names are stacked epochs, and only the chosen are named where there are many."""
     for part in parts:
         _plot_set(axes, range(len(rows)), rows, part, metric, on, line=False)
@@ -67,12 +74,13 @@ def _averages(axes: Any, rows: Sequence[Row], metric: str, on: str, parts: Seque
     axes.tick_params(labelleft=False, left=False)
 
 
-def _seeds(axes: Any, rows: Sequence[Row], metric: str, on: str) -> None:
+def _seeds(axes: Axes, rows: Sequence[Row], metric: str, on: str) -> None:
     """Plot the values of noise seeds on the set used for ranking, on a scale of its own since seeds differ little."""
     column = f"{on}_{metric}"
     points = [(0.5 * (row["seed"] * 0.618 % 1) - 0.25, row[column], row) for row in rows if row[column] != ""]
     axes.scatter(
-        *zip(*[(x, y) for x, y, _ in points], strict=True),
+        [x for x, _, _ in points],
+        [y for _, y, _ in points],
         s=22,
         color=SET_COLOURS[on],
         alpha=0.8,
@@ -80,7 +88,7 @@ def _seeds(axes: Any, rows: Sequence[Row], metric: str, on: str) -> None:
     )
     mean = statistics.fmean(y for _, y, _ in points)
     axes.plot([-0.42, 0.42], [mean, mean], color=INK, linewidth=1, alpha=0.6)
-    small = {"fontsize": 7.5, "color": INK, "annotation_clip": False}
+    small: dict[str, Any] = {"fontsize": 7.5, "color": INK, "annotation_clip": False}
     axes.annotate("mean", (0.45, mean), va="center", **small)
     for x, y, row in points:
         if is_final(row):
@@ -104,7 +112,7 @@ def is_final(row: Row) -> bool:
     return "seed" in row["chosen"].split(", ")
 
 
-def _legend(figure: Any, parts: Sequence[str], on: str) -> None:
+def _legend(figure: Figure, parts: Sequence[str], on: str) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
@@ -120,7 +128,7 @@ def _legend(figure: Any, parts: Sequence[str], on: str) -> None:
         text.set_color(INK)
 
 
-def score_curve(rows: Sequence[Row], rank_by: str, on: str) -> Any:
+def score_curve(rows: Sequence[Row], rank_by: str, on: str) -> Figure:
     """Plot `rank_by` of every checkpoint over epochs, of averages and of the noise seeds.
 
     Args:
@@ -171,7 +179,7 @@ def loss_names(stats: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted((n for n in names if "/" in n), key=lambda name: ("GD".find(name[0]) % 3, name))
 
 
-def loss_curves(stats: Sequence[Mapping[str, Any]]) -> Any:
+def loss_curves(stats: Sequence[Mapping[str, Any]]) -> Figure:
     """Plot every loss over epochs; thin lines mark where the resolution or the phase changes.
 
     Args:

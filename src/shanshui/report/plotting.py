@@ -5,9 +5,17 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shanshui.storage.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 INK = "#2b2b28"
 PAPER = "#fbf8f1"
@@ -17,7 +25,7 @@ CINNABAR = "#c8432b"
 SET_COLOURS = {"holdout": TEAL, "test": OCHRE, "train": INK}
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Figure:
     """Create a matplotlib Figure (width and height in inches) that needs no display."""
     import matplotlib
 
@@ -29,7 +37,7 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def quiet_axes(axes: Any, grid: bool = True) -> None:
+def quiet_axes(axes: Axes, grid: bool = True) -> None:
     """Style axes: open frame, small ticks, faint horizontal lines where `grid`."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -45,13 +53,13 @@ def quiet_axes(axes: Any, grid: bool = True) -> None:
         axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.7)
 
 
-def save_png(figure: Any, path: str | Path, dpi: int = 160) -> None:
+def save_png(figure: Figure, path: str | Path, dpi: int = 160) -> None:
     """Write the figure as PNG; equal figures give equal bytes."""
     with atomic(path) as staged:
         figure.savefig(staged, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
 
 
-def to_svg(figure: Any) -> str:
+def to_svg(figure: Figure) -> str:
     """Return the figure as an inline SVG element: text stays text, ink becomes the page's text colour."""
     import matplotlib
 

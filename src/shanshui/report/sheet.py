@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,6 +14,7 @@ PAPER = (251, 248, 241)
 INK = (43, 43, 40)
 FAINT = (120, 117, 108)
 Item = TypeVar("Item")
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
@@ -35,11 +36,11 @@ def _canvas(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     return canvas, ImageDraw.Draw(canvas)
 
 
-def _font(size: int) -> Any:
+def _font(size: int) -> Font:
     return ImageFont.load_default(size)
 
 
-def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int, font: Any) -> str:
+def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int, font: Font) -> str:
     """Shorten `text` with an ellipsis to `width` pixels."""
     while len(text) > 4 and draw.textlength(text, font=font) > width:
         text = text.rstrip("…")[:-1] + "…"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, TEAL, new_figure, quiet_axes
 from shanshui.report.timing import OTHER, StageTime, duration, kinds
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 COLOURS = {"training": TEAL, "generating": OCHRE, "scoring": CINNABAR, OTHER: INK}
 ALPHA = {OTHER: 0.45}
@@ -34,7 +38,7 @@ def described(times: Sequence[StageTime]) -> str:
     return f"{duration(total)} of work{': ' if shares else ''}{shares}. The longest stages: {stages}."
 
 
-def time_plot(times: Sequence[StageTime]) -> Any:
+def time_plot(times: Sequence[StageTime]) -> Figure:
     """Plot the seconds of every stage, with time and share next to the bar; first stage on top.
 
     Returns:
@@ -62,6 +66,6 @@ def time_plot(times: Sequence[StageTime]) -> Any:
         for kind, seconds in by_kind(times).items()
     ]
     legend = figure.legend(handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=8.5)
-    for text in legend.get_texts():
-        text.set_color(INK)
+    for entry in legend.get_texts():
+        entry.set_color(INK)
     return figure

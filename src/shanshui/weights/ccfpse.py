@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,7 @@ def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> A
     }
 
 
-def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | None) -> dict[str, Any]:
+def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | None) -> dict[str, object]:
     """Infer the sizes of a `ConditionalGenerator` from the shapes of its arrays; `channels` are those of the segmap.
 
     Args:
@@ -87,7 +86,7 @@ def _check_size(cells: int, step: int, source: str, size: tuple[int, int] | None
         raise UsageError(f"{source} does not make images of {width}x{height}", expected)
 
 
-def discriminator_structure(arrays: Arrays, source: str) -> dict[str, Any]:
+def discriminator_structure(arrays: Arrays, source: str) -> dict[str, object]:
     """Infer the sizes of an `FPSEDiscriminator` from the shapes of its arrays.
 
     Raises:
@@ -99,7 +98,7 @@ def discriminator_structure(arrays: Arrays, source: str) -> dict[str, Any]:
     return {"channels": embedding[1], "base_channels": enc[0], "spectral_norm": spectral_norm}
 
 
-def encoder_structure(arrays: Arrays, source: str) -> dict[str, Any]:
+def encoder_structure(arrays: Arrays, source: str) -> dict[str, object]:
     """Infer the sizes of the style encoder, which is SPADE's: six convolutions, then two linear layers.
 
     Raises:
@@ -108,17 +107,17 @@ def encoder_structure(arrays: Arrays, source: str) -> dict[str, Any]:
     kind = "style encoder (net_E)"
     base_channels = _shape(arrays, "layer1.weight", (4,), kind, source)[0]
     z_dim = _shape(arrays, "fc_mu.weight", (2,), kind, source)[0]
-    structure = {"base_channels": base_channels, "z_dim": z_dim, "spectral_norm": "layer1.weight_u" in arrays}
+    spectral_norm = "layer1.weight_u" in arrays
     channels = [3, *(base_channels * width for width in ENCODER_WIDTHS)]
     wanted: dict[str, tuple[int, ...]] = {}
     for i, (fin, fout) in enumerate(itertools.pairwise(channels), 1):
         wanted[f"layer{i}.weight"] = (fout, fin, 3, 3)
-        if structure["spectral_norm"]:
+        if spectral_norm:
             wanted |= {f"layer{i}.weight_u": (fout,), f"layer{i}.weight_v": (9 * fin,)}
     for layer in ("fc_mu", "fc_var"):
         wanted |= {f"{layer}.weight": (z_dim, ENCODER_CELLS * channels[-1]), f"{layer}.bias": (z_dim,)}
     check_keys(arrays, wanted, source)
-    return structure
+    return {"base_channels": base_channels, "z_dim": z_dim, "spectral_norm": spectral_norm}
 
 
 def _shape(arrays: Arrays, name: str, ranks: tuple[int, ...], kind: str, source: str) -> tuple[int, ...]:

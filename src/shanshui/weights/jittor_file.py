@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from shanshui.errors import ShanshuiError
 from shanshui.storage.kinds import HEAD, what_it_is
-from shanshui.weights.restricted_pickle import Name, PlainDict, Refused, RestrictedUnpickler
+from shanshui.weights.restricted_pickle import Call, Name, PlainDict, Refused, RestrictedUnpickler
 from shanshui.weights.state_dicts import state_of
 
 MAGIC = b"HCAJSLHD"
@@ -36,7 +35,7 @@ class _DType:
             raise Refused(f"it holds an array of type {code!r}")
         self.dtype = DTYPES[str(code)]
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
             raise Refused("it holds a malformed number type")
         self.dtype = self.dtype.newbyteorder(state[1])
@@ -60,7 +59,7 @@ class _Array:
     __slots__ = ("value",)
     value: np.ndarray
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
             raise Refused("it holds a malformed array")
         _version, shape, kind, fortran, data = state
@@ -92,7 +91,7 @@ def _var(value: object) -> object:
     return value
 
 
-ADMITTED: dict[Name, Callable[..., Any]] = {
+ADMITTED: dict[Name, Call] = {
     ("jittor", "jittor_core.Var"): _var,
     ("jittor_core", "Var"): _var,
     ("numpy", "dtype"): _DType,
@@ -137,7 +136,7 @@ def read_jittor_file(path: str | Path, role: str | None = None) -> dict[str, np.
     return _as_state(loaded, path, role)
 
 
-def _flat(loaded: Mapping[Any, Any], above: str = "") -> Iterator[tuple[Any, Any]]:
+def _flat(loaded: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
     """Yield the entries of nested dicts, with keys joined by `/` as flax does."""
     for key, value in loaded.items():
         name = f"{above}{key}" if above else key

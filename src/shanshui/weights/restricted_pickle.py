@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 Name = tuple[str, str]
+Call = Callable[..., object]  # of a file, with whatever arguments it gives
 
 
 class Refused(pickle.UnpicklingError):
@@ -21,20 +22,20 @@ class StandIn:
     """Callable that an admitted name resolves to; BUILD instructions of the file cannot alter it."""
 
     __slots__ = ("call",)
-    call: Callable[..., Any]
+    call: Call
 
-    def __init__(self, call: Callable[..., Any]) -> None:
+    def __init__(self, call: Call) -> None:
         object.__setattr__(self, "call", call)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise Refused(f"the file tries to set `{name}` on a function")
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: object) -> object:
         """Call the stand-in's function."""
         return self.call(*args)
 
 
-class PlainDict(dict[Any, Any]):
+class PlainDict(dict[object, object]):
     """Stand-in for OrderedDict; drops attributes such as torch's `_metadata`."""
 
     def __setstate__(self, state: object) -> None:
@@ -65,8 +66,8 @@ class RestrictedUnpickler(pickle.Unpickler):
     def __init__(
         self,
         stream: BinaryIO,
-        admitted: Mapping[Name, Callable[..., Any]],
-        persistent: Callable[[Any], Any] | None = None,
+        admitted: Mapping[Name, Call],
+        persistent: Callable[[object], object] | None = None,
     ) -> None:
         super().__init__(stream, encoding="latin1")
         self._admitted = admitted
@@ -80,7 +81,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         except KeyError:
             raise Refused(f"it wants to use {module_name}.{global_name}") from None
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: object) -> object:
         """Resolve a persistent id; raise Refused without a function to do so."""
         if self._persistent is None:
             raise Refused("it refers to data outside of itself")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -74,7 +73,7 @@ def recognise(state: Mapping[str, np.ndarray], source: str) -> tuple[str, int]:
     )
 
 
-def structure(size: str) -> dict[str, Any]:
+def structure(size: str) -> dict[str, object]:
     """Return the channels, blocks, heads, reductions and MLP ratios of the stages for a size ("B0" to "B5")."""
     widths, depths, decoder_width = SIZES[size]
     rows = {"widths": widths, "depths": depths, "heads": HEADS, "reductions": REDUCTIONS, "mlp_ratios": MLP_RATIOS}

@@ -46,12 +46,13 @@ def generator_structure(
     """
     base_channels, spectral_norm = first_layer(state, "head_0.conv_0", source)
     layer = "head_0.norm_0"
+    found = _upsampling(state, source, upsampling)
     structure: dict[str, Any] = {
         "kind": "spade",
         "base_channels": base_channels // 16,
         "spectral_norm": spectral_norm,
         "norm": "batch" if f"{layer}.param_free_norm.running_mean" in state else "instance",
-        "upsampling": _upsampling(state, source, upsampling),
+        "upsampling": found,
         "activation": "leaky_relu",
         "attention": "none",
     } | modulation(state, layer, source, edges)
@@ -61,8 +62,8 @@ def generator_structure(
             raise UsageError("--size", "nothing: this generator starts from the label map and takes any size")
         return structure | {"z_dim": None}, None
     positions = fc.shape[0] // base_channels
-    size = size or likely_size(positions, structure["upsampling"], source)
-    step = 2 ** HALVINGS[structure["upsampling"]]
+    size = size or likely_size(positions, found, source)
+    step = 2 ** HALVINGS[found]
     if size[0] % step or size[1] % step or size[0] * size[1] != positions * step * step:
         raise UsageError(
             f"{source} starts from {positions} positions, which are not those of {size[0]}x{size[1]} images",
@@ -100,14 +101,14 @@ def likely_size(positions: int, upsampling: str, source: str) -> tuple[int, int]
     raise UsageError(f"{source} starts from {positions} positions", "the images' size", "give --size WxH")
 
 
-def encoder_structure(state: State, source: str) -> dict[str, Any]:
+def encoder_structure(state: State, source: str) -> dict[str, object]:
     """Infer the sizes of a style encoder, `net_E`."""
     base_channels, spectral_norm = first_layer(state, "layer1.0", source)
     z_dim = need(state, "fc_mu.weight", source).shape[0]
     return {"base_channels": base_channels, "z_dim": z_dim, "norm": "instance", "spectral_norm": spectral_norm}
 
 
-def discriminator_structure(state: State, source: str) -> dict[str, Any]:
+def discriminator_structure(state: State, source: str) -> dict[str, object]:
     """Infer the sizes of a multiscale discriminator, `net_D`."""
     start = "discriminator_0.model"
     first = need(state, f"{start}0.0.weight", source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from shanshui.errors import ShanshuiError
 
@@ -25,8 +25,8 @@ DEEPEST = 3
 
 
 def state_of(
-    loaded: Mapping[Any, Any], is_array: Callable[[object], bool], source: str, role: str | None = None
-) -> dict[str, Any]:
+    loaded: Mapping[object, object], is_array: Callable[[object], bool], source: str, role: str | None = None
+) -> dict[str, object]:
     """Return the state dict in the content of a weight file, its keys without the prefixes of wrappers.
 
     Args:
@@ -45,7 +45,7 @@ def state_of(
         return unwrapped({str(key): value for key, value in loaded.items()}, role)
     found = dict(_state_dicts(loaded, is_array))
     if not found:
-        return dict(loaded)
+        return cast("dict[str, object]", dict(loaded))
     named = [place for place in found if place[-1] in ROLES.get(role or "", ())]
     averages = [place for place in found if any("ema" in part.lower() for part in place)]
     chosen = named if len(named) == 1 and not averages else list(found)
@@ -62,8 +62,8 @@ def state_of(
 
 
 def _state_dicts(
-    loaded: Mapping[Any, Any], is_array: Callable[[object], bool], place: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    loaded: Mapping[object, object], is_array: Callable[[object], bool], place: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, object]]]:
     """Yield the dicts within a dict that hold only arrays under keys of torch's or Jittor's form, and their place."""
     for key, value in loaded.items():
         if not isinstance(key, str) or key.lower().startswith(PASSED) or not isinstance(value, dict) or not value:

@@ -11,15 +11,15 @@ import io
 import math
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from shanshui.errors import ShanshuiError
-from shanshui.weights.restricted_pickle import Ignored, Name, PlainDict, Refused, RestrictedUnpickler
+from shanshui.weights.restricted_pickle import Call, Ignored, Name, PlainDict, Refused, RestrictedUnpickler
 from shanshui.weights.state_dicts import state_of
 
 ZIP_START = b"PK\x03\x04"
@@ -94,17 +94,18 @@ class Tensor:
         return flat
 
 
-def _rebuild_tensor(storage: object, offset: Any, shape: Any, strides: Any, *_rest: object) -> Tensor:
+def _rebuild_tensor(storage: object, offset: object, shape: object, strides: object, *_rest: object) -> Tensor:
     if not isinstance(storage, Storage):
         raise Refused("it holds a tensor without storage")
-    return Tensor(storage, offset, tuple(shape), tuple(strides))
+    numbers = tuple(cast("Iterable[int]", shape)), tuple(cast("Iterable[int]", strides))  # as Tensor checks
+    return Tensor(storage, cast("int", offset), *numbers)
 
 
 def _rebuild_parameter(tensor: object, *_rest: object) -> object:
     return tensor
 
 
-def _size(shape: Any) -> tuple[Any, ...]:
+def _size(shape: Iterable[object]) -> tuple[object, ...]:
     return tuple(shape)
 
 
@@ -112,7 +113,7 @@ def _empty(*_args: object) -> PlainDict:
     return PlainDict()
 
 
-ADMITTED: dict[Name, Callable[..., Any]] = {
+ADMITTED: dict[Name, Call] = {
     ("collections", "OrderedDict"): PlainDict,
     ("collections", "defaultdict"): _empty,  # an optimiser's, beside weights
     ("builtins", "dict"): _empty,
@@ -126,7 +127,7 @@ ADMITTED: dict[Name, Callable[..., Any]] = {
 }
 
 
-def _storage(pid: Any) -> Storage:
+def _storage(pid: object) -> Storage:
     """Create the storage that a persistent id names: ("storage", class, key, device, size[, view])."""
     if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
         raise Refused(f"it refers to {pid!r:.60}")
@@ -202,7 +203,7 @@ def _read_zip(content: bytes, source: str, role: str | None) -> tuple[dict[str, 
 def _read_legacy(content: bytes, source: str, role: str | None) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
     stream = io.BytesIO(content)
 
-    def load() -> Any:
+    def load() -> object:
         return RestrictedUnpickler(stream, ADMITTED, _storage).load()
 
     load()  # the magic number, compared by the caller
@@ -232,10 +233,12 @@ def _tensors(loaded: object, source: str, role: str | None) -> dict[str, Tensor]
     if not isinstance(loaded, dict):
         raise Refused(f"it holds a {type(loaded).__name__} instead of a state dict")
     state = state_of(loaded, lambda value: isinstance(value, Tensor), source, role)
+    tensors = {}
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise Refused(f"entry {key!r:.60} is not a tensor but a {type(value).__name__}")
-    return state
+        tensors[key] = value
+    return tensors
 
 
 def _every_tensor(loaded: object) -> Iterator[Tensor]:

@@ -57,11 +57,11 @@ def test_fakes_take_the_style_of_their_photographs() -> None:
 def test_without_an_encoder_vectors_are_drawn() -> None:
     generator = styled(0.0)
     generator.E = None
-    fakes = [
+    drawn = [
         fakes.sample_fakes(generator, Conditioning(normal(40, 2, 4, 8)), None, FULL, fakes.StyleLoss())
         for _ in range(2)
     ]
-    (one, terms), (other, _) = fakes
+    (one, terms), (other, _) = drawn
     assert terms == {}
     assert np.abs(one.numpy() - other.numpy()).max() > 0.1
     assert abs(float(one.numpy().std()) - 1) < 0.2

@@ -23,6 +23,9 @@ def progress(total: int, description: str, unit: str = "step", shown: bool = Tru
     )  # fmt: skip
 
 
+StatsLine = dict[str, Any]  # of `stats.jsonl`: numbers, and the names of phase and resolution
+
+
 class StatsLog:
     """Log of one training run: one JSON line per epoch, and the same as TensorBoard events.
 
@@ -43,7 +46,7 @@ class StatsLog:
     def _read(self) -> list[str]:
         return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
 
-    def write(self, epoch: int, step: int, numbers: Mapping[str, float], **more: Any) -> None:
+    def write(self, epoch: int, step: int, numbers: Mapping[str, float], **more: object) -> None:
         """Add a line with the means of one epoch.
 
         Args:
@@ -58,9 +61,9 @@ class StatsLog:
             self.events.add_scalar(f"Loss/{name}" if "/" in name else f"Timing/{name}", value, epoch)
         self.events.flush()
 
-    def amend(self, numbers: Mapping[str, float]) -> list[dict[str, Any]]:
+    def amend(self, numbers: Mapping[str, float]) -> list[StatsLine]:
         """Add numbers to the last line, and return all lines."""
-        lines: list[dict[str, Any]] = [json.loads(line) for line in self.lines]
+        lines: list[StatsLine] = [json.loads(line) for line in self.lines]
         if numbers and lines:
             lines[-1] |= numbers
             self.lines[-1] = json.dumps(lines[-1], ensure_ascii=False)

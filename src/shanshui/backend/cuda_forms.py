@@ -7,7 +7,14 @@ GPU too as long as host memory comes from CUDA's own allocator, instead of uploa
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+Search = Callable[..., Sequence["Var"]]  # like `jittor.arg_reduce`
 
 CONVOLUTIONS = 1000  # shapes per direction whose fastest algorithm is kept; beyond 100 Jittor asks again at every call
 WORKSPACE = 0.05  # of the device's memory, at most, for one convolution; Jittor allows a quarter
@@ -22,13 +29,13 @@ def use_cuda_forms(jt: Any) -> None:
     jt.cudnn.set_max_workspace_ratio(WORKSPACE)
 
 
-def permutation(jt: Any) -> Any:
+def permutation(jt: ModuleType) -> Callable[..., Var]:
     """Create `Var.permute` as an operation with a form for GPUs and a gradient of the same kind.
 
     Called as Jittor's is: with all axes, one by one or as a sequence, with two to exchange, or without, to reverse all.
     """
 
-    def permute(x: Any, *axes: Any) -> Any:
+    def permute(x: Var, *axes: Any) -> Var:
         order = list(axes[0]) if len(axes) == 1 and not isinstance(axes[0], int) else list(axes)
         if len(axes) == 2:  # which Jittor exchanges, however many axes there are
             order = list(range(x.ndim))
@@ -39,10 +46,10 @@ def permutation(jt: Any) -> Any:
     return permute
 
 
-def axis_search(jt: Any, search: Any) -> Any:
+def axis_search(jt: ModuleType, search: Search) -> Search:
     """Wrap Jittor's `arg_reduce` (behind `argmax`, `argmin`) so that it is called along the last axis alone."""
 
-    def arg_reduce(x: Any, kind: str, dim: int, keepdims: bool = False) -> Any:
+    def arg_reduce(x: Var, kind: str, dim: int, keepdims: bool = False) -> Sequence[Var]:
         dim %= x.ndim
         if dim < x.ndim - 1:
             x = permutation(jt)(x, [axis for axis in range(x.ndim) if axis != dim] + [dim])

@@ -7,12 +7,31 @@ from __future__ import annotations
 
 import ctypes
 import json
+from typing import TypedDict
 
 CAPABILITY = (75, 76)  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
-NOTHING: dict[str, object] = {"version": "", "devices": []}
 
 
-def ask() -> dict[str, object]:
+class CudaDevice(TypedDict):
+    """A device: its memory in MiB, and its compute capability as two numbers."""
+
+    name: str
+    memory_mib: int
+    uuid: str
+    capability: list[int]
+
+
+class Answer(TypedDict):
+    """What the driver says: the newest CUDA version it serves, "" without a driver, and its devices."""
+
+    version: str
+    devices: list[CudaDevice]
+
+
+NOTHING: Answer = {"version": "", "devices": []}
+
+
+def ask() -> Answer:
     """Query the newest CUDA version the driver serves, and every device.
 
     Returns:
@@ -27,7 +46,7 @@ def ask() -> dict[str, object]:
         return NOTHING
     driver.cuDriverGetVersion(ctypes.byref(version))
     identify = getattr(driver, "cuDeviceGetUuid_v2", driver.cuDeviceGetUuid)  # the newer one tells MIG slices apart
-    devices = []
+    devices: list[CudaDevice] = []
     for index in range(count.value):
         name, memory, handle = ctypes.create_string_buffer(100), ctypes.c_size_t(0), ctypes.c_int(0)
         identity = (ctypes.c_ubyte * 16)()

@@ -9,10 +9,13 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from shanshui.backend import cuda_probe
 from shanshui.backend.cuda_toolkit import Toolkit, compilers, find_toolkit
+
+if TYPE_CHECKING:
+    from shanshui.backend.cuda_probe import Answer
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Device:
 
 
 @functools.cache
-def ask_driver() -> dict[str, Any]:
+def ask_driver() -> Answer:
     """Query the CUDA driver in a child process, so that this process can still choose a device."""
     try:
         ctypes.CDLL("libcuda.so.1")
@@ -34,7 +37,7 @@ def ask_driver() -> dict[str, Any]:
         return cuda_probe.NOTHING
     child = [sys.executable, "-I", "-S", cuda_probe.__file__]
     said = subprocess.run(child, capture_output=True, text=True, check=False)
-    return dict(json.loads(said.stdout)) if said.returncode == 0 else cuda_probe.NOTHING
+    return cast("Answer", json.loads(said.stdout)) if said.returncode == 0 else cuda_probe.NOTHING
 
 
 def cuda_devices() -> list[dict[str, object]]:

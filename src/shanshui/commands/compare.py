@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from shanshui.config.settings import read_settings, validate_recorded
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.files import read_csv, write_text
 from shanshui.storage.images import write_image
 from shanshui.storage.outputs import add_shared_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
 
 COLUMNS = 6
 WRITTEN = ("curves.png", "strip.png", "comparison.md")
@@ -105,10 +111,10 @@ def run(args: argparse.Namespace) -> None:
                 f"{one['name']} and {runs[0]['name']} have different label maps in their {args.set} set",
                 "the same ones, for images of them to stand side by side",
             )
-    lines: list[tuple[str, Any]] = [("label map", [sample.label for sample in first])]
+    lines: list[tuple[str, Sequence[np.ndarray]]] = [("label map", [sample.label for sample in first])]
     lines += [(one["name"], [sample.ours for sample in pictures]) for one, pictures in zip(runs, samples, strict=True)]
     if first[0].photo is not None:
-        lines.append(("photograph", [sample.photo for sample in first]))
+        lines.append(("photograph", cast("list[np.ndarray]", [sample.photo for sample in first])))
     args.out.mkdir(parents=True, exist_ok=True)
     save_png(comparison_curves(rows, args.set, metrics), args.out / "curves.png")
     write_image(args.out / "strip.png", strip(lines))

@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shanshui.config.settings import load_config, stage_settings
 from shanshui.config.stages import with_settings
 from shanshui.pipeline import code_changes
 from shanshui.pipeline.code_dependencies import LEFT_OUT, PACKAGE, code_digest, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def flat(settings: Any, name: str = "") -> Iterator[str]:
+def flat(settings: object, name: str = "") -> Iterator[str]:
     """Yield nested settings as `name.of.setting: value`, one line each."""
     if isinstance(settings, dict) and settings:
         for key in sorted(settings):
@@ -33,7 +36,7 @@ def flat(settings: Any, name: str = "") -> Iterator[str]:
         yield f"{name}: {settings}"
 
 
-def since(run_folder: Path, stage: str, settings: dict[str, Any]) -> Iterator[str]:
+def since(run_folder: Path, stage: str, settings: Mapping[str, object]) -> Iterator[str]:
     """Describe the changes since the stage last ran, one line each."""
     change = code_changes.code_change(run_folder, stage)
     if change is None:

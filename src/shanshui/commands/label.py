@@ -15,7 +15,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -117,7 +116,7 @@ def run(args: argparse.Namespace) -> None:
     segmenter = load_segmenter(args.segmenter, args.classes)
     files = photographs(args.photographs)
     check_folder(args.out, segmenter.identity)
-    manifest: dict[str, Any] = {"segmenter": segmenter.identity, **segmenter.facts}
+    manifest: dict[str, object] = {"segmenter": segmenter.identity, **segmenter.facts}
     write_json(args.out / MANIFEST, stamp(**manifest))
     todo = [file for file in files if not (args.out / f"{file.stem}.png").exists()]
     broken = label_all(segmenter, todo, args.out)

@@ -31,7 +31,7 @@ class FeatureSet:
     features: dict[str, np.ndarray]
     protocol: dict[str, Any]
 
-    def check(self, metrics: Sequence[Metric], protocol: Mapping[str, Any], source: str | Path) -> None:
+    def check(self, metrics: Sequence[Metric], protocol: Mapping[str, object], source: str | Path) -> None:
         """Check that the features serve `metrics` and were extracted under `protocol`.
 
         Raises:

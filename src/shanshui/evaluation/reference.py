@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class Reference:
             raise ShanshuiError(f"{path} was made by another version of shanshui, or altered", do=again)
         return loaded
 
-    def check(self, metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> None:
+    def check(self, metrics: Sequence[Metric], protocol: Mapping[str, object]) -> None:
         """Check that the statistics serve `metrics` and were computed under `protocol`.
 
         Raises:
@@ -207,20 +207,21 @@ def make_reference(
     return Reference(arrays, len(in_order), photographs_digest(photographs), protocol)
 
 
-def is_published(protocol: Mapping[str, Any]) -> bool:
+def is_published(protocol: Mapping[str, object]) -> bool:
     """Return whether the Inception weights are the published ones, so that a score may be called FID."""
     return bool(protocol.get("weights") == entry("fid_inception").sha256)
 
 
-def describe(metrics: Sequence[Metric], protocol: Mapping[str, Any]) -> dict[str, str]:
+def describe(metrics: Sequence[Metric], protocol: Mapping[str, object]) -> dict[str, str]:
     """Describe the features behind each metric by its name; unpublished Inception weights are named."""
     return {metric.name: _basis(metric, protocol) for metric in metrics}
 
 
-def _basis(metric: Metric, protocol: Mapping[str, Any]) -> str:
+def _basis(metric: Metric, protocol: Mapping[str, object]) -> str:
     if metric.needs_weights and not is_published(protocol):
         found = str(protocol.get("weights"))[:12]
         return f"Inception-v3 with weights {found}, NOT the published ones: comparable to itself only"
     if metric.needs_segmenter:
-        return f"{metric.description}; {in_words(protocol['segmenter'], protocol['segmenter_facts'])}"
+        network, facts = str(protocol["segmenter"]), cast("Mapping[str, object]", protocol["segmenter_facts"])
+        return f"{metric.description}; {in_words(network, facts)}"
     return metric.description

@@ -45,7 +45,7 @@ def score_entry(
     measured: Mapping[str, Estimate | NotMeasured],
     count: int,
     published: bool,
-    by_class: Mapping[str, Any] | None = None,
+    by_class: Mapping[str, Mapping[str, float | None]] | None = None,
     unjudged: float | None = None,
 ) -> dict[str, Any]:
     """Build a set's entry of the score file.

@@ -10,11 +10,39 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from shanshui.errors import ShanshuiError
 
 SETS = ("holdout", "test", "train")
+
+
+class RankedModel(TypedDict):
+    """A model in a ranking: its value, and the values on all sets of label maps that it was scored on."""
+
+    model: str
+    seed: int
+    value: float
+    standard_error: NotRequired[float]
+    holdout: NotRequired[float | None]
+    test: NotRequired[float | None]
+    train: NotRequired[float | None]
+
+
+class Ranking(TypedDict):
+    """Models, best first, and those chosen, as written to a JSON file by the stage `select`; see `rank`."""
+
+    rank_by: str
+    on: str
+    lower_is_better: bool
+    chosen: list[str]
+    chosen_seeds: list[int]
+    tied: list[str]
+    tied_seeds: list[int]
+    ranking: list[RankedModel]
+    mean: float
+    spread: float
+    note: str
 
 
 @dataclass(frozen=True)
@@ -146,7 +174,7 @@ def _plainness(score: Score) -> tuple[bool, int, str, int]:
     return not score.model.startswith("epoch_"), score.model.count("+"), score.model, score.seed
 
 
-def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = True) -> dict[str, Any]:
+def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = True) -> Ranking:
     """Order `scores` by `metric` on the set `on`, best first, and choose the first `top`.
 
     Of equal values a checkpoint comes before an average, and an average of fewer before one of more, then the order is
@@ -188,16 +216,19 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
             zip(signed, map(_plainness, scores), values, scores, strict=True), key=lambda item: item[:2]
         )
     ]
-    ranking = [
-        {
-            "model": s.model,
-            "seed": s.seed,
-            "value": value,
-            **({"standard_error": error} if (error := s.error(metric, on)) is not None else {}),
-            **{name: s.value(metric, name) for name in s.values},
-        }
-        for value, s in order
-    ]
+    ranking = cast(
+        "list[RankedModel]",
+        [
+            {
+                "model": s.model,
+                "seed": s.seed,
+                "value": value,
+                **({"standard_error": error} if (error := s.error(metric, on)) is not None else {}),
+                **{name: s.value(metric, name) for name in s.values},
+            }
+            for value, s in order
+        ],
+    )
     last = order[top - 1][1]
     tied = [s for _, s in order[top:] if _cannot_be_told_apart(s, last, metric, on)]
     return {

@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.estimate import NotMeasured
+
+Numbers = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Gaussian:
         return root
 
 
-def checked(features: NDArray[Any], what: str) -> NDArray[np.float64]:
+def checked(features: Numbers, what: str) -> NDArray[np.float64]:
     """Return features (N, d) as float64 after checking that they have a covariance.
 
     Args:
@@ -70,7 +71,7 @@ def checked(features: NDArray[Any], what: str) -> NDArray[np.float64]:
     return rows
 
 
-def statistics(features: NDArray[Any], what: str = "the pictures") -> Gaussian:
+def statistics(features: Numbers, what: str = "the pictures") -> Gaussian:
     """Compute the mean and the unbiased covariance (divided by N - 1, in float64) of features (N, d).
 
     Raises:
@@ -122,7 +123,7 @@ def _pose(reference: Gaussian, rows: NDArray[np.float64], gram: NDArray[np.float
     return _Problem(reference, mean, centred, (product + product.T) / (2 * (len(rows) - 1)))
 
 
-def _fitting(reference: Gaussian, features: NDArray[Any], what: str) -> NDArray[np.float64]:
+def _fitting(reference: Gaussian, features: Numbers, what: str) -> NDArray[np.float64]:
     """Check features (N, d) and that there are as many per image as the reference has."""
     rows = checked(features, what)
     if rows.shape[1] != len(reference.mean):
@@ -148,7 +149,7 @@ class Comparison:
     and shared by all questions asked of the comparison.
     """
 
-    def __init__(self, reference: Gaussian, features: NDArray[Any], what: str = "the pictures") -> None:
+    def __init__(self, reference: Gaussian, features: Numbers, what: str = "the pictures") -> None:
         """Check the features and compute the shared products.
 
         Args:
@@ -199,7 +200,7 @@ class Comparison:
         return problem.distance(values), influence - influence.mean()
 
 
-def frechet_distance(reference: Gaussian, features: NDArray[Any], what: str = "the pictures") -> float:
+def frechet_distance(reference: Gaussian, features: Numbers, what: str = "the pictures") -> float:
     """Compute the squared Frechet distance between the Gaussian fitted to features (N, d) and `reference`."""
     (distance,) = Comparison(reference, features, what).distances([np.arange(len(features))])
     return distance

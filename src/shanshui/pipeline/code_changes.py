@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from shanshui.pipeline.code_dependencies import PACKAGE_MARK, Sources, code_digest, sources
 from shanshui.storage.files import read_json, write_json
@@ -45,7 +44,7 @@ def _list_file(run_folder: Path, digest: str) -> Path:
     return run_folder / "settings" / "code" / f"{digest}.json"
 
 
-def recorded_settings(run_folder: Path, stage: str) -> dict[str, Any] | None:
+def recorded_settings(run_folder: Path, stage: str) -> dict[str, object] | None:
     """Read the settings a stage last ran with; None if it never ran."""
     file = run_folder / "settings" / f"{stage}.json"
     return read_json(file) if file.exists() else None
@@ -64,7 +63,7 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return [f"{words[name]:<8} {name}{versions.get(name, '')}" for name in sorted(words)]
 
 
-def setting_differences(before: Any, now: Any, name: str = "") -> list[str]:
+def setting_differences(before: object, now: object, name: str = "") -> list[str]:
     """Describe the settings that changed, with both values, one line each; `code` is left out."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted((before.keys() | now.keys()) - ({CODE} if not name else set()))

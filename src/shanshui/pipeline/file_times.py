@@ -58,8 +58,8 @@ def begin(run_folder: Path) -> None:
 
 def record(run_folder: Path) -> None:
     """Record the times of all files and the contents of new ones, and close the list."""
-    known: dict[str, list[Any]] = _read(run_folder).get("files", {})
-    listed: dict[str, list[Any]] = {}
+    known: dict[str, list[int | str]] = _read(run_folder).get("files", {})
+    listed: dict[str, list[int | str]] = {}
     unknown = []
     for path in _watched(run_folder):
         name, found = str(path.relative_to(run_folder)), path.stat()

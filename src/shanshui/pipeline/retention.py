@@ -12,11 +12,15 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shanshui.config.stages import stages
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import read_json, sha256, write_json
+
+if TYPE_CHECKING:
+    from shanshui.evaluation.selection import Ranking
+
 
 KEPT = "kept.json"
 STATES = ".state"
@@ -31,7 +35,7 @@ class Plan:
     gone: list[str]
 
 
-def kept_names(settings: Mapping[str, Any], checkpoints: Mapping[str, Any], model: str, seed: int) -> set[str]:
+def kept_names(settings: Mapping[str, Any], checkpoints: Ranking, model: str, seed: int) -> set[str]:
     """Return the names of files and folders to keep.
 
     Args:

@@ -12,10 +12,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import gpu_lock
@@ -33,6 +33,9 @@ from shanshui.storage.files import digest
 from shanshui.storage.names import printable
 from shanshui.weights.builtin import BUILTIN
 from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
+
+if TYPE_CHECKING:
+    from shanshui.evaluation.selection import Ranking
 
 
 def weight_path(name: str) -> Path:
@@ -85,7 +88,7 @@ class RunPaths:
         first = self.config.pretrain.epochs + 1
         return range(first, first + self.config.finetune.epochs)
 
-    def stands(self, choice: Mapping[str, Any], seeds: bool = False) -> bool:
+    def stands(self, choice: Ranking, seeds: bool = False) -> bool:
         """Return whether a choice is still valid: of scored epochs and, with `seeds`, of listed seeds."""
         scored = {f"{epoch:03d}" for epoch in self.config.score.epochs()}
         epochs = {epoch for model in choice["chosen"] for epoch in re.sub("^(epoch|ema)_", "", model).split("+")}

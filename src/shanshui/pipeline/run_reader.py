@@ -15,6 +15,7 @@ from typing import Any
 from shanshui.config.schema import Config
 from shanshui.config.settings import validate_recorded
 from shanshui.errors import ShanshuiError
+from shanshui.logs import StatsLine
 from shanshui.pipeline.retention import read_removed
 from shanshui.pipeline.run_paths import RunPaths
 from shanshui.pipeline.snakemake_lock import STATE, is_locked
@@ -56,7 +57,7 @@ class RunState:
     paths: frozenset[str]
     busy: frozenset[str]
     alive: bool
-    stats: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    stats: dict[str, list[StatsLine]] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     choices: dict[str, dict[str, Any]] = field(default_factory=dict)
     size: int = 0

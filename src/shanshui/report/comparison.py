@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.errors import UsageError
 from shanshui.report.curves import is_final
@@ -62,8 +62,8 @@ def comparison_curves(rows: Mapping[str, Sequence[Row]], part: str, metrics: Seq
 
 
 def comparison_table(
-    rows: Mapping[str, Sequence[Row]], facts: Mapping[str, Mapping[str, Any]], part: str, metrics: Sequence[str]
-) -> list[dict[str, Any]]:
+    rows: Mapping[str, Sequence[Row]], facts: Mapping[str, Mapping[str, object]], part: str, metrics: Sequence[str]
+) -> list[dict[str, object]]:
     """Build a line per run: its `facts`, and the submitted model with its scores on one set, in the order of `rows`.
 
     Args:

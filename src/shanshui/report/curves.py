@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from shanshui.evaluation.selection import SETS
+from shanshui.logs import StatsLine
 from shanshui.report.plotting import CINNABAR, INK, OCHRE, SET_COLOURS, TEAL, new_figure, quiet_axes
 from shanshui.report.tables import Row
 from shanshui.report.wording import SET_NAMES, metric_title
@@ -173,13 +174,13 @@ def score_curve(rows: Sequence[Row], rank_by: str, on: str) -> Figure:
     return figure
 
 
-def loss_names(stats: Sequence[Mapping[str, Any]]) -> list[str]:
+def loss_names(stats: Sequence[StatsLine]) -> list[str]:
     """List the names of the recorded losses: G's first, then D's, then others."""
     names = {name for line in stats for name, value in line.items() if isinstance(value, int | float)} - STATS_KEYS
     return sorted((n for n in names if "/" in n), key=lambda name: ("GD".find(name[0]) % 3, name))
 
 
-def loss_curves(stats: Sequence[Mapping[str, Any]]) -> Figure:
+def loss_curves(stats: Sequence[StatsLine]) -> Figure:
     """Plot every loss over epochs; thin lines mark where the resolution or the phase changes.
 
     Args:

@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 
 from shanshui.config.schema import Config
-from shanshui.evaluation.selection import SETS
+from shanshui.evaluation.selection import SETS, Ranking
 from shanshui.pipeline.run_paths import RunPaths
 from shanshui.report import wording
 from shanshui.report.tables import Row, features_lines, number_cells, value_columns
@@ -41,6 +41,15 @@ class Frame:
     pictures: list[np.ndarray]
 
 
+class ClassShares(TypedDict):
+    """A class with its colour and its share of the pixels, in training and in testing."""
+
+    name: str
+    colour: tuple[int, int, int]
+    train_share: float
+    test_share: float
+
+
 @dataclass
 class Page:
     """Everything the report may show; `missing[part]` is the reason why a part is None or empty."""
@@ -48,11 +57,11 @@ class Page:
     run: str
     rank_by: str
     on: str
-    manifest: Mapping[str, Any]
+    manifest: Mapping[str, object]
     rows: Sequence[Row]
-    checkpoints: Mapping[str, Any]
-    model: Mapping[str, Any]
-    seed: Mapping[str, Any]
+    checkpoints: Ranking
+    model: Ranking
+    seed: Ranking
     config: Config
     samples: Sequence[Sample]
     legend: Sequence[tuple[str, tuple[int, int, int]]]
@@ -63,7 +72,7 @@ class Page:
     losses: str = ""
     training: str = ""
     signs: Sequence[str] = ()
-    classes: Sequence[Mapping[str, Any]] = ()
+    classes: Sequence[ClassShares] = ()
     found: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
     validation: str = ""
     graph: str = ""
@@ -71,10 +80,10 @@ class Page:
     times: Sequence[StageTime] = ()
     times_plot: str = ""
     times_text: str = ""
-    fusion: Mapping[str, Any] | None = None
+    fusion: Mapping[str, object] | None = None
     fused_values: Sequence[tuple[str, float | None, float | None]] = ()
     sheet: np.ndarray | None = None
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, object] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
 
@@ -103,17 +112,18 @@ def data_uri(picture: np.ndarray, kind: str = "JPEG", most: int = 512) -> str:
 def _facts(page: Page) -> list[tuple[str, str]]:
     """Summarise the submission: number of images, model, noise seed, and its scores."""
     winner = page.seed["ranking"][0]
+    values = cast("Mapping[str, float | None]", winner)  # by set, among others
     facts = [
         ("pictures", str(page.manifest["count"])),
         ("model", wording.model_name(winner["model"])),
         ("noise seed", str(winner["seed"])),
     ]
     name = wording.metric_label(page.rank_by)
-    facts += [(f"{name}, {wording.SET_NAMES[part]}", wording.number(winner[part])) for part in SETS if part in winner]
+    facts += [(f"{name}, {wording.SET_NAMES[part]}", wording.number(values[part])) for part in SETS if part in winner]
     return facts
 
 
-def _machine(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _machine(machine: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return the machine's description from `doctor`, as names and texts."""
     known = [
         (key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
@@ -132,7 +142,7 @@ def _sentences(page: Page) -> list[str]:
     ]
 
 
-def _table(page: Page) -> dict[str, Any]:
+def _table(page: Page) -> dict[str, object]:
     """Return the cells of the score table, numbers aligned by column."""
     values = value_columns(page.rows)
     body = [
@@ -148,7 +158,7 @@ def _table(page: Page) -> dict[str, Any]:
     }
 
 
-def _times(times: Sequence[StageTime]) -> dict[str, Any]:
+def _times(times: Sequence[StageTime]) -> dict[str, object]:
     stages = [
         {"name": t.name, "time": duration(t.seconds), "jobs": t.jobs,
          "memory": f"{t.max_rss / 1024:.1f} GiB" if t.max_rss >= 1024 else f"{t.max_rss:.0f} MiB"}
@@ -161,7 +171,7 @@ def _times(times: Sequence[StageTime]) -> dict[str, Any]:
     }
 
 
-def _class_bars(classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _class_bars(classes: Sequence[ClassShares]) -> list[dict[str, object]]:
     """Compute bars on a square-root scale, so that rare classes stay visible next to the sky."""
     largest = max((max(c["train_share"], c["test_share"]) for c in classes), default=0.0) or 1.0
     return [

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +15,9 @@ from shanshui.data.labels import apply_label_rules
 from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.image_folder import list_image_files
+from shanshui.logs import StatsLine
 from shanshui.report.graph import draw_graph
-from shanshui.report.page import Frame, Sample
+from shanshui.report.page import ClassShares, Frame, Sample
 from shanshui.report.sheet import cut_grid, evenly_spaced
 from shanshui.report.timing import StageTime, kinds, stage_times
 from shanshui.storage.files import read_csv, read_json
@@ -27,7 +27,6 @@ from shanshui.storage.names import stem
 Colour = tuple[int, int, int]
 NamedColour = tuple[str, Colour]
 Film = tuple[list[Frame], list[np.ndarray], list[np.ndarray]]
-Stats = list[dict[str, Any]]
 
 
 def _colours(names: list[str]) -> list[Colour]:
@@ -70,9 +69,9 @@ def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list
     return samples, [(names[i], colours[i]) for i in order if present[i]]
 
 
-def read_stats(folder: Path) -> Stats:
+def read_stats(folder: Path) -> list[StatsLine]:
     """Read all `stats.jsonl` below `folder` in order of epochs; the later file wins if an epoch comes twice."""
-    lines: dict[int, dict[str, Any]] = {}
+    lines: dict[int, StatsLine] = {}
     for path in sorted(folder.rglob("stats.jsonl"), key=lambda path: (path.stat().st_mtime, str(path))):
         for text in path.read_text(encoding="utf-8").splitlines():
             try:
@@ -83,12 +82,12 @@ def read_stats(folder: Path) -> Stats:
     return [lines[epoch] for epoch in sorted(lines)]
 
 
-def _resolution(line: Mapping[str, Any]) -> str:
+def _resolution(line: StatsLine) -> str:
     """Format `064x048` as `64x48`."""
     return "x".join(str(int(side)) for side in re.findall(r"\d+", str(line.get("resolution", ""))))
 
 
-def read_frames(folder: Path, aspect: float, stats: Stats, frames: int, most: int) -> Film:
+def read_frames(folder: Path, aspect: float, stats: Sequence[StatsLine], frames: int, most: int) -> Film:
     """Cut generated images, label maps and photographs out of the sample grids `samples/**/epoch_NNN.png`, if any.
 
     A grid has three lines: label maps, generated images, photographs.
@@ -118,7 +117,7 @@ def read_frames(folder: Path, aspect: float, stats: Stats, frames: int, most: in
     )
 
 
-def read_classes(path: Path, names: list[str]) -> list[dict[str, Any]]:
+def read_classes(path: Path, names: list[str]) -> list[ClassShares]:
     """Read the share of the pixels per class, in training and in testing, and add the class's colour."""
     colours = _colours(names)
     return [
@@ -132,7 +131,7 @@ def read_classes(path: Path, names: list[str]) -> list[dict[str, Any]]:
 
 def read_found(path: Path) -> dict[str, dict[str, dict[str, float | None]]]:
     """Read share of the pixels, accuracy and IoU per set and class from a score file; empty without them."""
-    sets: dict[str, Any] = read_json(path)["sets"]
+    sets = read_json(path)["sets"]
     return {name: part["per_class"] for name, part in sets.items() if "per_class" in part}
 
 

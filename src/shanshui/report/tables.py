@@ -8,7 +8,7 @@ from typing import Any
 
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.contest import TERMS, Outcome
-from shanshui.evaluation.selection import SETS, Score
+from shanshui.evaluation.selection import SETS, Ranking, Score
 from shanshui.report.wording import column, metric_name, selection_sentence, weight_free
 
 KINDS = ("checkpoint", "average", "seed")
@@ -27,15 +27,15 @@ def _is_average(model: str, source: str) -> bool:
     )
 
 
-def _pairs(ranking: Mapping[str, Any]) -> set[tuple[str, int]]:
+def _pairs(ranking: Ranking) -> set[tuple[str, int]]:
     return {(entry["model"], entry["seed"]) for entry in ranking["ranking"]}
 
 
-def _chosen(ranking: Mapping[str, Any]) -> set[tuple[str, int]]:
+def _chosen(ranking: Ranking) -> set[tuple[str, int]]:
     return set(zip(ranking["chosen"], ranking["chosen_seeds"], strict=True))
 
 
-def _tied(ranking: Mapping[str, Any]) -> set[tuple[str, int]]:
+def _tied(ranking: Ranking) -> set[tuple[str, int]]:
     return set(zip(ranking.get("tied", []), ranking.get("tied_seeds", []), strict=True))
 
 
@@ -59,9 +59,7 @@ def columns(scores: Sequence[Score], rank_by: str) -> list[str]:
     return ["kind", "model", "epoch", "seed", *values, *counts, "chosen", "tied", "features"]
 
 
-def build_rows(
-    scores: Sequence[Score], checkpoints: Mapping[str, Any], model: Mapping[str, Any], seed: Mapping[str, Any]
-) -> list[Row]:
+def build_rows(scores: Sequence[Score], checkpoints: Ranking, model: Ranking, seed: Ranking) -> list[Row]:
     """Build one row per score with all `columns`, by kind (checkpoint, average, seed), then epoch, then seed.
 
     A score is of kind seed if it was only made to compare noise seeds, or is the second one of its model and seed.

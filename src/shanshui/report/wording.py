@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from shanshui.evaluation.selection import RankedModel, Ranking
+from shanshui.logs import StatsLine
 from shanshui.metrics.registry import METRICS
 from shanshui.report.timing import duration
 
@@ -16,7 +17,6 @@ NAMES = {name: metric.title for name, metric in METRICS.items()} | {
 }
 TIES_NAMED = 4  # in a sentence; the table marks them all
 SET_NAMES = {"holdout": "held-out label maps", "test": "test label maps", "train": "training label maps"}
-Ranking = Mapping[str, Any]
 
 
 def metric_name(metric: str) -> str:
@@ -71,7 +71,7 @@ def column(values: Sequence[float | None]) -> list[str]:
     return [NOT_MEASURED if value is None else f"{value:.{decimals}f}" for value in values]
 
 
-def _listed(entries: Sequence[Mapping[str, Any]]) -> str:
+def _listed(entries: Sequence[RankedModel]) -> str:
     return _enumerated([f"{model_name(entry['model'])} ({number(entry['value'])})" for entry in entries])
 
 
@@ -167,7 +167,7 @@ def unjudged_message(found: Mapping[str, Mapping[str, Mapping[str, float | None]
     return f"Pixels of classes it does not know (–) are left out of mask accuracy and mIoU: {listed}."
 
 
-def training_sentence(stats: Sequence[Mapping[str, Any]]) -> str:
+def training_sentence(stats: Sequence[StatsLine]) -> str:
     """Say epochs per phase, time and speed, from the lines of `stats.jsonl`; empty without lines."""
     if not stats:
         return ""

@@ -41,7 +41,7 @@ def prefixed(prefix: str, arrays: Arrays) -> Arrays:
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
-def save(path: str | Path, arrays: Arrays, **meta: Any) -> None:
+def save(path: str | Path, arrays: Arrays, **meta: object) -> None:
     """Write arrays and metadata to a safetensors file; equal content gives equal bytes.
 
     The version of the code is added to the metadata.
@@ -52,7 +52,7 @@ def save(path: str | Path, arrays: Arrays, **meta: Any) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _opened(path: str | Path) -> Iterator[tuple[safe_open, dict[str, Any]]]:
     """Open a safetensors file and yield it with its metadata.
 
     Raises:

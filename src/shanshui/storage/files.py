@@ -159,7 +159,7 @@ def write_text(path: str | Path, text: str) -> None:
         staged.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Write JSON with sorted keys, so that equal values give equal bytes."""
     write_text(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
 
@@ -217,7 +217,7 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """Return the first 16 hex digits of the SHA-256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

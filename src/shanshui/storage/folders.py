@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.files import behind_links, open_up, put_in_place, read_json, sha256, to_disk, write_json
@@ -75,7 +74,7 @@ def record(folder: Path, names: Iterable[str] | None = None) -> None:
         listed = {str(path.relative_to(folder)): sha256(path) for path in found}
     else:
         listed = own_files(folder) | {name: sha256(folder / name) for name in names}
-    content: dict[str, Any] = {"about": "files that shanshui wrote here; others are never removed", "files": listed}
+    content: dict[str, object] = {"about": "files that shanshui wrote here; others are never removed", "files": listed}
     write_json(folder / LIST, content)
 
 

@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from shanshui.errors import ShanshuiError, UsageError
 
@@ -51,7 +50,7 @@ def check_plain(names: Iterable[str], source: object) -> None:
             )
 
 
-def at_home(value: Any) -> Any:
+def at_home(value: object) -> object:
     """Expand a leading `~` in an argument to the home folder, which shells do not do in `--out=~/x`.
 
     Args:
@@ -75,7 +74,7 @@ def at_home(value: Any) -> Any:
     return found
 
 
-def _named_at_home(item: Any) -> Any:
+def _named_at_home(item: object) -> object:
     found = re.fullmatch(r"([^=/~]*=|)(~.*)", item) if isinstance(item, str) else None
     return f"{found[1]}{at_home(Path(found[2]))}" if found else item
 

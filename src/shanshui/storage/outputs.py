@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict, Unpack
 
 import numpy as np
 
@@ -49,7 +49,15 @@ class Output:
     names: tuple[str, ...] = ()
 
 
-def add_output(parser: argparse.ArgumentParser, flag: str, output: Output, **options: Any) -> None:
+class Argument(TypedDict, total=False):
+    """Options of `argparse.ArgumentParser.add_argument` that outputs are declared with."""
+
+    help: str
+    metavar: str
+    required: bool
+
+
+def add_output(parser: argparse.ArgumentParser, flag: str, output: Output, **options: Unpack[Argument]) -> None:
     """Add the argument `flag`, a path that names an output; with the first one, add `--force` too."""
     action = parser.add_argument(flag, type=Path, **options)
     declared: dict[str, Output] = parser.get_default("outputs") or {}
@@ -58,17 +66,19 @@ def add_output(parser: argparse.ArgumentParser, flag: str, output: Output, **opt
     parser.set_defaults(outputs={**declared, action.dest: output})
 
 
-def add_file(parser: argparse.ArgumentParser, flag: str, *suffixes: str, mark: str = "", **options: Any) -> None:
+def add_file(
+    parser: argparse.ArgumentParser, flag: str, *suffixes: str, mark: str = "", **options: Unpack[Argument]
+) -> None:
     """Add an argument that names a file to write; see `Output` for `suffixes` and `mark`."""
     add_output(parser, flag, Output("file", suffixes, mark), **options)
 
 
-def add_folder(parser: argparse.ArgumentParser, flag: str, **options: Any) -> None:
+def add_folder(parser: argparse.ArgumentParser, flag: str, **options: Unpack[Argument]) -> None:
     """Add an argument that names a folder to replace."""
     add_output(parser, flag, Output("folder"), **options)
 
 
-def add_shared_folder(parser: argparse.ArgumentParser, flag: str, *names: str, **options: Any) -> None:
+def add_shared_folder(parser: argparse.ArgumentParser, flag: str, *names: str, **options: Unpack[Argument]) -> None:
     """Add an argument that names a folder in which the files `names` are written next to others."""
     add_output(parser, flag, Output("shared", names=names), **options)
 

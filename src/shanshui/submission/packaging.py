@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from shanshui.errors import ShanshuiError
 
@@ -82,12 +81,12 @@ def check_images(pictures: Sequence[Picture], kind: str, size: tuple[int, int]) 
 
 
 def build_manifest(
-    files: Sequence[Mapping[str, Any]],
-    archive: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    provenance: Mapping[str, Any],
-    stamped: Mapping[str, Any],
-) -> dict[str, Any]:
+    files: Sequence[Mapping[str, object]],
+    archive: Mapping[str, object],
+    settings: Mapping[str, object],
+    provenance: Mapping[str, object],
+    stamped: Mapping[str, object],
+) -> dict[str, object]:
     """Return the manifest: SHA-256 of every image and of the zip, settings, code version and choices.
 
     Args:

@@ -140,7 +140,7 @@ def lock_gpu(gpus: Sequence[Gpu], jobs_per_gpu: int, folder: Path, patience: flo
 def lock_gpus(
     gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5
 ) -> list[GpuLock]:
-    """Lock `count` devices as soon as enough are free at once; see `gpu_lock`."""
+    """Lock `count` devices as soon as enough are free at once; see `lock_gpu`."""
     start, told = time.monotonic(), False
     while True:
         if held := try_lock_gpus(gpus, count, jobs_per_gpu, folder):

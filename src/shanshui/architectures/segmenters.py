@@ -26,8 +26,8 @@ from shanshui.weights.builtin import BUILTIN
 
 KIND = "segmenter"
 BATCH = 16
-LARGE = {"deeplab": 4}  # pictures a batch where logits have the size of the pictures
-BUILTIN_SIZE = (384, 288)  # (width, height) where nobody says another
+LARGE = {"deeplab": 4}  # images a batch where logits have the size of the images
+BUILTIN_SIZE = (384, 288)  # (width, height) by default
 
 
 def _unet(meta: Mapping[str, Any]) -> Any:

@@ -58,7 +58,7 @@ class Toolkit:
     cudnn: int  # major version
     includes: tuple[Path, ...]
     libraries: tuple[Path, ...]
-    packages: tuple[Path, ...] = ()  # folders of pip's wheels, whose libraries look for each other beside themselves
+    packages: tuple[Path, ...] = ()  # folders of pip's wheels, whose libraries find each other by relative paths
 
     def describe(self) -> str:
         """Return a readable description."""

@@ -19,10 +19,10 @@ from pathlib import Path
 from shanshui.errors import ShanshuiError, UsageError
 
 GPUS, JOBS_PER_GPU, FOLDER = "SHANSHUI_GPUS", "SHANSHUI_JOBS_PER_GPU", "SHANSHUI_GPU_LOCKS"
-HELD = "SHANSHUI_GPUS_LOCKED"  # set for processes whose parent holds the leases of all devices they see
+HELD = "SHANSHUI_GPUS_LOCKED"  # set for processes whose parent holds the locks of all devices they see
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 AUTO = "auto"
-_jitter = random.Random()  # of its own: the seeds of a run are nobody else's to draw from
+_jitter = random.Random()  # separate, so that the random numbers of a run stay the same
 
 
 @dataclass(frozen=True)

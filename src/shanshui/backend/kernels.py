@@ -79,7 +79,7 @@ def run(
 
 
 MOST_TOGETHER = 48  # arrays of each kind in one launch: with seven kinds, what a kernel may be given in 4 KiB
-MOST_ELEMENTS = 1 << 24  # of one kind in one launch: results lie beside what they replace while it runs
+MOST_ELEMENTS = 1 << 24  # of one kind in one launch: while it runs, memory holds results and what they replace
 PART = 1 << 14  # elements a block of threads works on
 
 EACH = """

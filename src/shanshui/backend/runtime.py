@@ -84,7 +84,7 @@ def cuda_environment(home: Path, device: Device) -> dict[str, str]:
     if device.toolkit is None:
         return {"nvcc_path": ""}
     ours = {"nvcc_path": str(assemble(device.toolkit, home)), "use_cutt": "0", "use_cutlass": "0"}
-    if device.capability > NEWEST_CAPABILITY:  # an intermediate form beside machine code, for the driver to translate
+    if device.capability > NEWEST_CAPABILITY:  # machine code, and an intermediate form that the driver translates
         ours["nvcc_flags"] = "-code=compute_{}{}".format(*NEWEST_CAPABILITY)
     return ours
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shanshui.errors import ShanshuiError
 
 GROUPS = 10
-FEWEST = 4  # pictures below which there is no error
+FEWEST = 4  # images below which there is no error
 
 
 class NotMeasured(ShanshuiError):

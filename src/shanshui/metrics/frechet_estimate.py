@@ -14,7 +14,7 @@ from shanshui.metrics.estimate import FEWEST, Estimate
 from shanshui.metrics.frechet import Comparison, Gaussian, statistics
 from shanshui.metrics.record import WEIGHT_FREE, Arrays, metric
 
-SIZES = 6  # subsets of the line, from half of the pictures to all of them
+SIZES = 6  # subsets of the line, from half of the images to all of them
 FEWEST_OF_LINE = 20
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-SUBSET_SIZE = 2000  # 16 MB of Inception features; as many as the pictures they are compared with, or twice that
+SUBSET_SIZE = 2000  # 16 MB of Inception features; as many as the images they are compared with, or twice as many
 
 
 def reference_subset(features: np.ndarray, seed: int) -> np.ndarray:

@@ -15,7 +15,7 @@ NAMES = {name: metric.title for name, metric in METRICS.items()} | {
     "aesthetic": "Aesthetics",
     "board_a": "Contest score",
 }
-TIES_NAMED = 4  # in a sentence; the table marks them all
+TIES_NAMED = 4  # in a text; the table marks them all
 SET_NAMES = {"holdout": "held-out label maps", "test": "test label maps", "train": "training label maps"}
 
 

@@ -62,7 +62,7 @@ def save_spade(path: Path, encoder: bool = True, **model: Any) -> Path:
     }
     named = ("data", "model", *(["encoder"] if encoder else []), "parity", "preset", "seed")
     meta = {name: settings[name] for name in named if name in settings}
-    facts = {**generator.declared.facts(), "level": None, "alpha": 0.0, "phase": "finetune", "epoch": 7}
+    facts = {**generator.declared.extra_header(), "level": None, "alpha": 0.0, "phase": "finetune", "epoch": 7}
     checkpoint.save(path, arrays, kind="generator", **meta, **facts)
     return path
 

@@ -159,7 +159,7 @@ def test_pictures_are_scored_by_the_word_builtin(tmp_path: Path, capsys: pytest.
     assert found["metrics"]["mask_accuracy"] > 0.4
     assert found["unjudged"] == pytest.approx(20 * 60 / (96 * 128), abs=0.01)
     assert found["per_class"]["rock"]["accuracy"] is None
-    assert "(not judged: rock, hill" in result["features"]["mask_accuracy"]
+    assert "(not scored: rock, hill" in result["features"]["mask_accuracy"]
     assert main(["score", *map(str, call)]) == 0
     assert f"left out of mask accuracy and mIoU: {found['unjudged']:.1%} of the labelled" in capsys.readouterr().out
     settings = {"metrics": ["miou"], "size": [128, 96], "seed": 0, "classes": list(CLASSES)}

@@ -66,7 +66,7 @@ def test_stored_sets_give_the_published_value(golden_files: GoldenFiles) -> None
 @pytest.mark.parametrize(
     ("rows", "word"),
     [
-        (np.zeros((1, 4)), "1 picture"),
+        (np.zeros((1, 4)), "1 image"),
         (np.full((5, 4), 0.5), "same features"),
         (np.array([[0.0, 1.0], [np.nan, 2.0]]), "not finite"),
     ],

@@ -205,7 +205,7 @@ def test_styles_that_do_not_fit_are_refused(
     for arguments, message in (
         (["--z", str(short)], "256"),
         (["--z", str(tmp_path / "text.npy")], "numpy.save"),
-        (["--style", str(short)], "picture"),
+        (["--style", str(short)], "an image"),
         (["--instances", str(tmp_path)], "sees edges"),
         (["--size", "128x128"], "one size"),
     ):

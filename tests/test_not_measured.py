@@ -52,8 +52,8 @@ def test_one_test_map_is_scored_where_it_can_be(capsys: pytest.CaptureFixture[st
     assert {name for name in CHOSEN if test["metrics"][name] is None} == {
         "dct_frechet", "dct_kid", "dct_precision", "dct_recall",
     }  # fmt: skip
-    assert test["not_measured"]["dct_frechet"] == "the pictures: 1 picture(s)"
-    assert "dct_frechet of test is not measured: the pictures: 1 picture(s)" in capsys.readouterr().err
+    assert test["not_measured"]["dct_frechet"] == "the images: 1 image(s)"
+    assert "dct_frechet of test is not measured: the images: 1 image(s)" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("sets")

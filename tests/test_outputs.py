@@ -177,7 +177,7 @@ def test_what_only_looks_like_ours_is_not(kind: str, here: Path, capsys: pytest.
     before = (here / name).read_bytes()
     more = ["--features-out", name] if name.endswith(".npz") else []
     assert score(here, name if not more else "other.json", *more) == 1
-    assert "cannot be told to have been written by this command" in capsys.readouterr().err
+    assert "is not recognised as an output of this command" in capsys.readouterr().err
     assert (here / name).read_bytes() == before
     assert score(here, name if not more else "other.json", *more, "--force") == 0
     assert score(here, name if not more else "other.json", *more) == 0

@@ -64,12 +64,12 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_few_and_unusable_features_are_refused() -> None:
-    with pytest.raises(ShanshuiError, match="3 pictures"):
+    with pytest.raises(ShanshuiError, match="3 images"):
         manifold_reference(draw(3, 0), 0)
     kept = manifold_reference(draw(9, 0), 0)
     with pytest.raises(ShanshuiError, match="not finite"):
         recall(np.full((5, 3), np.nan), kept["features"], 0)
-    with pytest.raises(ShanshuiError, match="2 features a picture"):
+    with pytest.raises(ShanshuiError, match="2 features per image"):
         precision(draw(9, 1)[:, :2], kept["features"], kept["radii"])
     assert recall(draw(4, 1), kept["features"], 0).standard_error is None
 

@@ -208,7 +208,7 @@ def test_doubtful_folders_are_refused(
     sizes = save(tmp_path / "sizes", pictures(3))
     Image.fromarray(pictures(1)[0][:32]).save(sizes / "x.png")
     refused(capsys, "96x32", real, sizes)
-    refused(capsys, "1 picture", real, save(tmp_path / "one", pictures(1)))
+    refused(capsys, "1 image", real, save(tmp_path / "one", pictures(1)))
     refused(capsys, "same features", real, save(tmp_path / "same", pictures(1) * 4))
     broken = save(tmp_path / "broken", pictures(3))
     (broken / "001.png").write_bytes((broken / "001.png").read_bytes()[:200])

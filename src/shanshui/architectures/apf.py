@@ -1,7 +1,7 @@
-"""APF-GAN: a generator with a mask encoder that grows, and its bank of discriminators that grow with it.
+"""APF-GAN: a generator with a mask encoder that grows, and progressive discriminators, one added per size.
 
-https://doi.org/10.1007/s41095-023-0357-1. Its section in settings and headers has no `kind`; with the bank it holds
-the bank's sizes too.
+https://doi.org/10.1007/s41095-023-0357-1. Its section in settings and headers has no `kind`; with the
+progressive discriminators it holds their sizes too.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Apf(Generator):
 
 
 class ProgressiveDiscriminators(PatchDiscriminator):
-    """One discriminator for each output size, of which a growing generator takes one after another into use.
+    """Progressive discriminators: one for each output size, added one after another as the generator grows.
 
     Attributes:
         discriminators: how many.

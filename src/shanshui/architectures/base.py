@@ -32,7 +32,7 @@ class Network(BaseModel):
     Attributes:
         name: what the configuration calls it.
         header: entries of a section that tell this kind from the others.
-        options: those of the configuration's section `model` that it knows, beside its width.
+        options: those of the configuration's section `model` that it knows, in addition to its width.
         parity_options: likewise of the section `parity`.
         smallest: the least values with which it needs the same kernels.
     """
@@ -55,16 +55,16 @@ class Network(BaseModel):
         return self.model_copy(update={name: value for name, value in small.items() if getattr(self, name)})
 
     def divisor(self) -> tuple[int, str]:
-        """Of what the sides of pictures must be multiples, and the reason."""
+        """Return the number of which the sides of images must be multiples, and the reason."""
         return 1, ""
 
     def parameters(self, pixels: int) -> int:
-        """Numbers a checkpoint holds of it, buffers counted, for pictures of so many pixels."""
+        """Return the number of its parameters and buffers in a checkpoint, for images of `pixels` pixels."""
         raise NotImplementedError
 
 
 class StyleEncoder(Network):
-    """A VAE's encoder, which reads the style off a photograph."""
+    """Encoder of a VAE, from a photograph to its style."""
 
     name: ClassVar[str] = "style encoder"
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "z_dim": 4}
@@ -75,7 +75,7 @@ class StyleEncoder(Network):
     spectral_norm: bool
 
     def build(self) -> Any:
-        """The network, freshly made: photo -> mean and log variance of its style."""
+        """Build the network: photograph -> mean and log variance of its style."""
         from shanshui.architectures import style_encoder
 
         return style_encoder.StyleEncoder(**self.model_dump())
@@ -91,17 +91,17 @@ class Generator(Network):
 
     Attributes:
         training_options: options of the training phases that only some generators know, and this one does.
-        grows: it makes smaller pictures first, under a discriminator that grows with it.
+        grows: it generates smaller images first, and the discriminator grows with it.
         least_side: below it a network has too few pixels to mirror at its smallest size.
         fresh: layers that fine-tuning may add to what pretraining left.
         dropped: layers of pretraining that fine-tuning does without.
         num_classes: channels of the one-hot label maps.
         unknown_class: the last of these is that of unlabelled pixels.
-        z_dim: length of the random vector of each picture; None for none.
+        z_dim: length of the random vector of each image; None for none.
         edges: boundaries are one channel more.
         instances: they are those of instances, not of classes.
         encoder: the style encoder.
-        size: (height, width) of the pictures, where the start from a vector fixes it.
+        size: (height, width) of the images, where the start from a vector fixes it.
     """
 
     training_options: ClassVar[frozenset[str]] = frozenset()
@@ -137,7 +137,7 @@ class Generator(Network):
             options: the whole section.
             classes: of the label maps.
             parity: switches of the section `parity`.
-            size: (height, width) of the pictures.
+            size: (height, width) of the images.
         """
         spectral_norm = parity["spectral_norm"] == "on"
         shared: dict[str, Any] = {
@@ -156,7 +156,7 @@ class Generator(Network):
 
     @classmethod
     def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Fields beside those that all generators have."""
+        """Return the fields that not all generators have."""
         return {}
 
     @classmethod
@@ -177,15 +177,15 @@ class Generator(Network):
     # --- training -----------------------------------------------------------------------------------------
 
     def in_phase(self, heads: int, seg_noise: bool) -> Self:
-        """The generator of a training phase: with so many smaller outputs beside the full one, with noise or not."""
+        """Return the generator of a training phase: with `heads` outputs below full size, with noise or not."""
         return self
 
     def extra_header(self) -> dict[str, Any]:
-        """What a checkpoint's metadata must say beside the sections, to build the networks again."""
+        """Return the entries of a checkpoint's header, besides the sections, from which networks are built."""
         return {"seg_noise": False}
 
     def step_bytes(self, batch: int) -> int | None:
-        """Bytes at the peak of a training step, without weights and discriminators; None where nobody counted."""
+        """Bytes at the peak of a training step, without weights and discriminators; None if unknown."""
         return None
 
     # --- networks -----------------------------------------------------------------------------------------
@@ -203,17 +203,17 @@ class Generator(Network):
 
     @property
     def takes_style(self) -> bool:
-        """Whether the random vector is a style, which an encoder may read off a photo."""
+        """Whether the random vector is a style, which an encoder can compute from a photograph."""
         return False
 
     @property
     def vector(self) -> int:
-        """Length of the random vector each picture is made from; 0 for none."""
+        """Length of the random vector of each image; 0 for none."""
         return self.z_dim or 0
 
     @property
     def takes_noise(self) -> bool:
-        """Whether its pictures depend on random numbers at all."""
+        """Whether its images depend on random numbers."""
         return self.vector > 0
 
     def patch_sizes(self, G: Any, height: int, width: int, step: Step) -> list[Sides]:
@@ -227,7 +227,7 @@ class Generator(Network):
         return {"edges": edges(label_maps if instances is None else instances)} if self.edges else {}
 
     def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
-        """Pictures (N, 3, H, W) in [-1, 1], smaller in the steps of a schedule that grows."""
+        """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         raise NotImplementedError
 
     def random_vector(self, conditioning: Conditioning, noise_source: NoiseSource) -> Any:
@@ -288,7 +288,7 @@ class Discriminator(Network):
 
     @classmethod
     def own_options(cls, options: Mapping[str, Any], classes: int) -> dict[str, Any]:
-        """Fields beside those that all discriminators have."""
+        """Return the fields that not all discriminators have."""
         return {}
 
     @classmethod
@@ -301,7 +301,7 @@ class Discriminator(Network):
         return {"discriminator": self.section()}
 
     def minimal_for(self, generator: Generator) -> Self:
-        """As small as can be, beside a generator as small as can be."""
+        """Return the smallest one that fits the smallest form of `generator`."""
         return self.minimal()
 
     @property

@@ -120,7 +120,7 @@ class ConditionalGenerator(Module):
         if self.size is not None and (height, width) != tuple(self.size):
             raise ShanshuiError(
                 f"a label map {width} wide and {height} high",
-                f"{self.size[1]} by {self.size[0]}: a generator that starts from z makes pictures of one size",
+                f"{self.size[1]} by {self.size[0]}: a generator that starts from z makes images of one size",
                 "resize the label maps, or use a generator that starts from the label map",
             )
         if (z is None) != (self.z_dim is None):

@@ -52,7 +52,7 @@ def _start(model: Sizes, channels_in: int, channels: int, pixels: int) -> int:
 
 
 def spade(model: Sizes, pixels: int) -> int:
-    """G of SPADE and CLADE, for pictures of so many pixels."""
+    """Count the parameters of G of SPADE and CLADE, for images of `pixels` pixels."""
     channels_in, clade = model["num_classes"] + model["edges"], model["modulation"] != "spade"
     added, vectors = int(clade and model["edges"]), 2 * model["spectral_norm"]
 
@@ -99,7 +99,7 @@ def ccfpse(model: Sizes, pixels: int) -> int:
 
 
 def oasis(model: Sizes, pixels: int) -> int:
-    """G of OASIS, whatever its pictures' size."""
+    """Count the parameters of G of OASIS, for images of any size."""
     channels_in, vectors = model["num_classes"] + (model["z_dim"] or 0), int(model["spectral_norm"])
 
     def layer(channels: int) -> int:
@@ -116,7 +116,7 @@ def oasis(model: Sizes, pixels: int) -> int:
 
 
 def pix2pixhd(model: Sizes, pixels: int) -> int:
-    """G of pix2pixHD, whatever its pictures' size."""
+    """Count the parameters of G of pix2pixHD, for images of any size."""
     widths = [model["base_channels"] << i for i in range(model["halvings"] + 1)]
     ends = conv(model["num_classes"] + model["edges"], widths[0], _WIDE) + conv(widths[0], 3, _WIDE)
     ways = sum(conv(fin, fout, 3) + conv(fout, fin, 3) for fin, fout in _pairs(widths))
@@ -195,7 +195,7 @@ def mask_encoder(model: Apf) -> int:
 
 
 def progressive_discriminators(sizes: ProgressiveDiscriminators) -> int:
-    """The whole bank D of APF-GAN."""
+    """Count the parameters of D of APF-GAN, all progressive discriminators together."""
     width, channels_in = sizes.base_channels, sizes.num_classes + 3
     body = [min(width << i, _WIDEST) for i in range(_BANK)]
     total = 0

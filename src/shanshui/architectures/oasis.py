@@ -19,7 +19,7 @@ HALVINGS = 5
 
 
 class Oasis(Generator):
-    """The same random vector at every pixel of a picture.
+    """The same random vector at every pixel of an image.
 
     Attributes:
         hidden: channels between label map and gamma, beta inside SPADE.

@@ -49,7 +49,7 @@ class PatchDiscriminator(Discriminator):
 
 
 class SegmapDiscriminator(PatchDiscriminator):
-    """One that is shown the segmap, edges counted, of `channels` channels."""
+    """Patch discriminator whose input is the segmap, with `channels` channels, edges included."""
 
     channels: int
 

@@ -65,11 +65,11 @@ class Networks(NamedTuple):
         return found
 
     def divisors(self) -> list[tuple[int, str]]:
-        """Of what the pictures' sides must be multiples, each with the reason; the largest first."""
+        """Return the numbers of which the sides of images must be multiples, largest first, with reasons."""
         return sorted((self.generator.divisor(), self.discriminator.divisor()), reverse=True)
 
     def extra_kernels(self) -> Sections | None:
-        """What to compile kernels of beyond APF-GAN's with its bank, which are always compiled; None for these."""
+        """Return the networks whose kernels are not those of APF-GAN, which are always compiled; or None."""
         return None if self.discriminator.grows else self.minimal()
 
     def minimal(self) -> Sections:
@@ -86,7 +86,7 @@ def configured(options: Mapping[str, Any], classes: int, parity: Mapping[str, st
         options: the whole section.
         classes: of the label maps.
         parity: switches of the section `parity`.
-        size: (height, width) of the pictures.
+        size: (height, width) of the images.
     """
     generator, discriminator = GENERATORS[options["generator"]], DISCRIMINATORS[options["discriminator"]]
     return Networks(

@@ -114,7 +114,7 @@ class Segmenter:
         """
         width, height = self.size
         if photos.shape[1:] != (height, width, 3):
-            raise ValueError(f"pictures of shape {photos.shape[1:]}, the segmenter takes {(height, width, 3)}")
+            raise ValueError(f"images of shape {photos.shape[1:]}, the segmenter takes {(height, width, 3)}")
         batch = LARGE.get(self.meta["architecture"], BATCH)
         parts = [self._see_batch(photos[start : start + batch]) for start in range(0, len(photos), batch)]
         return np.concatenate([ids for ids, _ in parts]), np.concatenate([features for _, features in parts])
@@ -211,7 +211,7 @@ def in_words(identity: str, facts: Mapping[str, Any]) -> str:
     """Describe a segmenter and its accuracy as text."""
     name, real = f"{NAMES[facts['architecture']]} {identity[:12]}", facts.get("real")
     if unjudged := facts.get("unjudged"):
-        name += f" (not judged: {', '.join(unjudged)})"
+        name += f" (not scored: {', '.join(unjudged)})"
     if not real:
         return f"{name}, whose accuracy on real photographs was not measured"
     return f"{name}, right in {real['mask_accuracy']:.1%} of the pixels of {real['n']} real photographs it never saw"

@@ -47,7 +47,7 @@ class Upsampled(Generator):
         return self.vector > 0
 
     def start(self) -> Sides | None:
-        """(height, width) of the pictures, which the start from a vector fixes; None for one from the label map."""
+        """(height, width) of the images, which the start from a vector fixes; None for one from the label map."""
         return None if self.z_dim is None else self.size
 
 
@@ -118,7 +118,7 @@ class Clade(Spade):
 
 
 class CladeIcpe(Clade):
-    """CLADE that is told where in its region each pixel lies."""
+    """CLADE with intra-class positional encoding: the position of each pixel within its region is an input."""
 
     name: ClassVar[str] = "clade_icpe"
     header: ClassVar[Mapping[str, object]] = {"kind": "spade", "modulation": "clade_icpe"}

@@ -45,7 +45,7 @@ def start_size(height: int, width: int, upsampling: str) -> tuple[int, int]:
     step = 2 ** HALVINGS[upsampling]
     if height % step or width % step or min(height, width) < step:
         raise ShanshuiError(
-            f"pictures {width} wide and {height} high",
+            f"images {width} wide and {height} high",
             f'sides that are multiples of {step}: upsampling "{upsampling}" doubles its first features '
             f"{HALVINGS[upsampling]} times",
             "resize the label maps, or take another upsampling",
@@ -152,7 +152,7 @@ class SPADEGenerator(Module):
         if self.size not in (None, shape[2:]):
             raise ShanshuiError(
                 f"a label map {shape[3]} wide and {shape[2]} high",
-                "{1} by {0}: a generator that starts from a style vector makes pictures of one size".format(*self.size),
+                "{1} by {0}: a generator that starts from a style vector makes images of one size".format(*self.size),
             )
         if shape[1] != wanted:
             raise ValueError(f"a segmap of {shape[1]} channels for a generator with {wanted}")

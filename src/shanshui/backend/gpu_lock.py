@@ -59,7 +59,7 @@ def lock_folder() -> Path:
     folder = Path(chosen) if chosen else Path("/tmp") / f"shanshui-{os.getuid()}"
     if folder.exists() and folder.stat().st_uid != os.getuid():
         raise ShanshuiError(
-            f"{folder} belongs to somebody else", "a folder of yours for the GPU locks", f"export {FOLDER}=..."
+            f"{folder} belongs to another user", "a folder of yours for the GPU locks", f"export {FOLDER}=..."
         )
     return folder
 

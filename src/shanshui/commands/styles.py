@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="IMAGE",
-        help="photos, for weights with a style encoder",
+        help="photographs, for weights with a style encoder",
     )
     parser.add_argument(
         "--between", type=int, default=0, metavar="N", help="steps between each photograph and the next [0]"

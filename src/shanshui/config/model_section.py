@@ -92,7 +92,7 @@ def without_effect(model: Model, section: str) -> dict[str, str]:
 
 
 def ignored(model: Model, section: str, values: BaseModel, given: Mapping[str, object]) -> Iterator[str]:
-    """A sentence for every option that was set and that the chosen networks would ignore.
+    """Yield a message for every option that was set and that the chosen networks would ignore.
 
     An option counts as set where it is among `given`, what the user's own files and command line say, and where it
     differs from its default, wherever that was said.
@@ -109,9 +109,9 @@ def ignored(model: Model, section: str, values: BaseModel, given: Mapping[str, o
 class Model(Section):
     """Generator and discriminator: which ones, and their widths and depths."""
 
-    generator: GeneratorName = Field("apf", description="what makes the pictures (docs/models.md)")
+    generator: GeneratorName = Field("apf", description="generator network (docs/models.md)")
     discriminator: DiscriminatorName = Field(
-        "bank", description="what judges them; `bank`, APF-GAN's, wakes one discriminator for each new size"
+        "bank", description="discriminator network; `bank` is APF-GAN's, which adds one for each new size"
     )
     base_channels: int = Field(64, ge=2, multiple_of=2, description="width of G's and E's first layers (ngf)")
     halvings: Literal[5, 6] = Field(
@@ -122,7 +122,7 @@ class Model(Section):
         "normal", description="5, 6 or 7 doublings of the first features (spade, clade; ccfpse 5 or 6)"
     )
     z_dim: int = Field(
-        0, ge=0, description="length of each picture's random vector; 0: none, G starts from the label map"
+        0, ge=0, description="length of each image's random vector; 0: none, G starts from the label map"
     )
     style_encoder: int = Field(
         0, ge=0, description="width of a VAE's encoder that reads the vector off a photograph (nef); 0: none"
@@ -157,7 +157,7 @@ class Model(Section):
         if discriminator.grows and not generator.grows:
             *others, last = (name for name, kind in DISCRIMINATORS.items() if not kind.grows)
             raise ValueError(
-                f"discriminator {self.discriminator} judges pictures that grow, as APF-GAN's do: with generator "
+                f"discriminator {self.discriminator} needs a generator that grows, as APF-GAN's does: with generator "
                 f"{self.generator} use {', '.join(others)} or {last}"
             )
         if reason := generator.refuse(self.model_dump()):

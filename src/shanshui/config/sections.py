@@ -217,10 +217,10 @@ class Training(Section):
 
 
 class Pretrain(Training):
-    """Pretraining: progressive with APF-GAN and its bank (one job per resolution), at full size otherwise."""
+    """Pretraining: progressive with APF-GAN's discriminators (one job per resolution), at full size otherwise."""
 
     epochs: Positive = Field(
-        180, description="epochs over all resolutions; with discriminator bank a multiple of discriminators - 1"
+        180, description="epochs over all resolutions; with discriminator `bank` a multiple of discriminators - 1"
     )
     batch: Positive = Field(10, description="pairs per step")
     perceptual: Perceptual = Field(Perceptual(net="vgg19"), description="perceptual loss")

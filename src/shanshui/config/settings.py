@@ -80,7 +80,7 @@ def _explain(error: Mapping[str, Any], words: Mapping[tuple[str, ...], str]) -> 
 def own_options(layer: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a file or a command line says of its own accord: nothing, where it has every section as `config.yaml` has.
 
-    Such a file spells out defaults, for all networks; of these only what differs from them is somebody's choice.
+    Such a file spells out defaults, for all networks; of these only values that differ from them count as chosen.
     """
     return {} if Config.model_fields.keys() - plugin_sections().keys() <= set(layer) else layer
 

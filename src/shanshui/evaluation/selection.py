@@ -179,7 +179,7 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
 
     Of equal values a checkpoint comes before an average, and an average of fewer before one of more, then the order is
     by model name and seed: an average that gains nothing is not chosen, and the order of files never matters.
-    Those not chosen that cannot be told apart from the last one chosen are listed under `tied`.
+    Those not chosen that tie with the last one chosen are listed under `tied`.
 
     Args:
         scores: all measured alike.

@@ -1,4 +1,4 @@
-"""The embedded dataset: photo-like landscapes with label maps, drawn with NumPy and SciPy only."""
+"""The embedded dataset: photorealistic landscapes with label maps, drawn with NumPy and SciPy only."""
 
 from __future__ import annotations
 

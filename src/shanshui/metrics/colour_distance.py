@@ -63,7 +63,7 @@ def colour_distance(features: np.ndarray, quantiles: np.ndarray, deviation: np.n
     """
     rows = features.astype(np.float64)
     if not np.isfinite(rows).all():
-        raise ShanshuiError("the pictures have colours that are not finite (NaN or infinite)")
+        raise ShanshuiError("the images have colours that are not finite (NaN or infinite)")
 
     def distance(chosen: np.ndarray) -> float:
         return float((np.abs(np.quantile(chosen, PLACES, axis=0) - quantiles) / deviation).mean())
@@ -80,7 +80,7 @@ def colour_distance(features: np.ndarray, quantiles: np.ndarray, deviation: np.n
     title="Colour distance",
     features="colour",
     better="lower",
-    description="Wasserstein distance of six colour statistics a picture, in the photographs' deviations; weight-free",
+    description="Wasserstein distance of six colour statistics per image, in the photographs' deviations; weight-free",
     reference=lambda features, _seed: colour_reference(features),
     proxy=WEIGHT_FREE,
 )

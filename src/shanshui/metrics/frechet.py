@@ -55,23 +55,23 @@ def checked(features: Numbers, what: str) -> NDArray[np.float64]:
     rows = np.asarray(features, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:
         raise NotMeasured(
-            f"{what}: {len(rows)} picture(s)",
+            f"{what}: {len(rows)} image(s)",
             "at least 2, a distance of distributions needs a covariance",
             "score more",
         )
     if not np.isfinite(rows).all():
         bad = int((~np.isfinite(rows)).any(axis=1).sum())
-        raise ShanshuiError(f"{what}: the features of {bad} of {len(rows)} pictures are not finite (NaN or infinite)")
+        raise ShanshuiError(f"{what}: the features of {bad} of {len(rows)} images are not finite (NaN or infinite)")
     if not np.ptp(rows, axis=0).any():
         raise NotMeasured(
-            f"{what}: all {len(rows)} pictures have the same features",
-            "pictures that differ",
-            "look at them: a network that has collapsed draws the same picture for every label map",
+            f"{what}: all {len(rows)} images have the same features",
+            "images that differ",
+            "look at them: a collapsed generator makes the same image for every label map",
         )
     return rows
 
 
-def statistics(features: Numbers, what: str = "the pictures") -> Gaussian:
+def statistics(features: Numbers, what: str = "the images") -> Gaussian:
     """Compute the mean and the unbiased covariance (divided by N - 1, in float64) of features (N, d).
 
     Raises:
@@ -128,7 +128,7 @@ def _fitting(reference: Gaussian, features: Numbers, what: str) -> NDArray[np.fl
     rows = checked(features, what)
     if rows.shape[1] != len(reference.mean):
         raise ShanshuiError(
-            f"{what}: {rows.shape[1]} features a picture", f"{len(reference.mean)}, as the reference has"
+            f"{what}: {rows.shape[1]} features per image", f"{len(reference.mean)}, as the reference has"
         )
     return rows
 
@@ -149,7 +149,7 @@ class Comparison:
     and shared by all questions asked of the comparison.
     """
 
-    def __init__(self, reference: Gaussian, features: Numbers, what: str = "the pictures") -> None:
+    def __init__(self, reference: Gaussian, features: Numbers, what: str = "the images") -> None:
         """Check the features and compute the shared products.
 
         Args:
@@ -200,7 +200,7 @@ class Comparison:
         return problem.distance(values), influence - influence.mean()
 
 
-def frechet_distance(reference: Gaussian, features: Numbers, what: str = "the pictures") -> float:
+def frechet_distance(reference: Gaussian, features: Numbers, what: str = "the images") -> float:
     """Compute the squared Frechet distance between the Gaussian fitted to features (N, d) and `reference`."""
     (distance,) = Comparison(reference, features, what).distances([np.arange(len(features))])
     return distance

@@ -42,10 +42,10 @@ def kid(features: np.ndarray, reference: np.ndarray, seed: int) -> Estimate:
         NotMeasured: where a set has fewer than 2 images, or all have the same features.
         ShanshuiError: where a feature is not finite, or the sets have different numbers of features.
     """
-    x = checked(features, "the pictures")
+    x = checked(features, "the images")
     y = checked(reference, "the reference")
     if x.shape[1] != y.shape[1]:
-        raise ShanshuiError(f"{x.shape[1]} features a picture", f"{y.shape[1]}, as the reference has")
+        raise ShanshuiError(f"{x.shape[1]} features per image", f"{y.shape[1]}, as the reference has")
     groups = min(GROUPS, len(x), len(y))
     generator = np.random.default_rng(seed)
     gx, gy = (random_groups(len(z), groups, generator) for z in (x, y))

@@ -13,7 +13,7 @@ from shanshui.metrics.record import Arrays, metric
     title="LPIPS to the photograph",
     features="lpips",
     better="lower",
-    description="mean LPIPS (v0.1, AlexNet) of every picture to the photograph of its label map",
+    description="mean LPIPS (v0.1, AlexNet) of every image to the photograph of its label map",
 )
 def _score(features: np.ndarray, _arrays: Arrays, _seed: int) -> Estimate:
     return mean_distance(features)

@@ -1,4 +1,4 @@
-"""Improved precision and recall (Kynkaanniemi et al. 2019): fidelity and coverage of a generator, told apart.
+"""Improved precision and recall (Kynkaanniemi et al. 2019): fidelity and coverage of a generator as two numbers.
 
 The manifold of a set of features is the union of the balls around its points that reach to their third nearest
 neighbour within the set. Precision is the share of images within the photographs' manifold, recall the share of
@@ -38,7 +38,7 @@ def enough(features: np.ndarray, what: str) -> np.ndarray:
     """
     rows = checked(features, what)
     if len(rows) <= NEIGHBOURS:
-        raise NotMeasured(f"{what}: {len(rows)} pictures", f"{NEIGHBOURS + 1} or more, for {NEIGHBOURS} neighbours")
+        raise NotMeasured(f"{what}: {len(rows)} images", f"{NEIGHBOURS + 1} or more, for {NEIGHBOURS} neighbours")
     return rows
 
 
@@ -67,7 +67,7 @@ def precision(features: np.ndarray, real: np.ndarray, radii: np.ndarray) -> Esti
         NotMeasured: below 4 images, or where all have the same features.
         ShanshuiError: where a feature is not finite, or the sets have different numbers of features.
     """
-    ours, rows = enough(features, "the pictures"), real.astype(np.float64)
+    ours, rows = enough(features, "the images"), real.astype(np.float64)
     _check_size(ours, rows)
     blocks = [ours[i : i + BLOCK] for i in range(0, len(ours), BLOCK)]
     covered = np.concatenate([(squared_distances(block, rows) <= radii).any(axis=1) for block in blocks])
@@ -84,7 +84,7 @@ def recall(features: np.ndarray, real: np.ndarray, seed: int) -> Estimate:
         NotMeasured: below 4 images, or where all have the same features.
         ShanshuiError: where a feature is not finite, or the sets have different numbers of features.
     """
-    ours, rows = enough(features, "the pictures"), real.astype(np.float64)
+    ours, rows = enough(features, "the images"), real.astype(np.float64)
     _check_size(ours, rows)
     within = squared_distances(ours, ours)
     between = squared_distances(rows, ours)
@@ -104,7 +104,7 @@ def _covered(within: np.ndarray, between: np.ndarray) -> float:
 
 def _check_size(ours: np.ndarray, real: np.ndarray) -> None:
     if ours.shape[1] != real.shape[1]:
-        raise ShanshuiError(f"{ours.shape[1]} features a picture", f"{real.shape[1]}, as the reference has")
+        raise ShanshuiError(f"{ours.shape[1]} features per image", f"{real.shape[1]}, as the reference has")
 
 
 @metric(
@@ -112,7 +112,7 @@ def _check_size(ours: np.ndarray, real: np.ndarray) -> None:
     title="Precision",
     features="inception",
     better="higher",
-    description="share of pictures within the photographs' manifold (3 neighbours) in the same Inception-v3 features",
+    description="share of images within the photographs' manifold (3 neighbours) in the same Inception-v3 features",
     reference=manifold_reference,
     fewest=NEIGHBOURS + 1,
 )
@@ -121,7 +121,7 @@ def _check_size(ours: np.ndarray, real: np.ndarray) -> None:
     title="DCT precision",
     features="dct",
     better="higher",
-    description="share of pictures within the photographs' manifold (3 neighbours) of 192 log-DCT amplitudes; "
+    description="share of images within the photographs' manifold (3 neighbours) of 192 log-DCT amplitudes; "
     "weight-free",
     reference=manifold_reference,
     fewest=NEIGHBOURS + 1,
@@ -132,7 +132,7 @@ def _check_size(ours: np.ndarray, real: np.ndarray) -> None:
     title="EfficientNet precision",
     features="efficientnet",
     better="higher",
-    description="share of pictures within the photographs' manifold (3 neighbours) in EfficientNet-Lite0 features",
+    description="share of images within the photographs' manifold (3 neighbours) in EfficientNet-Lite0 features",
     reference=manifold_reference,
     fewest=NEIGHBOURS + 1,
 )
@@ -145,7 +145,7 @@ def _precision(features: np.ndarray, arrays: Arrays, _seed: int) -> Estimate:
     title="Recall",
     features="inception",
     better="higher",
-    description="share of photographs within the pictures' manifold (3 neighbours) in the same Inception-v3 features",
+    description="share of photographs within the images' manifold (3 neighbours) in the same Inception-v3 features",
     reference=manifold_reference,
     fewest=NEIGHBOURS + 1,
 )
@@ -154,7 +154,7 @@ def _precision(features: np.ndarray, arrays: Arrays, _seed: int) -> Estimate:
     title="DCT recall",
     features="dct",
     better="higher",
-    description="share of photographs within the pictures' manifold (3 neighbours) of 192 log-DCT amplitudes; "
+    description="share of photographs within the images' manifold (3 neighbours) of 192 log-DCT amplitudes; "
     "weight-free",
     reference=manifold_reference,
     fewest=NEIGHBOURS + 1,
@@ -165,7 +165,7 @@ def _precision(features: np.ndarray, arrays: Arrays, _seed: int) -> Estimate:
     title="EfficientNet recall",
     features="efficientnet",
     better="higher",
-    description="share of photographs within the pictures' manifold (3 neighbours) in EfficientNet-Lite0 features",
+    description="share of photographs within the images' manifold (3 neighbours) in EfficientNet-Lite0 features",
     reference=manifold_reference,
     fewest=NEIGHBOURS + 1,
 )

@@ -128,7 +128,7 @@ def swd(features: np.ndarray, reference: Mapping[str, np.ndarray], seed: int) ->
         ShanshuiError: where a patch is not finite.
     """
     if not np.isfinite(features).all():
-        raise ShanshuiError("the pictures have patches that are not finite (NaN or infinite)")
+        raise ShanshuiError("the images have patches that are not finite (NaN or infinite)")
     per_level = []
     for level, patches in enumerate(np.moveaxis(features, 1, 0)):
         ours = _quantiles(patches, reference["mean"][level], reference["deviation"][level], level, seed)

@@ -64,7 +64,7 @@ def build_rows(scores: Sequence[Score], checkpoints: Ranking, model: Ranking, se
 
     A score is of kind seed if it was only made to compare noise seeds, or is the second one of its model and seed.
     `chosen` holds "top k" and "model" on checkpoints and averages, "seed" on seeds (or on the only row of that model
-    and seed). `tied` holds the same of those that were not chosen but cannot be told apart from the last one that was.
+    and seed). `tied` holds the same of those that were not chosen but tie with the last one that was.
 
     Args:
         scores: all scores of the run.

@@ -1,8 +1,8 @@
-"""Generate pictures of label maps from a weights file alone.
+"""Generate images of label maps from a weights file alone.
 
 python -m shanshui generate --weights W.safetensors --labels DIR --out DIR [--seed N] [--noise off]
 python -m shanshui generate --weights W.safetensors --labels holdout=a.csv test=b.csv --out DIR --settings S.json
-python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR --style PHOTO [PHOTO --blend SHARE]
+python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR --style IMAGE [IMAGE --blend SHARE]
 """
 
 from __future__ import annotations
@@ -52,28 +52,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
     parser.add_argument(
         "--labels", required=True, nargs="+", metavar="[SET=]PATH",
-        help="folder of label maps, or manifest (CSV with columns name,label); with SET= pictures go to OUT/SET/",
+        help="folder of label maps, or manifest (CSV with columns name,label); with SET= images go to OUT/SET/",
     )  # fmt: skip
-    add_folder(parser, "--out", required=True, help="folder for the pictures; one that was written here is replaced")
+    add_folder(parser, "--out", required=True, help="folder for the images; one that was written here is replaced")
     parser.add_argument("--settings", type=Path, help="format, quality, subsampling, rounding (JSON)")
     parser.add_argument(
         "--size",
         type=parse_size,
-        help="WIDTHxHEIGHT of the pictures; default: as trained, or for imported weights as the label map",
+        help="WIDTHxHEIGHT of the images; default: as trained, or for imported weights as the label map",
     )
     parser.add_argument("--seed", type=int, default=0, help="noise seed (default 0)")
-    parser.add_argument("--noise", choices=("on", "off"), default="on", help="off: the mean picture, without noise")
+    parser.add_argument("--noise", choices=("on", "off"), default="on", help="off: the mean image, without noise")
     style = parser.add_mutually_exclusive_group()
     style.add_argument(
         "--style", type=Path, nargs="+", metavar="IMAGE",
-        help="photo whose style all pictures take (or NPY of a picture), for weights with a style encoder; or two",
+        help="photograph whose style all images take (or NPY of an image), for weights with a style encoder; or two",
     )  # fmt: skip
     style.add_argument(
         "--z",
         type=Path,
         nargs="+",
         metavar="NPY",
-        help="style vector of all pictures, for weights that take one; or two",
+        help="style vector of all images, for weights that take one; or two",
     )
     parser.add_argument(
         "--blend",
@@ -90,17 +90,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("npy", "png", "jpg"), help="npy: float32 (3, H, W) in [-1, 1]; default png"
     )
     parser.add_argument(
-        "--batch", type=positive, default=1, help="label maps per forward pass on a GPU; does not change the pictures"
+        "--batch", type=positive, default=1, help="label maps per forward pass on a GPU; does not change the images"
     )
 
 
-def write_generated(folder: Path, name: str, picture: np.ndarray, settings: dict[str, Any]) -> None:
-    """Write one picture float (3, H, W) in the wanted format."""
+def write_generated(folder: Path, name: str, image: np.ndarray, settings: dict[str, Any]) -> None:
+    """Write one image, float (3, H, W) in [-1, 1], in the wanted format."""
     if settings["format"] == "npy":
         with atomic(folder / f"{name}.npy") as staged:
-            np.save(staged, picture)
+            np.save(staged, image)
         return
-    pixels = images.to_uint8(picture, settings["rounding"])
+    pixels = images.to_uint8(image, settings["rounding"])
     images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
 
 
@@ -129,7 +129,7 @@ def chunks(items: Files, length: int) -> Iterator[Files]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Load the networks once and generate every set; the folder appears only when all pictures are there."""
+    """Load the networks once and generate every set; the folder appears only when all images are there."""
     settings = DEFAULTS | (read_settings(args.settings) if args.settings else {})
     settings |= {"format": args.format} if args.format else {}
     sources = label_sources(args.labels)
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> None:
     maps = instance_files(synthesizer.accepts, every, args.instances, manifests)
     z, seed = style_vector(args, synthesizer), args.seed if args.noise == "on" else None
     batch = args.batch if synthesizer.size else 1  # label maps of their own sizes do not stack
-    with replaced(args.out, args.force) as staged, progress(len(every), "generate", "picture") as bar:
+    with replaced(args.out, args.force) as staged, progress(len(every), "generate", "image") as bar:
         for set_name, files in sets.items():
             folder = staged / set_name
             folder.mkdir(parents=True, exist_ok=True)
@@ -154,9 +154,9 @@ def run(args: argparse.Namespace) -> None:
                 ids = [synthesizer.read_label_map(path) for _, path in chunk]
                 pairs = zip(chunk, ids, strict=True)
                 numbers = [synthesizer.read_instance_map(maps[path], one) for (_, path), one in pairs] if maps else None
-                pictures = synthesizer.generate(ids, names, seed, z=z, instances=numbers, batch=batch)
-                for name, picture in zip(names, pictures, strict=True):
-                    write_generated(folder, name, picture, settings)
+                made = synthesizer.generate(ids, names, seed, z=z, instances=numbers, batch=batch)
+                for name, image in zip(names, made, strict=True):
+                    write_generated(folder, name, image, settings)
                 bar.update(len(chunk))
 
 

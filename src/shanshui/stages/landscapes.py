@@ -1,4 +1,4 @@
-"""Render the embedded dataset: photo-like landscapes with label maps, in the competition's layout.
+"""Render the embedded dataset: photorealistic landscapes with label maps, in the competition's layout.
 
 python -m shanshui landscapes --train 400 --test 48 --width 160 --height 120 --out data/landscapes
 python -m shanshui landscapes --settings settings.json --out data/landscapes

@@ -62,7 +62,7 @@ def add_output(parser: argparse.ArgumentParser, flag: str, output: Output, **opt
     action = parser.add_argument(flag, type=Path, **options)
     declared: dict[str, Output] = parser.get_default("outputs") or {}
     if not declared:
-        parser.add_argument("--force", action="store_true", help="overwrite what is there, whoever put it there")
+        parser.add_argument("--force", action="store_true", help="overwrite what is there, even if not written by it")
     parser.set_defaults(outputs={**declared, action.dest: output})
 
 
@@ -175,7 +175,7 @@ def _ours(file: Path, mark: str) -> bool:
 def not_ours(path: Path) -> ShanshuiError:
     """Return the error for an existing file that this command did not recognise as its own."""
     return ShanshuiError(
-        f"{path} is there already, and cannot be told to have been written by this command",
+        f"{path} is there already, and is not recognised as an output of this command",
         "a name that is free",
         "name another one; or, to lose that file, add --force",
     )

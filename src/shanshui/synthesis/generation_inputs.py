@@ -55,7 +55,7 @@ def label_files(source: Path) -> Files:
     if not found:
         raise ShanshuiError(f"{source} holds no label maps", "at least one")
     if twice := repeated([name for name, _ in found]):
-        raise ShanshuiError(f"{source} holds {twice} twice", "one label map for each name: pictures are named so")
+        raise ShanshuiError(f"{source} holds {twice} twice", "one label map for each name: images are named so")
     return sorted(found)
 
 

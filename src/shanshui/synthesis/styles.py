@@ -12,7 +12,7 @@ from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import images
 from shanshui.storage.size import Size
 
-FORM = "a photograph, uint8 (H, W, 3), or a picture, float32 (3, H, W) in [-1, 1]"
+FORM = "a photograph, uint8 (H, W, 3), or an image, float32 (3, H, W) in [-1, 1]"
 
 
 def read_photograph(path: Path, size: Size | None) -> np.ndarray:
@@ -20,7 +20,7 @@ def read_photograph(path: Path, size: Size | None) -> np.ndarray:
     if path.suffix == ".npy":
         photograph = read_array(path)
         if photograph.ndim != 3 or photograph.shape[0] != 3:
-            raise UsageError(f"{path} has shape {photograph.shape}", "a picture, float32 (3, H, W) in [-1, 1]")
+            raise UsageError(f"{path} has shape {photograph.shape}", "an image, float32 (3, H, W) in [-1, 1]")
     else:
         photograph = images.read_photo(path)
     return as_photograph(photograph, size)
@@ -30,7 +30,7 @@ def as_photograph(photograph: Any, size: Size | None) -> np.ndarray:
     """Return a photograph as float32 (3, H, W) in [-1, 1].
 
     Args:
-        photograph: uint8 (H, W, 3) RGB, which is resized to `size` as in training, or a picture, floats
+        photograph: uint8 (H, W, 3) RGB, which is resized to `size` as in training, or an image, floats
             (3, H, W) in [-1, 1], which stays as it is.
     """
     array = np.asarray(photograph)
@@ -39,7 +39,7 @@ def as_photograph(photograph: Any, size: Size | None) -> np.ndarray:
     if array.dtype.kind != "f" or array.ndim != 3 or array.shape[0] != 3 or not array.size:
         raise UsageError(f"an array of type {array.dtype} and shape {array.shape}", FORM)
     if not np.abs(array).max() <= 1 + 1e-3:
-        raise UsageError(f"a picture with numbers from {array.min():.4g} to {array.max():.4g}", FORM)
+        raise UsageError(f"an image with numbers from {array.min():.4g} to {array.max():.4g}", FORM)
     return array.astype(np.float32)
 
 

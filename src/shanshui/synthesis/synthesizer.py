@@ -26,7 +26,7 @@ from shanshui.synthesis.generator_file import read_generator
 
 @dataclass(frozen=True)
 class Accepts:
-    """What a generator takes beside label maps.
+    """What a generator takes in addition to label maps.
 
     Attributes:
         seed: images depend on the seed and on their names.
@@ -49,7 +49,7 @@ class Synthesizer:
     Attributes:
         classes: names in id order, and what the numbers in label map files mean.
         size: of the label maps; None for imported weights, which take any whose sides the network can halve.
-        accepts: what it takes beside label maps.
+        accepts: what it takes in addition to label maps.
         card: what the weights file says of itself.
     """
 
@@ -157,7 +157,9 @@ class Synthesizer:
             )
         if encoder is None:
             raise ShanshuiError(
-                f"{source} holds no style encoder", "one, to see a photo's style", "import the weights with --encoder"
+                f"{source} holds no style encoder",
+                "one, to compute a photograph's style",
+                "import the weights with --encoder",
             )
         if isinstance(photograph, str | Path):
             photograph = self.read_photograph(photograph)
@@ -182,7 +184,7 @@ class Synthesizer:
         return numbers
 
     def read_photograph(self, path: str | Path) -> np.ndarray:
-        """Read an image file as float32 (3, H, W) in [-1, 1], resized to `size`; an NPY of a picture as it is."""
+        """Read an image file as float32 (3, H, W) in [-1, 1], resized to `size`; an NPY of an image as it is."""
         return styles.read_photograph(Path(path), self.size)
 
     # --- inside -------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class Draws:
 
 
 def draw_augmentation(rng: np.random.Generator, operations: Collection[str], n: int, size: tuple[int, int]) -> Draws:
-    """Draw for `n` images (height, width); photo and fake get colours of their own, all else is shared.
+    """Draw for `n` images (height, width); photograph and fake get colours of their own, all else is shared.
 
     Raises:
         ValueError: an unknown operation.

@@ -70,7 +70,7 @@ def _network(net: str, scaled: bool, batch_statistics: bool) -> tuple[Any, Featu
 
 
 def lpips_loss(network: LPIPS, fake: Var, real: Var) -> Var:
-    """Mean LPIPS (1,) of fakes (N, 3, h, w) to photos of the same size, which are held constant."""
+    """Mean LPIPS (1,) of fakes (N, 3, h, w) to photographs of the same size, which are held constant."""
     with jt.no_grad():
         wanted = network.features(network.scaled(real))
     found = network.features(network.scaled(fake))

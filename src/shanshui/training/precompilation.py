@@ -90,7 +90,7 @@ def ensure_compiled(networks: Networks | None = None) -> bool:
     """Compile Jittor and all kernels unless that was done before; True where there was something to do.
 
     Args:
-        networks: sections of others than APF-GAN and its bank (`Networks.extra_kernels`), whose kernels are wanted too.
+        networks: sections of networks other than APF-GAN's (`Networks.extra_kernels`) to compile kernels for as well.
     """
     done = _ensure(kernel_stamp(), None)
     return (bool(networks) and _ensure(kernel_stamp(networks), networks)) or done

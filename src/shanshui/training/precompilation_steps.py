@@ -56,7 +56,7 @@ def precompilation_steps() -> list[tuple[str, Callable[[], None]]]:
 
 
 def others(networks: Settings) -> list[tuple[str, Callable[[], None]]]:
-    """The same for other networks than APF-GAN and its bank, by their sections (`Networks.extra_kernels`)."""
+    """Return the same for networks other than APF-GAN's, by their sections (`Networks.extra_kernels`)."""
     settings = SETTINGS | networks
     name = f"{generator_of(settings).name} under {discriminator_of(settings).name}"
     return [(f"training {name}", lambda: _train_others(settings)), (f"generating by {name}", lambda: _paint(settings))]

@@ -71,7 +71,7 @@ def train_step(
 
     Args:
         real: photographs (N, 3, H, W) in [-1, 1] at full size.
-        conditioning: their label maps, and what goes with them.
+        conditioning: their label maps, and additional inputs.
         rng: source of the draws of augmentation and LabelMix.
 
     Returns:

@@ -63,8 +63,8 @@ def _won(lines: Sequence[Line]) -> Iterator[Sign]:
     if min(lost) >= 0 and sum(lost) < WON and last["G/adv"] > before["G/adv"]:
         yield Sign(
             "discriminator",
-            f"the discriminator has told all images from photographs throughout epoch {last['epoch']} (its loss is "
-            f"{sum(lost):.2g}), and the generator's grows: {before['G/adv']:.3g} -> {last['G/adv']:.3g}",
+            f"the discriminator has distinguished all images from photographs throughout epoch {last['epoch']} "
+            f"(its loss is {sum(lost):.2g}), and the generator's grows: {before['G/adv']:.3g} -> {last['G/adv']:.3g}",
             "a lower lr_d, narrower discriminators (discriminator_channels), finetune.augment, or more pairs",
         )
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from shanshui.storage.files import write_text
 
 
-def progress(total: int, description: str, unit: str = "step", shown: bool = True) -> Any:
+def progress(total: int, description: str, unit: str = "step", shown: bool = True) -> tqdm:
     """Create a progress bar on stderr; where stderr is no terminal, it prints a line every ten seconds at most."""
     quiet = not sys.stderr.isatty()
     return tqdm(

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+    from shanshui.architectures.apf_generator import Noise
 
 
 def image_noise(seed: int, name: str, layer: int, height: int, width: int) -> np.ndarray:
@@ -14,10 +19,10 @@ def image_noise(seed: int, name: str, layer: int, height: int, width: int) -> np
     return _stream(seed, name, str(layer)).standard_normal((1, height, width), dtype=np.float32)
 
 
-def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], Any]) -> Callable[..., Any]:
+def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], Var]) -> Noise:
     """Create a generator's noise function, for a batch of named images: (layer, n, h, w) -> tensor (n, 1, h, w)."""
 
-    def draw(layer: int, n: int, height: int, width: int) -> Any:
+    def draw(layer: int, n: int, height: int, width: int) -> Var:
         if n != len(names):
             raise ValueError(f"batch of {n} for {len(names)} names")
         return to_var(np.stack([image_noise(seed, name, layer, height, width) for name in names]))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shanshui.architectures.apf_generator import Noise
 from shanshui.architectures.noise import batch_noise, image_style
 from shanshui.backend.lazy import jt
+
+if TYPE_CHECKING:
+    from jittor import Var
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class NoiseSource:
     """
 
     layer: Noise | None
-    vector: Callable[[int, int], Any]
+    vector: Callable[[int, int], Var]
 
 
 NoiseByName = Callable[[Sequence[str]], NoiseSource]  # by names of images

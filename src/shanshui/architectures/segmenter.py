@@ -81,6 +81,6 @@ def spread(x: Var, channels: int) -> Var:
     return x.reindex([n, channels, 2 * h, 2 * w], ["i0", f"(i2%2*2+i3%2)*{channels}+i1", "i2/2", "i3/2"])
 
 
-def build(meta: Mapping[str, Any]) -> Any:
+def build(meta: Mapping[str, Any]) -> UNet:
     """Create the network of a segmenter's metadata, with fresh weights."""
     return UNet(len(meta["classes"]), meta["channels"])

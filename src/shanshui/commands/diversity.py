@@ -14,7 +14,6 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from shanshui.storage.outputs import add_file
 
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "--out", metavar="JSON", help="write the result to this file")
 
 
-def measure(folders: Sequence[Path]) -> dict[str, Any]:
+def measure(folders: Sequence[Path]) -> dict[str, object]:
     """Compute the mean LPIPS distance between images of equal names in different folders.
 
     Returns:

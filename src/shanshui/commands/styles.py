@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -24,7 +24,15 @@ from shanshui.synthesis.generation_inputs import Files, instance_files, label_fi
 if TYPE_CHECKING:
     from shanshui.synthesis.synthesizer import Synthesizer
 
-Line = tuple[str, np.ndarray | None, dict[str, Any]]  # caption, photograph (3, H, W) or None, seed or z
+
+class Look(TypedDict, total=False):
+    """Arguments of `Synthesizer.generate` that choose a style: a seed, or a style vector (length,)."""
+
+    seed: int
+    z: np.ndarray
+
+
+Line = tuple[str, np.ndarray | None, Look]  # caption, photograph (3, H, W) or None, seed or z
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

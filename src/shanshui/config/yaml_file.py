@@ -96,7 +96,7 @@ class _Reading:
             self.words[place] = node.value
 
 
-def _object(pairs: Sequence[tuple[str, Any]], source: str) -> dict[str, Any]:
+def _object(pairs: Sequence[tuple[str, object]], source: str) -> dict[str, Any]:
     """A JSON object whose names are all different."""
     names = [name for name, _ in pairs]
     if twice := next((name for name in names if names.count(name) > 1), None):

@@ -8,13 +8,32 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from shanshui.errors import ShanshuiError
 
 SETS = ("holdout", "test", "train")
+
+
+class ScoreSet(TypedDict):
+    """The entry of one set of label maps in a score file, as far as it is read again; see `scoring.score_entry`."""
+
+    n: int
+    metrics: dict[str, float | None]
+    standard_errors: NotRequired[dict[str, float]]
+    per_class: NotRequired[dict[str, dict[str, float | None]]]
+
+
+class ScoreFile(TypedDict):
+    """A score file of the stage `score`, as far as it is read again."""
+
+    model: str
+    seed: int
+    sets: dict[str, ScoreSet]
+    features: NotRequired[dict[str, str]]
+    reference: NotRequired[dict[str, object]]
 
 
 class RankedModel(TypedDict):
@@ -77,22 +96,23 @@ def _number(value: object) -> float | None:
     return float(value) if usable else None  # type: ignore[arg-type]
 
 
-def parse_score(raw: Any, source: str) -> Score:
+def parse_score(raw: object, source: str) -> Score:
     """Convert a score file's content to a `Score`.
 
     Raises:
         ShanshuiError: where it is not a score file.
     """
     try:
-        sets: Mapping[str, Any] = raw["sets"]
+        file = cast("ScoreFile", raw)
+        sets = file["sets"]
         return Score(
             source=source,
-            model=str(raw["model"]),
-            seed=int(raw["seed"]),
+            model=str(file["model"]),
+            seed=int(file["seed"]),
             values={name: {m: _number(v) for m, v in part["metrics"].items()} for name, part in sets.items()},
             counts={name: int(part["n"]) for name, part in sets.items()},
-            features={m: str(text) for m, text in raw.get("features", {}).items()},
-            reference=str(raw.get("reference", {}).get("fingerprint", "")),
+            features={m: str(text) for m, text in file.get("features", {}).items()},
+            reference=str(file.get("reference", {}).get("fingerprint", "")),
             errors={
                 name: {m: e for m, v in part.get("standard_errors", {}).items() if (e := _number(v)) is not None}
                 for name, part in sets.items()

@@ -7,7 +7,7 @@ of GAN training the normalised weight is some forty times larger.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Conv, jt, nn
 from shanshui.nn.norm_kernels import usable
@@ -15,6 +15,9 @@ from shanshui.nn.spectral_kernels import Divide, power_iteration
 
 if TYPE_CHECKING:
     from jittor import Var
+
+
+Sides = int | tuple[int, int]
 
 
 def conv(
@@ -34,8 +37,11 @@ class SpectralConv(Conv):
     are constants to them. In evaluation mode `weight_u` does not change.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # `nn.Conv`'s
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sides, stride: Sides = 1, padding: Sides = 0,
+        dilation: Sides = 1, groups: int = 1, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
 
     def execute(self, x: Var) -> Var:
@@ -73,8 +79,11 @@ class PairedSpectralConv(Conv):
     give PyTorch's images, however far the iteration had converged.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # `nn.Conv`'s
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sides, stride: Sides = 1, padding: Sides = 0,
+        dilation: Sides = 1, groups: int = 1, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
         self.weight_v = unit(jt.randn(self.weight.numel() // self.out_channels)).stop_grad()
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import read_json, sha256, write_json
@@ -43,12 +43,19 @@ def _content(path: Path) -> str:
     return sha256(path)
 
 
-def _read(run_folder: Path) -> dict[str, Any]:
+class Times(TypedDict, total=False):
+    """The list: time in ns, size in bytes and SHA-256 of every file by name; whether files are being made."""
+
+    files: dict[str, list[int | str]]
+    open: bool
+
+
+def _read(run_folder: Path) -> Times:
     try:
         found = read_json(run_folder / TIMES)
     except ShanshuiError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast("Times", found) if isinstance(found, dict) else {}
 
 
 def begin(run_folder: Path) -> None:
@@ -58,7 +65,7 @@ def begin(run_folder: Path) -> None:
 
 def record(run_folder: Path) -> None:
     """Record the times of all files and the contents of new ones, and close the list."""
-    known: dict[str, list[int | str]] = _read(run_folder).get("files", {})
+    known = _read(run_folder).get("files", {})
     listed: dict[str, list[int | str]] = {}
     unknown = []
     for path in _watched(run_folder):
@@ -91,7 +98,7 @@ def restore(run_folder: Path) -> int:
         except OSError:
             continue
         if found.st_mtime_ns != time and found.st_size == size:
-            moved.append((path, time, found.st_atime_ns, digest))
+            moved.append((path, int(time), found.st_atime_ns, digest))
     with ThreadPoolExecutor(READERS) as pool:
         same = list(pool.map(lambda entry: _content(entry[0]) == entry[3], moved))
     return sum(

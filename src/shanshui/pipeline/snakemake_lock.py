@@ -15,11 +15,15 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shanshui.pipeline import file_times
 from shanshui.pipeline.inputs_there import check_targets
 from shanshui.storage.system_errors import said_at_the_end
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
 
 STATE = ".snakemake"
 LOCK = "shanshui.lock"
@@ -75,7 +79,7 @@ def locked_message(alive: bool, arguments: Sequence[str]) -> str:
     )
 
 
-def prepare(workflow: Any, gpu_jobs: int, run: str) -> None:
+def prepare(workflow: Workflow, gpu_jobs: int, run: str) -> None:
     """Wrap Snakemake's `workflow.execute`: check the targets, register, explain a refused start.
 
     Files of the run that were touched or copied get their recorded times back, unless another Snakemake is running in

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -52,15 +52,17 @@ class Plan:
     left: list[Left]
 
 
-def parse_pure(raw: Any, source: str) -> dict[int, list[SingleClassPhoto]]:
+def parse_pure(raw: object, source: str) -> dict[int, list[SingleClassPhoto]]:
     """Parse the content of `pure.json`, {"<class id>": [{"name", "image"}, ...]}, to photographs by class id.
 
     Raises:
         ShanshuiError: it has another structure.
     """
     try:
+        listed = cast("dict[str, list[dict[str, object]]]", raw)
         return {
-            int(key): [SingleClassPhoto(str(p["name"]), str(p["image"])) for p in photos] for key, photos in raw.items()
+            int(key): [SingleClassPhoto(str(p["name"]), str(p["image"])) for p in photos]
+            for key, photos in listed.items()
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ShanshuiError(

@@ -6,7 +6,7 @@ Yazici et al. 2019, "The unusual effectiveness of averaging in GAN training".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from shanshui.backend.kernels import elementwise
 from shanshui.backend.lazy import jt
 from shanshui.nn.singular_vectors import refresh_singular_vectors
 from shanshui.storage.checkpoint import Arrays, check_keys
+
+if TYPE_CHECKING:
+    from jittor import Module, Var
+
 
 STEPS = "steps"
 FOLLOW = "r0 = a0 * decay + a1 * rest;"
@@ -30,11 +34,11 @@ class MovingAverage:
         decay: weight of the past in every step, 0 to 1.
     """
 
-    def __init__(self, networks: Mapping[str, Any], decay: float) -> None:
+    def __init__(self, networks: Mapping[str, Module], decay: float) -> None:
         self.networks, self.decay, self.steps = networks, decay, 0
         self.mean = {name: jt.array(var.numpy()).stop_grad() for name, var in self._variables().items()}
 
-    def _variables(self) -> dict[str, Any]:
+    def _variables(self) -> dict[str, Var]:
         return {
             f"{letter}.{name}": var
             for letter, network in self.networks.items()
@@ -75,7 +79,7 @@ class MovingAverage:
         return {name: np.array(var.numpy()) for name, var in self.mean.items()}
 
 
-def follow_together(means: Sequence[Any], variables: Sequence[Any], decay: float) -> None:
+def follow_together(means: Sequence[Var], variables: Sequence[Var], decay: float) -> None:
     """Make every mean mean * decay + variable * (1 - decay), with few launches for all, for GPUs."""
     rows = list(zip(means, variables, strict=True))
     for mean, (after,) in zip(means, elementwise(FOLLOW, rows, 1, decay=decay, rest=1 - decay), strict=True):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend.kernels import elementwise
 from shanshui.backend.lazy import Adam, jt
 
 if TYPE_CHECKING:
-    from jittor import Var
+    from jittor import Module, Var
 
 
 BETAS = (0.0, 0.9)
@@ -28,7 +28,7 @@ class AdamTogether(Adam):
     The same numbers up to rounding; state and its names are the same. Without weight decay.
     """
 
-    def step(self, loss: Any = None, retain_graph: bool = False) -> None:
+    def step(self, loss: Var | None = None, retain_graph: bool = False) -> None:
         """Update the weights by the gradients of `loss`, or by those there are."""
         self.pre_step(loss, retain_graph)
         for group in self.param_groups:
@@ -47,7 +47,7 @@ class AdamTogether(Adam):
         self.post_step()
 
 
-def trainable(networks: Iterable[Any]) -> list[Var]:
+def trainable(networks: Iterable[Module]) -> list[Var]:
     """Parameters of the networks without their buffers (running statistics, spectral vectors).
 
     The networks must be in training mode: evaluation mode freezes all their parameters.
@@ -55,7 +55,7 @@ def trainable(networks: Iterable[Any]) -> list[Var]:
     return [p for network in networks for p in network.parameters() if not p.is_stop_grad()]
 
 
-def adam(networks: Iterable[Any], lr: float, betas: tuple[float, float] = BETAS) -> Any:
+def adam(networks: Iterable[Module], lr: float, betas: tuple[float, float] = BETAS) -> Adam:
     """Adam for networks trained together; two time scales (Heusel et al. 2017) are two of these."""
     kind = AdamTogether if jt.flags.use_cuda else jt.optim.Adam
     return kind(trainable(networks), lr, eps=EPS, betas=betas)

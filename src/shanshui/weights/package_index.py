@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 from shanshui.errors import ShanshuiError
@@ -17,6 +17,8 @@ from shanshui.weights.package_file import PackageFile
 from shanshui.weights.pip_settings import PipSettings, without_password
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from requests import Response
 
 HTTP_MISSING = 404
@@ -45,13 +47,15 @@ class Index:
         self._session.cert = settings.client_certificate
         self._proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else None
 
-    def _get(self, address: str, **more: Any) -> Response:
+    def _get(self, address: str, headers: Mapping[str, str], stream: bool = False) -> Response:
         """Request an address; certificates are checked except for trusted hosts."""
         parts = urlsplit(address)
         names = {parts.hostname, parts.netloc.rpartition("@")[2]}
         checked: bool | str = self.settings.certificate or True
         verify = False if names & set(self.settings.trusted) else checked
-        return self._session.get(address, timeout=self.settings.timeout, verify=verify, proxies=self._proxies, **more)
+        return self._session.get(
+            address, timeout=self.settings.timeout, verify=verify, proxies=self._proxies, headers=headers, stream=stream
+        )
 
     def addresses(self, package: PackageFile) -> Iterator[str]:
         """Yield the addresses of an archive, main index first.

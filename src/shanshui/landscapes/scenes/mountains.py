@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,7 @@ def alps(rng: RandomSource, light: Light) -> Scenery:
     tarn = rng.uniform(60, 160) * rng.bernoulli(0.35)
     tarn_x = tarn * rng.uniform(-0.25, 0.25)
 
-    def in_tarn(x: Values, z: Values, size: float) -> Any:
+    def in_tarn(x: Values, z: Values, size: float) -> Values:
         """Return the squared distance from the lake's centre, 1 at its shore scaled by `size`."""
         return ((x - tarn_x) / (tarn * 0.55 * size)) ** 2 + ((z - tarn) / (tarn * 0.42 * size)) ** 2
 
@@ -81,7 +80,7 @@ def ridges(rng: RandomSource, light: Light) -> Scenery:
     side, edge = rng.sign(), clear * rng.uniform(2.6, 4.0)
     texture = spot(rng)
 
-    def over(x: Values, z: Values) -> Any:
+    def over(x: Values, z: Values) -> Values:
         """Return the metres beyond the edge of the ledge."""
         return z - edge - 0.9 * side * x
 

@@ -244,6 +244,7 @@ def operations() -> Counts:
         "sort": lambda: [*jt.argsort(image.reshape(-1))],
         "argmax": lambda: [*image.argmax(-1)],
         "cumulative sum": lambda: [jt.cumsum(image.reshape(-1, 16), 1)],
+        "softmax": lambda: [jt.nn.softmax(image, -1)],
         "where": lambda: [*jt.where(image > 0)],
         "boolean index": lambda: [image[image > 0]],
         "depthwise convolution with gradients": lambda: gradients(lone(image), [image, lone.weight]),

@@ -62,6 +62,11 @@ namespace cub {
 template <class Value, class Offset = std::ptrdiff_t> using CountingInputIterator = thrust::counting_iterator<Value>;
 template <class Value, class Function, class Iterator, class Offset = std::ptrdiff_t>
 using TransformInputIterator = thrust::transform_iterator<Function, Iterator, Value>;
+struct Max {
+    template <class Value> __host__ __device__ __forceinline__ Value operator()(const Value& a, const Value& b) const {
+        return a > b ? a : b;
+    }
+};
 __device__ __forceinline__ unsigned LaneId() {
     unsigned lane;
     asm("mov.u32 %0, %%laneid;" : "=r"(lane));

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from subjects import CLASSES, Subject, answer, main, our_networks, torch_networks
 
+from shanshui.storage.size import Size
+
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our form; finding the patches is part of it."""
@@ -23,7 +25,7 @@ def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None
     generator.G.eval(), generator.E.eval()
 
     def picture() -> list[float]:
-        sizes = generator.patch_sizes(*label_maps.shape[1:]) if with_patches else []
+        sizes = generator.patch_sizes(Size.of_maps(label_maps)) if with_patches else []
         with jt.no_grad():
             fake = generator.generate(generator.condition(label_maps, sizes), seeded_noise(None)([])).numpy()
         return [float(x) for x in fake[0, :, ::7, ::7].ravel()]

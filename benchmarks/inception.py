@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from shanshui.storage.size import Size
+
 FORMS = ("ours", "pytorch-fid")
 THEIR_BATCH = 50  # pytorch-fid's default
 WEIGHTS, FEATURES = "weights.safetensors", "features.npy"
@@ -51,7 +53,7 @@ def draw_pictures(folder: Path, count: int) -> Path:
 
     folder.mkdir()
     for seed in range(count):
-        Image.fromarray(draw_landscape(seed, 512, 384)[0]).save(folder / f"{seed:04}.jpg", quality=95)
+        Image.fromarray(draw_landscape(seed, Size(384, 512))[0]).save(folder / f"{seed:04}.jpg", quality=95)
     return folder
 
 
@@ -93,7 +95,7 @@ def ours(files: list[Path], args: argparse.Namespace, folder: Path) -> tuple[flo
     network = InceptionFeatures(folder / WEIGHTS)
     photos = np.stack([resize_299(read_photo(file)) for file in files])
     alone, _ = fastest(lambda: in_batches(network, photos, args.batch), args.steps)
-    reader = FeatureReader(["inception"], (SIDE, SIDE), 0, folder / WEIGHTS)
+    reader = FeatureReader(["inception"], Size(SIDE, SIDE), 0, folder / WEIGHTS)
     whole, features = fastest(lambda: reader.read(files, "ours")["inception"], args.steps)
     np.save(folder / FEATURES, features)
     return alone, whole
@@ -157,13 +159,11 @@ def main() -> None:
         files = sorted(args.pictures.iterdir())[: args.count]
         from shanshui.storage.images import photo_size
 
-        width, height = photo_size(files[0])
+        size = photo_size(files[0])
         rounds = [{form: run_child(form, args) for form in FORMS} for _ in range(args.rounds)]
     found = {form: np.min([answers[form] for answers in rounds], axis=0) for form in FORMS}
     apart = max(answers["pytorch-fid"][2] for answers in rounds)
-    print(
-        f"Inception features of {len(files)} pictures of {width}x{height}, {args.threads} thread(s), batch {args.batch}"
-    )
+    print(f"Inception features of {len(files)} pictures of {size}, {args.threads} thread(s), batch {args.batch}")
     print(f"{'form':12} {'network ms':>11} {'x as long':>9} {'files ms':>11} {'x as long':>9}")
     for form, (alone, whole, *_) in found.items():
         times = [(1000 * t / len(files), t / o) for t, o in zip((alone, whole), found["ours"], strict=False)]

@@ -35,7 +35,7 @@ def main() -> None:
     fake, real = (jt.array(rng.uniform(-1, 1, (args.batch, 3, height, width)).astype(np.float32)) for _ in range(2))
     losses = {}
     for net in args.nets:
-        network, losses[net] = untrained_loss(net, PARITY)
+        network, losses[net] = untrained_loss(net, **PARITY)
         for parameter in network.parameters():
             parameter.assign(jt.randn(parameter.shape) * 0.05)
             parameter.stop_grad()

@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.storage.size import Size
+
 CLASSES = 29
 FORMS = ("patches", "dense", "torch")
 
@@ -49,10 +51,10 @@ class Subject:
             from shanshui.storage.images import read_label_map, resize_label_map
 
             files = sorted(Path(self.labels).glob("*.png"))[: self.batch]
-            return np.stack([resize_label_map(read_label_map(f), (self.width, self.height)) for f in files])
+            return np.stack([resize_label_map(read_label_map(f), Size(self.height, self.width)) for f in files])
         from shanshui.landscapes.scene import draw_landscape
 
-        return np.stack([draw_landscape(seed, self.width, self.height)[1] for seed in range(self.batch)])
+        return np.stack([draw_landscape(seed, Size(self.height, self.width))[1] for seed in range(self.batch)])
 
     def shares(self) -> str:
         """Distinct 3x3 and 5x5 label patches per pixel at full size."""

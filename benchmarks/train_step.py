@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from subjects import CLASSES, Subject, answer, main, our_networks, torch_networks
 
+from shanshui.storage.size import Size
+
 
 def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None:
     """Our step; finding the patches is part of it, as it is of training."""
@@ -27,7 +29,7 @@ def ours(subject: Subject, folder: Path, steps: int, with_patches: bool) -> None
     real = jt.array(subject.photos())
 
     def step() -> dict[str, float]:
-        sizes = nets.generator.patch_sizes(*label_maps.shape[1:]) if with_patches else []
+        sizes = nets.generator.patch_sizes(Size.of_maps(label_maps)) if with_patches else []
         losses = train_step(nets, step_config, FULL, real, nets.generator.condition(label_maps, sizes), rng)
         return {name: float(loss.item()) for name, loss in losses.items()}
 

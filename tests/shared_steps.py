@@ -23,6 +23,7 @@ from shanshui.backend.modules import gather, gather_optimizer, restore, restore_
 from shanshui.backend.runtime import load_jittor, seed_everything
 from shanshui.config.settings import stage_settings, validate
 from shanshui.storage.files import write_json
+from shanshui.storage.size import Size
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.optim import adam
 from shanshui.training.precompilation_steps import CLASSES, HEIGHT, SETTINGS, WIDTH
@@ -66,7 +67,7 @@ def step(nets: Networks, phase: str, number: int) -> tuple[dict[str, float], dic
     at = Schedule(6, 3).at(EPOCH.get(phase, 7))
     loss_config = LossConfig({"feat": 10.0, "rec": 10.0}, None, label_mix=10.0)
     step_config = StepConfig(loss_config, () if phase == "pretrain" else OPERATIONS)
-    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(HEIGHT, WIDTH, at))
+    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(Size(HEIGHT, WIDTH), at))
     seed_everything(number)
     terms = train_step(nets, step_config, at, jt.array(real), conditioning, rng)
     losses = ranks.all_reduce_mean({name: float(term.item()) for name, term in terms.items()})

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from shanshui.backend.runtime import load_jittor
+from shanshui.storage.size import Size
 from shanshui.training.augment import OPERATIONS, Colour, Draws, Window, augment, colour, draw_augmentation
 
 jt = load_jittor()
 
-SIZE = (24, 32)
+SIZE = Size(24, 32)
 
 
 def batch(n: int) -> tuple[Any, Any, Any]:

@@ -15,6 +15,7 @@ from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.ccfpse_shape import LEVELS, WIDTHS, activation_bytes
 from shanshui.nn.conditional_conv import ConditionalBlock, depthwise_by_pixel
 from shanshui.nn.init import init_weights
+from shanshui.storage.size import Size
 from shanshui.training.optim import trainable
 
 jt = load_jittor()
@@ -100,8 +101,8 @@ def test_scale_and_shift_of_the_affine_norm() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "parameters", "millions"), [
-    ({}, 119_536_067, 119.54), ({"z_dim": 256, "size": (384, 512)}, 169_796_035, 169.80),
-    ({"z_dim": 256, "size": (192, 256)}, 131_899_843, 131.9),
+    ({}, 119_536_067, 119.54), ({"z_dim": 256, "size": Size(384, 512)}, 169_796_035, 169.80),
+    ({"z_dim": 256, "size": Size(192, 256)}, 131_899_843, 131.9),
 ])  # fmt: skip
 def test_parameters_of_the_generator(arguments: dict[str, Any], parameters: int, millions: float) -> None:
     """The published numbers are rounded."""
@@ -128,7 +129,7 @@ def one_hot(classes: int, height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize(("arguments", "size", "told"), [
     ({}, (48, 64), "multiples of 32"),
     ({"upsampling": "more"}, (96, 128), "multiples of 64"),
-    ({"z_dim": 4, "size": (32, 64)}, (64, 32), "64 by 32"),
+    ({"z_dim": 4, "size": Size(32, 64)}, (64, 32), "64x32"),
 ])  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(arguments: dict[str, Any], size: tuple[int, int], told: str) -> None:
     network = ConditionalGenerator(3, 1, **arguments)
@@ -136,7 +137,7 @@ def test_sizes_that_do_not_fit_are_refused(arguments: dict[str, Any], size: tupl
     with pytest.raises(ShanshuiError, match=told):
         network(jt.array(one_hot(3, *size)), z)
     with pytest.raises(ShanshuiError, match="multiples"):
-        ConditionalGenerator(3, 1, z_dim=4, size=(48, 64))
+        ConditionalGenerator(3, 1, z_dim=4, size=Size(48, 64))
 
 
 def test_gradients_reach_every_parameter() -> None:
@@ -154,14 +155,14 @@ def test_gradients_reach_every_parameter() -> None:
 
 def test_memory_is_what_was_published_less_the_copies() -> None:
     """7059 MiB at 512x384 counted nine copies of the input of each depthwise convolution, which we never store."""
-    height, width = 384, 512
+    size = Size(384, 512)
     copies = sum(
-        9 * 64 * (fin + fout) * height * width // 4 ** (5 - level)
+        9 * 64 * (fin + fout) * size.pixels // 4 ** (5 - level)
         for fin, fout, level in zip(WIDTHS, WIDTHS[1:], LEVELS["normal"], strict=False)
     )
-    assert (activation_bytes(height, width) + 4 * copies) / 2**20 == pytest.approx(7059, abs=0.5)
-    assert activation_bytes(height, width, batch=3) == 3 * activation_bytes(height, width)
-    assert activation_bytes(height, width, upsampling="more") < activation_bytes(height, width)
+    assert (activation_bytes(size) + 4 * copies) / 2**20 == pytest.approx(7059, abs=0.5)
+    assert activation_bytes(size, batch=3) == 3 * activation_bytes(size)
+    assert activation_bytes(size, upsampling="more") < activation_bytes(size)
 
 
 def test_memory_is_that_of_the_convolutions_results(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +174,7 @@ def test_memory_is_that_of_the_convolutions_results(monkeypatch: pytest.MonkeyPa
             monkeypatch.setattr(module, "execute", noting(module.execute, seen))
     monkeypatch.setattr("shanshui.nn.conditional_conv.depthwise_by_pixel", noting(depthwise_by_pixel, seen))
     network(jt.array(one_hot(3, 64, 128)))
-    assert 4 * sum(seen) == activation_bytes(64, 128, batch=2, base_channels=2, upsampling="more")
+    assert 4 * sum(seen) == activation_bytes(Size(64, 128), batch=2, base_channels=2, upsampling="more")
 
 
 def noting(function: Any, seen: list[int]) -> Any:

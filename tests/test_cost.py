@@ -17,6 +17,7 @@ from shanshui.architectures.style_encoder import StyleEncoder
 from shanshui.backend.runtime import load_jittor
 from shanshui.nn.cost import Cost, cost
 from shanshui.nn.spade_block import BlockKind
+from shanshui.storage.size import Size
 
 jt = load_jittor()
 
@@ -35,7 +36,7 @@ def spade(width: int, height: int, upsampling: Any = "normal", z: bool = False, 
           modulation: Any = "spade") -> Cost:  # fmt: skip
     G = SPADEGenerator(
         BlockKind(classes, modulation=modulation), nf, upsampling,
-        z_dim=256 if z else None, size=(height, width) if z else None,
+        z_dim=256 if z else None, size=Size(height, width) if z else None,
     )  # fmt: skip
     style = jt.zeros((1, 256)) if z else None
     places = jt.zeros((1, 2, height, width)) if modulation == "clade_icpe" else None

@@ -26,6 +26,7 @@ from shanshui.nn.inverted_residuals import SameConv
 from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage.files import write_json
+from shanshui.storage.size import Size
 from shanshui.weights import deeplab
 
 jt = load_jittor()
@@ -53,7 +54,7 @@ def test_outputs_are_those_stored(expected: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(logits.argmax(1)[clear], expected["classes"][clear])
     assert features.shape == [2, 320]
     height, width = expected["classes"].shape[1:]
-    seen, _ = builtin_segmenter(CLASSES, (width, height)).see(expected["image"])
+    seen, _ = builtin_segmenter(CLASSES, Size(height, width)).see(expected["image"])
     translated = np.array(deeplab.translation(CLASSES), np.uint8)[expected["classes"][clear]]
     np.testing.assert_array_equal(seen[clear], translated)
     assert len(deeplab.NAMES) == 32
@@ -122,7 +123,7 @@ def test_classes_go_by_name() -> None:
     with pytest.raises(UsageError, match="knows none of the classes ship, other"):
         load_segmenter("builtin", ["ship", "other"])
     with pytest.raises(UsageError, match="multiples of 32"):
-        load_segmenter("builtin", None, (100, 64))
+        load_segmenter("builtin", None, Size(64, 100))
 
 
 def test_what_cannot_be_judged_is_left_out_and_its_share_said() -> None:

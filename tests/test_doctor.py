@@ -19,6 +19,7 @@ from shanshui.pipeline import diagnosis, run_checks
 from shanshui.pipeline.diagnosis import GIB, check_disk, check_weights
 from shanshui.pipeline.finding import Finding, asked
 from shanshui.storage.files import write_json
+from shanshui.storage.size import Size
 
 SMALL = {"base_channels": 8, "discriminator_channels": 8}  # a run that fits everywhere
 SOURCE = Path(__file__).resolve().parent.parent / "src"
@@ -126,7 +127,7 @@ def test_a_step_of_ccfpse_is_told_before_training() -> None:
     model = {"generator": "ccfpse", "discriminator": "fpse"}
     phases = {phase: {"batch": 4, "processes": 2} for phase in ("pretrain", "finetune")}
     config = validate({"model": model, **phases})
-    assert step_bytes(config) == int(2.6 * activation_bytes(384, 512, batch=2))
+    assert step_bytes(config) == int(2.6 * activation_bytes(Size(384, 512), batch=2))
     assert "GiB in each process" in (sentence(config) or "")
     assert "memory: a step" in {finding.name for finding in run_checks.examine(config, {"finetune"})}
     assert "memory: a step" not in {finding.name for finding in run_checks.examine(validate({}), {"finetune"})}

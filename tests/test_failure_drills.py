@@ -22,7 +22,7 @@ from shanshui.storage.folders import record
 from shanshui.storage.images import check_finite
 from shanshui.storage.size import Size
 
-SIZE = (96, 64)
+SIZE = Size(64, 96)
 KINDS = ("dct", "patches", "laplacian", "colour")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from shanshui.weights.catalogue import fill_network
 
 jt = load_jittor()
 
-PARITY = {"perceptual_input": "imagenet", "inception_norm": "running"}
+PARITY: dict[str, Any] = {"perceptual_input": "imagenet", "inception_norm": "running"}
 NETS = {"alex": "alexnet", "vgg": "vgg16"}
 LAYERS = {"alex": [f"relu{i}" for i in range(1, 6)], "vgg": ["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]}
 
@@ -83,7 +84,7 @@ def test_layers_and_distances_are_those_of_lpips(short: str, golden: dict[str, n
 @pytest.mark.parametrize("short", NETS)
 def test_gradients_are_those_of_lpips(short: str, golden: dict[str, np.ndarray]) -> None:
     """The loss of training is the mean over the pictures; that of the first VGG picture has a tie in a pooling."""
-    loss = perceptual_loss(f"lpips_{short}", file_of(NETS[short]), PARITY)
+    loss = perceptual_loss(f"lpips_{short}", file_of(NETS[short]), **PARITY)
     assert loss
     fake, real = pictures(golden["image"][:2]), pictures(golden["pair_noise"][:2])
     value = loss(fake, real)
@@ -118,7 +119,7 @@ def test_lengths_of_nothing_have_gradients() -> None:
 @pytest.mark.parametrize("net", ["vgg16", "lpips_vgg", "lpips_alex", "efficientnet_lite0"])
 def test_losses_are_nothing_for_equal_pictures_and_pull_towards_the_photograph(net: str) -> None:
     name = {"lpips_vgg": "vgg16", "lpips_alex": "alexnet"}.get(net, net)
-    loss = perceptual_loss(net, file_of(name), PARITY)
+    loss = perceptual_loss(net, file_of(name), **PARITY)
     assert loss
     rng = np.random.default_rng(0)
     for height, width in ((12, 16), (48, 64)):  # the smaller one is below what the poolings take
@@ -140,7 +141,7 @@ def test_vgg16_obeys_the_scaling_of_the_winner() -> None:
     fake, real = (jt.array(np.full((1, 3, 32, 32), value, np.float32)) for value in (0.5, -0.5))
     values = []
     for scaling in ("imagenet", "raw"):
-        loss = perceptual_loss("vgg16", file_of("vgg16"), {**PARITY, "perceptual_input": scaling})
+        loss = perceptual_loss("vgg16", file_of("vgg16"), **{**PARITY, "perceptual_input": scaling})
         assert loss
         values.append(loss(fake, real).item())
     assert values[0] != pytest.approx(values[1], rel=0.01)

@@ -13,6 +13,7 @@ from shanshui.architectures.ccfpse_generator import ConditionalGenerator
 from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 from shanshui.backend.runtime import load_jittor
 from shanshui.nn.losses import discriminator_losses, feature_matching, generator_losses, l1
+from shanshui.storage.size import Size
 from shanshui.weights.ccfpse import our_key
 
 jt = load_jittor()
@@ -21,7 +22,7 @@ CASES: dict[str, dict[str, Any]] = {
     "64x64": {},
     "96x128": {},
     "more_128x128": {"upsampling": "more"},
-    "z_64x64": {"z_dim": 256, "size": (64, 64)},
+    "z_64x64": {"z_dim": 256, "size": Size(64, 64)},
 }
 PIXELS = 4  # of head_0's features in the 64x64 case
 

@@ -13,6 +13,7 @@ from shanshui.backend.runtime import load_jittor
 from shanshui.data.edges import edges
 from shanshui.data.positions import positions
 from shanshui.nn.spade_block import BlockKind
+from shanshui.storage.size import Size
 
 jt = load_jittor()
 
@@ -31,7 +32,7 @@ def test_generator(golden: Golden, variant: str) -> None:
     kind = BlockKind(
         CLASSES, "clade_icpe" if with_positions else "clade", norm="instance" if from_z else "batch", edges=with_edges
     )
-    network = SPADEGenerator(kind, 4, **({"z_dim": 256, "size": (96, 128)} if from_z else {}))
+    network = SPADEGenerator(kind, 4, **({"z_dim": 256, "size": Size(96, 128)} if from_z else {}))
     golden.fill(network, settings["keys"][variant], spade_key, power=1)
     network.eval()
     segmap = golden.segmap(arrays["label"])

@@ -17,6 +17,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.storage import images
 from shanshui.storage.label_file import decode_label_map
 from shanshui.storage.photo_file import decode_photo
+from shanshui.storage.size import Size
 
 IDS = np.arange(6, dtype=np.uint8).reshape(2, 3)
 SHADES = np.stack([IDS * 40] * 3, axis=-1).repeat(16, axis=0).repeat(16, axis=1)
@@ -62,7 +63,7 @@ def test_photographs_are_turned_as_their_files_say(suffix: str, number: int, tmp
     meant = np.asarray(ImageOps.exif_transpose(stored))
     read = decode_photo(path)
     assert read.turned == (number != 1)
-    assert images.photo_size(path) == meant.shape[1::-1] == read.pixels.shape[1::-1]
+    assert images.photo_size(path) == Size.of(meant) == Size.of(read.pixels)
     assert np.abs(read.pixels.astype(int) - meant).max() <= 12  # JPEG
     assert np.array_equal(images.read_photo(path), read.pixels)
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from shanshui.errors import ShanshuiError
 from shanshui.storage import images
+from shanshui.storage.size import Size
 
 
 def test_eight_bits_survive_the_way_to_float_and_back() -> None:
@@ -57,7 +58,7 @@ def test_truncated_photo_is_named(tmp_path: Path) -> None:
 
 def test_labels_are_resized_by_nearest_neighbour() -> None:
     ids = np.array([[3, 9]], np.uint8)
-    assert set(np.unique(images.resize_label_map(ids, (64, 32)))) == {3, 9}
+    assert set(np.unique(images.resize_label_map(ids, Size(32, 64)))) == {3, 9}
 
 
 def test_grid_places_pictures_and_white_gaps() -> None:

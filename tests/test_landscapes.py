@@ -21,6 +21,7 @@ from shanshui.landscapes.scene import develop, majority
 from shanshui.landscapes.scenes import PURE, SCENES
 from shanshui.stages import landscapes as stage
 from shanshui.storage.files import read_json, write_json
+from shanshui.storage.size import Size
 
 SKY, MOUNTAIN, GRASS, TREE = 1, 0, 12, 5
 WATERS = {2, 3, 8, 20}
@@ -36,19 +37,19 @@ def sunny(seed: int) -> bool:
 @pytest.fixture(scope="module")
 def album() -> list[tuple[int, np.ndarray, np.ndarray]]:
     """Seed, photo and label map of every kind of scene, twice."""
-    return [(seed, *draw_landscape(seed, 96, 72, name)) for i, name in enumerate(SCENES) for seed in (i, i + 50)]
+    return [(seed, *draw_landscape(seed, Size(72, 96), name)) for i, name in enumerate(SCENES) for seed in (i, i + 50)]
 
 
 def test_same_seed_same_bytes_and_other_seed_other_picture() -> None:
-    photo, label_map = draw_landscape(5, 64, 48)
-    again, label_again = draw_landscape(5, 64, 48)
+    photo, label_map = draw_landscape(5, Size(48, 64))
+    again, label_again = draw_landscape(5, Size(48, 64))
     assert photo.tobytes() == again.tobytes()
     assert label_map.tobytes() == label_again.tobytes()
-    assert not np.array_equal(photo, draw_landscape(6, 64, 48)[0])
+    assert not np.array_equal(photo, draw_landscape(6, Size(48, 64))[0])
 
 
 def test_seeds_vary_scene_and_light_and_most_are_daylight() -> None:
-    kinds = {tuple(np.unique(draw_landscape(seed, 32, 24)[1])) for seed in range(12)}
+    kinds = {tuple(np.unique(draw_landscape(seed, Size(24, 32))[1])) for seed in range(12)}
     assert len(kinds) >= 7
     names = Counter(choose_light(RandomSource(seed, 1)).name for seed in range(400))
     assert set(names) == {"day", "golden", "dawn", "dusk", "overcast", "night"}
@@ -82,22 +83,22 @@ def test_classes_are_many_over_the_set_and_several_per_picture(
 @pytest.mark.parametrize("name", PURE)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_pure_scenes_hold_one_class(name: str, seed: int) -> None:
-    assert np.unique(draw_landscape(seed, 64, 48, name)[1]).tolist() == [PURE_CLASS[name]]
+    assert np.unique(draw_landscape(seed, Size(48, 64), name)[1]).tolist() == [PURE_CLASS[name]]
 
 
 @pytest.mark.parametrize(("name", "least"), [("lake", 0.80), ("river", 0.80), ("ridges", 0.80), ("road", 0.80)])
 def test_a_seed_is_the_same_scene_at_every_size(name: str, least: float) -> None:
     for seed in (3, 4):
-        _, small = draw_landscape(seed, 64, 48, name)
-        _, large = draw_landscape(seed, 256, 192, name)
+        _, small = draw_landscape(seed, Size(48, 64), name)
+        _, large = draw_landscape(seed, Size(192, 256), name)
         assert (small == large[2::4, 2::4]).mean() > least
 
 
 @pytest.mark.parametrize("size", [(16, 16), (65, 43), (40, 120), (200, 50)])
 def test_any_size_and_shape_works(size: tuple[int, int]) -> None:
-    photo, label_map = draw_landscape(11, *size)
-    assert photo.shape == (size[1], size[0], 3)
-    assert label_map.shape == (size[1], size[0])
+    photo, label_map = draw_landscape(11, Size(*size))
+    assert photo.shape == (*size, 3)
+    assert label_map.shape == size
 
 
 def test_colours_follow_the_classes(album: list[tuple[int, np.ndarray, np.ndarray]]) -> None:
@@ -128,11 +129,11 @@ def test_the_label_map_is_crisp(album: list[tuple[int, np.ndarray, np.ndarray]])
 
 def test_wrong_wishes_are_refused() -> None:
     with pytest.raises(ShanshuiError, match="unknown scene 'moon'"):
-        draw_landscape(0, 64, 48, "moon")
+        draw_landscape(0, Size(48, 64), "moon")
     with pytest.raises(ShanshuiError, match="8x48"):
-        draw_landscape(0, 8, 48)
+        draw_landscape(0, Size(48, 8))
     with pytest.raises(ShanshuiError, match="seed -1"):
-        draw_landscape(-1, 64, 48)
+        draw_landscape(-1, Size(48, 64))
 
 
 def test_lookup_equals_periodic_bilinear_interpolation() -> None:
@@ -239,7 +240,7 @@ def test_command_line_goes_before_the_settings_file(tmp_path: Path) -> None:
 
 
 def test_classes_of_pure_test_maps_are_met_in_training() -> None:
-    settings = {**stage.DEFAULTS, "train": 100, "test": 40, "pure": 0.05}
+    settings = stage.DrawingSettings(train=100, test=40, pure=0.05)
     train, test = ([scene for _, _, scene in stage.plan(split, settings) if scene] for split in stage.SPLITS)
     assert len(train) == 5
     assert len(test) == 2

@@ -18,8 +18,10 @@ from shanshui.data.loader import (
     steps_per_epoch,
 )
 from shanshui.errors import ShanshuiError
+from shanshui.storage.size import Size
 
 WIDTH, HEIGHT = 8, 6
+SIZE = Size(HEIGHT, WIDTH)
 
 
 def draw(n: int = 11, load: tuple[int, int] = (12, 9)) -> TrainingPairs:
@@ -31,7 +33,7 @@ def draw(n: int = 11, load: tuple[int, int] = (12, 9)) -> TrainingPairs:
 
 def epoch(pairs: TrainingPairs, number: int = 0, seed: int = 5, **more: object) -> list[tuple[np.ndarray, ...]]:
     options = {"crop": "full", "flip": True} | more
-    found = batches(pairs, 4, seed, number, WIDTH, HEIGHT, **options)  # type: ignore[arg-type]
+    found = batches(pairs, 4, seed, number, SIZE, **options)  # type: ignore[arg-type]
     return [(b.real, b.label_map, b.indices) for b in found]
 
 
@@ -60,7 +62,7 @@ def test_instances_go_with_their_label_maps() -> None:
     pairs = draw()
     pairs = TrainingPairs(pairs.photos, pairs.label_maps, pairs.label_maps.astype(np.uint16) + 300)
     extra_inputs = lambda label_maps, instances: {"both": np.stack([label_maps, instances])}
-    for batch in batches(pairs, 4, 5, 0, WIDTH, HEIGHT, extra_inputs=extra_inputs):
+    for batch in batches(pairs, 4, 5, 0, SIZE, extra_inputs=extra_inputs):
         assert np.array_equal(batch.extra_inputs["both"][0] + 300, batch.extra_inputs["both"][1])
     with pytest.raises(ShanshuiError, match="of the same size"):
         TrainingPairs(pairs.photos, pairs.label_maps, pairs.label_maps[:, 1:])
@@ -74,7 +76,7 @@ def test_an_epoch_is_the_same_again_and_no_two_are_alike() -> None:
 
 
 def test_the_chances_of_an_epoch_never_change_between_versions() -> None:
-    plan = plan_epoch(6, 2022, 1, (60, 45), "full", True)
+    plan = plan_epoch(6, 2022, 1, Size(45, 60), "full", True)
     assert plan.order.tolist() == [4, 0, 1, 5, 2, 3]
     assert plan.left.tolist() == [23, 18, 42, 1, 22, 53]
     assert plan.top.tolist() == [11, 31, 2, 18, 35, 1]
@@ -115,7 +117,7 @@ def test_without_flip_nothing_is_mirrored_and_crops_stay() -> None:
 @pytest.mark.parametrize(("crop", "lowest"), [("full", 45), ("top", 0)])
 def test_crop_windows_reach_exactly_the_edges(crop: str, lowest: int) -> None:
     """572x429 -> 512x384: 0..60 to the right, 0..45 down, or never down as the winner ran."""
-    plan = plan_epoch(20000, 0, 0, (572 - 512, 429 - 384), crop, True)  # type: ignore[arg-type]
+    plan = plan_epoch(20000, 0, 0, Size(429 - 384, 572 - 512), crop, True)  # type: ignore[arg-type]
     assert (plan.left.min(), plan.left.max()) == (0, 60)
     assert (plan.top.min(), plan.top.max()) == (0, lowest)
     assert np.bincount(plan.left).min() > 200  # of about 328 each
@@ -124,7 +126,7 @@ def test_crop_windows_reach_exactly_the_edges(crop: str, lowest: int) -> None:
 
 def test_windows_are_cut_where_the_plan_says() -> None:
     pairs = draw(4)
-    plan = plan_epoch(4, 5, 0, (4, 3), "full", True)
+    plan = plan_epoch(4, 5, 0, Size(3, 4), "full", True)
     ((real, _, _),) = epoch(pairs)
     for place in range(4):
         assert levels(real[place, 0]).min() == plan.top[place]
@@ -135,9 +137,9 @@ def test_windows_are_cut_where_the_plan_says() -> None:
 
 def test_pairs_that_cannot_fill_a_batch_or_a_crop_are_refused_at_once() -> None:
     with pytest.raises(ShanshuiError, match="batch of 4 is more than the 3 training pairs"):
-        batches(draw(3), 4, 0, 0, WIDTH, HEIGHT)
+        batches(draw(3), 4, 0, 0, SIZE)
     with pytest.raises(ShanshuiError, match="prepared pairs are 12x9, the crop is 16x6"):
-        batches(draw(), 4, 0, 0, 16, HEIGHT)
+        batches(draw(), 4, 0, 0, Size(HEIGHT, 16))
     with pytest.raises(ShanshuiError, match="as many label maps as photographs"):
         TrainingPairs(np.zeros((2, 4, 4, 3), np.uint8), np.zeros((3, 4, 4), np.uint8))
 

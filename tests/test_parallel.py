@@ -26,6 +26,7 @@ from shanshui.errors import ShanshuiError, UsageError
 from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage import checkpoint
 from shanshui.storage.files import write_csv, write_json
+from shanshui.storage.size import Size
 
 PAIRS, EPOCHS = 4, 6
 needs_mpi = pytest.mark.skipif(
@@ -191,8 +192,8 @@ def test_ranks_take_their_rows_of_the_same_batches() -> None:
     pairs = TrainingPairs(
         rng.integers(0, 255, (9, 36, 72, 3), dtype=np.uint8), rng.integers(0, 3, (9, 36, 72), dtype=np.uint8)
     )
-    whole = list(batches(pairs, 4, 1, 2, 64, 32))
-    parts = [list(batches(pairs, 4, 1, 2, 64, 32, part=(rank, 2))) for rank in range(2)]
+    whole = list(batches(pairs, 4, 1, 2, Size(32, 64)))
+    parts = [list(batches(pairs, 4, 1, 2, Size(32, 64), part=(rank, 2))) for rank in range(2)]
     for step, batch in enumerate(whole):
         assert np.array_equal(batch.real, np.concatenate([part[step].real for part in parts]))
         assert np.array_equal(batch.label_map, np.concatenate([part[step].label_map for part in parts]))
@@ -201,7 +202,7 @@ def test_ranks_take_their_rows_of_the_same_batches() -> None:
 def test_draws_of_an_augmentation_are_divided_among_ranks() -> None:
     from shanshui.training.augment import OPERATIONS, draw_augmentation
 
-    draws = draw_augmentation(np.random.default_rng(0), OPERATIONS, 4, (32, 64))
+    draws = draw_augmentation(np.random.default_rng(0), OPERATIONS, 4, Size(32, 64))
     half = draws.rows(slice(2, 4))
     assert draws.real
     assert draws.window
@@ -211,7 +212,7 @@ def test_draws_of_an_augmentation_are_divided_among_ranks() -> None:
     assert np.array_equal(half.window.chosen, draws.window.chosen[2:])
     assert half.window.offset == draws.window.offset
     assert np.array_equal(half.shift, draws.shift[2:])
-    assert draw_augmentation(np.random.default_rng(0), (), 4, (32, 64)).rows(slice(2)) == draw_augmentation(
+    assert draw_augmentation(np.random.default_rng(0), (), 4, Size(32, 64)).rows(slice(2)) == draw_augmentation(
         np.random.default_rng(0), (), 4, (32, 64)
     )
 

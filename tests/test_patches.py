@@ -15,6 +15,7 @@ from shanshui.data.labels import one_hot
 from shanshui.data.patches import NEIGHBOURS, find_patches, number, patch_pyramid
 from shanshui.nn.patch_spade import available, to_device
 from shanshui.nn.spade import SLOPE, SPADE
+from shanshui.storage.size import Size
 
 jt = load_jittor()
 
@@ -71,12 +72,12 @@ def test_numbers_in_order_of_appearance_beyond_64_bits() -> None:
 def test_patches_are_used_where_they_save_time() -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, CLASSES, (1, 64, 64)).astype(np.uint8)
-    assert not patch_pyramid(noise, [(64, 64), (32, 32)])
-    pyramid = patch_pyramid(blocks(2, 64, 64, 16), [(64, 64), (32, 32), (4, 4)])
+    assert not patch_pyramid(noise, [Size(64, 64), Size(32, 32)])
+    pyramid = patch_pyramid(blocks(2, 64, 64, 16), [Size(64, 64), Size(32, 32), Size(4, 4)])
     assert set(pyramid) == {(64, 64), (32, 32)}
-    assert not patch_pyramid(np.zeros((8, 32, 4096), np.uint8), [(1, 128)]), "a single row has no patches"
+    assert not patch_pyramid(np.zeros((8, 32, 4096), np.uint8), [Size(1, 128)]), "a single row has no patches"
     np.testing.assert_array_equal(
-        pyramid[32, 32].labels[pyramid[32, 32].neighbours[pyramid[32, 32].index[..., 5, 5], 4], 4],
+        pyramid[Size(32, 32)].labels[pyramid[Size(32, 32)].neighbours[pyramid[Size(32, 32)].index[..., 5, 5], 4], 4],
         blocks(2, 64, 64, 16)[:, 10, 10],
     )
 
@@ -125,7 +126,7 @@ def test_generator_gives_the_same_picture() -> None:
         parameter.assign(jt.randn(parameter.shape) * 0.1)
     segmap, z = jt.array(one_hot(label_maps, CLASSES)), jt.randn(2, 128, 2, 4)
     for level, alpha in ((0, 0.0), (0, 0.5), (2, 0.0)):
-        patches = patch_pyramid(label_maps, G.patch_sizes(64, 128, level, alpha))
+        patches = patch_pyramid(label_maps, G.patch_sizes(Size(64, 128), level, alpha))
         assert patches
         pictures = [G(z, segmap, level, alpha, patches=given).numpy() for given in (None, to_device(patches, CLASSES))]
         np.testing.assert_allclose(pictures[0], pictures[1], atol=2e-5)
@@ -143,11 +144,11 @@ def test_sizes_are_those_of_the_features(halvings: int, level: int | None, alpha
         sizes.append(tuple(x.shape[2:]))
         if name == last:
             break
-    assert set(G.patch_sizes(128, 192, level, alpha)) == set(sizes)
+    assert set(G.patch_sizes(Size(128, 192), level, alpha)) == set(sizes)
 
 
 def test_no_patches_where_their_kernels_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
     G = Generator(CLASSES, 2, halvings=5, spade_hidden=2)
-    assert G.patch_sizes(64, 64)
+    assert G.patch_sizes(Size(64, 64))
     monkeypatch.setattr(apf_generator, "available", lambda: False)
-    assert G.patch_sizes(64, 64) == []
+    assert G.patch_sizes(Size(64, 64)) == []

@@ -47,9 +47,11 @@ DATASET = '''"""A dataset in two folders, with a table of its classes beside the
 from pathlib import Path
 
 from shanshui.data.layouts import Layout, class_table, declare
+from shanshui.storage.size import Size
 
 FOLDERS = {"train_images": "photos", "train_labels": "maps", "test_labels": "maps"}
-declare("toy-set", Layout(folders=FOLDERS, size=(64, 64, 64), **class_table(Path(__file__).with_name("toy.csv"))))
+TABLE = class_table(Path(__file__).with_name("toy.csv"))
+declare("toy-set", Layout(folders=FOLDERS, size=Size(64, 64), load_width=64, **TABLE))
 '''
 
 STAGE_MODULE = '''"""Say how strong it is."""

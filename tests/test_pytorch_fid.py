@@ -23,6 +23,7 @@ from shanshui.evaluation.image_folder import list_image_files
 from shanshui.evaluation.inception_features import resize_299
 from shanshui.metrics.frechet import frechet_distance, statistics
 from shanshui.storage.images import read_photo
+from shanshui.storage.size import Size
 
 NEEDED = ("torch", "torchvision", "pytorch_fid")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
@@ -117,7 +118,7 @@ def test_features_of_every_block(
 def test_fid_of_two_folders(root: Path, weights: Path, folders: dict[str, Path], theirs: dict[str, np.ndarray]) -> None:
     said = pytorch_fid(root, weights, "fid", *folders.values(), "--device", "cpu", "--num-workers", "0")
     fid = float(said.split("FID:")[1])
-    reader = FeatureReader(["inception"], (299, 299), 0, weights)
+    reader = FeatureReader(["inception"], Size(299, 299), 0, weights)
     ours = {name: reader.read(list_image_files(folder), name)["inception"] for name, folder in folders.items()}
     for name, features in ours.items():
         close(features, theirs[f"{name}_2048"])

@@ -19,6 +19,7 @@ from shanshui.evaluation.image_folder import list_image_files
 from shanshui.evaluation.reference import Reference, make_reference
 from shanshui.metrics.registry import choose
 from shanshui.storage.files import read_json, write_csv, write_json
+from shanshui.storage.size import Size
 
 FREE = ["dct_frechet", "swd", "sharpness"]
 
@@ -32,7 +33,7 @@ def pairs(folder: Path) -> list[tuple[str, Path]]:
     return [(path.stem, path) for path in list_image_files(folder)]
 
 
-def make(photographs: list[tuple[str, Path]], seed: int = 0, size: tuple[int, int] = (96, 64)) -> Reference:
+def make(photographs: list[tuple[str, Path]], seed: int = 0, size: Size = Size(64, 96)) -> Reference:
     return make_reference(photographs, choose(FREE), size, seed)
 
 
@@ -50,7 +51,7 @@ def test_survives_the_file(photographs: Path, tmp_path: Path) -> None:
 
 def test_what_several_metrics_keep_is_stored_once(photographs: Path, tmp_path: Path) -> None:
     names = ["dct_kid", "dct_precision", "dct_recall"]
-    reference = make_reference(pairs(photographs), choose(names), (96, 64), 0)
+    reference = make_reference(pairs(photographs), choose(names), Size(64, 96), 0)
     reference.save(tmp_path / "s.npz")
     with np.load(tmp_path / "s.npz") as archive:
         assert sorted(archive.files) == ["dct_kid.features", "dct_precision.radii", "header"]
@@ -79,7 +80,7 @@ def test_equal_input_gives_equal_bytes_in_any_order(photographs: Path, tmp_path:
 def test_the_fingerprint_follows_photographs_and_settings(photographs: Path, tmp_path: Path) -> None:
     first = make(pairs(photographs)).fingerprint
     assert make(pairs(photographs), seed=1).fingerprint != first
-    assert make(pairs(photographs), size=(48, 32)).fingerprint != first
+    assert make(pairs(photographs), size=Size(32, 48)).fingerprint != first
     assert make(pairs(photographs)[:-1]).fingerprint != first
     changed = save(tmp_path / "changed", [*pictures(13), pictures(1, first=99)[0]])
     assert make(pairs(changed)).fingerprint != first
@@ -171,7 +172,7 @@ def test_photographs_are_brought_to_the_size_of_the_pictures(tmp_path: Path) -> 
     large = [np.asarray(Image.fromarray(p).resize((192, 128), Image.Resampling.BICUBIC)) for p in pictures(6)]
     small = [np.asarray(Image.fromarray(p).resize((96, 64), Image.Resampling.BICUBIC)) for p in large]
     read = [
-        FeatureReader(["dct", "patches"], (96, 64), 0).read(list_image_files(save(tmp_path / name, photos)), name)
+        FeatureReader(["dct", "patches"], Size(64, 96), 0).read(list_image_files(save(tmp_path / name, photos)), name)
         for name, photos in (("large", large), ("small", small))
     ]
     for kind in ("dct", "patches"):

@@ -8,6 +8,7 @@ from golden_files import GoldenFiles
 
 from shanshui.backend.runtime import load_jittor
 from shanshui.nn import resize
+from shanshui.storage.size import Size
 
 jt = load_jittor()
 
@@ -67,13 +68,13 @@ def test_equal_to_jittors_operators(golden_files: GoldenFiles) -> None:
     wanted = golden_files("apf_jittor_ops")[1]
     x = jt.array(wanted["x"])
     ours = {
-        "interpolate(size=(14,18)) default": resize.bilinear(x, (14, 18)),
-        "interpolate(size=(5,4)) default": resize.bilinear(x, (5, 4)),
-        "interpolate(scale_factor=0.5) default": resize.bilinear(x, (3, 4)),
-        "interpolate(size=(8,10),bicubic)": resize.bicubic(x, (8, 10)),
-        "interpolate(size=(14,18),nearest)": resize.nearest(x, (14, 18)),
-        "interpolate(size=(5,4),nearest)": resize.nearest(x, (5, 4)),
-        "interpolate(size=(10,13),nearest)": resize.nearest(x, (10, 13)),
+        "interpolate(size=(14,18)) default": resize.bilinear(x, Size(14, 18)),
+        "interpolate(size=(5,4)) default": resize.bilinear(x, Size(5, 4)),
+        "interpolate(scale_factor=0.5) default": resize.bilinear(x, Size(3, 4)),
+        "interpolate(size=(8,10),bicubic)": resize.bicubic(x, Size(8, 10)),
+        "interpolate(size=(14,18),nearest)": resize.nearest(x, Size(14, 18)),
+        "interpolate(size=(5,4),nearest)": resize.nearest(x, Size(5, 4)),
+        "interpolate(size=(10,13),nearest)": resize.nearest(x, Size(10, 13)),
         "Upsample(scale_factor=2)": resize.upsample2(x),
         "avg_pool2d(3,2,1,count_include_pad=False)": resize.halve(x, count_padding=True),
     }
@@ -84,13 +85,13 @@ def test_equal_to_jittors_operators(golden_files: GoldenFiles) -> None:
 
 def test_same_size_is_the_same_image() -> None:
     x = jt.rand(1, 2, 4, 5)
-    assert resize.bilinear(x, (4, 5)) is x
-    assert resize.nearest(x, (4, 5)) is x
+    assert resize.bilinear(x, Size(4, 5)) is x
+    assert resize.nearest(x, Size(4, 5)) is x
 
 
 def test_rows_and_columns_are_not_mixed_up() -> None:
     x = np.random.default_rng(0).random((1, 2, 7, 9)).astype(np.float32)
     rows, columns = resize.area_matrix(7, 3), resize.area_matrix(9, 4)
     np.testing.assert_allclose(
-        resize.area(jt.array(x), (3, 4)).numpy(), np.einsum("Hh,nchw,Ww->ncHW", rows, x, columns), atol=1e-6
+        resize.area(jt.array(x), Size(3, 4)).numpy(), np.einsum("Hh,nchw,Ww->ncHW", rows, x, columns), atol=1e-6
     )

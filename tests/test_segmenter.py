@@ -17,6 +17,7 @@ from shanshui.data.loader import TrainingPairs
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
 from shanshui.storage import checkpoint
 from shanshui.storage.files import write_csv, write_json
+from shanshui.storage.size import Size
 from shanshui.training.resume import ResumeFolder
 from shanshui.training.segmenting import Plan, batches, cross_entropy, vary
 
@@ -107,7 +108,7 @@ def test_photograph_and_label_map_move_together() -> None:
     photo = np.where(label_map[..., None] == 1, 220, 30).astype(np.uint8).repeat(3, axis=2)
     rng, places, mirrored = np.random.default_rng(0), set(), []
     for _ in range(20):
-        image, ids = vary(photo, label_map, (48, 32), flip=True, rng=rng)
+        image, ids = vary(photo, label_map, Size(32, 48), flip=True, rng=rng)
         assert image.shape == (3, 32, 48)
         assert image.dtype == np.float32
         assert np.abs(image).max() <= 1
@@ -117,13 +118,13 @@ def test_photograph_and_label_map_move_together() -> None:
         mirrored.append(ids[:, 0].any())  # no window reaches the right part with its left edge
     assert len(places) > 10
     assert 4 < sum(mirrored) < 16
-    assert not any(vary(photo, label_map, (48, 32), flip=False, rng=rng)[1][:, 0].any() for _ in range(20))
+    assert not any(vary(photo, label_map, Size(32, 48), flip=False, rng=rng)[1][:, 0].any() for _ in range(20))
 
 
 def test_an_epoch_takes_every_pair_once_and_is_always_the_same() -> None:
     photos = np.zeros((10, 16, 16, 3), np.uint8)
     label_maps = np.tile(np.arange(10, dtype=np.uint8)[:, None, None], (1, 16, 16))
-    pairs, plan = TrainingPairs(photos, label_maps), Plan((16, 16), 3, 4, 0.1, True, seed=7)
+    pairs, plan = TrainingPairs(photos, label_maps), Plan(Size(16, 16), 3, 4, 0.1, True, seed=7)
 
     def seen(epoch: int) -> list[list[int]]:
         return [ids[:, 0, 0].tolist() for _, ids in batches(pairs, plan, epoch)]

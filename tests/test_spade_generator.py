@@ -20,6 +20,7 @@ from shanshui.nn.norms import NormKind
 from shanshui.nn.patch_spade import to_device
 from shanshui.nn.simam import simam
 from shanshui.nn.spade_block import BlockKind
+from shanshui.storage.size import Size
 from shanshui.training.optim import trainable
 
 jt = load_jittor()
@@ -36,7 +37,7 @@ def count(network: Any) -> int:
 
 def generator(modulation: Any, channels: int, upsampling: Any = "normal", size: tuple[int, int] | None = None) -> Any:
     z_dim = 256 if size else None
-    return SPADEGenerator(BlockKind(29, modulation), channels, upsampling, z_dim=z_dim, size=size)
+    return SPADEGenerator(BlockKind(29, modulation), channels, upsampling, z_dim=z_dim, size=size and Size(*size))
 
 
 @pytest.mark.parametrize(
@@ -88,13 +89,13 @@ def test_batch_norm_lets_the_style_encoder_see_how_bright_a_photo_is() -> None:
 
 
 def test_starts_that_are_no_whole_numbers_are_refused() -> None:
-    assert start_size(384, 512, "most") == (3, 4)
-    with pytest.raises(ShanshuiError, match=r"256 wide and 192 high[\s\S]*multiples of 128"):
-        SPADEGenerator(BlockKind(CLASSES), 4, "most", z_dim=8, size=(192, 256))
+    assert start_size(Size(384, 512), "most") == (3, 4)
+    with pytest.raises(ShanshuiError, match=r"256x192[\s\S]*multiples of 128"):
+        SPADEGenerator(BlockKind(CLASSES), 4, "most", z_dim=8, size=Size(192, 256))
     with pytest.raises(ShanshuiError, match="even"):
         SPADEGenerator(BlockKind(CLASSES), 3, "most")
-    G = SPADEGenerator(BlockKind(CLASSES, hidden=2), 2, z_dim=8, size=(64, 128))
-    with pytest.raises(ShanshuiError, match="128 by 64"):
+    G = SPADEGenerator(BlockKind(CLASSES, hidden=2), 2, z_dim=8, size=Size(64, 128))
+    with pytest.raises(ShanshuiError, match="128x64"):
         G(jt.zeros((1, CLASSES, 64, 64)), jt.zeros((1, 8)))
     with pytest.raises(ValueError, match="z and positions"):
         G(jt.zeros((1, CLASSES, 64, 128)))
@@ -117,7 +118,7 @@ def test_patches_give_the_same_picture(norm: Any) -> None:
     G = filled(SPADEGenerator(BlockKind(CLASSES, norm=norm, hidden=8, spectral_norm=False), 4))
     labels = np.concatenate([LABELS, LABELS[:, :, ::-1]])
     segmap = jt.array(one_hot(labels, CLASSES))
-    patches = to_device(patch_pyramid(labels, G.patch_sizes(64, 128)), CLASSES)
+    patches = to_device(patch_pyramid(labels, G.patch_sizes(Size(64, 128))), CLASSES)
     assert len(patches) > 1
     np.testing.assert_allclose(G(segmap, patches=patches).numpy(), G(segmap).numpy(), atol=2e-5)
 
@@ -126,10 +127,10 @@ def test_sizes_of_patches_are_those_of_the_features() -> None:
     for upsampling, halvings in (("normal", 5), ("more", 6), ("most", 7)):
         G = SPADEGenerator(BlockKind(CLASSES, hidden=2), 2, upsampling)  # type: ignore[arg-type]
         sizes = {tuple(x.shape[2:]) for name, x in G.trace(jt.zeros((1, CLASSES, 128, 256))) if name != "fc"}
-        assert sizes == set(G.patch_sizes(128, 256))
+        assert sizes == set(G.patch_sizes(Size(128, 256)))
         assert len(sizes) == halvings + 1
     for kind in (BlockKind(CLASSES, "clade"), BlockKind(CLASSES, kernel=5), BlockKind(CLASSES, edges=True)):
-        assert SPADEGenerator(kind, 2).patch_sizes(64, 64) == []
+        assert SPADEGenerator(kind, 2).patch_sizes(Size(64, 64)) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 
 from shanshui.data.scan import LabelFacts, PhotoFacts, channel_sums, is_grey
 from shanshui.data.statistics import class_counts, class_statistics, pixel_statistics
+from shanshui.storage.size import Size
 
 
 def test_class_statistics_by_hand() -> None:
@@ -25,7 +26,7 @@ def test_class_statistics_by_hand() -> None:
 
 def test_pixel_statistics_equal_numpy() -> None:
     photos = [np.random.default_rng(i).integers(0, 256, (5 + i, 7, 3), np.uint8) for i in range(3)]
-    facts = [PhotoFacts(Path("x"), size=(7, p.shape[0]), sums=channel_sums(p)) for p in photos]
+    facts = [PhotoFacts(Path("x"), size=Size(p.shape[0], 7), sums=channel_sums(p)) for p in photos]
     pixels = np.concatenate([p.reshape(-1, 3) for p in photos]).astype(float)
     means, deviations = pixel_statistics(facts)
     assert np.allclose(means, pixels.mean(0))

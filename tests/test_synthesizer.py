@@ -99,7 +99,7 @@ def test_the_stage_writes_the_same_images(
 
 
 def test_another_size_is_chosen_when_weights_are_read(folder: Path, tmp_path: Path) -> None:
-    large = shanshui.load(folder / "apf.safetensors", size=(128, 256))
+    large = shanshui.load(folder / "apf.safetensors", size=shanshui.Size(128, 256))
     assert (large.size, str(large.size)) == ((128, 256), "256x128")
     ids = large.read_label_map(folder / "labels" / "a.png")
     np.testing.assert_array_equal(ids, MAPS[0].repeat(2, 0).repeat(2, 1))
@@ -252,7 +252,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
     with pytest.raises(ShanshuiError, match="does not exist"):
         shanshui.load(tmp_path / "absent.safetensors")
     with pytest.raises(ShanshuiError, match=r"size 100x64\n  expected: sides that are multiples of 32"):
-        shanshui.load(folder / "apf.safetensors", size=(64, 100))
+        shanshui.load(folder / "apf.safetensors", size=shanshui.Size(64, 100))
     known = checkpoint.load(folder / "apf.safetensors")
     meta = {name: value for name, value in known.meta.items() if name not in ("shanshui", "python")}
     checkpoint.save(tmp_path / "other.safetensors", known.arrays, **meta | {"kind": "segmenter"})

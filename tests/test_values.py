@@ -14,6 +14,7 @@ from small_set import Set, set_pixels, small_set
 
 from shanshui.data.seams import OF_A_SET, Seams, seams, together
 from shanshui.landscapes.scene import draw_landscape
+from shanshui.storage.size import Size
 
 CLASSES = [f"class {i}" for i in range(9)]
 Way = Callable[[np.ndarray], np.ndarray]
@@ -83,7 +84,7 @@ def test_sound_maps_are_not(way: str) -> None:
 
 
 def test_drawn_landscapes_are_sound() -> None:
-    assert not any(seams(draw_landscape(seed, 96, 64)[1]).scaled() for seed in range(12))
+    assert not any(seams(draw_landscape(seed, Size(64, 96))[1]).scaled() for seed in range(12))
 
 
 def test_seams_of_a_ramp_and_of_an_object() -> None:

@@ -92,12 +92,13 @@ def training_step(subject: Subject, folder: Path) -> tuple[Any, Callable[[], dic
     from shanshui.architectures.base import LossConfig
     from shanshui.architectures.generator_networks import FULL
     from shanshui.backend.runtime import load_jittor
+    from shanshui.storage.size import Size
     from shanshui.training.step import StepConfig, train_step
 
     jt = load_jittor(parallel_compile=True)
     nets = our_networks(subject, folder)
     label_maps, rng, real = subject.label_maps(), np.random.default_rng(0), jt.array(subject.photos())
-    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(*label_maps.shape[1:]))
+    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(Size.of_maps(label_maps)))
     step_config = StepConfig(LossConfig({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None))
 
     def step() -> dict[str, float]:

@@ -22,6 +22,7 @@ nn: Any = jt.nn
 
 from shanshui.nn import norms, resize  # noqa: E402 - after Jittor
 from shanshui.nn.spectral_norm import PairedSpectralConv, SpectralConv  # noqa: E402
+from shanshui.storage.size import Size  # noqa: E402
 from shanshui.training import losses  # noqa: E402
 
 EXACT, FAST, TF32 = 1e-6, 1e-5, 3e-3  # relative differences; FAST: approximate exp, log, division
@@ -194,7 +195,7 @@ def operations(tolerance: float) -> list[Operation]:
         ("transpose of the last two", lambda x: swapped(x) + 0, swapped, EXACT),
         ("permute to NHWC", lambda x: x.permute(0, 2, 3, 1) + 0, lambda x: x.transpose(0, 2, 3, 1), EXACT),
         ("transpose by x", squares_grad(swapped), lambda x: 2 * x, FAST),
-        ("bilinear", lambda x: resize.bilinear(x, (24, 40)), lambda x: separable(x, *bilinear), tolerance),
+        ("bilinear", lambda x: resize.bilinear(x, Size(24, 40)), lambda x: separable(x, *bilinear), tolerance),
         ("halve", resize.halve, lambda x: separable(x, *pool), tolerance),
         ("upsample", resize.upsample2, lambda x: x.repeat(2, 2).repeat(2, 3), EXACT),
         ("upsample by x", squares_grad(resize.upsample2), lambda x: 8 * x, FAST),
@@ -228,7 +229,7 @@ LARGE: dict[str, Callable[[Any], Any]] = {
     "transpose of the last two": lambda x: x.transpose(0, 1, 3, 2) + 0,
     "permute to NHWC": lambda x: x.permute(0, 2, 3, 1) + 0,
     "halve": resize.halve,
-    "bilinear": lambda x: resize.bilinear(x, (192, 256)),
+    "bilinear": lambda x: resize.bilinear(x, Size(192, 256)),
     "upsample": resize.upsample2,
     "batch norm": lambda x: norms.BatchNorm(32)(x),
     "instance norm": norms.instance_norm,

@@ -16,6 +16,8 @@ from typing import Any
 import measuring
 import numpy as np
 
+from shanshui.storage.size import Size
+
 
 def load(precision: str) -> Any:
     """Load Jittor with the wanted precision; SystemExit where the environment says another."""
@@ -45,7 +47,7 @@ def measure_training(args: argparse.Namespace, batch: int, jt: Any) -> None:
     )  # fmt: skip
     nets.generator.G.eval(), nets.generator.E.eval()
     label_maps = subject.label_maps()
-    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(*label_maps.shape[1:]))
+    conditioning = nets.generator.condition(label_maps, nets.generator.patch_sizes(Size.of_maps(label_maps)))
 
     def images() -> np.ndarray:
         with jt.no_grad():

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shanshui.storage.size import Size
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,12 +26,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(weights: str | Path, size: tuple[int, int] | None = None) -> Synthesizer:
+def load(weights: str | Path, size: Size | None = None) -> Synthesizer:
     """Read the weights of a generator, ready to generate images.
 
     Args:
         weights: safetensors file: a checkpoint, an average or imported weights.
-        size: (height, width) of label maps and images; by default the size it was trained at.
+        size: of label maps and images; by default the size it was trained at.
 
     Raises:
         ShanshuiError: the file is missing, broken or holds something else; the network cannot generate the size.

@@ -75,14 +75,14 @@ def step_counts(
     weights = {"feat": 10.0, "rec": 10.0, "perceptual": 10.0 if perceptual else 0.0}
     recipe = StepConfig(LossConfig(weights, perceptual, label_mix=10.0), OPERATIONS if finetuning else ())
     at, generator = Schedule(6, 3).at(epoch), nets.generator
-    height, width = settings["data"]["height"], settings["data"]["width"]
+    size = Size(settings["data"]["height"], settings["data"]["width"])
     rng = np.random.default_rng(0)
 
     def step() -> dict[str, Any]:
-        real = jt.array(rng.standard_normal((batch, 3, height, width)).astype(np.float32))
-        ids = rng.integers(0, generator.num_classes, (batch, height // 16, width // 16))
+        real = jt.array(rng.standard_normal((batch, 3, *size)).astype(np.float32))
+        ids = rng.integers(0, generator.num_classes, (batch, *size.divided(16)))
         label_maps = ids.repeat(16, 1).repeat(16, 2).astype(np.uint8)
-        conditioning = generator.condition(label_maps, generator.patch_sizes(height, width, at))
+        conditioning = generator.condition(label_maps, generator.patch_sizes(size, at))
         losses = train_step(nets, recipe, at, real, conditioning, rng)
         if nets.average:
             nets.average.update()

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from shanshui.architectures.base import Generator, Sections, Sides
+from shanshui.architectures.base import Generator, Sections
 from shanshui.architectures.patch_losses import PatchDiscriminator
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from shanshui.architectures.generator_networks import Conditioning
@@ -51,12 +52,12 @@ class Apf(Generator):
     seg_noise_init: Literal["xavier", "zero"] = Field("zero", exclude=True)
 
     @classmethod
-    def configured(cls, options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Sides) -> Self:
+    def configured(cls, options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Size) -> Self:
         return cls.of(options, classes, parity, size)
 
     @classmethod
     def of(
-        cls, sizes: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Sides | None, **phase: Any
+        cls, sizes: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Size | None, **phase: Any
     ) -> Self:
         """From its sizes and the switches of the section `parity`; `phase` are heads and seg_noise."""
         return cls(
@@ -67,7 +68,7 @@ class Apf(Generator):
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Self:
         data = meta["data"]
-        size = (data["height"], data["width"]) if data.get("height") and data.get("width") else None
+        size = Size(data["height"], data["width"]) if data.get("height") and data.get("width") else None
         phase = {name: meta[name] for name in ("heads", "seg_noise") if name in meta}
         return cls.of(meta["model"], len(data["classes"]), meta["parity"], size, **phase)
 
@@ -103,8 +104,8 @@ class Apf(Generator):
     def takes_noise(self) -> bool:
         return self.seg_noise
 
-    def patch_sizes(self, G: Any, height: int, width: int, step: Step) -> list[Sides]:
-        found: list[Sides] = G.patch_sizes(height, width, step.level, step.alpha)
+    def patch_sizes(self, G: Any, size: Size, step: Step) -> list[Size]:
+        found: list[Size] = G.patch_sizes(size, step.level, step.alpha)
         return found
 
     def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:

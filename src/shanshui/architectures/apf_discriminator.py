@@ -14,6 +14,7 @@ from shanshui.nn.norms import instance_norm
 from shanshui.nn.resize import bilinear, halve
 from shanshui.nn.spade import SLOPE, leaky_relu
 from shanshui.nn.spectral_norm import conv
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -68,7 +69,7 @@ class PatchDiscriminator(Module):
         blocks += [f"model_{i}" for i in range(len(STRIDES))]
         x = self.from_rgb(self.extra, segmap, image)
         if alpha > 0:
-            half = (image.shape[2] // 2, image.shape[3] // 2)
+            half = Size.of_maps(image).divided(2)
             small = self.from_rgb(self.extra - 1, bilinear(segmap, half), bilinear(image, half))
             x = alpha * self.block(blocks.pop(0), x) + (1 - alpha) * small
         features = []

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.patch_spade import PatchPyramid, available
-from shanshui.nn.resize import bilinear, nearest, size_of, upsample2
+from shanshui.nn.resize import bilinear, nearest, upsample2
 from shanshui.nn.spade import SPADEResBlock, leaky_relu
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -82,7 +83,7 @@ class Generator(Module):
             alpha: above 0, the next level's image (twice the size) blended with the enlarged one of `level`.
             noise: (index, n, h, w) -> (n, 1, h, w), called for every SPADE layer in order (`trace`); None for
                 no noise. Only for a generator with seg_noise.
-            patches: by size (h, w) the segmap's distinct patches, where computing with them is faster; the
+            patches: by size the segmap's distinct patches, where computing with them is faster; the
                 result is the same.
 
         Returns:
@@ -101,7 +102,7 @@ class Generator(Module):
         if alpha == 0:
             return image
         _, x = next(blocks)  # (N, C / 2, 2H', 2W')
-        return alpha * self.to_rgb(level + 1, x) + (1 - alpha) * bilinear(image, size_of(x))
+        return alpha * self.to_rgb(level + 1, x) + (1 - alpha) * bilinear(image, Size.of_maps(x))
 
     def trace(
         self, z: Var, segmap: Var, noise: Noise | None = None, patches: PatchPyramid | None = None
@@ -117,15 +118,14 @@ class Generator(Module):
         for name in MIDDLE + UPS:
             x = upsample2(x) if name in self.doubled else x
             n, _, h, w = x.shape
+            size = Size(h, w)
             if name != "G_middle_1":  # it has the size of the block before
-                labels = nearest(segmap, (h, w))  # (N, num_classes, h, w)
-            x = getattr(self, name)(x, labels, _draws(noise, layers, n, h, w), (patches or {}).get((h, w)))
+                labels = nearest(segmap, size)  # (N, num_classes, h, w)
+            x = getattr(self, name)(x, labels, _draws(noise, layers, n, h, w), (patches or {}).get(size))
             yield name, x
 
-    def patch_sizes(
-        self, height: int, width: int, level: int | None = None, alpha: float = 0.0
-    ) -> list[tuple[int, int]]:
-        """List the sizes (h, w) of features at which `execute` can use `patches`, for a segmap of that size.
+    def patch_sizes(self, size: Size, level: int | None = None, alpha: float = 0.0) -> list[Size]:
+        """List the sizes of features at which `execute` can use `patches`, for a segmap of that size.
 
         Empty where the kernels for patches cannot run.
         """
@@ -134,7 +134,7 @@ class Generator(Module):
         level = self.heads if level is None else level
         last = len(UPS) - 1 - self.heads + level + (alpha > 0)  # of UPS
         largest = 2 ** (len(UPS) - 1 - last)
-        return [(height // d, width // d) for d in (2**i for i in range(self.halvings + 1)) if d >= largest]
+        return [size.divided(d) for d in (2**i for i in range(self.halvings + 1)) if d >= largest]
 
     def to_rgb(self, level: int, x: Var) -> Var:
         """Compute an image (N, 3, h, w) in [-1, 1] from the last block of a level."""
@@ -142,11 +142,11 @@ class Generator(Module):
         return conv(leaky_relu(x)).tanh()
 
     def _check(self, z: Var, segmap: Var, noise: Noise | None) -> None:
-        height, width = (side * 2**self.halvings for side in z.shape[2:])
-        if (height, width) != tuple(segmap.shape[2:]):
+        wanted = Size(*(side * 2**self.halvings for side in Size.of_maps(z)))
+        if wanted != Size.of_maps(segmap):
             raise ShanshuiError(
-                f"a label map {segmap.shape[3]} wide and {segmap.shape[2]} high",
-                f"{width} by {height}: both sides multiples of {2**self.halvings}",
+                f"a label map of {Size.of_maps(segmap)}",
+                f"{wanted}: both sides multiples of {2**self.halvings}",
                 "resize the label maps, or use fewer halvings",
             )
         if noise is not None and not self.seg_noise:

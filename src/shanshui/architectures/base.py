@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shanshui.storage.size import Size
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 Sections = dict[str, dict[str, Any]]
 Terms = dict[str, Any]  # loss terms by name, scalars on the device
-Sides = tuple[int, int]  # height and width
 SMALL_CLASSES = 3  # of networks as small as can be
 
 
@@ -101,7 +102,7 @@ class Generator(Network):
         edges: boundaries are one channel more.
         instances: they are those of instances, not of classes.
         encoder: the style encoder.
-        size: (height, width) of the images, where the start from a vector fixes it.
+        size: of the images, where the start from a vector fixes it.
     """
 
     training_options: ClassVar[frozenset[str]] = frozenset()
@@ -120,7 +121,7 @@ class Generator(Network):
     edges: bool = False
     instances: bool = False
     encoder: StyleEncoder | None = Field(None, exclude=True)
-    size: Sides | None = Field(None, exclude=True)
+    size: Size | None = Field(None, exclude=True)
 
     # --- options ------------------------------------------------------------------------------------------
 
@@ -130,14 +131,14 @@ class Generator(Network):
         return None
 
     @classmethod
-    def configured(cls, options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Sides) -> Self:
+    def configured(cls, options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Size) -> Self:
         """From the section `model` of the configuration, which need not have been checked for it.
 
         Args:
             options: the whole section.
             classes: of the label maps.
             parity: switches of the section `parity`.
-            size: (height, width) of the images.
+            size: of the images.
         """
         spectral_norm = parity["spectral_norm"] == "on"
         shared: dict[str, Any] = {
@@ -163,7 +164,7 @@ class Generator(Network):
     def read(cls, meta: Mapping[str, Any]) -> Self:
         """From training's settings or a checkpoint's metadata."""
         data = meta["data"]
-        size = (data["height"], data["width"]) if data.get("height") and data.get("width") else None
+        size = Size(data["height"], data["width"]) if data.get("height") and data.get("width") else None
         return cls(**meta["model"], encoder=meta.get("encoder"), size=size)
 
     def sections(self) -> Sections:
@@ -216,8 +217,8 @@ class Generator(Network):
         """Whether its images depend on random numbers."""
         return self.vector > 0
 
-    def patch_sizes(self, G: Any, height: int, width: int, step: Step) -> list[Sides]:
-        """Sizes (h, w) at which the generator can use distinct patches."""
+    def patch_sizes(self, G: Any, size: Size, step: Step) -> list[Size]:
+        """Sizes at which the generator can use distinct patches."""
         return []
 
     def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:

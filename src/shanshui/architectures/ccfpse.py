@@ -34,7 +34,7 @@ class Ccfpse(Upsampled):
     def step_bytes(self, batch: int) -> int | None:
         from shanshui.nn.ccfpse_shape import activation_bytes
 
-        return self.size and int(PEAK * activation_bytes(*self.size, batch, self.base_channels, self.upsampling))
+        return self.size and int(PEAK * activation_bytes(self.size, batch, self.base_channels, self.upsampling))
 
     def build(self) -> tuple[Any, Any]:
         from shanshui.architectures.ccfpse_generator import ConditionalGenerator

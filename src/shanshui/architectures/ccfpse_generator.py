@@ -15,9 +15,10 @@ from shanshui.errors import ShanshuiError
 from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.ccfpse_shape import BLOCKS, HALVINGS, LEVELS, WIDTHS, Upsampling
 from shanshui.nn.conditional_conv import ConditionalBlock
-from shanshui.nn.resize import nearest, size_of, upsample2
+from shanshui.nn.resize import nearest, upsample2
 from shanshui.nn.spade import SLOPE, leaky_relu
 from shanshui.nn.spectral_norm import PairedSpectralConv
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -31,7 +32,7 @@ class ConditionalGenerator(Module):
         base_channels: c, of `ccfpse_shape`.
         upsampling: how often the first features are doubled: "normal" five times, "more" six.
         z_dim: length of the style vector to start from; None starts from the label map.
-        size: (height, width) of the images, which a start from z fixes.
+        size: of the images, which a start from z fixes.
         spectral_norm: normalise the convolutions of pyramid and shortcuts.
 
     Raises:
@@ -40,7 +41,7 @@ class ConditionalGenerator(Module):
 
     def __init__(
         self, num_classes: int, base_channels: int = 64, upsampling: Upsampling = "normal", *,
-        z_dim: int | None = None, size: tuple[int, int] | None = None, spectral_norm: bool = True,
+        z_dim: int | None = None, size: Size | None = None, spectral_norm: bool = True,
     ) -> None:  # fmt: skip
         if (z_dim is None) != (size is None):
             raise ValueError("z_dim and size belong together")
@@ -49,8 +50,8 @@ class ConditionalGenerator(Module):
         if z_dim is None or size is None:
             self.fc: nn.Conv | nn.Linear = nn.Conv(num_classes, self.first, 3, padding=1)
         else:
-            height, width = start_size(*size, upsampling)
-            self.fc = nn.Linear(z_dim, self.first * height * width)
+            start = start_size(size, upsampling)
+            self.fc = nn.Linear(z_dim, self.first * start.pixels)
         for i in range(self.halvings + 1):
             inputs, stride = (base_channels, 2) if i else (num_classes, 1)
             setattr(self, f"labelenc{i + 1}", unit(inputs, base_channels, 3, stride, spectral_norm))
@@ -84,7 +85,7 @@ class ConditionalGenerator(Module):
         parts = list(self.pyramid(segmap))
         yield from parts
         levels = [level for _, level in parts[self.halvings :]]  # (N, c, h, w), smallest first
-        conditions = [jt.concat([nearest(segmap, size_of(level)), level], 1) for level in levels]
+        conditions = [jt.concat([nearest(segmap, Size.of_maps(level)), level], 1) for level in levels]
         x = self.start(segmap, z)
         yield "fc", x
         for name, number in zip(BLOCKS, LEVELS[self.upsampling], strict=True):
@@ -109,18 +110,18 @@ class ConditionalGenerator(Module):
 
     def start(self, segmap: Var, z: Var | None) -> Var:
         """Compute the first features (N, 16c, H / 2^halvings, W / 2^halvings)."""
-        height, width = (side >> self.halvings for side in segmap.shape[2:])
+        size = Size.of_maps(segmap).divided(2**self.halvings)
         if z is None:
-            return self.fc(nearest(segmap, (height, width)))
-        return self.fc(z).reshape(-1, self.first, height, width)
+            return self.fc(nearest(segmap, size))
+        return self.fc(z).reshape(-1, self.first, *size)
 
     def _check(self, segmap: Var, z: Var | None) -> None:
-        height, width = segmap.shape[2:]
-        start_size(height, width, self.upsampling)
-        if self.size is not None and (height, width) != tuple(self.size):
+        size = Size.of_maps(segmap)
+        start_size(size, self.upsampling)
+        if self.size is not None and size != self.size:
             raise ShanshuiError(
-                f"a label map {width} wide and {height} high",
-                f"{self.size[1]} by {self.size[0]}: a generator that starts from z makes images of one size",
+                f"a label map of {size}",
+                f"{self.size}: a generator that starts from z makes images of one size",
                 "resize the label maps, or use a generator that starts from the label map",
             )
         if (z is None) != (self.z_dim is None):

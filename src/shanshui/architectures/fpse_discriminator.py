@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import InstanceNorm
-from shanshui.nn.resize import bilinear, mean_pool, size_of
+from shanshui.nn.resize import bilinear, mean_pool
 from shanshui.nn.spade import SLOPE
 from shanshui.nn.spectral_norm import PairedSpectralConv
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -90,7 +91,7 @@ class FPSEDiscriminator(Module):
         x = self.lat5(encoded[4])  # (N, 4c, h / 32, w / 32)
         tops: list[Var] = []
         for i in (4, 3, 2):
-            x = bilinear(x, size_of(encoded[i - 1])) + getattr(self, f"lat{i}")(
+            x = bilinear(x, Size.of_maps(encoded[i - 1])) + getattr(self, f"lat{i}")(
                 encoded[i - 1]
             )  # (N, 4c, h / 2^i, w / 2^i)
             tops.insert(0, getattr(self, f"final{i}")(x))  # (N, 2c, h / 2^i, w / 2^i)

@@ -19,6 +19,7 @@ from shanshui.backend.lazy import jt
 from shanshui.data.labels import NO_CLASS, one_hot
 from shanshui.data.patches import patch_pyramid
 from shanshui.nn.patch_spade import PatchPyramid, to_device
+from shanshui.storage.size import Size
 
 FULL = Step(level=None, alpha=0.0, fading=False, full=True)
 
@@ -31,7 +32,7 @@ class Conditioning:
         segmap: (N, num_classes, H, W), one-hot; all zero where there is no class.
         edges: (N, 1, H, W), boundaries; for generators and discriminators with this input.
         positions: (N, 2, H, W), offsets within each region; for CLADE-ICPE.
-        patches: by size (h, w) the label maps' distinct patches, where computing with them is faster.
+        patches: by size the label maps' distinct patches, where computing with them is faster.
     """
 
     segmap: Any
@@ -87,9 +88,9 @@ class BuiltGenerator:
         """Return whether its images depend on random numbers."""
         return self.declared.takes_noise
 
-    def patch_sizes(self, height: int, width: int, step: Step = FULL) -> list[tuple[int, int]]:
-        """List the sizes (h, w) at which the generator can use distinct patches."""
-        return self.declared.patch_sizes(self.G, height, width, step)
+    def patch_sizes(self, size: Size, step: Step = FULL) -> list[Size]:
+        """List the sizes at which the generator can use distinct patches."""
+        return self.declared.patch_sizes(self.G, size, step)
 
     def classes(self, label_maps: np.ndarray) -> np.ndarray:
         """Convert class ids to the generator's: 255, no class, may be a class of its own, the last."""
@@ -102,7 +103,7 @@ class BuiltGenerator:
         return self.declared.extra_inputs(label_maps, instances)
 
     def condition(
-        self, label_maps: np.ndarray, sizes: Sequence[tuple[int, int]] = (), instances: np.ndarray | None = None
+        self, label_maps: np.ndarray, sizes: Sequence[Size] = (), instances: np.ndarray | None = None
     ) -> Conditioning:
         """Upload label maps and further inputs to the device.
 

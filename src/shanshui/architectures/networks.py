@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from shanshui.architectures.base import Discriminator, DiscriminatorBatch, LossConfig, Terms
+from shanshui.architectures.base import Discriminator, DiscriminatorBatch, Generator, LossConfig, Terms
 from shanshui.architectures.generator_networks import BuiltGenerator
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.architectures.schedule import Step
 from shanshui.backend.modules import gather, restore
 from shanshui.nn.init import init_weights
-from shanshui.storage.checkpoint import Arrays
-
-Settings = dict[str, Any]
+from shanshui.storage.checkpoint import Arrays, Meta
 
 
 @dataclass
@@ -44,7 +42,7 @@ class BuiltDiscriminator:
         return self.declared.discriminator_loss(self.D, batch, step, loss_config, rng)
 
 
-def build_generator(settings: Settings, seg_noise: bool = False, heads: int = 0) -> BuiltGenerator:
+def build_generator(settings: Mapping[str, Any], seg_noise: bool = False, heads: int = 0) -> BuiltGenerator:
     """Build generator and encoder from `settings` (sections data, model, encoder, parity), freshly initialised.
 
     Args:
@@ -52,13 +50,18 @@ def build_generator(settings: Settings, seg_noise: bool = False, heads: int = 0)
         seg_noise: noise in the SPADE layers of generators that know it.
         heads: output sizes below the full one, of generators that grow.
     """
-    declared = generator_of(settings).in_phase(heads, seg_noise)
+    return init_generator(generator_of(settings), seg_noise, heads)
+
+
+def init_generator(section: Generator, seg_noise: bool = False, heads: int = 0) -> BuiltGenerator:
+    """Build the generator of a section with its encoder, freshly initialised; arguments as of `build_generator`."""
+    declared = section.in_phase(heads, seg_noise)
     generator = BuiltGenerator(declared, *declared.build())
     declared.initialise(*generator.networks().values())
     return generator
 
 
-def restore_generator(arrays: Arrays, meta: Settings, source: str) -> BuiltGenerator:
+def restore_generator(arrays: Arrays, meta: Meta, source: str) -> BuiltGenerator:
     """Build generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata.
 
     Raises:
@@ -73,15 +76,19 @@ def restore_generator(arrays: Arrays, meta: Settings, source: str) -> BuiltGener
     return generator
 
 
-def load_generator(arrays: Arrays, meta: Settings, source: str) -> tuple[Any, Any]:
+def load_generator(arrays: Arrays, meta: Meta, source: str) -> tuple[Any, Any]:
     """Return generator and encoder (None without one) of `restore_generator`."""
     generator = restore_generator(arrays, meta, source)
     return generator.G, generator.E
 
 
-def build_discriminator(settings: Settings) -> BuiltDiscriminator:
+def build_discriminator(settings: Mapping[str, Any]) -> BuiltDiscriminator:
     """Build the discriminator, or the progressive discriminators, from `settings`, freshly initialised."""
-    declared = discriminator_of(settings)
+    return init_discriminator(discriminator_of(settings))
+
+
+def init_discriminator(declared: Discriminator) -> BuiltDiscriminator:
+    """Build the discriminator of a section, freshly initialised."""
     D = declared.build()
     init_weights(D)
     return BuiltDiscriminator(declared, D)

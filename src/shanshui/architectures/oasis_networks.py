@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
-from shanshui.nn.resize import mean_pool, nearest, size_of, upsample2
+from shanshui.nn.resize import mean_pool, nearest, upsample2
 from shanshui.nn.spade import SPADEResBlock, leaky_relu
 from shanshui.nn.spectral_norm import conv
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -68,18 +69,17 @@ class OasisGenerator(Module):
         _check_sides(segmap, STARTS_AT, "OASIS's generator", "it doubles its first features five times")
         if (noise is None) != (self.noise_channels == 0):
             raise ValueError(f"noise {'missing' if noise is None else 'given'} with {self.noise_channels} channels")
-        height, width = (side // STARTS_AT for side in segmap.shape[2:])
-        condition = condition_at(segmap, noise, (height, width))
+        condition = condition_at(segmap, noise, Size.of_maps(segmap).divided(STARTS_AT))
         x = self.fc(condition)  # (N, 16c, H / 32, W / 32)
         for i, block in enumerate(self.body):
             if i:
                 x = upsample2(x)
-                condition = condition_at(segmap, noise, size_of(x))
+                condition = condition_at(segmap, noise, Size.of_maps(x))
             x = block(x, condition)
         return self.conv_img(leaky_relu(x)).tanh()
 
 
-def condition_at(segmap: Var, noise: Var | None, size: tuple[int, int]) -> Var:
+def condition_at(segmap: Var, noise: Var | None, size: Size) -> Var:
     """Resize noise and label map to a size (h, w) and concatenate them: (N, noise_channels + num_classes, h, w)."""
     labels = nearest(segmap, size)
     if noise is None:
@@ -175,6 +175,6 @@ class UpBlock(Module):
 
 
 def _check_sides(x: Var, step: int, whose: str, why: str) -> None:
-    height, width = x.shape[2:]
-    if height % step or width % step:
-        raise ShanshuiError(f"{width} by {height} for {whose}", f"sides that are multiples of {step}: {why}")
+    size = Size.of_maps(x)
+    if any(side % step for side in size):
+        raise ShanshuiError(f"{size} for {whose}", f"sides that are multiples of {step}: {why}")

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from shanshui.architectures.apf import Apf, ProgressiveDiscriminators
-from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Network, Sections, Sides
+from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Network, Sections
 from shanshui.architectures.ccfpse import Ccfpse, Fpse
 from shanshui.architectures.oasis import Oasis, PixelClassifier
 from shanshui.architectures.pix2pixhd import Pix2pixHD
 from shanshui.architectures.spade import Clade, CladeIcpe, Multiscale, Spade
 from shanshui.errors import ShanshuiError
+from shanshui.storage.size import Size
 
 Kind = TypeVar("Kind", bound=type[Network])
 SMALL_SIDE = 128  # which every network can halve
@@ -79,14 +80,14 @@ class Networks(NamedTuple):
         return {"data": {"classes": classes, "width": SMALL_SIDE, "height": SMALL_SIDE}, **small.sections()}
 
 
-def configured(options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Sides) -> Networks:
+def configured(options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Size) -> Networks:
     """The networks that the configuration's section `model` names.
 
     Args:
         options: the whole section.
         classes: of the label maps.
         parity: switches of the section `parity`.
-        size: (height, width) of the images.
+        size: of the images.
     """
     generator, discriminator = GENERATORS[options["generator"]], DISCRIMINATORS[options["discriminator"]]
     return Networks(

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.losses import total
-from shanshui.nn.resize import bilinear, size_of
+from shanshui.nn.resize import bilinear
 from shanshui.nn.vgg import imagenet_range
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 EPS = 1e-5
 KERNELS, STRIDES = (7, 3, 3, 3), (4, 2, 2, 2)  # of the patches
 NEVER = -1e30  # logit of a class without counterpart: finite, so that interpolation and softmax give no NaN
-Size = tuple[int, int]
 
 
 def as_tokens(x: Var) -> Var:
@@ -129,7 +129,7 @@ class Embedding(Module):
     def execute(self, x: Var) -> tuple[Var, Size]:
         """Embed (N, inputs, H, W): tokens (N, h * w, channels) and (h, w) = (ceil(H / stride), ceil(W / stride))."""
         x = self.proj(x)
-        return self.norm(as_tokens(x)), (x.shape[2], x.shape[3])
+        return self.norm(as_tokens(x)), Size.of_maps(x)
 
 
 class Stage(Module):
@@ -168,10 +168,12 @@ class Head(Module):
         cost less.
         """
         parts: list[Var] = []
-        c, size = self.channels, size_of(maps[0])
+        c, size = self.channels, Size.of_maps(maps[0])
         for i, (x, project) in enumerate(zip(maps, self.project, strict=True)):
             place = len(maps) - 1 - i
-            part = nn.conv2d(as_map(project(as_tokens(x)), size_of(x)), self.fuse.weight[:, place * c : place * c + c])
+            part = nn.conv2d(
+                as_map(project(as_tokens(x)), Size.of_maps(x)), self.fuse.weight[:, place * c : place * c + c]
+            )
             parts.append(bilinear(part, size))
         return self.classify(nn.relu(self.norm(total(parts))))
 

@@ -22,12 +22,13 @@ from shanshui.storage import checkpoint
 from shanshui.storage.checkpoint import Arrays
 from shanshui.storage.files import digest, sha256
 from shanshui.storage.images import to_float
+from shanshui.storage.size import Size
 from shanshui.weights.builtin import BUILTIN
 
 KIND = "segmenter"
 BATCH = 16
 LARGE = {"deeplab": 4}  # images a batch where logits have the size of the images
-BUILTIN_SIZE = (384, 288)  # (width, height) by default
+BUILTIN_SIZE = Size(288, 384)  # by default
 
 
 def _unet(meta: Mapping[str, Any]) -> Any:
@@ -80,9 +81,9 @@ class Segmenter:
         return list(self.meta["classes"])
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Return the (width, height) of its input images."""
-        return int(self.meta["width"]), int(self.meta["height"])
+    def size(self) -> Size:
+        """Return the size of its input images."""
+        return Size(int(self.meta["height"]), int(self.meta["width"]))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -112,9 +113,8 @@ class Segmenter:
             Class ids uint8 (N, height, width), 255 for what is no class of the label maps; and features
             float32 (N, d).
         """
-        width, height = self.size
-        if photos.shape[1:] != (height, width, 3):
-            raise ValueError(f"images of shape {photos.shape[1:]}, the segmenter takes {(height, width, 3)}")
+        if photos.shape[1:] != (*self.size, 3):
+            raise ValueError(f"images of shape {photos.shape[1:]}, the segmenter takes {(*self.size, 3)}")
         batch = LARGE.get(self.meta["architecture"], BATCH)
         parts = [self._see_batch(photos[start : start + batch]) for start in range(0, len(photos), batch)]
         return np.concatenate([ids for ids, _ in parts]), np.concatenate([features for _, features in parts])
@@ -122,10 +122,9 @@ class Segmenter:
     def _see_batch(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from shanshui.nn.resize import bilinear
 
-        width, height = self.size
         with jt.no_grad():
             logits, features = self._net.see(jt.array(np.stack([to_float(photo) for photo in photos])))
-            ids = bilinear(logits, (height, width)).argmax(1)[0]
+            ids = bilinear(logits, self.size).argmax(1)[0]
             jt.sync([ids, features])
         found, translation = ids.numpy().astype(np.uint8), self.meta.get("translation")
         if translation:
@@ -133,20 +132,18 @@ class Segmenter:
         return found, features.numpy().reshape(len(photos), -1)
 
 
-def builtin_segmenter(classes: Sequence[str], size: tuple[int, int] = BUILTIN_SIZE) -> Segmenter:
-    """Create the segmenter included in the package, for `classes`, on images resized to `size` (width, height).
+def builtin_segmenter(classes: Sequence[str], size: Size = BUILTIN_SIZE) -> Segmenter:
+    """Create the segmenter included in the package, for `classes`, on images resized to `size`.
 
     Raises:
         UsageError: it knows none of the classes or cannot use the size.
     """
     from shanshui.weights import deeplab
 
-    if size[0] % deeplab.SIDE_STEP or size[1] % deeplab.SIDE_STEP:
-        raise UsageError(
-            f"the built-in segmenter at {size[0]}x{size[1]}", f"sides that are multiples of {deeplab.SIDE_STEP}"
-        )
+    if any(side % deeplab.SIDE_STEP for side in size):
+        raise UsageError(f"the built-in segmenter at {size}", f"sides that are multiples of {deeplab.SIDE_STEP}")
     meta: dict[str, Any] = {
-        "architecture": "deeplab", "classes": list(classes), "width": size[0], "height": size[1], "real": None,
+        "architecture": "deeplab", "classes": list(classes), "width": size.width, "height": size.height, "real": None,
         "translation": deeplab.translation(classes), "unjudged": deeplab.unjudged(classes),
     }  # fmt: skip
     return Segmenter(deeplab.read_weights(), meta, "the built-in segmenter", digest([sha256(deeplab.FILE), meta]))
@@ -160,21 +157,19 @@ def wrong_description(meta: Mapping[str, Any]) -> list[str]:
     return ([] if names else ["classes"]) + sides
 
 
-def load_segmenter(
-    path: str | Path, classes: Sequence[str] | None = None, size: Sequence[int] | None = None
-) -> Segmenter:
+def load_segmenter(path: str | Path, classes: Sequence[str] | None = None, size: Size | None = None) -> Segmenter:
     """Read a segmenter's file, for `classes` where they are given; or create the built-in one.
 
     Args:
         path: the file, or the word "builtin".
         classes: names in id order; by default the built-in one takes the contest's.
-        size: (width, height) at which the built-in one works; files have their own.
+        size: at which the built-in one works; files have their own.
 
     Raises:
         ShanshuiError: the file is of another kind or architecture, or its classes are not `classes`.
     """
     if str(path) == BUILTIN:
-        return builtin_segmenter(classes or CLASSES, (size[0], size[1]) if size else BUILTIN_SIZE)
+        return builtin_segmenter(classes or CLASSES, size or BUILTIN_SIZE)
     do = "give a file of `python -m shanshui segmenter` or `python -m shanshui import segformer`, or: builtin"
     loaded = checkpoint.load(path)
     kind, architecture = loaded.meta.get("kind"), loaded.meta.get("architecture")

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from shanshui.architectures.base import Generator, Sides
+from shanshui.architectures.base import Generator
 from shanshui.architectures.patch_losses import SegmapDiscriminator
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,8 +47,8 @@ class Upsampled(Generator):
     def takes_style(self) -> bool:
         return self.vector > 0
 
-    def start(self) -> Sides | None:
-        """(height, width) of the images, which the start from a vector fixes; None for one from the label map."""
+    def start(self) -> Size | None:
+        """Size of the images, which the start from a vector fixes; None for one from the label map."""
         return None if self.z_dim is None else self.size
 
 
@@ -91,8 +92,8 @@ class Spade(Upsampled):
         G = SPADEGenerator(kind, self.base_channels, self.upsampling, z_dim=self.z_dim, size=self.start())
         return G, self.encoder.build() if self.encoder else None
 
-    def patch_sizes(self, G: Any, height: int, width: int, step: Step) -> list[Sides]:
-        found: list[Sides] = G.patch_sizes(height, width)
+    def patch_sizes(self, G: Any, size: Size, step: Step) -> list[Size]:
+        found: list[Size] = G.patch_sizes(size)
         return found
 
     def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:

@@ -21,8 +21,9 @@ from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.condition import Condition, class_index
 from shanshui.nn.patch_spade import PatchPyramid, available
-from shanshui.nn.resize import nearest, size_of, upsample2
+from shanshui.nn.resize import nearest, upsample2
 from shanshui.nn.spade_block import BlockKind, ModulatedResBlock, activate
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -35,22 +36,22 @@ BLOCKS = ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", 
 WIDTHS = (32, 32, 32, 32, 16, 8, 4, 2, 1)  # channels / (base_channels / 2), before and after each block
 
 
-def start_size(height: int, width: int, upsampling: str) -> tuple[int, int]:
-    """Compute the size (h, w) of the first features of an image.
+def start_size(size: Size, upsampling: str) -> Size:
+    """Compute the size of the first features of an image.
 
     Raises:
         ShanshuiError: a side is no multiple of the doublings. Rounded, the start would give an image
             of another size (192x256 under "most" one of 256x256).
     """
     step = 2 ** HALVINGS[upsampling]
-    if height % step or width % step or min(height, width) < step:
+    if any(side % step for side in size) or min(size) < step:
         raise ShanshuiError(
-            f"images {width} wide and {height} high",
+            f"images of {size}",
             f'sides that are multiples of {step}: upsampling "{upsampling}" doubles its first features '
             f"{HALVINGS[upsampling]} times",
             "resize the label maps, or take another upsampling",
         )
-    return height // step, width // step
+    return size.divided(step)
 
 
 class SPADEGenerator(Module):
@@ -61,7 +62,7 @@ class SPADEGenerator(Module):
         base_channels: c above, even for "most".
         upsampling: how often the first features are doubled.
         z_dim: length of the style vector to start from; None starts from the label map.
-        size: (height, width) of the images, which a start from z fixes.
+        size: of the images, which a start from z fixes.
 
     Raises:
         ShanshuiError: no start of whole numbers gives `size`; base_channels is odd where it is halved.
@@ -69,7 +70,7 @@ class SPADEGenerator(Module):
 
     def __init__(
         self, kind: BlockKind, base_channels: int = 64, upsampling: Upsampling = "normal", *,
-        z_dim: int | None = None, size: tuple[int, int] | None = None,
+        z_dim: int | None = None, size: Size | None = None,
     ) -> None:  # fmt: skip
         if (z_dim is None) != (size is None):
             raise ValueError("z_dim and size belong together")
@@ -82,7 +83,7 @@ class SPADEGenerator(Module):
         if z_dim is None or size is None:
             self.fc: nn.Conv | nn.Linear = nn.Conv(kind.num_classes + kind.edges, channels[0], 3, padding=1)
         else:
-            h, w = start_size(*size, upsampling)
+            h, w = start_size(size, upsampling)
             self.fc = nn.Linear(z_dim, channels[0] * h * w)
         for name, (fin, fout) in zip(self.names, itertools.pairwise(channels), strict=False):
             setattr(self, name, ModulatedResBlock(fin, fout, kind))
@@ -98,7 +99,7 @@ class SPADEGenerator(Module):
                 more, the last.
             z: (N, z_dim), style vectors, for a generator that starts from them.
             positions: (N, 2, H, W), offsets within each region, for CLADE-ICPE.
-            patches: by size (h, w) the segmap's distinct patches, where computing with them is faster; the
+            patches: by size the segmap's distinct patches, where computing with them is faster; the
                 result is the same.
 
         Returns:
@@ -122,17 +123,16 @@ class SPADEGenerator(Module):
         for name in self.names:
             x = x if name in self.single else upsample2(x)
             if condition is None or name not in self.single:
-                condition = whole.at(size_of(x), patches or {})
+                condition = whole.at(Size.of_maps(x), patches or {})
             x = getattr(self, name)(x, condition)
             yield name, x
 
     def start(self, segmap: Var, z: Var | None) -> Var:
         """Compute the first features (N, 16c, h, w)."""
-        height, width = segmap.shape[2:]
-        h, w = start_size(height, width, self.upsampling)
+        size = start_size(Size.of_maps(segmap), self.upsampling)
         if z is None:
-            return self.fc(nearest(segmap, (h, w)))
-        return self.fc(z).reshape(z.shape[0], -1, h, w)
+            return self.fc(nearest(segmap, size))
+        return self.fc(z).reshape(z.shape[0], -1, *size)
 
     def condition(self, segmap: Var, positions: Var | None) -> Condition:
         """Collect the inputs that modulate the features, at full size."""
@@ -140,19 +140,19 @@ class SPADEGenerator(Module):
         index = None if kind.modulation == "spade" else class_index(segmap[:, : kind.num_classes])
         return Condition(segmap, segmap[:, kind.num_classes :] if kind.edges else None, positions, index)
 
-    def patch_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
-        """List the sizes (h, w) at which `execute` can use `patches`, if its layers depend on labels nearby alone."""
+    def patch_sizes(self, size: Size) -> list[Size]:
+        """List the sizes at which `execute` can use `patches`, if its layers depend on labels nearby alone."""
         kind = self.kind
         if kind.modulation != "spade" or kind.kernel != 3 or kind.edges or not available():
             return []
-        return [(height >> i, width >> i) for i in range(HALVINGS[self.upsampling] + 1)]
+        return [size.divided(2**i) for i in range(HALVINGS[self.upsampling] + 1)]
 
     def _check(self, segmap: Var, z: Var | None, positions: Var | None) -> None:
         wanted, shape = self.kind.num_classes + self.kind.edges, tuple(segmap.shape)
-        if self.size not in (None, shape[2:]):
+        if self.size not in (None, Size.of_maps(segmap)):
             raise ShanshuiError(
-                f"a label map {shape[3]} wide and {shape[2]} high",
-                "{1} by {0}: a generator that starts from a style vector makes images of one size".format(*self.size),
+                f"a label map of {Size.of_maps(segmap)}",
+                f"{self.size}: a generator that starts from a style vector makes images of one size",
             )
         if shape[1] != wanted:
             raise ValueError(f"a segmap of {shape[1]} channels for a generator with {wanted}")

@@ -11,6 +11,7 @@ from shanshui.nn.norms import NormKind, parameter_free
 from shanshui.nn.resize import bilinear
 from shanshui.nn.spade import leaky_relu
 from shanshui.nn.spade_block import convolution
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -55,7 +56,7 @@ class StyleEncoder(Module):
 
     def trace(self, photo: Var) -> Iterator[tuple[str, Var]]:
         """Yield name and normalised output, before its activation, of each layer in turn."""
-        x = bilinear(photo, (SIDE, SIDE))
+        x = bilinear(photo, Size(SIDE, SIDE))
         for i in range(1, len(WIDTHS) + 1):
             x = getattr(self, f"layer{i}")(x)  # (N, C_i, 256 / 2^i, 256 / 2^i)
             x = getattr(self, f"norm{i}")(x)

@@ -22,6 +22,7 @@ from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import checkpoint
 from shanshui.storage.files import sha256
 from shanshui.storage.outputs import add_file
+from shanshui.storage.size import Size
 from shanshui.weights.classes import class_list, class_names
 
 SIDE_STEP = 32  # by how much SegFormer reduces an image
@@ -215,8 +216,8 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
     classes = model["num_classes"] - args.unknown_class
     names = class_names(args.classes, classes, source)
     if size and not args.size:
-        print(f"images of {size[0]}x{size[1]} assumed; --size or --upsampling say otherwise", file=sys.stderr)
-    width, height = size or (None, None)
+        print(f"images of {size} assumed; --size or --upsampling say otherwise", file=sys.stderr)
+    height, width = size or (None, None)
     ignored = 255 if args.unknown_class else None
     data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
     meta: dict[str, Any] = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
@@ -276,7 +277,7 @@ def ccfpse_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -
     names = class_names(args.classes, classes, source)
     model = {"kind": "ccfpse", "num_classes": channels - args.edges, "edges": args.edges}
     model |= {"unknown_class": args.unknown_class} | sizes
-    width, height = args.size or (None, None)
+    height, width = args.size or (None, None)
     ignored = 255 if args.unknown_class else None
     data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
     meta: dict[str, Any] = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
@@ -302,10 +303,10 @@ def import_segformer(args: argparse.Namespace) -> None:
 
     state, source = needed(load_state(args.weights)), str(args.weights)
     size, trained = recognise(state, source)
-    width, height = args.size
     meta = {
         "architecture": "segformer", "variant": size, "model": structure(size),
-        "classes": args.classes, "grouping": groups(args.classes, trained, source), "width": width, "height": height,
+        "classes": args.classes, "grouping": groups(args.classes, trained, source), 
+        "width": args.size.width, "height": args.size.height,
     }  # fmt: skip
     shapes = {name: tuple(var.shape) for name, var in build(meta).state_dict().items()}
     try:
@@ -341,8 +342,8 @@ def groups(classes: list[str], trained: int, source: str) -> list[int]:
     return found
 
 
-def _size(text: str) -> tuple[int, int]:
-    sides = text.split("x")
-    if len(sides) != 2 or not all(side.isdecimal() and int(side) and int(side) % SIDE_STEP == 0 for side in sides):
-        raise argparse.ArgumentTypeError(f"{text!r} is not WxH in multiples of {SIDE_STEP}, such as 512x384")
-    return int(sides[0]), int(sides[1])
+def _size(text: str) -> Size:
+    size = Size.parse(text)
+    if any(side % SIDE_STEP for side in size):
+        raise argparse.ArgumentTypeError(f"{size}: expected sides that are multiples of {SIDE_STEP}")
+    return size

@@ -26,6 +26,7 @@ from shanshui.storage.files import read_json, write_json
 from shanshui.storage.images import read_photo, resize_label_map, resize_photo, write_image
 from shanshui.storage.outputs import add_shared_folder
 from shanshui.storage.provenance import stamp
+from shanshui.storage.size import Size
 from shanshui.weights.builtin import BUILTIN
 from shanshui.weights.classes import class_list
 from shanshui.weights.deeplab import REST
@@ -83,7 +84,7 @@ def check_folder(out: Path, identity: str) -> None:
 def label_maps(segmenter: Segmenter, photos: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Predict class ids, uint8 (H, W), for photographs, uint8 (H, W, 3), each at its own size."""
     ids, _ = segmenter.see(np.stack([resize_photo(photo, segmenter.size) for photo in photos]))
-    return [resize_label_map(found, (photo.shape[1], photo.shape[0])) for found, photo in zip(ids, photos, strict=True)]
+    return [resize_label_map(found, Size.of(photo)) for found, photo in zip(ids, photos, strict=True)]
 
 
 def label_all(segmenter: Segmenter, files: Sequence[Path], out: Path) -> list[str]:

@@ -12,16 +12,21 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shanshui.backend.lazy import jt
 from shanshui.config.schema import Config
+from shanshui.config.typed_settings import DataSettings, TrainingConfig
 from shanshui.errors import UsageError
 from shanshui.storage.size import Size
-from shanshui.synthesis.generation_inputs import parse_size
 
+if TYPE_CHECKING:
+    from shanshui.architectures.generator_networks import BuiltGenerator
+    from shanshui.nn.cost import Cost
+
+Report = dict[str, Any]  # of a configuration, as JSON
 MOST = 20  # label maps that are looked at
 MIB = 2**20
 
@@ -29,38 +34,37 @@ MIB = 2**20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.add_argument("--config", required=True, nargs="+", metavar="YAML", help="later files override earlier ones")
-    parser.add_argument("--size", type=parse_size, nargs="+", metavar="WxH", help="sizes; default: the configuration's")
+    parser.add_argument("--size", type=Size.parse, nargs="+", metavar="WxH", help="sizes; default: the configuration's")
     parser.add_argument("--labels", type=Path, metavar="DIR", help=f"label maps, of which the first {MOST} are taken")
     parser.add_argument("--time", action="store_true", help="also generate these images, with untrained weights")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def read_label_maps(folder: Path, data: dict[str, Any]) -> np.ndarray:
+def read_label_maps(folder: Path, data: DataSettings) -> np.ndarray:
     """Read the first label maps of a folder at the configured size, uint8 class ids (N, H, W)."""
-    from shanshui.data.labels import Classes
     from shanshui.data.pairs import find_images
     from shanshui.storage import images
 
-    classes, found = Classes.of(data), []
+    classes, found = data.labels, []
     for path in find_images(folder)[:MOST]:
-        ids = images.resize_label_map(images.read_label_map(path), (data["width"], data["height"]))
+        ids = images.resize_label_map(images.read_label_map(path), data.size)
         found.append(classes.ids(ids, path))
     if not found:
         raise UsageError(f"{folder} holds no label maps", "a folder of label maps")
     return np.stack(found)
 
 
-def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def network_costs(config: TrainingConfig) -> tuple[BuiltGenerator, dict[str, Cost]]:
     """Build the networks, and count the costs of one image per network (by letter)."""
-    from shanshui.architectures.networks import build_discriminator, build_generator
+    from shanshui.architectures.networks import init_discriminator, init_generator
     from shanshui.architectures.noise_source import seeded_noise
     from shanshui.nn.cost import cost
 
-    width, height = settings["data"]["width"], settings["data"]["height"]
-    generator = build_generator(settings, seg_noise=settings["finetune"].get("seg_noise", False))
-    discriminator = build_discriminator(settings)
-    conditioning = generator.condition(np.zeros((1, height, width), np.uint8))
-    photo = jt.zeros((1, 3, height, width))
+    size = config.data.size
+    generator = init_generator(config.networks.generator, config.options.seg_noise)
+    discriminator = init_discriminator(config.networks.discriminator)
+    conditioning = generator.condition(np.zeros((1, *size), np.uint8))
+    photo = jt.zeros((1, 3, *size))
     costs = {"G": cost(generator.G, lambda: generator.generate(conditioning, seeded_noise(0)(["one"])))}
     if generator.E is not None:
         encoder_input = photo if generator.takes_style else conditioning.segmap
@@ -76,29 +80,27 @@ def network_costs(settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     }
 
 
-def patch_shares(generator: Any, label_maps: np.ndarray) -> dict[tuple[int, int], float]:
+def patch_shares(generator: Any, label_maps: np.ndarray) -> dict[Size, float]:
     """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
     from shanshui.data.patches import patch_pyramid
 
-    _, height, width = label_maps.shape
-    sizes = generator.patch_sizes(height, width)
-    shares: dict[tuple[int, int], list[float]] = {size: [] for size in sizes}
+    sizes = generator.patch_sizes(Size.of_maps(label_maps))
+    shares: dict[Size, list[float]] = {size: [] for size in sizes}
     for label_map in label_maps:
         pyramid = patch_pyramid(label_map[None], sizes)
         for size in sizes:
-            used = len(pyramid[size].labels) / (size[0] * size[1]) if size in pyramid else 1.0
+            used = len(pyramid[size].labels) / size.pixels if size in pyramid else 1.0
             shares[size].append(used)
     return {size: float(np.mean(found)) for size, found in shares.items()}
 
 
-def seconds_per_image(generator: Any, label_maps: np.ndarray, data: dict[str, Any]) -> float:
+def seconds_per_image(generator: Any, label_maps: np.ndarray, data: DataSettings) -> float:
     """Measure the wall time of an image in seconds, after one that compiles the kernels and is not timed."""
-    from shanshui.data.labels import Classes
     from shanshui.synthesis.synthesizer import Synthesizer
 
     for network in generator.networks().values():
         network.eval()
-    synthesizer = Synthesizer(generator, Classes.of(data), Size(data["height"], data["width"]))
+    synthesizer = Synthesizer(generator, data.labels, data.size)
     instances = label_maps if synthesizer.accepts.instances else [None] * len(label_maps)
     synthesizer.generate(label_maps[0], instances=instances[0])
     start = time.perf_counter()
@@ -107,9 +109,9 @@ def seconds_per_image(generator: Any, label_maps: np.ndarray, data: dict[str, An
     return (time.perf_counter() - start) / len(label_maps)
 
 
-def table(found: dict[str, Any]) -> str:
+def table(found: Report) -> str:
     """Format the report as a table."""
-    lines = [f"one image of {found['size'][0]}x{found['size'][1]}, {found['classes']} classes", ""]
+    lines = [f"one image of {Size.of_width_first(found['size'])}, {found['classes']} classes", ""]
     lines.append(f"{'':10}{'parameters':>14}{'GMACs':>10}{'kept by training, MiB':>24}")
     for name, row in found["networks"].items():
         kept = row["outputs"] * 4 / MIB
@@ -133,7 +135,10 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--time without --labels", "label maps: how long an image takes depends on them")
     config = load_config(args.config)
     configs = [at_size(config, size) for size in args.size] if args.size else [config]
-    found = [report(stage_settings(each, "finetune"), args.labels, args.time) for each in configs]
+    found = [
+        report(TrainingConfig.of(stage_settings(each, "finetune"), "finetune"), args.labels, args.time)
+        for each in configs
+    ]
     print(json.dumps(found, indent=1) if args.json else "\n\n".join(map(table, found)))
 
 
@@ -149,14 +154,14 @@ def at_size(config: Config, size: Size) -> Config:
     return validate(merge(config.model_dump(), {"data": data}), f"--size {size}")
 
 
-def report(settings: dict[str, Any], labels: Path | None, timed: bool) -> dict[str, Any]:
+def report(config: TrainingConfig, labels: Path | None, timed: bool) -> Report:
     """Compute the costs of the networks and, with label maps, those on distinct patches and the time per image."""
-    data = settings["data"]
+    data = config.data
     label_maps = read_label_maps(labels, data) if labels else None
-    generator, costs = network_costs(settings)
+    generator, costs = network_costs(config)
     rows = {name: {"parameters": c.parameters, "macs": c.macs, "outputs": c.outputs} for name, c in costs.items()}
-    found: dict[str, Any] = {
-        "size": [data["width"], data["height"]], "classes": len(data["classes"]), "networks": rows,
+    found: Report = {
+        "size": list(data.size.width_first), "classes": len(data.classes), "networks": rows,
     }  # fmt: skip
     if label_maps is not None:
         if shares := patch_shares(generator, label_maps):

@@ -61,8 +61,7 @@ class Config(Section):
 
     def networks(self) -> Networks:
         """What is trained: generator with encoder, and discriminator, with the values in force."""
-        size = self.data.height, self.data.width
-        return configured(self.model.model_dump(), len(self.data.classes), self.parity.resolved(), size)
+        return configured(self.model.model_dump(), len(self.data.classes), self.parity.resolved(), self.data.size)
 
     @field_validator("gpus", mode="before")
     @classmethod
@@ -105,8 +104,8 @@ class Config(Section):
                 raise ValueError(f"{name} {side} is too small for generator {model.generator}: {least} or more")
         if data.load_width < data.width or data.load_height < data.height:
             raise ValueError(
-                f"data.load_width {data.load_width} gives {data.load_width}x{data.load_height}, smaller than the crop "
-                f"{data.width}x{data.height}: use {data.width} or more"
+                f"data.load_width {data.load_width} gives {data.load_size}, smaller than the crop "
+                f"{data.size}: use {data.width} or more"
             )
         if model.discriminator == "bank" and model.discriminator_channels % 2 ** (model.discriminators - 1):
             raise ValueError(

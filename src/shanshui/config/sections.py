@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.data.layouts import LAYOUTS
 from shanshui.metrics.registry import METRICS
+from shanshui.storage.size import Size
 from shanshui.weights.builtin import BUILTIN
 
 if TYPE_CHECKING:
@@ -123,6 +124,16 @@ class Data(Section):
     def load_height(self) -> int:
         """Height to which training photographs are resized (the winner's integer rule: 429 for 572)."""
         return self.load_width * self.height // self.width
+
+    @property
+    def size(self) -> Size:
+        """Size of the generated images."""
+        return Size(self.height, self.width)
+
+    @property
+    def load_size(self) -> Size:
+        """Size to which training pairs are resized before cropping."""
+        return Size(self.load_height, self.load_width)
 
 
 PARITY = {
@@ -253,6 +264,11 @@ class Segmenter(Section):
     batch: Positive = Field(8, description="pairs per step")
     lr: float = Field(4e-3, gt=0, description="initial learning rate, with cosine decay to zero")
 
+    @property
+    def size(self) -> Size:
+        """Size to which images are resized for the segmenter."""
+        return Size(self.height, self.width)
+
     @field_validator("width", "height")
     @classmethod
     def sides_can_be_halved(cls, side: int) -> int:
@@ -265,7 +281,7 @@ class Segmenter(Section):
     def builtin_takes_the_size(self) -> Segmenter:
         """Check the size for the network's five downsamplings."""
         if self.weights == BUILTIN and (self.width % 32 or self.height % 32):
-            raise ValueError(f"weights builtin takes multiples of 32, not {self.width}x{self.height}")
+            raise ValueError(f"weights builtin takes multiples of 32, not {self.size}")
         return self
 
 

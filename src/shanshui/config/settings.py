@@ -175,9 +175,9 @@ def training_settings(config: Config, phase: str) -> dict[str, Any]:
 
 
 def metric_settings(config: Config) -> dict[str, Any]:
-    size = [config.data.width, config.data.height]
+    size = list(config.data.size.width_first)
     labels = config.data.model_dump(include=LABELS)
-    seen = [config.segmenter.width, config.segmenter.height]  # others bring their own size in their files
+    seen = list(config.segmenter.size.width_first)  # others bring their own size in their files
     builtin = {"segmenter_size": seen} if config.segmenter.weights == BUILTIN else {}
     return {"metrics": config.score.metrics, "size": size, "seed": config.seed, **labels, **builtin}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from shanshui.data.checks import times
 from shanshui.data.findings import Finding, error, number, warning
 from shanshui.data.folders import Folder
 from shanshui.data.instances import InstanceFacts
@@ -46,9 +45,7 @@ def sound_instances(labels: Sequence[LabelFacts], instances: Sequence[InstanceFa
     """
     both = [(label, found) for label, found in zip(labels, instances, strict=True) if found and not label.problem]
     broken = [f"{i.path}: {i.problem}" for i in instances if i and i.problem]
-    sizes = [
-        f"{i.path}: {times(i.size)}, {x.path}: {times(x.size)}" for x, i in both if not i.problem and x.size != i.size
-    ]
+    sizes = [f"{i.path}: {i.size}, {x.path}: {x.size}" for x, i in both if not i.problem and x.size != i.size]
     empty = [i.path for x, i in both if not i.problem and not i.edges and len(x.counts) > 1]
     lacking = [label.path for label, i in zip(labels, instances, strict=True) if i is None]
     found = []

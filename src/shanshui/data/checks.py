@@ -9,6 +9,7 @@ from shanshui.data.findings import Finding, error, number, warning
 from shanshui.data.labels import outside
 from shanshui.data.scan import LabelFacts, PhotoFacts
 from shanshui.storage.image_file import UNREADABLE
+from shanshui.storage.size import Size
 
 ASPECT_TOLERANCE = 0.02
 PAIR_ASPECT_TOLERANCE = 0.01
@@ -16,16 +17,10 @@ VALUES_SHOWN = 5
 UNLABELLED = 255  # by custom
 
 Facts = PhotoFacts | LabelFacts
-Size = tuple[int, int]
-
-
-def times(size: Size) -> str:
-    """Format (width, height) as `480x360`."""
-    return f"{size[0]}x{size[1]}"
 
 
 def _aspect_error(size: Size, of: Size) -> float:
-    return abs(size[0] * of[1] / (size[1] * of[0]) - 1)
+    return abs(size.width * of.height / (size.height * of.width) - 1)
 
 
 def readable(facts: Sequence[Facts], thing: str) -> list[Finding]:
@@ -51,10 +46,10 @@ def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Findi
     for photo, label in pairs:
         if photo.problem or label.problem or photo.size == label.size:
             continue
-        line = f"{photo.path}: {times(photo.size)}, {label.path}: {times(label.size)}"
+        line = f"{photo.path}: {photo.size}, {label.path}: {label.size}"
         differ = _aspect_error(photo.size, label.size) > PAIR_ASPECT_TOLERANCE
         (shapes if differ else scales).append(line)
-        lying += differ and photo.turned != label.turned and photo.size == label.size[::-1]
+        lying += differ and photo.turned != label.turned and photo.size == (label.size.width, label.size.height)
     expected = "two files of the same width and height"
     found = []
     if shapes:
@@ -74,19 +69,19 @@ def matching_sizes(pairs: Iterable[tuple[PhotoFacts, LabelFacts]]) -> list[Findi
 
 
 def fitting_sizes(facts: Iterable[Facts], thing: str, size: Size, least: Size) -> list[Finding]:
-    """Report files of another aspect ratio than `size` or smaller than `least`, both (width, height) in pixels."""
+    """Report files of another aspect ratio than `size` or smaller than `least`, in pixels."""
     good = [f for f in facts if not f.problem]
-    small = [f"{f.path}: {times(f.size)}" for f in good if f.size[0] < least[0] or f.size[1] < least[1]]
-    askew = [f"{f.path}: {times(f.size)}" for f in good if _aspect_error(f.size, size) > ASPECT_TOLERANCE]
+    small = [f"{f.path}: {f.size}" for f in good if f.size.width < least.width or f.size.height < least.height]
+    askew = [f"{f.path}: {f.size}" for f in good if _aspect_error(f.size, size) > ASPECT_TOLERANCE]
     found = []
     if small:
-        what = f"smaller than {times(least)}: {number(len(small), thing)}"
+        what = f"smaller than {least}: {number(len(small), thing)}"
         do = "use larger files or smaller data.width, data.height and data.load_width; else they are enlarged"
-        found.append(warning(what, f"at least {times(least)} pixels", do, small))
+        found.append(warning(what, f"at least {least} pixels", do, small))
     if askew:
-        what = f"not of the shape {times(size)}: {number(len(askew), thing)}"
+        what = f"not of the shape {size}: {number(len(askew), thing)}"
         do = "crop the files, or leave it: they are squeezed to the configured shape"
-        expected = f"width / height within {ASPECT_TOLERANCE:.0%} of {size[0] / size[1]:.3f}"
+        expected = f"width / height within {ASPECT_TOLERANCE:.0%} of {size.width / size.height:.3f}"
         found.append(warning(what, expected, do, askew))
     return found
 

@@ -11,15 +11,16 @@ from shanshui.data.edges import edges
 from shanshui.data.scan import first_line
 from shanshui.errors import ShanshuiError
 from shanshui.storage.images import read_label_map
+from shanshui.storage.size import Size
 
 
 @dataclass(frozen=True)
 class InstanceFacts:
-    """An instance map: size as (width, height), share of its pixels on an edge; if unreadable, only a `problem`."""
+    """An instance map: size, share of its pixels on an edge; if unreadable, only a `problem`."""
 
     path: Path
     problem: str = ""
-    size: tuple[int, int] = (0, 0)
+    size: Size = Size(0, 0)
     edges: float = 0.0
 
 
@@ -40,4 +41,4 @@ def scan_instances(path: Path) -> InstanceFacts:
         instances = read_label_map(path)
     except ShanshuiError as error:
         return InstanceFacts(path, first_line(path, error))
-    return InstanceFacts(path, "", (instances.shape[1], instances.shape[0]), float(instance_edges(instances).mean()))
+    return InstanceFacts(path, "", Size.of(instances), float(instance_edges(instances).mean()))

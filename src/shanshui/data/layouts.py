@@ -18,6 +18,7 @@ from shanshui.data.listing import Listing, Passed, list_images, walk
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.plugins.discovery import load_plugins
 from shanshui.storage.names import normal
+from shanshui.storage.size import Size
 
 FOLDERS = ("train_images", "train_labels", "test_labels")  # every layout has these, and perhaps:
 INSTANCES = ("train_instances", "test_instances")
@@ -37,7 +38,8 @@ class Layout:
         colours: (red, green, blue) of each class, if the dataset defines colours.
         label_offset: is added to every value of a label map.
         ignore_label: value in the files for pixels without a class.
-        size: width, height and loading width of the images, in pixels, as usually trained.
+        size: of the images, as usually trained.
+        load_width: width in pixels to which images are resized before cropping.
         scenes: file below `data.root` with a line `name scene` per image; only those of outdoor scenes are taken.
     """
 
@@ -50,7 +52,8 @@ class Layout:
     colours: Colours | None = None
     label_offset: int = 0
     ignore_label: int | None = None
-    size: tuple[int, int, int] = (512, 384, 572)
+    size: Size = Size(384, 512)
+    load_width: int = 572
     scenes: str = ""
 
     def name(self, file: Path) -> str:
@@ -82,7 +85,7 @@ class Layout:
             name: str(Path(root, self.folders[name])) for name in FOLDERS if name in self.folders
         }
         options |= {"classes": list(self.classes)} if self.classes else {}
-        options |= dict(zip(("width", "height", "load_width"), self.size, strict=True))
+        options |= {"width": self.size.width, "height": self.size.height, "load_width": self.load_width}
         return options | {"label_offset": self.label_offset, "ignore_label": self.ignore_label}
 
 
@@ -98,7 +101,8 @@ _ADE20K: dict[str, Any] = {
     **class_table("ade20k.csv"),
     "label_offset": -1,
     "ignore_label": 0,
-    "size": (256, 256, 286),
+    "size": Size(256, 256),
+    "load_width": 286,
 }
 _BY_PHASE = {"train_images": "train_img", "train_labels": "train_label", "test_labels": "val_label"}
 
@@ -115,7 +119,8 @@ LAYOUTS: dict[str, Layout] = {
         twin="_portrait",
         **class_table("coco_stuff.csv"),
         ignore_label=255,
-        size=(256, 256, 286),
+        size=Size(256, 256),
+        load_width=286,
     ),
     "cityscapes": Layout(
         folders={
@@ -141,9 +146,10 @@ LAYOUTS: dict[str, Layout] = {
         ),
         deep=True,
         **class_table("cityscapes.csv"),
-        size=(512, 256, 512),
+        size=Size(256, 512),
+        load_width=512,
     ),
-    "facades": Layout(folders=_BY_PHASE, **class_table("facades.csv"), size=(256, 256, 286)),
+    "facades": Layout(folders=_BY_PHASE, **class_table("facades.csv"), size=Size(256, 256), load_width=286),
 }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from shanshui.data.patches import Patches, patch_pyramid
 from shanshui.errors import ShanshuiError
 from shanshui.storage.images import to_float
+from shanshui.storage.size import Size
 
 AHEAD = 3
 
@@ -49,14 +50,14 @@ class TrainingPairs:
 class Batch:
     """One batch: `real` float32 (N, 3, H, W) in [-1, 1], `label_map` uint8 (N, H, W), 255 = no class, `indices` (N,).
 
-    `patches` are the distinct patches of the label maps at the sizes (height, width) at which they save time;
+    `patches` are the distinct patches of the label maps at the sizes at which they save time;
     `extra_inputs` are additional inputs of the generator, by name.
     """
 
     real: np.ndarray
     label_map: np.ndarray
     indices: np.ndarray
-    patches: dict[tuple[int, int], Patches]
+    patches: dict[Size, Patches]
     extra_inputs: dict[str, np.ndarray]
 
 
@@ -102,7 +103,7 @@ def steps_per_epoch(n: int, batch: int) -> int:
     return n // batch
 
 
-def plan_epoch(n: int, seed: int, epoch: int, room: tuple[int, int], crop: Literal["full", "top"], flip: bool) -> Plan:
+def plan_epoch(n: int, seed: int, epoch: int, room: Size, crop: Literal["full", "top"], flip: bool) -> Plan:
     """Draw the random choices of `epoch` from (seed, epoch) alone.
 
     Everything is drawn whether used or not: without flips, order and crops stay the same.
@@ -111,13 +112,13 @@ def plan_epoch(n: int, seed: int, epoch: int, room: tuple[int, int], crop: Liter
         n: number of pairs.
         seed: of the run.
         epoch: number of the epoch.
-        room: (columns, rows) by which the crop can move.
+        room: rows and columns by which the crop can move.
         crop: "top" starts every crop at the first row, as the competition's winner did.
         flip: mirror half of the pairs horizontally.
     """
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch,))))
     order = rng.permutation(n)
-    left, top = (rng.integers(0, most + 1, n) for most in room)
+    left, top = (rng.integers(0, most + 1, n) for most in room.width_first)
     mirrored = rng.random(n) < 0.5
     return Plan(order, left, top if crop == "full" else np.zeros_like(top), mirrored & flip)
 
@@ -131,7 +132,7 @@ def nothing(label_maps: np.ndarray, instances: np.ndarray | None) -> dict[str, n
 
 
 def cut(
-    pairs: TrainingPairs, plan: Plan, places: range, width: int, height: int, sizes: Sequence[tuple[int, int]] = (),
+    pairs: TrainingPairs, plan: Plan, places: range, size: Size, sizes: Sequence[Size] = (),
     extra_inputs: ExtraInputs = nothing,
 ) -> Batch:  # fmt: skip
     """Assemble the batch of the pairs at `places` in the epoch's order, cropped and flipped as `plan` says.
@@ -140,18 +141,17 @@ def cut(
         pairs: training pairs at load size.
         plan: random choices of the epoch.
         places: positions in the epoch's order.
-        width: of the crop, in pixels.
-        height: of the crop, in pixels.
-        sizes: (height, width) at which the label maps' distinct patches are found.
+        size: of the crop.
+        sizes: at which the label maps' distinct patches are found.
         extra_inputs: computes additional inputs by name from label maps and instances (N, H, W).
     """
     indices = plan.order[places.start : places.stop]
-    real = np.empty((len(indices), 3, height, width), np.float32)
-    label_map = np.empty((len(indices), height, width), np.uint8)
+    real = np.empty((len(indices), 3, *size), np.float32)
+    label_map = np.empty((len(indices), *size), np.uint8)
     numbers = None if pairs.instances is None else np.empty(label_map.shape, pairs.instances.dtype)
     for row, (place, index) in enumerate(zip(places, indices, strict=True)):
         left, top = plan.left[place], plan.top[place]
-        window = (index, slice(top, top + height), slice(left, left + width))
+        window = (index, slice(top, top + size.height), slice(left, left + size.width))
         step = -1 if plan.mirrored[place] else 1
         real[row] = to_float(pairs.photos[window][:, ::step])
         label_map[row] = pairs.label_maps[window][:, ::step]
@@ -200,15 +200,14 @@ def batches(
     batch: int,
     seed: int,
     epoch: int,
-    width: int,
-    height: int,
+    size: Size,
     crop: Literal["full", "top"] = "full",
     flip: bool = True,
-    sizes: Sequence[tuple[int, int]] = (),
+    sizes: Sequence[Size] = (),
     part: tuple[int, int] = (0, 1),
     extra_inputs: ExtraInputs = nothing,
 ) -> Iterator[Batch]:
-    """Yield one epoch of full batches, cropped to width x height; the rest of the pairs is dropped.
+    """Yield one epoch of full batches, cropped to `size`; the rest of the pairs is dropped.
 
     Order, crops and flips depend on (seed, epoch) only.
 
@@ -217,11 +216,10 @@ def batches(
         batch: batch size over all processes.
         seed: of the run.
         epoch: number of the epoch.
-        width: of the crop, in pixels.
-        height: of the crop, in pixels.
+        size: of the crop.
         crop: "top" starts every crop at the first row, as the competition's winner did.
         flip: mirror half of the pairs horizontally.
-        sizes: (height, width) at which the label maps' distinct patches are found.
+        sizes: at which the label maps' distinct patches are found.
         part: (rank, number of processes); each process gets an equal share of the rows of every batch.
         extra_inputs: computes additional inputs by name from label maps and instances (N, H, W).
 
@@ -229,15 +227,13 @@ def batches(
         ShanshuiError: if there is no full batch or the pairs are smaller than the crop.
     """
     steps = steps_per_epoch(len(pairs), batch)
-    rows, columns = pairs.label_maps.shape[1] - height, pairs.label_maps.shape[2] - width
-    if rows < 0 or columns < 0:
-        held = f"{columns + width}x{rows + height}"
-        found = f"the prepared pairs are {held}, the crop is {width}x{height}"
+    held = Size.of_maps(pairs.label_maps)
+    room = Size(held.height - size.height, held.width - size.width)
+    if min(room) < 0:
+        found = f"the prepared pairs are {held}, the crop is {size}"
         raise ShanshuiError(found, do="raise data.load_width and run `prepare` again")
-    plan = plan_epoch(len(pairs), seed, epoch, (columns, rows), crop, flip)
+    plan = plan_epoch(len(pairs), seed, epoch, room, crop, flip)
     rank, processes = part
     own = batch // processes
     starts = range(rank * own, steps * batch, batch)
-    return prefetched(
-        cut(pairs, plan, range(start, start + own), width, height, sizes, extra_inputs) for start in starts
-    )
+    return prefetched(cut(pairs, plan, range(start, start + own), size, sizes, extra_inputs) for start in starts)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shanshui.data.nearest import nearest_index
+from shanshui.storage.size import Size
 
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 CORNERS = [0, 2, 6, 8]  # of NEIGHBOURS: they fix all others, as their 3x3 patches overlap in the middle
@@ -84,14 +85,14 @@ def number(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return codes.reshape(key.shape), first
 
 
-def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Patches]:
-    """Find the patches of label maps, uint8 (N, H, W), at each of `sizes` (height, width) at which they save time."""
+def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[Size]) -> dict[Size, Patches]:
+    """Find the patches of label maps, uint8 (N, H, W), at each of `sizes` at which they save time."""
     pyramid = {}
-    for height, width in sizes:
-        if min(height, width) < 2 or label_maps.shape[0] * height * width < LEAST_PIXELS:
+    for size in sizes:
+        if min(size) < 2 or label_maps.shape[0] * size.pixels < LEAST_PIXELS:
             continue
-        rows, columns = nearest_index(label_maps.shape[1], height), nearest_index(label_maps.shape[2], width)
+        rows, columns = (nearest_index(*sides) for sides in zip(label_maps.shape[1:], size, strict=True))
         patches = find_patches(label_maps[:, rows][:, :, columns])
         if patches.worth_it:
-            pyramid[height, width] = patches
+            pyramid[size] = patches
     return pyramid

@@ -15,6 +15,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.storage.image_file import UNREADABLE, ImageFileError
 from shanshui.storage.label_file import decode_label_map
 from shanshui.storage.photo_file import decode_photo
+from shanshui.storage.size import Size
 
 NOTHING = np.zeros((2, 3))
 
@@ -36,7 +37,7 @@ def fault_of(error: ShanshuiError) -> Fault:
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """A photograph: (width, height), grey or not, digest of its pixels, sum and sum of squares per channel.
+    """A photograph: its size, grey or not, digest of its pixels, sum and sum of squares per channel.
 
     `turned` says that EXIF data rotated or flipped it, `notes` list what could not be applied. A file that cannot be
     read has a `problem` and its `fault`, and none of the rest.
@@ -44,7 +45,7 @@ class PhotoFacts:
 
     path: Path
     problem: str = ""
-    size: tuple[int, int] = (0, 0)
+    size: Size = Size(0, 0)
     grey: bool = False
     content: str = ""
     turned: bool = False
@@ -55,7 +56,7 @@ class PhotoFacts:
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """A label map: (width, height), digest of its pixels, number of pixels per value in the file.
+    """A label map: its size, digest of its pixels, number of pixels per value in the file.
 
     `palette` is the colour of each of these values in a palette file, empty for other files. `seams` tell whether the
     values were interpolated.
@@ -63,7 +64,7 @@ class LabelFacts:
 
     path: Path
     problem: str = ""
-    size: tuple[int, int] = (0, 0)
+    size: Size = Size(0, 0)
     content: str = ""
     counts: dict[int, int] = field(default_factory=dict, repr=False)
     palette: dict[int, tuple[int, int, int]] = field(default_factory=dict, repr=False)
@@ -106,9 +107,8 @@ def scan_photo(path: Path) -> PhotoFacts:
     except ShanshuiError as error:
         return PhotoFacts(path, first_line(path, error), fault=fault_of(error))
     photo = read.pixels
-    height, width = photo.shape[:2]
     return PhotoFacts(
-        path, "", (width, height), is_grey(photo), content_digest(photo), read.turned, read.notes, None,
+        path, "", Size.of(photo), is_grey(photo), content_digest(photo), read.turned, read.notes, None,
         channel_sums(photo),
     )  # fmt: skip
 
@@ -122,5 +122,4 @@ def scan_label(path: Path) -> LabelFacts:
     raw, palette = read.ids, read.palette
     counts = value_counts(raw)
     shown = {value: palette[value] for value in counts if 0 <= value < len(palette)}
-    size = (raw.shape[1], raw.shape[0])
-    return LabelFacts(path, "", size, content_digest(raw), counts, shown, read.turned, seams(raw))
+    return LabelFacts(path, "", Size.of(raw), content_digest(raw), counts, shown, read.turned, seams(raw))

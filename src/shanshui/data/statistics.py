@@ -65,7 +65,7 @@ def class_statistics(counts: Sequence[np.ndarray], num_classes: int) -> ClassSta
 
 def pixel_statistics(photos: Sequence[PhotoFacts]) -> tuple[np.ndarray, np.ndarray]:
     """Compute mean and standard deviation of R, G and B over all pixels of `photos`, on the scale 0 .. 255."""
-    pixels = sum(p.size[0] * p.size[1] for p in photos)
+    pixels = sum(p.size.pixels for p in photos)
     sums = sum((p.sums for p in photos), np.zeros((2, 3))) / max(pixels, 1)
     return sums[0], np.sqrt(np.maximum(sums[1] - sums[0] ** 2, 0))
 

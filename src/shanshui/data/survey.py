@@ -97,7 +97,6 @@ def examine(survey: Survey) -> list[Finding]:
     if whole := annotation_checks.not_the_full_dataset(survey.data.layout, survey.folders):
         return whole
     data, pairs = survey.data, list(zip(survey.photos, survey.labels, strict=True))
-    size, load = (data.width, data.height), (data.load_width, data.load_height)
     rules = (len(data.classes), data.label_offset, data.ignore_label)
     photo, label, test = "training photograph", "training label map", "test label map"
     layout, folders = survey.layout, survey.folders
@@ -125,8 +124,8 @@ def examine(survey: Survey) -> list[Finding]:
         *file_checks.turned([*survey.labels, *survey.tests], "label map", "photographs"),
         *file_checks.as_shown(survey.photos),
         *checks.matching_sizes(pairs),
-        *checks.fitting_sizes(survey.photos, photo, size, load),
-        *checks.fitting_sizes(survey.tests, test, size, size),
+        *checks.fitting_sizes(survey.photos, photo, data.size, data.load_size),
+        *checks.fitting_sizes(survey.tests, test, data.size, data.size),
         *checks.ids_in_range(survey.labels, label, *rules),
         *checks.ids_in_range(survey.tests, test, *rules),
         *checks.coloured_photos(survey.photos),

@@ -11,13 +11,14 @@ from shanshui.data.findings import Finding, number
 from shanshui.data.statistics import ClassStatistics, pixel_statistics
 from shanshui.data.survey import Survey
 from shanshui.storage.names import printable
+from shanshui.storage.size import Size
 
 FILES_SHOWN = 200
 SIZES_SHOWN = 4
 
 
-def _sizes(sizes: Iterable[tuple[int, int]]) -> str:
-    common = Counter(f"{w}x{h}" for w, h in sizes if w)
+def _sizes(sizes: Iterable[Size]) -> str:
+    common = Counter(str(size) for size in sizes if size.pixels)
     shown = ", ".join(f"{size} ({times})" for size, times in common.most_common(SIZES_SHOWN))
     return shown + (f" and {len(common) - SIZES_SHOWN} other sizes" if len(common) > SIZES_SHOWN else "")
 
@@ -44,7 +45,7 @@ def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -
         (f"steps per epoch with batch {survey.batch}", len(trained) // survey.batch),
         ("sizes of the photographs", _sizes(p.size for p in survey.photos)),
         ("sizes of the test label maps", _sizes(t.size for t in survey.tests)),
-        ("trained at", f"{data.load_width}x{data.load_height}, cropped to {data.width}x{data.height}"),
+        ("trained at", f"{data.load_size}, cropped to {data.size}"),
         ("pixels without class, train / test", f"{train.no_class:.2%} / {test.no_class:.2%}"),
     ]
     if edges := [found.edges for found in survey.instances.values() if not found.problem]:

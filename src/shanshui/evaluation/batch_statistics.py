@@ -12,23 +12,22 @@ from shanshui.architectures.noise_source import seeded_noise
 from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
 from shanshui.nn.norms import BatchNorm
+from shanshui.storage.size import Size
 
 
-def estimate_statistics(
-    generator: BuiltGenerator, label_maps: np.ndarray, size: tuple[int, int], seed: int, batch: int
-) -> None:
+def estimate_statistics(generator: BuiltGenerator, label_maps: np.ndarray, size: Size, seed: int, batch: int) -> None:
     """Set the running statistics of G to means over whole batches, equally weighted, and change nothing else.
 
     Args:
         generator: the generator, with its networks in evaluation mode.
         label_maps: class ids uint8 (N, H, W), of any size; 255 is no class.
-        size: (height, width) at which G works.
+        size: at which G works.
         seed: of the noise, for a G that uses any.
         batch: label maps per batch; an incomplete last batch is not used.
     """
     norms = [module for module in generator.G.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]
-    rows, columns = nearest_index(label_maps.shape[1], size[0]), nearest_index(label_maps.shape[2], size[1])
+    rows, columns = (nearest_index(*sides) for sides in zip(label_maps.shape[1:], size, strict=True))
     for norm in norms:
         norm.train()
     for count, start in enumerate(range(0, len(label_maps) - batch + 1, batch), start=1):

@@ -16,6 +16,7 @@ from shanshui.evaluation.network_features import EfficientNetFeatures, LpipsFeat
 from shanshui.evaluation.segmenter_features import SegmenterFeatures
 from shanshui.metrics.registry import FEATURES
 from shanshui.storage.images import read_photo, resize_photo
+from shanshui.storage.size import Size
 from shanshui.weights.catalogue import require
 
 BATCH = 16
@@ -29,7 +30,7 @@ class FeatureReader:
     Args:
         kinds: names of `metrics.registry.FEATURES`. "segmenter" and "classes" come together, the latter where there
             are label maps, and "lpips" comes where there are photographs.
-        size: (width, height) to which images are resized for all kinds but "inception" and "efficientnet", which take
+        size: to which images are resized for all kinds but "inception" and "efficientnet", which take
             them as they are. So photographs larger than the generated images are compared at the same scale.
         seed: of the positions of the patches.
         weights: Inception weight file for "inception"; None takes the published one from its place.
@@ -39,7 +40,7 @@ class FeatureReader:
     def __init__(
         self,
         kinds: Iterable[str],
-        size: tuple[int, int],
+        size: Size,
         seed: int,
         weights: Path | None = None,
         segmenter: SegmenterFeatures | None = None,
@@ -54,9 +55,7 @@ class FeatureReader:
         self._seed = seed
         self._at_size = {kind: record.take for kind, record in FEATURES.items() if record.take and kind in wanted}
         if min(size) < SMALLEST and self._at_size:
-            raise ShanshuiError(
-                f"images of {size[0]}x{size[1]} pixels", f"sides of {SMALLEST} pixels or more", "score larger ones"
-            )
+            raise ShanshuiError(f"images of {size} pixels", f"sides of {SMALLEST} pixels or more", "score larger ones")
         self._inception = InceptionFeatures(require("fid_inception", weights)) if "inception" in wanted else None
         self._segmenter = segmenter if wanted & {"segmenter", "classes"} else None
         self._efficientnet = EfficientNetFeatures() if "efficientnet" in wanted else None

@@ -18,6 +18,7 @@ from shanshui.metrics.registry import Metric
 from shanshui.storage.files import read_csv
 from shanshui.storage.images import photo_size
 from shanshui.storage.names import normal, stem
+from shanshui.storage.size import Size
 
 
 @dataclass(frozen=True)
@@ -133,25 +134,22 @@ def list_photographs(sources: Sequence[Path]) -> list[tuple[str, Path]]:
     return found
 
 
-def common_size(sets: Mapping[str, ImageSet], metrics: Sequence[Metric]) -> tuple[int, int]:
-    """Return the (width, height) of all images, or Inception's own where all metrics take images as they are.
+def common_size(sets: Mapping[str, ImageSet], metrics: Sequence[Metric]) -> Size:
+    """Return the size of all images, or Inception's own where all metrics take images as they are.
 
     Raises:
         ShanshuiError: where two images have different sizes.
     """
     for one in sets.values():
         if one.stored:
-            width, height = one.stored.protocol["size"]
-            return width, height
+            return Size.of_width_first(one.stored.protocol["size"])
     if all(metric.source.own_size for metric in metrics):
-        return SIDE, SIDE
+        return Size(SIDE, SIDE)
     paths = [path for one in sets.values() for path in one.paths]
     first = photo_size(paths[0])
     for path in paths:
         if (size := photo_size(path)) != first:
-            raise ShanshuiError(
-                f"{path} is {size[0]}x{size[1]}, {paths[0]} is {first[0]}x{first[1]}", "images of one size"
-            )
+            raise ShanshuiError(f"{path} is {size}, {paths[0]} is {first}", "images of one size")
     return first
 
 
@@ -180,7 +178,7 @@ def take_features(
             one.stored.check(metrics, protocol, one.source)
             found[name] = one.stored
             continue
-        width, height = protocol["size"]
-        reader = reader or FeatureReader(kinds, (width, height), protocol["seed"], weights, look)
+        size = Size.of_width_first(protocol["size"])
+        reader = reader or FeatureReader(kinds, size, protocol["seed"], weights, look)
         found[name] = FeatureSet(one.names, reader.read(one.paths, name, one.labels, one.photographs), dict(protocol))
     return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from shanshui.backend.lazy import jt
 from shanshui.storage.images import resize_photo, to_float
+from shanshui.storage.size import Size
 from shanshui.weights.catalogue import fill_network, require
 
 
@@ -28,7 +29,7 @@ class EfficientNetFeatures:
 
     def sized(self, photo: np.ndarray) -> np.ndarray:
         """Resize uint8 (H, W, 3) to uint8 (224, 224, 3), antialiased."""
-        return resize_photo(photo, (self._side, self._side))
+        return resize_photo(photo, Size(self._side, self._side))
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         """Compute features float32 (N, 1280) of uint8 (N, 224, 224, 3)."""

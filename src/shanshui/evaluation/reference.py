@@ -21,6 +21,7 @@ from shanshui.metrics.registry import Metric
 from shanshui.storage.checkpoint import fingerprint as numbers_digest
 from shanshui.storage.files import atomic, digest, sha256
 from shanshui.storage.kinds import ZIP, kind_of
+from shanshui.storage.size import Size
 from shanshui.weights.catalogue import entry, require
 
 VERSION = 1  # of all features together; raised when any of them is computed in another way
@@ -141,7 +142,7 @@ def _content(array: np.ndarray) -> bytes:
 
 def make_protocol(
     metrics: Sequence[Metric],
-    size: Sequence[int],
+    size: Size,
     seed: int,
     weights: Path | None,
     segmenter: Segmenter | None = None,
@@ -150,7 +151,7 @@ def make_protocol(
 
     Args:
         metrics: that will be computed.
-        size: (width, height) of the scored images.
+        size: of the scored images.
         seed: of patches and of random subsets.
         weights: Inception weight file; None takes the published one.
         segmenter: for metrics that need one.
@@ -170,7 +171,7 @@ def make_protocol(
         )
     return {
         "version": VERSION,
-        "size": list(size),
+        "size": list(size.width_first),
         "seed": seed,
         "resize": RESIZE,
         **({"weights": sha256(require("fid_inception", weights))} if needed else {}),
@@ -187,7 +188,7 @@ def photographs_digest(photographs: Sequence[tuple[str, Path]]) -> str:
 def make_reference(
     photographs: Sequence[tuple[str, Path]],
     metrics: Sequence[Metric],
-    size: tuple[int, int],
+    size: Size,
     seed: int,
     weights: Path | None = None,
     segmenter: Segmenter | None = None,

@@ -20,20 +20,18 @@ from shanshui.landscapes.shading import fog, shade
 from shanshui.landscapes.sky import paint_sky
 from shanshui.landscapes.stamps import Canvas, Site, Stamp, cast_shadows
 from shanshui.landscapes.water import mirror, shade_water
+from shanshui.storage.size import Size
 
 SKY = 1
 OVERSAMPLING, SMALLEST = 2, 16
 
 
-def draw_landscape(
-    seed: int, width: int, height: int, scene: str | None = None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def draw_landscape(seed: int, size: Size, scene: str | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw one landscape: the same seed gives the same bytes, and at every size the same scene.
 
     Args:
         seed: 0 or more.
-        width: pixels; 4:3 suits the compositions best.
-        height: pixels.
+        size: of the images; 4:3 suits the compositions best.
         scene: a name of `SCENES` or `PURE`; None lets the seed choose.
 
     Returns:
@@ -45,9 +43,9 @@ def draw_landscape(
     known = {**PURE, **{name: builder for name, (builder, _) in SCENES.items()}}
     if scene is not None and scene not in known:
         raise ShanshuiError(f"unknown scene {scene!r}", "one of " + ", ".join(known), "correct the name")
-    if seed < 0 or min(width, height) < SMALLEST:
+    if seed < 0 or min(size) < SMALLEST:
         raise ShanshuiError(
-            f"cannot draw a landscape of {width}x{height} pixels with seed {seed}",
+            f"cannot draw a landscape of {size} pixels with seed {seed}",
             f"sides of at least {SMALLEST} pixels and a seed of 0 or more",
             "change the size or the seed",
         )
@@ -55,7 +53,7 @@ def draw_landscape(
     light = choose_light(rng)
     name = rng.choice(list(SCENES), [share for _, share in SCENES.values()])
     scenery = known[scene or name](rng, light)
-    scenery.view = replace(scenery.view, width=width * OVERSAMPLING, height=height * OVERSAMPLING)
+    scenery.view = replace(scenery.view, width=size.width * OVERSAMPLING, height=size.height * OVERSAMPLING)
     colour, label = paint(scenery, seed, season(RandomSource(seed, 2)))
     return develop(colour, scenery.light.exposure, seed), majority(label)
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from shanshui.storage.size import Size
+
 Upsampling = Literal["normal", "more"]
 
 HALVINGS = {"normal": 5, "more": 6}
@@ -24,9 +26,7 @@ HIDDEN = 128  # channels inside the small networks that predict weights and gate
 BYTES = 4  # of a float32
 
 
-def activation_bytes(
-    height: int, width: int, batch: int = 1, base_channels: int = 64, upsampling: Upsampling = "normal"
-) -> int:
+def activation_bytes(size: Size, batch: int = 1, base_channels: int = 64, upsampling: Upsampling = "normal") -> int:
     """Compute the bytes of all convolutions' float32 outputs, which training keeps for the backward pass.
 
     With P(j) = H W / 4^j pixels:
@@ -40,13 +40,13 @@ def activation_bytes(
     192x256, 8 to 32 channels), besides weights, their gradients and moments, and the discriminators.
 
     Args:
-        height, width: of the label maps.
+        size: of the label maps.
         batch: images at a time.
         base_channels: c (64 in the paper).
         upsampling: "normal" for n = 5, "more" for n = 6.
     """
     halvings = HALVINGS[upsampling]
-    pixels = [height * width // 4**j for j in range(halvings + 1)]
+    pixels = [size.pixels // 4**j for j in range(halvings + 1)]
     numbers = base_channels * (3 * sum(pixels) - 2 * pixels[halvings])
     for fin, fout, level in zip(WIDTHS, WIDTHS[1:], LEVELS[upsampling], strict=False):
         numbers += block_channels(fin * base_channels, fout * base_channels) * pixels[halvings - level]

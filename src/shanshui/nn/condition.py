@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import jt
 from shanshui.nn.patch_spade import DevicePatches, PatchPyramid
-from shanshui.nn.resize import Size, nearest
+from shanshui.nn.resize import nearest
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Condition:
-    """Conditioning inputs at one size (h, w).
+    """Conditioning inputs at one size.
 
     Attributes:
         segmap: (N, num_classes, h, w), one-hot; all zero where there is no class. With edges: one channel more.
@@ -32,7 +33,7 @@ class Condition:
     patches: DevicePatches | None = None
 
     def at(self, size: Size, pyramid: PatchPyramid) -> Condition:
-        """Resize all inputs to another size (h, w) by nearest neighbour."""
+        """Resize all inputs to another size by nearest neighbour."""
         index = self.index
         if index is not None:
             index = nearest(index.unsqueeze(1), size).squeeze(1)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shanshui.backend.lazy import Module, nn
-from shanshui.nn.resize import Size
 from shanshui.nn.spade import SPADE
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -33,7 +33,7 @@ class Cost:
         parameters: trained parameters; running statistics and singular vectors do not count.
         macs: multiply-accumulates of convolutions and linear layers.
         outputs: elements of these layers' outputs, which training keeps for the backward pass.
-        modulation: MACs of the convolutions inside SPADE layers, by size (h, w) of the features.
+        modulation: MACs of the convolutions inside SPADE layers, by size of the features.
     """
 
     parameters: int = 0
@@ -65,7 +65,7 @@ def cost(network: Module, forward: Callable[[], object]) -> Cost:
         counted.macs += macs
         counted.outputs += output.numel()
         if id(layer) in inner:
-            size = (output.shape[2], output.shape[3])
+            size = Size.of_maps(output)
             counted.modulation[size] = counted.modulation.get(size, 0) + macs
 
     with _evaluating(network), _watched(see):

@@ -24,6 +24,7 @@ import numpy as np
 from shanshui.backend.lazy import Function, jt, nn
 from shanshui.data.patches import Patches
 from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -44,7 +45,7 @@ class DevicePatches:
     index: Var
 
 
-PatchPyramid = Mapping[tuple[int, int], DevicePatches]  # by size (h, w) of the features
+PatchPyramid = Mapping[Size, DevicePatches]  # by size of the features
 
 
 def available() -> bool:
@@ -52,7 +53,7 @@ def available() -> bool:
     return not (jt.flags.use_cuda or jt.in_mpi)
 
 
-def to_device(pyramid: Mapping[tuple[int, int], Patches], num_classes: int) -> PatchPyramid:
+def to_device(pyramid: Mapping[Size, Patches], num_classes: int) -> PatchPyramid:
     """Move patches to where the networks run; labels that are no class give zeros, as in a segmap."""
     classes = np.arange(num_classes, dtype=np.uint16)
     placed = {}

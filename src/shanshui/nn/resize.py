@@ -15,18 +15,13 @@ import numpy as np
 
 from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
 
 
-Size = tuple[int, int]
 Matrix = Callable[[int, int], np.ndarray]  # (source, target) lengths -> (target, source) weights
-
-
-def size_of(x: Var) -> Size:
-    """Return the size (h, w) of x (N, C, h, w)."""
-    return x.shape[2], x.shape[3]
 
 
 def upsample2(x: Var) -> Var:
@@ -37,7 +32,7 @@ def upsample2(x: Var) -> Var:
 
 def nearest(x: Var, size: Size) -> Var:
     """Resize (N, C, h, w) to (N, C, *size) by nearest neighbour: target i takes source floor(i * source / target)."""
-    if tuple(x.shape[2:]) == tuple(size):
+    if Size.of_maps(x) == size:
         return x
     return _gather(x, *(_kept(nearest_index, *sides) for sides in zip(x.shape[2:], size, strict=True)))
 
@@ -122,7 +117,7 @@ def _kept(make: Callable[..., np.ndarray], *sizes: int) -> Var:
 
 
 def _resize(x: Var, size: Size, matrix: Matrix) -> Var:
-    if tuple(x.shape[2:]) == tuple(size):
+    if Size.of_maps(x) == size:
         return x
     return _separable(x, *(_kept(matrix, *sides) for sides in zip(x.shape[2:], size, strict=True)))
 

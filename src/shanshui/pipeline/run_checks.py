@@ -362,7 +362,7 @@ def segmenter(plan: Plan) -> Iterator[Finding]:
 
         if given != BUILTIN:
             check_segmenter_there(config)
-        return load_segmenter(given, config.data.classes, (config.segmenter.width, config.segmenter.height)).source
+        return load_segmenter(given, config.data.classes, config.segmenter.size).source
 
     yield asked("segmenter", fits)
 

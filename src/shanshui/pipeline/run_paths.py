@@ -231,9 +231,9 @@ class RunPaths:
 
     def resolutions(self) -> list[str]:
         """Return the names of the training resolutions, smallest first, e.g. 064x048 to 512x384."""
-        data = self.config.data
+        size = self.config.data.size
         stages = schedule(self.config.pretrain.epochs, self.config.model.sizes).stages()
-        return [f"{data.width // divisor:03d}x{data.height // divisor:03d}" for divisor, _, _ in stages]
+        return [f"{size.divided(divisor):03d}" for divisor, _, _ in stages]
 
     def finetuned_weights(self) -> list[str]:
         """Return the weights of all epochs of fine-tuning between the scored ones, relative to the run's folder."""

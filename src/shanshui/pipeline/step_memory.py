@@ -20,5 +20,5 @@ def sentence(config: Config) -> str | None:
         return None
     return (
         f"a training step takes about {taken / GIB:.1f} GiB in each process, besides weights and discriminators, at "
-        f"batch {max(config.pretrain.batch, config.finetune.batch)}, {config.data.width}x{config.data.height}"
+        f"batch {max(config.pretrain.batch, config.finetune.batch)}, {config.data.size}"
     )

@@ -23,6 +23,7 @@ from shanshui.report.timing import StageTime, kinds, stage_times
 from shanshui.storage.files import read_csv, read_json
 from shanshui.storage.images import colour_label_map, read_label_map, read_photo, resize_photo
 from shanshui.storage.names import stem
+from shanshui.storage.size import Size
 
 Colour = tuple[int, int, int]
 NamedColour = tuple[str, Colour]
@@ -61,8 +62,7 @@ def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list
         raw = read_label_map(row["label"])
         ids = apply_label_rules(raw, len(names), data.label_offset, data.ignore_label, row["label"])
         present += np.bincount(ids.ravel(), minlength=256)
-        size = (ours.shape[1], ours.shape[0])
-        photo = resize_photo(read_photo(row["image"]), size) if row["image"] else None
+        photo = resize_photo(read_photo(row["image"]), Size.of(ours)) if row["image"] else None
         samples.append(Sample(row["name"], colour_label_map(ids, class_palette(names)), ours, photo))
     colours = _colours(names)
     order = np.argsort(-present[: len(names)], kind="stable")

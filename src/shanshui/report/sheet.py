@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from shanshui.storage.images import resize_photo
+from shanshui.storage.images import resize_label_map, resize_photo
+from shanshui.storage.size import Size
 
 PAPER = (251, 248, 241)
 INK = (43, 43, 40)
@@ -24,15 +25,18 @@ def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
     return [items[round(index)] for index in np.linspace(0, len(items) - 1, most)]
 
 
-def fit(picture: np.ndarray, size: tuple[int, int], sharp: bool = False) -> np.ndarray:
-    """Resize uint8 (H, W, 3) to (width, height): nearest neighbour where `sharp` (label maps), else bicubic."""
-    if not sharp:
-        return resize_photo(picture, size)
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
+def fit(picture: np.ndarray, size: Size, sharp: bool = False) -> np.ndarray:
+    """Resize uint8 (H, W, 3) to `size`: nearest neighbour where `sharp` (label maps), else bicubic."""
+    return resize_label_map(picture, size) if sharp else resize_photo(picture, size)
 
 
-def _canvas(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    canvas = Image.new("RGB", (width, height), PAPER)
+def _cell(image: np.ndarray, width: int) -> Size:
+    """Compute the size of an image at another width, with its aspect ratio."""
+    return Size(round(width * image.shape[0] / image.shape[1]), width)
+
+
+def _canvas(size: Size) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    canvas = Image.new("RGB", size.width_first, PAPER)
     return canvas, ImageDraw.Draw(canvas)
 
 
@@ -61,19 +65,19 @@ def contact_sheet(
     Returns:
         The sheet, uint8 (H, W, 3).
     """
-    height = round(width * entries[0][2].shape[0] / entries[0][2].shape[1])
+    cell = _cell(entries[0][2], width)
     per_line = min(per_line, len(entries))
     margin, gap, caption, top = 24, 18, 24, 56
-    across, down = 2 * width + 2 + gap, height + caption
+    across, down = 2 * width + 2 + gap, cell.height + caption
     lines = -(-len(entries) // per_line)
-    sheet, draw = _canvas(max(2 * margin + per_line * across - gap, 420), top + lines * down + margin - 8)
+    sheet, draw = _canvas(Size(top + lines * down + margin - 8, max(2 * margin + per_line * across - gap, 420)))
     draw.text((margin, 20), heading, fill=INK, font=_font(18))
     font = _font(12)
     for index, (name, label, picture) in enumerate(entries):
         left, up = margin + index % per_line * across, top + index // per_line * down
-        sheet.paste(Image.fromarray(fit(label, (width, height), sharp=True)), (left, up))
-        sheet.paste(Image.fromarray(fit(picture, (width, height))), (left + width + 2, up))
-        draw.text((left, up + height + 4), _shortened(draw, name, 2 * width, font), fill=FAINT, font=font)
+        sheet.paste(Image.fromarray(fit(label, cell, sharp=True)), (left, up))
+        sheet.paste(Image.fromarray(fit(picture, cell)), (left + width + 2, up))
+        draw.text((left, up + cell.height + 4), _shortened(draw, name, 2 * width, font), fill=FAINT, font=font)
     return np.asarray(sheet)
 
 
@@ -88,21 +92,23 @@ def strip(lines: Sequence[tuple[str, Sequence[np.ndarray | None]]], width: int =
         The strip, uint8 (H, W, 3).
     """
     first = next(picture for picture in lines[0][1] if picture is not None)
-    height = round(width * first.shape[0] / first.shape[1])
+    cell = _cell(first, width)
     gap, margin, font = 6, 14, _font(17)
     columns = max(len(pictures) for _, pictures in lines)
     left = margin + 34
-    sheet, _ = _canvas(left + columns * (width + gap) - gap + margin, 2 * margin + len(lines) * (height + gap) - gap)
+    sheet, _ = _canvas(
+        Size(2 * margin + len(lines) * (cell.height + gap) - gap, left + columns * (width + gap) - gap + margin)
+    )
     for row, (caption, pictures) in enumerate(lines):
-        up = margin + row * (height + gap)
-        upright, pen = _canvas(height, 26)
-        pen.text((height / 2, 13), caption, fill=FAINT, font=font, anchor="mm")
+        up = margin + row * (cell.height + gap)
+        upright, pen = _canvas(Size(26, cell.height))
+        pen.text((cell.height / 2, 13), caption, fill=FAINT, font=font, anchor="mm")
         sheet.paste(upright.rotate(90, expand=True), (margin - 2, up))
         for column, picture in enumerate(pictures):
             if picture is None:
                 continue
-            cell = fit(picture, (width, height), sharp=row == 0)
-            sheet.paste(Image.fromarray(cell), (left + column * (width + gap), up))
+            sized = fit(picture, cell, sharp=row == 0)
+            sheet.paste(Image.fromarray(sized), (left + column * (width + gap), up))
     return np.asarray(sheet)
 
 

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from shanshui.backend.parallel import spread
-from shanshui.config.settings import read_settings, training_settings
+from shanshui.config.settings import training_settings
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import TrainingConfig
 from shanshui.errors import UsageError
 from shanshui.storage import checkpoint
 from shanshui.storage.outputs import add_file
-from shanshui.training.arguments import add_training_arguments
+from shanshui.training.arguments import TrainingFiles, add_training_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,16 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train and write G and E after the wanted epoch, and their moving average where it is asked for."""
-    settings = read_settings(args.settings)
-    if spread(settings["finetune"]["processes"], args.arguments):
+    config = TrainingConfig.read(args.settings, "finetune")
+    if spread(config.options.processes, args.arguments):
         return
     from shanshui.training.session import Session
 
-    if args.average and not settings["finetune"]["ema"]:
+    if args.average and not config.options.ema:
         raise UsageError("--average, and ema is 0", "no --average, or settings with a moving average")
-    session = Session("finetune", settings, args)
-    first = settings["pretrain_epochs"] + 1
-    end = first - 1 + settings["finetune"].get("epochs", 0)
+    session = Session(config, TrainingFiles.of(args))
+    first = config.pretrain_epochs + 1
+    end = first - 1 + (config.options.epochs or 0)
     session.run(first, args.epoch, end, args.look / "finetune")
     if not session.writes:
         return

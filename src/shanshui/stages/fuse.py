@@ -13,12 +13,13 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from shanshui.config.settings import LABELS, SIZE, read_settings
+from shanshui.config.settings import LABELS, SIZE
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import ImageSettings, read_checked
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.image_folder import list_image_files
 from shanshui.storage.files import read_csv, read_json, write_json
@@ -27,6 +28,7 @@ from shanshui.storage.images import read_label_map, read_photo, resize_label_map
 from shanshui.storage.names import stem
 from shanshui.storage.outputs import add_file, add_folder, check_inputs_stay
 from shanshui.storage.provenance import stamp
+from shanshui.storage.size import Size
 from shanshui.submission import fusion
 
 
@@ -40,13 +42,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "--log", required=True, help="replaced images and their photographs (JSON)")
 
 
-def _label_ids(path: str, settings: dict[str, Any]) -> np.ndarray:
-    """Class ids (height, width) at output size, label rules applied."""
-    from shanshui.data.labels import apply_label_rules
+class FuseSettings(ImageSettings):
+    """Settings file of this stage."""
 
-    offset, ignored = settings["label_offset"], settings["ignore_label"]
-    ids = apply_label_rules(read_label_map(path), len(settings["classes"]), offset, ignored, path)
-    return resize_label_map(ids, (settings["width"], settings["height"]))
+    enabled: bool
+    share: float
+    quality: int
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"]
+
+
+def _label_ids(path: str, settings: FuseSettings) -> np.ndarray:
+    """Class ids (height, width) at output size, label rules applied."""
+    return resize_label_map(settings.labels.ids(read_label_map(path), path), settings.size)
 
 
 def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
@@ -62,39 +69,35 @@ def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
     return {name: found[name] for name in names}
 
 
-def _fuse(picture: Path, label: str, fit: fusion.Fit, settings: dict[str, Any], target: Path) -> int:
+def _fuse(picture: Path, label: str, fit: fusion.Fit, settings: FuseSettings, target: Path) -> int:
     """Paste one photograph, write the result, return the number of pasted pixels."""
     generated = read_photo(picture)
-    size = (settings["width"], settings["height"])
-    if generated.shape[1::-1] != size:
-        raise ShanshuiError(
-            f"{picture} is {generated.shape[1]}x{generated.shape[0]}",
-            f"{size[0]}x{size[1]}, as the settings say",
-        )
+    if Size.of(generated) != settings.size:
+        raise ShanshuiError(f"{picture} is {Size.of(generated)}", f"{settings.size}, as the settings say")
     mask = _label_ids(label, settings) == fit.class_id
-    photo = resize_photo(read_photo(fit.photo.image), size)
-    write_image(target, fusion.paste(generated, photo, mask), settings["quality"], settings["subsampling"])
+    photo = resize_photo(read_photo(fit.photo.image), settings.size)
+    write_image(target, fusion.paste(generated, photo, mask), settings.quality, settings.subsampling)
     return int(mask.sum())
 
 
-def _entry(found: fusion.Fit | fusion.Left, classes: list[str], **more: object) -> dict[str, Any]:
+def _entry(found: fusion.Fit | fusion.Left, classes: list[str], **more: object) -> dict[str, object]:
     name = classes[found.class_id]
     return {"name": found.name, "class": found.class_id, "class_name": name, "share": found.share, **more}
 
 
-def _plan(labels: dict[str, str], pure: Path, settings: dict[str, Any]) -> fusion.Plan:
+def _plan(labels: dict[str, str], pure: Path, settings: FuseSettings) -> fusion.Plan:
     """Look at every label map; nothing to do where fusion is off."""
-    if not settings["enabled"]:
+    if not settings.enabled:
         return fusion.Plan([], [])
-    count = len(settings["classes"])
+    count = len(settings.classes)
     maps = [(n, *fusion.dominant_class(_label_ids(p, settings), count)) for n, p in labels.items()]
-    return fusion.plan(maps, fusion.parse_pure(read_json(pure), str(pure)), settings["share"])
+    return fusion.plan(maps, fusion.parse_pure(read_json(pure), str(pure)), settings.share)
 
 
 def run(args: argparse.Namespace) -> None:
     """Find the label maps of nearly one class, paste, copy the rest, log."""
-    settings = read_settings(args.settings)
-    classes = settings["classes"]
+    settings = read_checked(FuseSettings, args.settings)
+    classes = settings.classes
     labels = {row["name"]: row["label"] for row in read_csv(args.labels, ("name", "label"))}
     pictures = _pictures(args.images, list(labels))
     check_inputs_stay(args.out, "folder", map(Path, labels.values()))
@@ -111,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
             origin = {"photo": fit.photo.name, "photo_file": fit.photo.image}
             fused.append(_entry(fit, classes, file=picture.name, pixels=pixels, **origin))
     kept = [_entry(left, classes, reason=left.reason) for left in plan.left]
-    log = {"enabled": settings["enabled"], "share": settings["share"], "fused": fused, "kept": kept}
+    log = {"enabled": settings.enabled, "share": settings.share, "fused": fused, "kept": kept}
     write_json(args.log, stamp(**log, copied=len(pictures) - len(fused)))
     print(f"{args.log}: {len(fused)} of {len(pictures)} images contain training pixels", file=sys.stderr)
 

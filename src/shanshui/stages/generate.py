@@ -10,30 +10,38 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from shanshui.config.settings import read_settings
+from shanshui.config.sections import Section
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import read_checked
 from shanshui.errors import UsageError
 from shanshui.storage import images
 from shanshui.storage.files import atomic
 from shanshui.storage.folders import replaced
 from shanshui.storage.outputs import add_folder, check_inputs_stay
+from shanshui.storage.size import Size
 from shanshui.synthesis.generation_inputs import (
     Files,
     instance_files,
     label_files,
     label_sources,
-    parse_size,
     positive,
 )
 
 if TYPE_CHECKING:
     from shanshui.synthesis.synthesizer import Synthesizer
 
-DEFAULTS: dict[str, Any] = {"format": "png", "quality": 95, "subsampling": "4:4:4", "rounding": "round"}
+
+class FormatSettings(Section):
+    """Settings file of this stage, and what holds without one."""
+
+    format: Literal["npy", "png", "jpg"] = "png"
+    quality: int = 95
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = "4:4:4"
+    rounding: Literal["truncate", "round"] = "round"
 
 
 def share(text: str) -> float:
@@ -58,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", type=Path, help="format, quality, subsampling, rounding (JSON)")
     parser.add_argument(
         "--size",
-        type=parse_size,
+        type=Size.parse,
         help="WIDTHxHEIGHT of the images; default: as trained, or for imported weights as the label map",
     )
     parser.add_argument("--seed", type=int, default=0, help="noise seed (default 0)")
@@ -94,14 +102,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def write_generated(folder: Path, name: str, image: np.ndarray, settings: dict[str, Any]) -> None:
+def write_generated(folder: Path, name: str, image: np.ndarray, settings: FormatSettings) -> None:
     """Write one image, float (3, H, W) in [-1, 1], in the wanted format."""
-    if settings["format"] == "npy":
+    if settings.format == "npy":
         with atomic(folder / f"{name}.npy") as staged:
             np.save(staged, image)
         return
-    pixels = images.to_uint8(image, settings["rounding"])
-    images.write_image(folder / f"{name}.{settings['format']}", pixels, settings["quality"], settings["subsampling"])
+    pixels = images.to_uint8(image, settings.rounding)
+    images.write_image(folder / f"{name}.{settings.format}", pixels, settings.quality, settings.subsampling)
 
 
 def style_vector(args: argparse.Namespace, synthesizer: Synthesizer) -> np.ndarray | None:
@@ -130,8 +138,8 @@ def chunks(items: Files, length: int) -> Iterator[Files]:
 
 def run(args: argparse.Namespace) -> None:
     """Load the networks once and generate every set; the folder appears only when all images are there."""
-    settings = DEFAULTS | (read_settings(args.settings) if args.settings else {})
-    settings |= {"format": args.format} if args.format else {}
+    settings = read_checked(FormatSettings, args.settings) if args.settings else FormatSettings()
+    settings = settings.model_copy(update={"format": args.format} if args.format else {})
     sources = label_sources(args.labels)
     sets = {name: label_files(path) for name, path in sources.items()}
     every = [file for files in sets.values() for file in files]

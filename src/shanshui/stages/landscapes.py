@@ -13,36 +13,46 @@ import argparse
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import Field
 
+from shanshui.config.sections import Section
 from shanshui.config.settings import read_settings
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import checked
 from shanshui.data.landscape_classes import CLASSES
-from shanshui.errors import UsageError
 from shanshui.storage.files import write_json
 from shanshui.storage.folders import replaced
 from shanshui.storage.images import write_image
 from shanshui.storage.outputs import add_folder
 from shanshui.storage.provenance import stamp
+from shanshui.storage.size import Size
 
-DEFAULTS: dict[str, Any] = {"train": 300, "test": 60, "width": 256, "height": 192, "seed": 2022, "pure": 0.03}
-HELP = {
-    "train": "pairs to draw for training",
-    "test": "label maps to draw for testing",
-    "width": "width of the drawings, pixels",
-    "height": "height of the drawings, pixels",
-    "seed": "the same seed gives the same bytes",
-    "pure": "share of label maps of a single class, 0..1",
-}
 SPLITS = ("train", "test")
+
+
+class DrawingSettings(Section):
+    """Settings file of this stage, and what holds for what it leaves out."""
+
+    train: int = Field(300, ge=1, description="pairs to draw for training")
+    test: int = Field(60, ge=0, description="label maps to draw for testing")
+    width: int = Field(256, ge=16, description="width of the drawings, pixels")
+    height: int = Field(192, ge=16, description="height of the drawings, pixels")
+    seed: int = Field(2022, ge=0, description="the same seed gives the same bytes")
+    pure: float = Field(0.03, ge=0, le=1, description="share of label maps of a single class, 0..1")
+
+    @property
+    def size(self) -> Size:
+        """Size of the drawings."""
+        return Size(self.height, self.width)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    for name, default in DEFAULTS.items():
-        parser.add_argument(f"--{name}", type=type(default), metavar="N", help=f"{HELP[name]} [{default}]")
+    for name, field in DrawingSettings.model_fields.items():
+        told = f"{field.description} [{field.default}]"
+        parser.add_argument(f"--{name}", type=type(field.default), metavar="N", help=told)
     parser.add_argument("--settings", type=Path, help="JSON file with any of these numbers")
     add_folder(parser, "--out", required=True, help="folder to write; one that was written here is replaced")
 
@@ -56,28 +66,19 @@ def run(args: argparse.Namespace) -> None:
         classes = {
             str(label): {"name": CLASSES[label], **{split: counts[split][label] for split in SPLITS}} for label in used
         }
-        write_json(staged / "landscapes.json", stamp(settings=settings, classes=classes))
-    print(
-        f"{settings['train']} pairs and {settings['test']} label maps, {len(used)} classes: {args.out}", file=sys.stderr
-    )
+        write_json(staged / "landscapes.json", stamp(settings=settings.model_dump(), classes=classes))
+    print(f"{settings.train} pairs and {settings.test} label maps, {len(used)} classes: {args.out}", file=sys.stderr)
 
 
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
+def _settings(args: argparse.Namespace) -> DrawingSettings:
     """Defaults, then the settings file, then the command line; UsageError names a number that makes no sense."""
-    settings = dict(DEFAULTS)
-    if args.settings is not None:
-        given = read_settings(args.settings)
-        settings.update({name: given[name] for name in DEFAULTS if name in given})
-    settings.update({name: getattr(args, name) for name in DEFAULTS if getattr(args, name) is not None})
-    for name, least in (("train", 1), ("test", 0), ("width", 16), ("height", 16), ("seed", 0)):
-        if not isinstance(settings[name], int) or settings[name] < least:
-            raise UsageError(f"{name} is {settings[name]!r}", f"a whole number of at least {least}")
-    if not 0 <= settings["pure"] <= 1:
-        raise UsageError(f"pure is {settings['pure']!r}", "a share between 0 and 1")
-    return settings
+    names = DrawingSettings.model_fields
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    file = read_settings(args.settings) if args.settings is not None else {}
+    return checked(DrawingSettings, {**file, **given}, args.settings or "the command line")
 
 
-def plan(split: str, settings: dict[str, Any]) -> list[tuple[str, int, str | None]]:
+def plan(split: str, settings: DrawingSettings) -> list[tuple[str, int, str | None]]:
     """Name, seed and scene (None: the seed chooses) of every image of a split.
 
     Images of a single class take turns in the same order in both splits, so that a class met in testing is there
@@ -85,15 +86,16 @@ def plan(split: str, settings: dict[str, Any]) -> list[tuple[str, int, str | Non
     """
     from shanshui.landscapes.scenes import PURE
 
-    count, number = settings[split], SPLITS.index(split)
-    seeds = np.random.SeedSequence([settings["seed"], number]).generate_state(count)
-    places = np.random.default_rng([settings["seed"], number, 1]).permutation(count)[: round(settings["pure"] * count)]
-    order = np.random.default_rng([settings["seed"], 2]).permutation(list(PURE))
+    number = SPLITS.index(split)
+    count = settings.train if split == "train" else settings.test
+    seeds = np.random.SeedSequence([settings.seed, number]).generate_state(count)
+    places = np.random.default_rng([settings.seed, number, 1]).permutation(count)[: round(settings.pure * count)]
+    order = np.random.default_rng([settings.seed, 2]).permutation(list(PURE))
     scenes: dict[int, str] = {int(p): str(order[i % len(order)]) for i, p in enumerate(places)}
     return [(f"{split}_{i:05d}", int(seed), scenes.get(i)) for i, seed in enumerate(seeds)]
 
 
-def _draw(folder: Path, split: str, settings: dict[str, Any]) -> Counter[int]:
+def _draw(folder: Path, split: str, settings: DrawingSettings) -> Counter[int]:
     """Draw and write one split; return in how many label maps each class appears."""
     from tqdm import tqdm
 
@@ -103,7 +105,7 @@ def _draw(folder: Path, split: str, settings: dict[str, Any]) -> Counter[int]:
     for kind in ("imgs", "labels") if split == "train" else ("labels",):
         (folder / split / kind).mkdir(parents=True)
     for name, seed, scene in tqdm(plan(split, settings), desc=f"drawing {split}", unit="picture", file=sys.stderr):
-        photo, label_map = draw_landscape(seed, settings["width"], settings["height"], scene)
+        photo, label_map = draw_landscape(seed, settings.size, scene)
         if split == "train":
             write_image(folder / split / "imgs" / f"{name}.jpg", photo)
         write_image(folder / split / "labels" / f"{name}.png", label_map)

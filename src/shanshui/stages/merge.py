@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from shanshui.config.settings import read_settings
+from shanshui.config.sections import Positive, Section
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import read_checked
 from shanshui.errors import UsageError
 from shanshui.evaluation.merging import average
 from shanshui.nn.singular_vectors import refresh_singular_vectors
 from shanshui.storage import checkpoint
-from shanshui.storage.checkpoint import Arrays
+from shanshui.storage.checkpoint import Arrays, Meta
 from shanshui.storage.files import sha256
 from shanshui.storage.outputs import add_file
+from shanshui.storage.size import Size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,21 +36,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "--out", mark="averaged", required=True, help="averaged checkpoint")
 
 
-def estimate(arrays: Arrays, meta: dict[str, Any], file: Path, settings: dict[str, Any]) -> Arrays:
+class MergeSettings(Section):
+    """Settings file of this stage, where batch norm statistics are estimated."""
+
+    seed: int
+    batch: Positive
+    batch_norm: Literal["estimated"] = "estimated"
+    label_maps: Positive
+
+
+def estimate(arrays: Arrays, meta: Meta, file: Path, settings: MergeSettings) -> Arrays:
     """The arrays with G's running statistics estimated on label maps spread evenly over `file`."""
     from shanshui.architectures.networks import restore_generator
     from shanshui.backend.modules import gather
     from shanshui.evaluation.batch_statistics import estimate_statistics
 
     label_maps = np.load(file, mmap_mode="r")
-    batch, count = settings["batch"], min(settings["label_maps"], len(label_maps))
+    batch, count = settings.batch, min(settings.label_maps, len(label_maps))
     if count < batch:
         raise UsageError(f"{file} holds {len(label_maps)} label maps", f"at least one batch of {batch}")
     shown = np.linspace(0, len(label_maps) - 1, count // batch * batch).round().astype(int)
     data = meta["data"]
     generator = restore_generator(arrays, meta, "the average")
-    size = data["height"], data["width"]
-    estimate_statistics(generator, label_maps[shown], size, settings["seed"], batch)
+    size = Size(data["height"], data["width"])
+    estimate_statistics(generator, label_maps[shown], size, settings.seed, batch)
     return arrays | checkpoint.prefixed("G", gather(generator.G))
 
 
@@ -67,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
         for path, part in zip(args.weights, parts, strict=True)
     ]
     if args.estimate_on:
-        mean = estimate(mean, meta, args.estimate_on, read_settings(args.settings))
+        mean = estimate(mean, meta, args.estimate_on, read_checked(MergeSettings, args.settings))
     statistics = "estimated" if args.estimate_on else "averaged"
     checkpoint.save(args.out, mean, **meta, averaged=averaged, batch_norm=statistics)
 

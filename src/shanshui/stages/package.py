@@ -12,19 +12,29 @@ import argparse
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from shanshui.config.settings import LABELS, SIZE, read_settings
+from shanshui.config.settings import LABELS, SIZE
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import ImageSettings, read_checked
 from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.files import atomic, read_csv, read_json, sha256, write_json
 from shanshui.storage.images import colour_label_map, read_label_map, read_photo, write_image
 from shanshui.storage.outputs import add_file
 from shanshui.storage.provenance import stamp
+from shanshui.storage.size import Size
 from shanshui.submission import packaging
 
 SHEET_IMAGES = 48
+
+
+class PackageSettings(ImageSettings):
+    """Settings file of this stage."""
+
+    format: Literal["jpg", "png"]
+    quality: int
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +54,7 @@ def _inspect(path: Path) -> packaging.Picture:
 
     read_photo(path)
     with Image.open(path) as image:
-        return packaging.Picture(path.name, str(image.format), image.mode, image.size)
+        return packaging.Picture(path.name, str(image.format), image.mode, Size.of_width_first(image.size))
 
 
 def _write_zip(target: Path, pictures: list[Path]) -> None:
@@ -57,9 +67,9 @@ def _write_zip(target: Path, pictures: list[Path]) -> None:
             archive.writestr(entry, path.read_bytes())
 
 
-def _read_provenance(paths: list[Path]) -> dict[str, Any]:
+def _read_provenance(paths: list[Path]) -> dict[str, object]:
     """Content of the provenance files by file stem."""
-    content: dict[str, Any] = {}
+    content: dict[str, object] = {}
     for path in paths:
         if path.stem in content:
             raise UsageError(f"two provenance files are called {path.stem}", "files of different names")
@@ -67,46 +77,37 @@ def _read_provenance(paths: list[Path]) -> dict[str, Any]:
     return content
 
 
-def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path], settings: dict[str, Any]) -> None:
-    from shanshui.data.labels import apply_label_rules
+def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path], settings: PackageSettings) -> None:
     from shanshui.report.sheet import contact_sheet, evenly_spaced
 
-    classes = settings["classes"]
-    palette = class_palette(classes)
+    palette = class_palette(settings.classes)
     shown = evenly_spaced(sorted(labels), SHEET_IMAGES)
     entries = []
     for name in shown:
-        ids = apply_label_rules(
-            read_label_map(labels[name]),
-            len(classes),
-            settings["label_offset"],
-            settings["ignore_label"],
-            labels[name],
-        )
+        ids = settings.labels.ids(read_label_map(labels[name]), labels[name])
         entries.append((name, colour_label_map(ids, palette), read_photo(pictures[name])))
-    size = f"{settings['width']}x{settings['height']}"
-    write_image(target, contact_sheet(entries, f"{len(shown)} of {len(labels)} images, {size} · label map | generated"))
+    heading = f"{len(shown)} of {len(labels)} images, {settings.size} · label map | generated"
+    write_image(target, contact_sheet(entries, heading))
 
 
 def run(args: argparse.Namespace) -> None:
     """Check everything first, then write the three files."""
-    settings = read_settings(args.settings)
+    settings = read_checked(PackageSettings, args.settings)
     rows = read_csv(args.labels, ("name", "label"))
     if not rows:
         raise ShanshuiError(f"{args.labels} lists no label map", "one or more test label maps")
-    expected = packaging.expected_names([row["name"] for row in rows], packaging.SUFFIXES[settings["format"]])
+    expected = packaging.expected_names([row["name"] for row in rows], packaging.SUFFIXES[settings.format])
     labels = {row["name"]: row["label"] for row in rows}
     there = [path.name for path in args.images.iterdir() if not path.name.startswith(".")]  # Snakemake's time stamp
     packaging.check_names(there, expected, str(args.images))
     pictures = [args.images / name for name in expected]
-    size = (settings["width"], settings["height"])
-    packaging.check_images([_inspect(p) for p in pictures], packaging.KINDS[settings["format"]], size)
+    packaging.check_images([_inspect(p) for p in pictures], packaging.KINDS[settings.format], settings.size)
 
     _write_zip(args.zip, pictures)
     files = [{"name": p.name, "sha256": sha256(p), "bytes": p.stat().st_size} for p in pictures]
     archive = {"name": args.zip.name, "sha256": sha256(args.zip), "bytes": args.zip.stat().st_size}
     provenance = _read_provenance(args.provenance)
-    write_json(args.manifest, packaging.build_manifest(files, archive, settings, provenance, stamp()))
+    write_json(args.manifest, packaging.build_manifest(files, archive, settings.model_dump(), provenance, stamp()))
     _draw_sheet(args.sheet, labels, {p.stem: p for p in pictures}, settings)
     print(f"{args.zip}: {len(files)} images, sha256 {archive['sha256']}", file=sys.stderr)
 

@@ -52,17 +52,16 @@ def load_pair(pair: Pair, data: Data) -> tuple[np.ndarray, np.ndarray]:
     """Photograph uint8 (H, W, 3) and class ids uint8 (H, W), both at load size."""
     if pair.image is None:
         raise ShanshuiError(f"{pair.name} has no photograph", "a manifest of training pairs, such as train.csv")
-    size = (data.load_width, data.load_height)
-    raw = resize_label_map(read_label_map(pair.label), size)
+    raw = resize_label_map(read_label_map(pair.label), data.load_size)
     ids = apply_label_rules(raw, len(data.classes), data.label_offset, data.ignore_label, source=pair.label)
-    return resize_photo(read_photo(pair.image), size), ids
+    return resize_photo(read_photo(pair.image), data.load_size), ids
 
 
 def load_instances(pair: Pair, data: Data) -> np.ndarray:
     """Instances of a pair, uint16 (H, W) at load size, numbered from 0."""
     if pair.instance is None:
         raise ShanshuiError(f"{pair.name} has no instance map", "one for every pair, of which edges are made")
-    ids = resize_label_map(read_label_map(pair.instance), (data.load_width, data.load_height))
+    ids = resize_label_map(read_label_map(pair.instance), data.load_size)
     _, numbers = np.unique(ids, return_inverse=True)
     return numbers.reshape(ids.shape).astype(np.uint16)
 
@@ -70,7 +69,7 @@ def load_instances(pair: Pair, data: Data) -> np.ndarray:
 def fill_instances(file: Path, pairs: list[Pair], data: Data) -> None:
     """The memory map of all instance maps."""
     with atomic(file) as staged:
-        shape = (len(pairs), data.load_height, data.load_width)
+        shape = (len(pairs), *data.load_size)
         maps = open_memmap(staged, mode="w+", dtype=np.uint16, shape=shape)
 
         def fill(index: int) -> None:
@@ -84,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     """Fill both memory maps in place, a few pairs in memory at a time."""
     data = data_section(read_settings(args.settings))
     pairs = read_manifest(args.pairs)
-    shape = (len(pairs), data.load_height, data.load_width)
+    shape = (len(pairs), *data.load_size)
     check_space(args.photos.parent, (6 if args.instances else 4) * int(np.prod(shape)))
     with atomic(args.photos) as staged_photos, atomic(args.label_maps) as staged_label_maps:
         photos = open_memmap(staged_photos, mode="w+", dtype=np.uint8, shape=(*shape, 3))

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from shanshui.backend.parallel import spread
-from shanshui.config.settings import read_settings, training_settings
+from shanshui.config.settings import training_settings
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import TrainingConfig
 from shanshui.errors import UsageError
 from shanshui.storage import checkpoint
 from shanshui.storage.outputs import add_file
-from shanshui.training.arguments import add_training_arguments
+from shanshui.training.arguments import TrainingFiles, add_training_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train the epochs of one resolution and write weights and state."""
-    settings = read_settings(args.settings)
-    if spread(settings["pretrain"]["processes"], args.arguments):
+    config = TrainingConfig.read(args.settings, "pretrain")
+    if spread(config.options.processes, args.arguments):
         return
     from shanshui.training.session import Session
 
     before = checkpoint.read_meta(args.start)["epoch"] if args.start else 0
-    session = Session("pretrain", settings, args)
-    width, height = settings["data"]["width"], settings["data"]["height"]
-    stages = {f"{width // s.divisor:03d}x{height // s.divisor:03d}": s for s in session.schedule.stages()}
+    session = Session(config, TrainingFiles.of(args))
+    stages = {f"{config.data.size.divided(s.divisor):03d}": s for s in session.schedule.stages()}
     if args.resolution not in stages:
         raise UsageError(f"no resolution {args.resolution} in this schedule", "one of " + ", ".join(stages))
     stage = stages[args.resolution]
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
             f"the state after epoch {stage.first_epoch - 1}, which {args.resolution} continues from",
         )
     folder = args.look / "pretrain" / args.resolution
-    session.run(stage.first_epoch, stage.last_epoch, settings["pretrain_epochs"], folder)
+    session.run(stage.first_epoch, stage.last_epoch, config.pretrain_epochs, folder)
     if not session.writes:
         return
     meta = session.meta(stage.last_epoch)

@@ -54,17 +54,18 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.metrics.registry import choose
     from shanshui.storage.files import write_json
     from shanshui.storage.images import read_label_map
+    from shanshui.storage.size import Size
 
     settings = read_settings(args.settings)
     pairs = read_pairs(args.train)
-    width, height = settings["size"]
+    seen = Size.of_width_first(settings["segmenter_size"]) if "segmenter_size" in settings else None
     reference = make_reference(
         [(pair["name"], Path(pair["image"])) for pair in pairs],
         choose(settings["metrics"]),
-        (width, height),
+        Size.of_width_first(settings["size"]),
         settings["seed"],
         args.weights_file,
-        load_segmenter(args.segmenter, settings["classes"], settings.get("segmenter_size")) if args.segmenter else None,
+        load_segmenter(args.segmenter, settings["classes"], seen) if args.segmenter else None,
     )
     offset, ignore = settings["label_offset"], settings["ignore_label"]
     classes = (

@@ -23,6 +23,7 @@ from shanshui.config.settings import score_settings
 from shanshui.config.stages import Stage
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.outputs import add_file
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from shanshui.architectures.segmenters import Segmenter
@@ -109,6 +110,11 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, A
     return request
 
 
+def _size(sides: Sequence[int] | None) -> Size | None:
+    """The size whose width and height a file holds, if any."""
+    return Size.of_width_first(sides) if sides else None
+
+
 def prepare(args: argparse.Namespace) -> Job:
     """Open everything, and refuse what does not go together, before an image is looked at."""
     from shanshui.architectures.segmenters import load_segmenter
@@ -130,14 +136,14 @@ def prepare(args: argparse.Namespace) -> Job:
     seeing = any(metric.needs_segmenter for metric in metrics)
     segmenter = None
     if seeing and args.segmenter:
-        segmenter = load_segmenter(args.segmenter, request.get("classes"), request.get("segmenter_size"))
+        segmenter = load_segmenter(args.segmenter, request.get("classes"), _size(request.get("segmenter_size")))
     made_with = reference.protocol if reference else {}
-    size = tuple(request.get("size") or made_with.get("size") or image_sets.common_size(sets, metrics))
+    size = _size(request.get("size") or made_with.get("size")) or image_sets.common_size(sets, metrics)
     seed = request.get("seed", made_with.get("seed", 0))
     if reference is None:
         photographs = image_sets.list_photographs([source])
         reference = make_reference(photographs, metrics, size, seed, args.weights_file, segmenter)
-    request |= {"size": list(size), "seed": seed}
+    request |= {"size": size, "seed": seed}
     protocol = choose_protocol(sets, metrics, request, args.weights_file, segmenter)
     reference.check(metrics, protocol)
     return Job(reference, metrics, sets, protocol, segmenter, request.get("aesthetic_command"))

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from shanshui.config.sections import Positive, Section
 from shanshui.config.settings import LABELS
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import LabelSettings, read_checked
 from shanshui.storage.outputs import add_file
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from shanshui.data.loader import TrainingPairs
-    from shanshui.storage.checkpoint import Arrays
+    from shanshui.storage.checkpoint import Arrays, Meta
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,20 +38,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "--weights", required=True, metavar="FILE", help="segmenter to write (*.safetensors)")
 
 
-def metadata(settings: dict[str, Any]) -> dict[str, Any]:
+class NetworkSettings(Section):
+    """Section `segmenter` of the settings file."""
+
+    width: Positive
+    height: Positive
+    channels: Positive
+    epochs: Positive
+    batch: Positive
+    lr: float
+
+    @property
+    def size(self) -> Size:
+        """Size to which images are resized."""
+        return Size(self.height, self.width)
+
+
+class PairSettings(LabelSettings):
+    """Section `data` of the settings file."""
+
+    flip: bool
+
+
+class SegmenterSettings(Section):
+    """Settings file of this stage."""
+
+    seed: int
+    segmenter: NetworkSettings
+    data: PairSettings
+
+
+def metadata(settings: SegmenterSettings) -> Meta:
     """Return the metadata of the segmenter's file, without its accuracy."""
-    numbers = settings["segmenter"]
+    network = settings.segmenter
     return {
         "kind": "segmenter",
         "architecture": "unet",
-        "classes": settings["data"]["classes"],
-        **{name: numbers[name] for name in ("width", "height", "channels")},
-        "seed": settings["seed"],
-        "training": {**{name: numbers[name] for name in ("epochs", "batch", "lr")}, "flip": settings["data"]["flip"]},
+        "classes": settings.data.classes,
+        **network.model_dump(include={"width", "height", "channels"}),
+        "seed": settings.seed,
+        "training": {**network.model_dump(include={"epochs", "batch", "lr"}), "flip": settings.data.flip},
     }
 
 
-def trained(settings: dict[str, Any], pairs: TrainingPairs, args: argparse.Namespace) -> Arrays:
+def trained(settings: SegmenterSettings, pairs: TrainingPairs, args: argparse.Namespace) -> Arrays:
     """Weights after the last epoch, from the newest state of an earlier call or from the start."""
     from shanshui.architectures.segmenter import build
     from shanshui.backend.modules import gather
@@ -58,14 +91,11 @@ def trained(settings: dict[str, Any], pairs: TrainingPairs, args: argparse.Names
     from shanshui.training.resume import resume_folder
     from shanshui.training.segmenting import Plan, Trainer, epoch_seed, train
 
-    numbers = settings["segmenter"]
-    plan = Plan(
-        (numbers["width"], numbers["height"]), numbers["epochs"], numbers["batch"], numbers["lr"],
-        settings["data"]["flip"], settings["seed"],
-    )  # fmt: skip
+    of = settings.segmenter
+    plan = Plan(of.size, of.epochs, of.batch, of.lr, settings.data.flip, settings.seed)
     seed_everything(int(epoch_seed(plan.seed, 0).generate_state(1)[0]))
     trainer = Trainer(build(metadata(settings)), plan.lr)
-    key = digest([settings, *prepared_digests([args.photos, args.label_maps], args.digests)])
+    key = digest([settings.model_dump(), *prepared_digests([args.photos, args.label_maps], args.digests)])
     with resume_folder(args.resume, key) as states:
         found = states.latest(upto=plan.epochs)
         if found:
@@ -75,7 +105,7 @@ def trained(settings: dict[str, Any], pairs: TrainingPairs, args: argparse.Names
     return gather(trainer.net)
 
 
-def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace) -> dict[str, Any] | None:
+def accuracy(arrays: Arrays, settings: SegmenterSettings, args: argparse.Namespace) -> dict[str, float] | None:
     """`mask_accuracy` and `miou` on the `n` real photographs of the held-out pairs.
 
     None where there are none, or none with classes.
@@ -94,7 +124,7 @@ def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace)
     if not rows:
         return None
     segmenter = Segmenter(arrays, metadata(settings), str(args.weights), "")
-    look = SegmenterFeatures(segmenter, settings["data"])
+    look = SegmenterFeatures(segmenter, settings.data.model_dump(include={"label_offset", "ignore_label"}))
     counts = np.concatenate([
         look(look.sized(read_photo(row["image"]))[None], look.label_map(row["label"])[None])["classes"]
         for row in tqdm(rows, desc="held-out photographs", unit="img")
@@ -107,11 +137,10 @@ def accuracy(arrays: Arrays, settings: dict[str, Any], args: argparse.Namespace)
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, write, and say how good it is."""
-    from shanshui.config.settings import read_settings
     from shanshui.data.loader import read_training_pairs
     from shanshui.storage import checkpoint
 
-    settings = read_settings(args.settings)
+    settings = read_checked(SegmenterSettings, args.settings)
     pairs = read_training_pairs(args.photos, args.label_maps)
     arrays = trained(settings, pairs, args)
     real = accuracy(arrays, settings, args)

@@ -47,7 +47,7 @@ STAGE = Stage(
     settings=lambda c: {
         "tried": c.select.tried(),
         "last": c.score.last,
-        "full": f"{c.data.width:03d}x{c.data.height:03d}",
+        "full": f"{c.data.size:03d}",
     },
     section="select",
 )

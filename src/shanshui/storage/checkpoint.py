@@ -20,6 +20,7 @@ from shanshui.storage.kinds import kind_of
 from shanshui.storage.provenance import stamp
 
 Arrays = dict[str, np.ndarray]
+Meta = dict[str, Any]  # JSON in the header of a file
 META = "shanshui"
 
 
@@ -28,7 +29,7 @@ class Checkpoint:
     """Arrays by prefixed name (`G.head_0.conv_0.weight`, `E....`) and the metadata of the file."""
 
     arrays: Arrays
-    meta: dict[str, Any]
+    meta: Meta
 
     def part(self, prefix: str) -> Arrays:
         """Return the arrays of the network `prefix` ("G", "E" or "D") under their names without the prefix."""
@@ -52,7 +53,7 @@ def save(path: str | Path, arrays: Arrays, **meta: object) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[safe_open, dict[str, Any]]]:
+def _opened(path: str | Path) -> Iterator[tuple[safe_open, Meta]]:
     """Open a safetensors file and yield it with its metadata.
 
     Raises:
@@ -92,7 +93,7 @@ def load(path: str | Path) -> Checkpoint:
         return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, meta)  # noqa: SIM118
 
 
-def read_meta(path: str | Path) -> dict[str, Any]:
+def read_meta(path: str | Path) -> Meta:
     """Read the metadata alone, without reading an array.
 
     Raises:

@@ -21,6 +21,7 @@ from PIL import (  # the readers of the rarer formats register themselves where 
 
 from shanshui.errors import ShanshuiError
 from shanshui.storage.kinds import kind_of
+from shanshui.storage.size import Size
 
 # Formats that are read. Pillow knows more, some of which start other programs (EPS) or are told by their name alone.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "PPM", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF")
@@ -141,8 +142,8 @@ def open_image(path: str | Path) -> tuple[Image.Image, int]:
     return shown, stored
 
 
-def shown_size(path: str | Path) -> tuple[int, int]:
-    """Return (width, height) after EXIF rotation, from the header where the format has one.
+def shown_size(path: str | Path) -> Size:
+    """Return the size after EXIF rotation, from the header where the format has one.
 
     Raises:
         ImageFileError: the file is broken or is not an image.
@@ -150,11 +151,11 @@ def shown_size(path: str | Path) -> tuple[int, int]:
     check_regular(path)
     try:
         with Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
+            stored = Size.of_width_first(image.size)
             turned = image.format != "TIFF" and orientation(image) > 4  # quarter turns
     except Exception as error:
         raise unreadable(path, error) from None
-    return (height, width) if turned else (width, height)
+    return Size(stored.width, stored.height) if turned else stored
 
 
 def bit_depth(path: str | Path, image: Image.Image) -> int:

@@ -13,6 +13,7 @@ from shanshui.storage.files import atomic
 from shanshui.storage.image_file import shown_size
 from shanshui.storage.label_file import decode_label_map
 from shanshui.storage.photo_file import decode_photo
+from shanshui.storage.size import Size
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -37,23 +38,23 @@ def read_label_map(path: str | Path) -> np.ndarray:
     return decode_label_map(path).ids
 
 
-def photo_size(path: str | Path) -> tuple[int, int]:
-    """Return (width, height) after EXIF rotation, from the header where the format has one."""
+def photo_size(path: str | Path) -> Size:
+    """Return the size after EXIF rotation, from the header where the format has one."""
     return shown_size(path)
 
 
-def resize_photo(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resize_photo(photo: np.ndarray, size: Size) -> np.ndarray:
     """Resize a photograph, uint8 (H, W, 3), to `size` by antialiased bicubic interpolation."""
-    if photo.shape[1::-1] == tuple(size):
+    if Size.of(photo) == size:
         return photo
-    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(photo).resize(size.width_first, Image.Resampling.BICUBIC))
 
 
-def resize_label_map(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize class ids (H, W) to `size` by nearest-neighbour interpolation."""
-    if label_map.shape[::-1] == tuple(size):
+def resize_label_map(label_map: np.ndarray, size: Size) -> np.ndarray:
+    """Resize class ids (H, W), or a coloured label map (H, W, 3), to `size` by nearest-neighbour interpolation."""
+    if Size.of(label_map) == size:
         return label_map
-    return np.asarray(Image.fromarray(label_map).resize(size, Image.Resampling.NEAREST))
+    return np.asarray(Image.fromarray(label_map).resize(size.width_first, Image.Resampling.NEAREST))
 
 
 def to_float(photo: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shanshui.errors import ShanshuiError
+from shanshui.storage.size import Size
 
 SUFFIXES = {"jpg": ".jpg", "png": ".png"}
 KINDS = {"jpg": "JPEG", "png": "PNG"}
@@ -13,12 +14,12 @@ KINDS = {"jpg": "JPEG", "png": "PNG"}
 
 @dataclass(frozen=True)
 class Picture:
-    """Properties of an image file: its actual type, colour mode and (width, height)."""
+    """Properties of an image file: its actual type, colour mode and size."""
 
     name: str
     kind: str
     mode: str
-    size: tuple[int, int]
+    size: Size
 
 
 def _some(names: Iterable[str], most: int = 8) -> str:
@@ -61,8 +62,8 @@ def check_names(found: Iterable[str], expected: Sequence[str], folder: str) -> N
         )
 
 
-def check_images(pictures: Sequence[Picture], kind: str, size: tuple[int, int]) -> None:
-    """Check that all images are of type `kind`, in RGB, and of `size` (width, height).
+def check_images(pictures: Sequence[Picture], kind: str, size: Size) -> None:
+    """Check that all images are of type `kind`, in RGB, and of `size`.
 
     Raises:
         ShanshuiError: some are not.
@@ -70,7 +71,7 @@ def check_images(pictures: Sequence[Picture], kind: str, size: tuple[int, int]) 
     for what, wanted, value in (
         ("file type", kind, lambda p: p.kind),
         ("colour mode", "RGB", lambda p: p.mode),
-        ("size", f"{size[0]}x{size[1]}", lambda p: f"{p.size[0]}x{p.size[1]}"),
+        ("size", str(size), lambda p: str(p.size)),
     ):
         wrong = [f"{p.name} ({value(p)})" for p in pictures if value(p) != wanted]
         if wrong:

@@ -12,20 +12,11 @@ from shanshui.data.pairs import find_images
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.files import read_csv
 from shanshui.storage.names import check_plain, normal, stem
-from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from shanshui.synthesis.synthesizer import Accepts
 
 Files = list[tuple[str, Path]]  # names and label maps
-
-
-def parse_size(text: str) -> Size:
-    """Read WIDTHxHEIGHT."""
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"{text}: expected WIDTHxHEIGHT, e.g. 512x384")
-    return Size(int(height), int(width))
 
 
 def positive(text: str) -> int:

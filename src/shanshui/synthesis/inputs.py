@@ -30,7 +30,7 @@ def label_batch(label_maps: Any, classes: Classes, size: Size | None, divisor: i
     if batch.ndim == 4 or _is_one_hot(batch, len(classes.names)):
         raise UsageError(f"a one-hot array of shape {batch.shape}", FORM, ONE_HOT)
     batch = _three_axes(batch, "label maps", FORM)
-    check_size(Size(*batch.shape[1:]), size, divisor)
+    check_size(Size.of_maps(batch), size, divisor)
     wrong = (batch < 0) | (batch >= len(classes.names))
     if classes.no_class is not None:
         wrong &= batch != classes.no_class

@@ -35,7 +35,7 @@ def as_photograph(photograph: Any, size: Size | None) -> np.ndarray:
     """
     array = np.asarray(photograph)
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
-        return images.to_float(images.resize_photo(array, (size.width, size.height)) if size else array)
+        return images.to_float(images.resize_photo(array, size) if size else array)
     if array.dtype.kind != "f" or array.ndim != 3 or array.shape[0] != 3 or not array.size:
         raise UsageError(f"an array of type {array.dtype} and shape {array.shape}", FORM)
     if not np.abs(array).max() <= 1 + 1e-3:

@@ -81,12 +81,12 @@ class Synthesizer:
             inputs.check_size(size, size, self._divisor)
 
     @classmethod
-    def load(cls, weights: str | Path, size: tuple[int, int] | None = None) -> Synthesizer:
+    def load(cls, weights: str | Path, size: Size | None = None) -> Synthesizer:
         """Read the weights of a generator: a checkpoint, an average or imported ones.
 
         Args:
             weights: safetensors file.
-            size: (height, width) of label maps and images; without, the size trained at.
+            size: of label maps and images; without, the size trained at.
 
         Raises:
             ShanshuiError: the file is missing, broken or holds something else; the network cannot make the size.
@@ -212,13 +212,13 @@ class Synthesizer:
 
     def _forward(self, ids: np.ndarray, noise: NoiseSource, instances: np.ndarray | None) -> np.ndarray:
         """Images (n, 3, H, W) of one forward pass."""
-        generator, (_, height, width) = self._generator, ids.shape
+        generator, size = self._generator, Size.of_maps(ids)
         with jt.no_grad():
-            conditioning = generator.condition(ids, generator.patch_sizes(height, width, self._step), instances)
+            conditioning = generator.condition(ids, generator.patch_sizes(size, self._step), instances)
             made = np.array(generator.generate(conditioning, noise, self._step).numpy())
         jt.sync_all()
         return made
 
 
 def _resized(ids: np.ndarray, size: Size | None) -> np.ndarray:
-    return images.resize_label_map(ids, (size.width, size.height)) if size else ids
+    return images.resize_label_map(ids, size) if size else ids

@@ -3,9 +3,47 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Self
 
 from shanshui.storage.outputs import add_file
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Files and folders of a training phase, and how often it saves and looks.
+
+    Attributes:
+        photos: photographs at load size, `photos.npy` of `prepare`.
+        label_maps: their label maps, `label_maps.npy`.
+        instances: their instance maps, `instances.npy`; None where nothing is made of them.
+        digests: `digests.json` of `prepare`; None: the arrays are read to compute them.
+        perceptual: weights of the perceptual network; None: the file in its usual place.
+        samples: manifest of the pairs that sample grids show.
+        start: training state to begin from, where no later one is kept; None begins with fresh weights.
+        resume: folder of the states from which a killed job continues.
+        look: run folder for sample grids, stats.jsonl and events.
+        snapshot_minutes: least time between two saved states.
+        log_every: steps between two reads of the losses.
+    """
+
+    photos: Path
+    label_maps: Path
+    instances: Path | None
+    digests: Path | None
+    perceptual: Path | None
+    samples: Path
+    start: Path | None
+    resume: Path
+    look: Path
+    snapshot_minutes: int
+    log_every: int
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Self:
+        """Take them from the arguments of a training stage."""
+        return cls(**{field.name: getattr(args, field.name) for field in fields(cls)})
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
 from shanshui.nn.resize import bicubic_matrix, gather, separable
+from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -65,8 +66,8 @@ class Draws:
         )
 
 
-def draw_augmentation(rng: np.random.Generator, operations: Collection[str], n: int, size: tuple[int, int]) -> Draws:
-    """Draw for `n` images (height, width); photograph and fake get colours of their own, all else is shared.
+def draw_augmentation(rng: np.random.Generator, operations: Collection[str], n: int, size: Size) -> Draws:
+    """Draw for `n` images of `size`; photograph and fake get colours of their own, all else is shared.
 
     Raises:
         ValueError: an unknown operation.
@@ -84,12 +85,12 @@ def _draw_colour(rng: np.random.Generator, n: int) -> Colour:
     return Colour(*(rng.uniform(low, high, n).astype(np.float32) for low, high in ranges))
 
 
-def _draw_window(rng: np.random.Generator, n: int, size: tuple[int, int]) -> Window:
+def _draw_window(rng: np.random.Generator, n: int, size: Size) -> Window:
     row, column = (int(rng.integers(enlarged(side) - side + 1)) for side in size)
     return Window((row, column), rng.random(n) < 0.5)
 
 
-def _draw_shift(rng: np.random.Generator, n: int, size: tuple[int, int]) -> np.ndarray:
+def _draw_shift(rng: np.random.Generator, n: int, size: Size) -> np.ndarray:
     reach = [int(side * SHIFT + 0.5) for side in size]
     return np.stack([rng.integers(-r, r + 1, n) for r in reach], axis=1)
 

@@ -14,6 +14,7 @@ from shanshui.architectures.schedule import FullSize, Schedule
 from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.backend.runtime import seed_everything
+from shanshui.config.typed_settings import DataSettings, PhaseSettings
 from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
@@ -25,7 +26,7 @@ from shanshui.training.step import Networks, StepConfig, one_hot, train_step
 class Plan:
     """Which epochs to train, on what, at which rates.
 
-    `numbers` is the phase's section of the configuration; `end` the epoch at which its last rate is reached;
+    `options` are those of the phase; `end` is the epoch at which its last rate is reached;
     `log_every` the steps between two looks at the losses.
     """
 
@@ -34,8 +35,8 @@ class Plan:
     last_epoch: int
     end: int
     seed: int
-    numbers: dict[str, Any]
-    data: dict[str, Any]
+    options: PhaseSettings
+    data: DataSettings
     crop: Literal["full", "top"]
     schedule: Schedule | FullSize
     log_every: int = 1
@@ -60,14 +61,14 @@ def train(
     MPI ranks take their rows of every batch; the first one alone writes and shows anything, and has a `log`.
     Raises ShanshuiError where a loss stops being a number; what was saved before stays.
     """
-    steps = steps_per_epoch(len(pairs), plan.numbers["batch"])
+    steps = steps_per_epoch(len(pairs), plan.options.batch)
     total = steps * (plan.last_epoch - plan.first_epoch + 1)
     with progress(total, plan.phase, shown=log is not None) as bar:
         for epoch in range(plan.first_epoch, plan.last_epoch + 1):
             started = time.perf_counter()
             means = train_epoch(nets, step_config, plan, pairs, epoch, bar)
             seconds = time.perf_counter() - started
-            speed = {"img_per_s": steps * plan.numbers["batch"] / seconds, "seconds": seconds}
+            speed = {"img_per_s": steps * plan.options.batch / seconds, "seconds": seconds}
             if log:
                 log.write(epoch, epoch * steps, means | speed, phase=plan.phase)
             after_epoch(epoch)
@@ -81,8 +82,8 @@ def train_epoch(
     seeds = epoch_seed(plan.seed, plan.phase, epoch)
     seed_everything(int(seeds.generate_state(1)[0]))
     rng = np.random.default_rng(seeds)
-    factor = rate_factor(epoch, plan.end, plan.numbers["lr_decay_epochs"])
-    nets.opt_g.lr, nets.opt_d.lr = plan.numbers["lr_g"] * factor, plan.numbers["lr_d"] * factor
+    factor = rate_factor(epoch, plan.end, plan.options.lr_decay_epochs)
+    nets.opt_g.lr, nets.opt_d.lr = plan.options.lr_g * factor, plan.options.lr_d * factor
     grows = plan.schedule.starts_fade(epoch)
     if grows and not step_config.grow_always:
         nets.discriminator.D.grow(step.level)
@@ -90,10 +91,10 @@ def train_epoch(
 
     data = plan.data
     losses = Losses(plan.phase, epoch)
-    num_classes = len(data["classes"])
-    sizes = nets.generator.patch_sizes(data["height"], data["width"], step)
+    num_classes = len(data.classes)
+    sizes = nets.generator.patch_sizes(data.size, step)
     for batch in batches(
-        pairs, plan.numbers["batch"], plan.seed, epoch, data["width"], data["height"], plan.crop, data["flip"], sizes,
+        pairs, plan.options.batch, plan.seed, epoch, data.size, plan.crop, data.flip, sizes,
         part=(ranks.rank(), ranks.world_size()), extra_inputs=nets.generator.extra_inputs,
     ):  # fmt: skip
         segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)

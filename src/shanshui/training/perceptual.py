@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from shanshui.backend.lazy import jt
 from shanshui.config.sections import PERCEPTUAL
@@ -20,16 +20,21 @@ if TYPE_CHECKING:
 
 
 Loss = Callable[[Any, Any], Any]
+Scaling = Literal["raw", "imagenet"]
+Statistics = Literal["batch", "running"]
 Features = Callable[[Any], Sequence[Any]]
 
 
-def perceptual_loss(net: str, path: str | Path | None, parity: dict[str, str]) -> Loss | None:
+def perceptual_loss(
+    net: str, path: str | Path | None, perceptual_input: Scaling, inception_norm: Statistics
+) -> Loss | None:
     """Loss (fake, real) -> scalar by features of `net`, or None for "none".
 
     Args:
         net: one of `PERCEPTUAL`, or "none".
         path: its weight file; None: the file in its usual place.
-        parity: `perceptual_input` and `inception_norm`, which vgg19, vgg16 and inception_v3 obey.
+        perceptual_input: range of the inputs of vgg19, vgg16 and inception_v3: as the images, or as in ImageNet.
+        inception_norm: statistics in inception_v3's norms: of the batch, or the running ones.
 
     Raises ShanshuiError where the weight file is missing or not the network's.
     """
@@ -37,18 +42,16 @@ def perceptual_loss(net: str, path: str | Path | None, parity: dict[str, str]) -
         return None
     name = PERCEPTUAL[net]
     path = require(name, path)
-    network, loss = untrained_loss(net, parity)
+    network, loss = untrained_loss(net, perceptual_input, inception_norm)
     fill_network(network, name, path)
     for parameter in network.parameters():
         parameter.stop_grad()
     return loss
 
 
-def untrained_loss(net: str, parity: dict[str, str]) -> tuple[Any, Loss]:
+def untrained_loss(net: str, perceptual_input: Scaling, inception_norm: Statistics) -> tuple[Any, Loss]:
     """A network without its weights, and the loss on it."""
-    network, features, weights = _network(
-        net, parity["perceptual_input"] == "imagenet", parity["inception_norm"] == "batch"
-    )
+    network, features, weights = _network(net, perceptual_input == "imagenet", inception_norm == "batch")
     if net.startswith("lpips"):
         return network, lambda fake, real: lpips_loss(network, fake, real)
     return network, lambda fake, real: perceptual(features, weights, fake, real)

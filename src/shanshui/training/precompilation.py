@@ -14,13 +14,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend.compilation import environment_key
 from shanshui.backend.runtime import cache_home, load_jittor
 from shanshui.backend.watchdog import STDERR, run_with_watchdog
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
 from shanshui.storage.files import digest, sha256, write_json
+
+if TYPE_CHECKING:
+    from shanshui.architectures.base import Sections
 
 SAID_WHY = 3  # exit code of a child that needs something it cannot get by another attempt
 CHILD = """
@@ -30,7 +33,6 @@ compile_in_child(json.loads(sys.argv[1]), sys.argv[2] == "threads")
 """
 
 Step = tuple[str, Callable[[], object]]
-Networks = dict[str, Any]  # their sections in settings
 SOURCES = (
     "architectures",
     "metrics",
@@ -40,7 +42,7 @@ SOURCES = (
 )  # whose changes may ask for new kernels
 
 
-def kernel_stamp(networks: Networks | None = None) -> Path:
+def kernel_stamp(networks: Sections | None = None) -> Path:
     """Return the stamp file of the compiled kernels of this code and environment, or of other `networks`."""
     root = Path(__file__).parent.parent
     files = [root / name for name in SOURCES if name.endswith(".py")]
@@ -65,7 +67,7 @@ def steps() -> list[Step]:
     return [("convolution", convolution), *precompilation_steps()]
 
 
-def other_steps(networks: Networks) -> list[Step]:
+def other_steps(networks: Sections) -> list[Step]:
     """List the additional steps of a run with other networks."""
     from shanshui.training.precompilation_steps import others
 
@@ -86,7 +88,7 @@ def compile_kernels(work: Sequence[Step]) -> float:
     return time.monotonic() - start
 
 
-def ensure_compiled(networks: Networks | None = None) -> bool:
+def ensure_compiled(networks: Sections | None = None) -> bool:
     """Compile Jittor and all kernels unless that was done before; True where there was something to do.
 
     Args:
@@ -96,7 +98,7 @@ def ensure_compiled(networks: Networks | None = None) -> bool:
     return (bool(networks) and _ensure(kernel_stamp(networks), networks)) or done
 
 
-def compile_in_child(networks: Networks | None, in_parallel: bool) -> None:
+def compile_in_child(networks: Sections | None, in_parallel: bool) -> None:
     """Compile in the child of `compile_apart`; it ends without clean-up, which may wait for threads forever."""
     code = 0
     try:
@@ -111,7 +113,7 @@ def compile_in_child(networks: Networks | None, in_parallel: bool) -> None:
     os._exit(code)
 
 
-def compile_apart(networks: Networks | None) -> None:
+def compile_apart(networks: Sections | None) -> None:
     """Compile in a child process: by threads, or, if those crash or hang, one kernel after another.
 
     The threads of Jittor's parallel compiler share tables without locks: now and then one reads what another
@@ -133,7 +135,7 @@ def compile_apart(networks: Networks | None) -> None:
         )
 
 
-def _ensure(stamp: Path, networks: Networks | None) -> bool:
+def _ensure(stamp: Path, networks: Sections | None) -> bool:
     if stamp.is_file():
         return False
     start = time.monotonic()

@@ -7,12 +7,11 @@ beforehand, jobs that run side by side find their kernels ready.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from shanshui.architectures import segmenter
-from shanshui.architectures.base import LossConfig
+from shanshui.architectures.base import LossConfig, Sections
 from shanshui.architectures.generator_networks import FULL, BuiltGenerator
 from shanshui.architectures.networks import build_discriminator, build_generator
 from shanshui.architectures.registry import discriminator_of, generator_of
@@ -29,11 +28,9 @@ from shanshui.training.optim import adam
 from shanshui.training.segmenting import Trainer
 from shanshui.training.step import Networks, StepConfig, train_step
 
-Settings = dict[str, Any]
-
 CLASSES = 3
 HEIGHT, WIDTH = 64, 128
-SETTINGS: Settings = {
+SETTINGS: Sections = {
     "data": {"classes": [str(i) for i in range(CLASSES)], "height": HEIGHT, "width": WIDTH},
     "model": {
         "base_channels": 4, "halvings": 5, "spade_hidden": 8, "discriminators": 3, "discriminator_channels": 8,
@@ -55,19 +52,21 @@ def precompilation_steps() -> list[tuple[str, Callable[[], None]]]:
     ]
 
 
-def others(networks: Settings) -> list[tuple[str, Callable[[], None]]]:
+def others(networks: Sections) -> list[tuple[str, Callable[[], None]]]:
     """Return the same for networks other than APF-GAN's, by their sections (`Networks.extra_kernels`)."""
     settings = SETTINGS | networks
     name = f"{generator_of(settings).name} under {discriminator_of(settings).name}"
     return [(f"training {name}", lambda: _train_others(settings)), (f"generating by {name}", lambda: _paint(settings))]
 
 
-def _train_others(settings: Settings) -> None:
+def _train_others(settings: Sections) -> None:
     generator = build_generator(settings, seg_noise=True)
     nets = _networks(settings, generator, MovingAverage(generator.networks(), 0.9))
     loss_config = LossConfig({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None, label_mix=10.0)
     for operations in ((), OPERATIONS):
-        _steps(nets, StepConfig(loss_config, operations), FULL, settings["data"]["height"], settings["data"]["width"])
+        _steps(
+            nets, StepConfig(loss_config, operations), FULL, Size(settings["data"]["height"], settings["data"]["width"])
+        )
 
 
 def _train(phase: str, epoch: int) -> None:
@@ -77,22 +76,22 @@ def _train(phase: str, epoch: int) -> None:
     step_config = StepConfig(
         LossConfig({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None), OPERATIONS if finetuning else ()
     )
-    _steps(nets, step_config, Schedule(6, 3).at(epoch), HEIGHT, WIDTH)
+    _steps(nets, step_config, Schedule(6, 3).at(epoch), Size(HEIGHT, WIDTH))
 
 
-def _networks(settings: Settings, generator: BuiltGenerator, average: MovingAverage | None) -> Networks:
+def _networks(settings: Sections, generator: BuiltGenerator, average: MovingAverage | None) -> Networks:
     discriminator = build_discriminator(settings)
     opt_g, opt_d = adam(generator.networks().values(), 1e-4, (0.0, 0.9)), adam([discriminator.D], 4e-4, (0.0, 0.9))
     return Networks(generator, discriminator, opt_g, opt_d, average)
 
 
-def _steps(nets: Networks, step_config: StepConfig, step: Step, height: int, width: int) -> None:
+def _steps(nets: Networks, step_config: StepConfig, step: Step, size: Size) -> None:
     """Two steps on noise."""
     rng, generator = np.random.default_rng(0), nets.generator
     for _ in range(2):
-        real = jt.array(rng.standard_normal((2, 3, height, width)).astype(np.float32))
-        label_maps = rng.integers(0, generator.num_classes, (2, height // 16, width // 16)).repeat(16, 1).repeat(16, 2)
-        conditioning = generator.condition(label_maps.astype(np.uint8), generator.patch_sizes(height, width, step))
+        real = jt.array(rng.standard_normal((2, 3, *size)).astype(np.float32))
+        label_maps = rng.integers(0, generator.num_classes, (2, *size.divided(16))).repeat(16, 1).repeat(16, 2)
+        conditioning = generator.condition(label_maps.astype(np.uint8), generator.patch_sizes(size, step))
         losses = train_step(nets, step_config, step, real, conditioning, rng)
         [loss.item() for loss in losses.values()]
         if nets.average:
@@ -104,7 +103,7 @@ def _generate() -> None:
         _paint(SETTINGS, seg_noise)
 
 
-def _paint(settings: Settings, seg_noise: bool = True) -> None:
+def _paint(settings: Sections, seg_noise: bool = True) -> None:
     generator = build_generator(settings, seg_noise)
     for network in generator.networks().values():
         network.eval()

@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from shanshui.errors import ShanshuiError
 from shanshui.storage import checkpoint
-from shanshui.storage.checkpoint import Arrays, Checkpoint
+from shanshui.storage.checkpoint import Arrays, Checkpoint, Meta
 from shanshui.storage.files import temporary_name, write_text
 
 KEEP = 2
@@ -101,7 +101,7 @@ class ResumeFolder:
                 self.path(epoch).unlink()
         return None
 
-    def save(self, epoch: int, arrays: Arrays, meta: dict[str, Any]) -> None:
+    def save(self, epoch: int, arrays: Arrays, meta: Meta) -> None:
         """Keep the state after `epoch` and the highest other ones of this run, `KEEP` in all.
 
         Then raises ShanshuiError where a process started later waits to continue from here.

@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from shanshui.data.labels import Classes
+from shanshui.config.typed_settings import DataSettings
 from shanshui.data.palette import class_palette
 from shanshui.storage import images
 from shanshui.storage.files import read_csv
+from shanshui.storage.size import Size
 
 SAMPLES = 6
 DIFFERENT = 0.1  # share of pixels in which two label maps differ that are to give different images
@@ -38,7 +38,7 @@ class Samples:
 
     def grid(self, fakes: np.ndarray) -> np.ndarray:
         """Columns of label map, generated image (enlarged to full size) and photograph; fakes (N, 3, h, w)."""
-        size = self.label_maps.shape[2], self.label_maps.shape[1]
+        size = Size.of_maps(self.label_maps)
         return images.grid([
             [images.colour_label_map(label_map, self.palette) for label_map in self.label_maps],
             [images.resize_photo(images.to_uint8(fake), size) for fake in fakes],
@@ -65,18 +65,18 @@ def variety(samples: Samples, fakes: np.ndarray) -> float | None:
     return sum(difference(fakes[i], fakes[j]) for i, j in pairs) / of_photos if of_photos else None
 
 
-def read_samples(manifest: str | Path, data: dict[str, Any], limit: int = SAMPLES, instances: bool = False) -> Samples:
+def read_samples(manifest: str | Path, data: DataSettings, limit: int = SAMPLES, instances: bool = False) -> Samples:
     """The first pairs of a manifest at full size, spread evenly over it."""
     rows: Sequence[dict[str, str]] = [row for row in read_csv(manifest) if row["image"]]
     rows = (
         [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))] if rows else []
     )
-    classes, size = Classes.of(data), (data["width"], data["height"])
+    classes, size = data.labels, data.size
     raw = [images.resize_label_map(images.read_label_map(row["label"]), size) for row in rows]
     label_maps = [classes.ids(numbers, row["label"]) for numbers, row in zip(raw, rows, strict=True)]
     photos = [images.resize_photo(images.read_photo(row["image"]), size) for row in rows]
     numbers = [images.resize_label_map(images.read_label_map(row["instance"]), size) for row in rows if instances]
     return Samples(
-        [row["name"] for row in rows], np.array(label_maps), np.array(photos), class_palette(data["classes"]),
+        [row["name"] for row in rows], np.array(label_maps), np.array(photos), class_palette(data.classes),
         np.array(numbers) if numbers else None,
     )  # fmt: skip

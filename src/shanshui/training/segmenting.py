@@ -21,6 +21,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.logs import progress
 from shanshui.storage.checkpoint import Arrays, Checkpoint, prefixed
 from shanshui.storage.images import to_float
+from shanshui.storage.size import Size
 from shanshui.training.optim import adam
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.25, 0.4  # largest changes, of images 
 
 @dataclass(frozen=True)
 class Plan:
-    """Size (width, height) the pairs are brought to, and how they are trained on."""
+    """Size the pairs are brought to, and how they are trained on."""
 
-    size: tuple[int, int]
+    size: Size
     epochs: int
     batch: int
     lr: float
@@ -128,19 +129,19 @@ def batches(pairs: TrainingPairs, plan: Plan, epoch: int) -> Iterator[tuple[np.n
 
 
 def vary(
-    photo: np.ndarray, label_map: np.ndarray, size: tuple[int, int], flip: bool, rng: np.random.Generator
+    photo: np.ndarray, label_map: np.ndarray, size: Size, flip: bool, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A random window of a pair, at `size` (width, height), mirrored by half where `flip`, in other colours.
+    """A random window of a pair, at `size`, mirrored by half where `flip`, in other colours.
 
     Photographs are antialiased, label maps take the nearest pixel. Everything is drawn whether used or not.
     """
-    height, width = label_map.shape
+    height, width = Size.of(label_map)
     scale = rng.uniform(SMALLEST_WINDOW, 1)
     left, top = rng.random(2) * (1 - scale) * (width, height)
     mirrored, changes = rng.random() < 0.5 and flip, rng.uniform(-1, 1, 3)
     box = (left, top, left + scale * width, top + scale * height)
-    sized = Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, box)
-    ids = np.asarray(Image.fromarray(label_map).resize(size, Image.Resampling.NEAREST, box))
+    sized = Image.fromarray(photo).resize(size.width_first, Image.Resampling.BILINEAR, box)
+    ids = np.asarray(Image.fromarray(label_map).resize(size.width_first, Image.Resampling.NEAREST, box))
     image = recolour(to_float(np.asarray(sized)), *changes)
     return (image[:, :, ::-1], ids[:, ::-1]) if mirrored else (image, ids)
 

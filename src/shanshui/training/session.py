@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 import time
@@ -13,22 +12,21 @@ from typing import Any
 import numpy as np
 
 from shanshui.architectures.base import LossConfig
-from shanshui.architectures.networks import adopt, build_discriminator, build_generator
-from shanshui.architectures.registry import discriminator_of
+from shanshui.architectures.networks import adopt, init_discriminator, init_generator
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 from shanshui.backend.runtime import seed_everything
-from shanshui.data.labels import Classes
+from shanshui.config.typed_settings import TrainingConfig
 from shanshui.data.loader import TrainingPairs
 from shanshui.data.prepared import prepared_digests
 from shanshui.logs import StatsLog
 from shanshui.storage import checkpoint, images
-from shanshui.storage.checkpoint import Arrays, Checkpoint, prefixed
+from shanshui.storage.checkpoint import Arrays, Checkpoint, Meta, prefixed
 from shanshui.storage.files import digest
-from shanshui.storage.size import Size
 from shanshui.synthesis.synthesizer import Synthesizer
+from shanshui.training.arguments import TrainingFiles
 from shanshui.training.fakes import StyleLoss
 from shanshui.training.loop import Plan, train
 from shanshui.training.moving_average import MovingAverage
@@ -38,8 +36,6 @@ from shanshui.training.resume import ResumeFolder, resume_folder, state_file
 from shanshui.training.samples import Samples, difference, read_samples, variety
 from shanshui.training.step import Networks, StepConfig
 from shanshui.training.warning_signs import SEED_VARIETY, VARIETY, signs
-
-Settings = dict[str, Any]
 
 
 def first_seed(seed: int, phase: str) -> int:
@@ -52,41 +48,37 @@ class Session:
     """One phase's networks and where they are kept.
 
     Args:
-        phase: "pretrain" or "finetune".
-        settings: the stage's settings.
-        args: of the stage; `args.start` is the state to begin from, or None. It is read where no later one is kept.
+        config: settings of the phase.
+        files: what it reads and where it saves.
     """
 
-    def __init__(self, phase: str, settings: Settings, args: argparse.Namespace) -> None:
-        self.phase, self.settings, self.args = phase, settings, args
-        self.numbers: Settings = settings[phase]
-        self.sizes = discriminator_of(settings).output_sizes
-        self.schedule = schedule(settings["pretrain_epochs"], self.sizes)
-        self.samples: Samples = read_samples(
-            args.samples, settings["data"], instances=settings["model"].get("instances", False)
-        )
-        seed_everything(first_seed(settings["seed"], phase))
+    def __init__(self, config: TrainingConfig, files: TrainingFiles) -> None:
+        self.config, self.files = config, files
+        self.sizes = config.networks.discriminator.output_sizes
+        self.schedule = schedule(config.pretrain_epochs, self.sizes)
+        self.samples: Samples = read_samples(files.samples, config.data, instances=config.networks.generator.instances)
+        seed_everything(first_seed(config.seed, config.phase))
         self.nets = self._networks()
 
     def _networks(self) -> Networks:
         """Fresh networks."""
-        pretraining = self.phase == "pretrain"
-        seg_noise = not pretraining and self.numbers.get("seg_noise", False)
-        generator = build_generator(self.settings, seg_noise, heads=self.sizes - 1 if pretraining else 0)
-        discriminator = build_discriminator(self.settings)
-        betas = self.numbers["beta1"], self.numbers["beta2"]
-        opt_g = adam(generator.networks().values(), self.numbers["lr_g"], betas)
-        return Networks(generator, discriminator, opt_g, adam([discriminator.D], self.numbers["lr_d"], betas))
+        declared, options = self.config.networks, self.config.options
+        heads = self.sizes - 1 if self.config.phase == "pretrain" else 0
+        generator = init_generator(declared.generator, options.seg_noise, heads)
+        discriminator = init_discriminator(declared.discriminator)
+        betas = options.beta1, options.beta2
+        opt_g = adam(generator.networks().values(), options.lr_g, betas)
+        return Networks(generator, discriminator, opt_g, adam([discriminator.D], options.lr_d, betas))
 
     def _begin(self, start: Checkpoint) -> None:
         """Take over the weights of the state before this phase, and in pretraining its optimisers too."""
-        if self.phase == "pretrain":
+        if self.config.phase == "pretrain":
             self._restore(start)
             return
         declared = self.nets.generator.declared
         for letter, network in self.nets.parts().items():
             fresh, dropped = (declared.fresh, declared.dropped) if letter == "G" else ((), ())
-            adopt(network, start.part(letter), str(self.args.start), fresh, dropped)
+            adopt(network, start.part(letter), str(self.files.start), fresh, dropped)
         self.nets.average = self._average()
 
     def _restore(self, state: Checkpoint) -> None:
@@ -102,7 +94,7 @@ class Session:
 
     def _average(self) -> MovingAverage | None:
         """A moving average that begins at the weights as they are, where the settings have one."""
-        decay = self.numbers.get("ema")
+        decay = self.config.options.ema
         return MovingAverage(self.nets.generator.networks(), decay) if decay else None
 
     @property
@@ -112,15 +104,15 @@ class Session:
 
     # --- what is written ----------------------------------------------------------------------------------
 
-    def meta(self, epoch: int) -> Settings:
+    def meta(self, epoch: int) -> Meta:
         """Metadata of the weights after `epoch`: all that generating needs, and where they come from."""
-        step = self.schedule.at(epoch)
+        step, source = self.schedule.at(epoch), self.config.source
         named = ("data", "model", "encoder", "discriminator", "parity", "preset", "seed")
         return {
-            **{name: self.settings[name] for name in named if name in self.settings},
-            "phase": self.phase,
+            **{name: source[name] for name in named if name in source},
+            "phase": self.config.phase,
             "epoch": epoch,
-            "training": self.numbers,
+            "training": source[self.config.phase],
             "device": "cuda" if jt.flags.use_cuda else "cpu",
             **self.nets.generator.declared.extra_header(),
             "level": step.level,
@@ -143,11 +135,10 @@ class Session:
         """Sample grid after `epoch`; how much its images differ, and the first one under two seeds."""
         if not len(self.samples):
             return {}
-        generator, samples, seed, data = self.nets.generator, self.samples, self.settings["seed"], self.settings["data"]
+        generator, samples, seed, data = self.nets.generator, self.samples, self.config.seed, self.config.data
         for network in generator.networks().values():
             network.eval()
-        size = Size(data["height"], data["width"])
-        synthesizer = Synthesizer(generator, Classes.of(data), size, self.schedule.at(epoch))
+        synthesizer = Synthesizer(generator, data.labels, data.size, self.schedule.at(epoch))
 
         def drawn(part: slice, seed: int) -> np.ndarray:
             instances = None if samples.instances is None else samples.instances[part]
@@ -159,7 +150,9 @@ class Session:
             found[SEED_VARIETY] = difference(fakes[:1], drawn(slice(1), seed + 1))
         for network in generator.networks().values():
             network.train()
-        images.write_image(self.args.look / "samples" / self.phase / f"epoch_{epoch:03d}.png", samples.grid(fakes))
+        images.write_image(
+            self.files.look / "samples" / self.config.phase / f"epoch_{epoch:03d}.png", samples.grid(fakes)
+        )
         return {name: value for name, value in found.items() if value is not None}
 
     # --- running --------------------------------------------------------------------------------------------
@@ -171,25 +164,26 @@ class Session:
             end: epoch at which the phase ends, for the decay of the learning rate.
             folder: where stats.jsonl and events go.
         """
-        files = [self.args.photos, self.args.label_maps, *([self.args.instances] if self.args.instances else [])]
+        config, given = self.config, self.files
+        files = [given.photos, given.label_maps, *([given.instances] if given.instances else [])]
         pairs = TrainingPairs(*(np.load(file, mmap_mode="r") for file in files))
         step_config = self._step_config()
-        origin = checkpoint.identity(self.args.start) if self.args.start else "fresh"
-        of_data = prepared_digests([files[1], files[0], *files[2:]], self.args.digests)
-        key = digest([self.settings, origin, *of_data])
+        origin = checkpoint.identity(given.start) if given.start else "fresh"
+        of_data = prepared_digests([files[1], files[0], *files[2:]], given.digests)
+        key = digest([dict(config.source), origin, *of_data])
         with contextlib.ExitStack() as held:
-            states = held.enter_context(resume_folder(self.args.resume, key)) if self.writes else None
+            states = held.enter_context(resume_folder(given.resume, key)) if self.writes else None
             found = states.latest(upto=last_epoch) if states else None
             begin = first_epoch
             if saved := ranks.broadcast(found[0] if found else 0):
                 begin = saved + 1
-                file = state_file(Path(self.args.resume) / key, saved)
+                file = state_file(given.resume / key, saved)
                 self._restore(found[1] if found else checkpoint.load(file))
-            elif self.args.start:
-                self._begin(checkpoint.load(self.args.start))
+            elif given.start:
+                self._begin(checkpoint.load(given.start))
             plan = Plan(
-                self.phase, begin, last_epoch, end, self.settings["seed"], self.numbers, self.settings["data"],
-                self.settings["parity"]["crop"], self.schedule, self.args.log_every,
+                config.phase, begin, last_epoch, end, config.seed, config.options, config.data, config.parity.crop,
+                self.schedule, given.log_every,
             )  # fmt: skip
             log = StatsLog(folder, begin) if states else None
             train(self.nets, step_config, plan, pairs, log, self._epoch_end(states, last_epoch, log))
@@ -211,7 +205,7 @@ class Session:
                 if sign.kind not in warned:
                     warned.add(sign.kind)
                     print(f"warning: {sign}", file=sys.stderr, flush=True)
-            due = time.monotonic() - saved_at >= 60 * self.args.snapshot_minutes
+            due = time.monotonic() - saved_at >= 60 * self.files.snapshot_minutes
             if due or epoch == last_epoch:
                 states.save(epoch, self.state(), self.meta(epoch))
                 saved_at = time.monotonic()
@@ -219,20 +213,17 @@ class Session:
         return after_epoch
 
     def _step_config(self) -> StepConfig:
-        numbers, parity = self.numbers, self.settings["parity"]
+        options, parity = self.config.options, self.config.parity
         weights = {
-            "feat": numbers.get("feature_matching", 0.0),
-            "rec": numbers["reconstruction"],
-            "perceptual": numbers["perceptual"]["weight"],
-        }
-        loss_config = LossConfig(
-            weights, perceptual_loss(numbers["perceptual"]["net"], self.args.perceptual, parity),
-            numbers.get("gan", "hinge"), numbers.get("label_mix", 0.0),
-        )  # fmt: skip
-        style = StyleLoss(numbers.get("kl", 0.0), numbers.get("kl_reduction", "sum"))
+            "feat": options.feature_matching, "rec": options.reconstruction, "perceptual": options.perceptual.weight,
+        }  # fmt: skip
+        perceptual = perceptual_loss(
+            options.perceptual.net, self.files.perceptual, parity.perceptual_input, parity.inception_norm
+        )
+        loss_config = LossConfig(weights, perceptual, options.gan, options.label_mix)
         return StepConfig(
-            loss_config, tuple(numbers.get("augment", ())), style, parity["loss_resize"] == "bilinear",
-            parity["grow_copy"] == "every_forward",
+            loss_config, options.augment, StyleLoss(options.kl, options.kl_reduction), parity.loss_resize == "bilinear",
+            parity.grow_copy == "every_forward",
         )  # fmt: skip
 
 

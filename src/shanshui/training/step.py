@@ -14,6 +14,7 @@ from shanshui.architectures.schedule import Step
 from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.nn import resize
+from shanshui.storage.size import Size
 from shanshui.training.augment import augment, draw_augmentation
 from shanshui.training.fakes import StyleLoss, sample_fakes
 from shanshui.training.moving_average import MovingAverage
@@ -82,12 +83,12 @@ def train_step(
         """Photographs, fakes and label maps as the discriminators see them."""
         if step_config.grow_always:
             nets.discriminator.D.grow(step.level)
-        n, size = len(photo), tuple(photo.shape[2:])
+        n, size = len(photo), Size.of_maps(photo)
         draws = draw_augmentation(rng, step_config.operations, n * ranks.world_size(), size).rows(ranks.shard(n))
         return DiscriminatorBatch(*augment(photo, fake, labels, draws))
 
     fake, style_terms = sample_fakes(nets.generator, conditioning, real, step, step_config.style)
-    photo, labels = reduce_pair(real, conditioning.with_edges(), tuple(fake.shape[2:]), step_config.soft_labels)
+    photo, labels = reduce_pair(real, conditioning.with_edges(), Size.of_maps(fake), step_config.soft_labels)
     losses_g = (
         nets.discriminator.generator_loss(fake, photo, augmented_batch(fake), step, step_config.loss_config)
         | style_terms
@@ -102,9 +103,9 @@ def train_step(
     return losses_g | losses_d
 
 
-def reduce_pair(real: Any, segmap: Any, size: tuple[int, int], soft_labels: bool) -> tuple[Any, Any]:
-    """Photographs and label maps at the size (height, width) of the generated images."""
-    if tuple(real.shape[2:]) == size:
+def reduce_pair(real: Any, segmap: Any, size: Size, soft_labels: bool) -> tuple[Any, Any]:
+    """Photographs and label maps at the size of the generated images."""
+    if Size.of_maps(real) == size:
         return real, segmap
     if soft_labels:
         return resize.bilinear(real, size), resize.bilinear(segmap, size)

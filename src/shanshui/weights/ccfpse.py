@@ -15,6 +15,7 @@ import numpy as np
 
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.checkpoint import Arrays, check_keys
+from shanshui.storage.size import Size
 
 UNUSED = re.compile(r"\.num_batches_tracked$|^\w+\.norm_0\.|^\w+\.conv_[02]\.norm_layer\.")
 TRUNK = 16  # channels of the start / base channels
@@ -45,13 +46,13 @@ def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> A
     }
 
 
-def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | None) -> dict[str, object]:
+def generator_structure(arrays: Arrays, source: str, size: Size | None) -> dict[str, object]:
     """Infer the sizes of a `ConditionalGenerator` from the shapes of its arrays; `channels` are those of the segmap.
 
     Args:
         arrays: by our names.
         source: how error messages call the file.
-        size: (width, height) of the images, for a generator that starts from z; else None.
+        size: of the images, for a generator that starts from z; else None.
 
     Raises:
         ShanshuiError: the arrays are not those of such a generator.
@@ -72,8 +73,8 @@ def generator_structure(arrays: Arrays, source: str, size: tuple[int, int] | Non
     }  # fmt: skip
 
 
-def _check_size(cells: int, step: int, source: str, size: tuple[int, int] | None) -> None:
-    """Check that images (width, height) downsampled by `step` have `cells` pixels.
+def _check_size(cells: int, step: int, source: str, size: Size | None) -> None:
+    """Check that images of `size` downsampled by `step` have `cells` pixels.
 
     Raises:
         UsageError: they have not, or `size` is None.
@@ -81,9 +82,8 @@ def _check_size(cells: int, step: int, source: str, size: tuple[int, int] | None
     expected = f"--size WxH with sides that are multiples of {step} and W * H = {cells * step * step}"
     if size is None:
         raise UsageError(f"{source} starts from z: it makes images of one size, which it does not tell", expected)
-    width, height = size
-    if width % step or height % step or (width // step) * (height // step) != cells:
-        raise UsageError(f"{source} does not make images of {width}x{height}", expected)
+    if any(side % step for side in size) or size.divided(step).pixels != cells:
+        raise UsageError(f"{source} does not make images of {size}", expected)
 
 
 def discriminator_structure(arrays: Arrays, source: str) -> dict[str, object]:

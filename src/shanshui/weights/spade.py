@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from shanshui.errors import ShanshuiError, UsageError
+from shanshui.storage.size import Size
 
 State = Mapping[str, np.ndarray]
 
@@ -25,8 +26,8 @@ def drop_spectral_norm(state: State) -> dict[str, np.ndarray]:
 
 
 def generator_structure(
-    state: State, source: str, *, edges: bool, upsampling: str | None, size: tuple[int, int] | None
-) -> tuple[dict[str, Any], tuple[int, int] | None]:
+    state: State, source: str, *, edges: bool, upsampling: str | None, size: Size | None
+) -> tuple[dict[str, Any], Size | None]:
     """Infer sizes and options of a generator from names and shapes of its arrays.
 
     Args:
@@ -34,11 +35,11 @@ def generator_structure(
         source: how error messages call the file.
         edges: SPADE was trained with an edge channel (CLADE's own arrays show it).
         upsampling: "normal" or "more", which have the same arrays ("normal" if None); "most" is recognised.
-        size: (width, height) of the images of a generator that starts from z; None takes the first of 1:1, 4:3 and 2:1
+        size: of the images of a generator that starts from z; None takes the first of 1:1, 4:3 and 2:1
             that fits its first features.
 
     Returns:
-        The structure, and (width, height) if the start from z fixes it.
+        The structure, and the size of the images if the start from z fixes it.
 
     Raises:
         ShanshuiError: the arrays are not those of such a generator.
@@ -64,9 +65,9 @@ def generator_structure(
     positions = fc.shape[0] // base_channels
     size = size or likely_size(positions, found, source)
     step = 2 ** HALVINGS[found]
-    if size[0] % step or size[1] % step or size[0] * size[1] != positions * step * step:
+    if any(side % step for side in size) or size.pixels != positions * step * step:
         raise UsageError(
-            f"{source} starts from {positions} positions, which are not those of {size[0]}x{size[1]} images",
+            f"{source} starts from {positions} positions, which are not those of {size} images",
             f"WxH with W * H = {positions * step * step} and both multiples of {step}",
             "give --size as it was trained, or another --upsampling",
         )
@@ -87,8 +88,8 @@ def modulation(state: State, layer: str, source: str, edges: bool) -> dict[str, 
     }  # fmt: skip
 
 
-def likely_size(positions: int, upsampling: str, source: str) -> tuple[int, int]:
-    """Return (width, height) in pixels, of ratio 1:1, 4:3 or 2:1, whose first features have `positions` pixels.
+def likely_size(positions: int, upsampling: str, source: str) -> Size:
+    """Return the size, of ratio 1:1, 4:3 or 2:1, whose first features have `positions` pixels.
 
     Raises:
         UsageError: there is none.
@@ -97,7 +98,7 @@ def likely_size(positions: int, upsampling: str, source: str) -> tuple[int, int]
     for across, down in RATIOS:
         unit = math.isqrt(positions // (across * down))
         if unit * unit * across * down == positions:
-            return unit * across * step, unit * down * step
+            return Size(unit * down * step, unit * across * step)
     raise UsageError(f"{source} starts from {positions} positions", "the images' size", "give --size WxH")
 
 

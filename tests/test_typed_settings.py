@@ -12,7 +12,7 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.config.settings import stage_settings, validate
-from shanshui.config.typed_settings import TrainingConfig
+from shanshui.config.typed_settings import MetricSettings, TrainingConfig, checked
 from shanshui.errors import EXIT_USAGE, UsageError
 from shanshui.storage.size import Size
 
@@ -29,6 +29,13 @@ def test_settings_of_both_phases_are_read() -> None:
     pretraining = TrainingConfig.of(stage_settings(validate({}), "pretrain"), "pretrain")
     assert (pretraining.options.epochs, pretraining.pretrain_epochs, pretraining.options.ema) == (180, 180, 0.0)
     assert not pretraining.options.seg_noise
+
+
+def test_sizes_in_settings_of_metrics_have_the_width_first() -> None:
+    settings = stage_settings(validate({"segmenter": {"weights": "builtin"}}), "score")
+    assert (settings["size"], settings["segmenter_size"]) == ([512, 384], [256, 192])
+    read = checked(MetricSettings, settings, "s.json")
+    assert (read.size_of_images, read.size_of_segmenter) == (Size(384, 512), Size(192, 256))
 
 
 def test_options_that_networks_do_not_know_are_neutral() -> None:

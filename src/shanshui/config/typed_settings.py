@@ -92,6 +92,35 @@ class DataSettings(ImageSettings):
     flip: bool
 
 
+class MetricSettings(Section):
+    """What `reference` and `score` depend on; `size` and `segmenter_size` are (width, height)."""
+
+    metrics: tuple[str, ...] = ()
+    size: tuple[Positive, Positive] | None = None
+    seed: int | None = None
+    classes: list[str] | None = None
+    label_offset: int | None = None
+    ignore_label: int | None = None
+    segmenter_size: tuple[Positive, Positive] | None = None
+
+    @property
+    def size_of_images(self) -> Size | None:
+        """Size at which images are compared."""
+        return Size.of_width_first(self.size) if self.size else None
+
+    @property
+    def size_of_segmenter(self) -> Size | None:
+        """Size at which the built-in segmenter works; files of others have their own."""
+        return Size.of_width_first(self.segmenter_size) if self.segmenter_size else None
+
+    @property
+    def label_rules(self) -> dict[str, int | None] | None:
+        """Meaning of the values in label map files; None where nothing is said of it."""
+        if self.label_offset is None:
+            return None
+        return {"label_offset": self.label_offset, "ignore_label": self.ignore_label}
+
+
 class Switches(Section):
     """Switches of the section `parity` with their effective values."""
 

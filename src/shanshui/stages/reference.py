@@ -10,12 +10,23 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shanshui.config.sections import Positive
 from shanshui.config.settings import metric_settings
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import MetricSettings, read_checked
 from shanshui.storage.outputs import add_file
 
 if TYPE_CHECKING:
     from shanshui.data.pure import Pair
+
+
+class ReferenceSettings(MetricSettings):
+    """Settings file of this stage."""
+
+    metrics: tuple[str, ...]
+    size: tuple[Positive, Positive]
+    seed: int
+    label_offset: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +59,6 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from shanshui.architectures.segmenters import load_segmenter
-    from shanshui.config.settings import read_settings
     from shanshui.data.pure import group_by_class, single_class
     from shanshui.evaluation.reference import make_reference
     from shanshui.metrics.registry import choose
@@ -56,18 +66,17 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.storage.images import read_label_map
     from shanshui.storage.size import Size
 
-    settings = read_settings(args.settings)
+    settings = read_checked(ReferenceSettings, args.settings)
     pairs = read_pairs(args.train)
-    seen = Size.of_width_first(settings["segmenter_size"]) if "segmenter_size" in settings else None
     reference = make_reference(
         [(pair["name"], Path(pair["image"])) for pair in pairs],
-        choose(settings["metrics"]),
-        Size.of_width_first(settings["size"]),
-        settings["seed"],
+        choose(settings.metrics),
+        Size.of_width_first(settings.size),
+        settings.seed,
         args.weights_file,
-        load_segmenter(args.segmenter, settings["classes"], seen) if args.segmenter else None,
+        load_segmenter(args.segmenter, settings.classes, settings.size_of_segmenter) if args.segmenter else None,
     )
-    offset, ignore = settings["label_offset"], settings["ignore_label"]
+    offset, ignore = settings.label_offset, settings.ignore_label
     classes = (
         (single_class(read_label_map(pair["label"]), offset, ignore), pair)
         for pair in tqdm(pairs, desc="single-class pairs", unit="map")

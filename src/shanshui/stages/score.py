@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from shanshui.config.settings import score_settings
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import MetricSettings, read_checked
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.outputs import add_file
 from shanshui.storage.size import Size
@@ -93,26 +94,24 @@ def named(texts: Sequence[str], what: str) -> dict[str, Path]:
     return found
 
 
-def read_request(args: argparse.Namespace, stored: Sequence[str]) -> dict[str, Any]:
-    """Metrics, and what else is given, from settings and command line; without settings 255 is no class."""
-    from shanshui.config.settings import read_settings
+class ScoreSettings(MetricSettings):
+    """Settings file of this stage, and what holds without one."""
 
-    settings = read_settings(args.settings) if args.settings else {}
-    known = ("metrics", "size", "seed", "classes", "segmenter_size", "aesthetic_command")
-    request: dict[str, Any] = {key: settings[key] for key in known if key in settings}
-    if "label_offset" in settings:
-        request["label_rules"] = {key: settings[key] for key in ("label_offset", "ignore_label")}
-    if args.metrics:
-        request["metrics"] = [name.strip() for name in args.metrics.split(",")]
-    if args.aesthetic_command:
-        request["aesthetic_command"] = args.aesthetic_command
-    request.setdefault("metrics", list(stored) or WEIGHT_FREE.split(","))
-    return request
+    aesthetic_command: str | None = None
 
 
-def _size(sides: Sequence[int] | None) -> Size | None:
-    """The size whose width and height a file holds, if any."""
-    return Size.of_width_first(sides) if sides else None
+def read_request(args: argparse.Namespace, stored: Sequence[str]) -> ScoreSettings:
+    """Take metrics, and what else is given, from settings and command line.
+
+    Args:
+        args: of the command line.
+        stored: names of the metrics in the statistics, which are computed where no others are named.
+    """
+    settings = read_checked(ScoreSettings, args.settings) if args.settings else ScoreSettings()
+    named = [name.strip() for name in args.metrics.split(",")] if args.metrics else settings.metrics
+    command = args.aesthetic_command or settings.aesthetic_command
+    metrics = named or tuple(stored) or tuple(WEIGHT_FREE.split(","))
+    return settings.model_copy(update={"metrics": tuple(metrics), "aesthetic_command": command})
 
 
 def prepare(args: argparse.Namespace) -> Job:
@@ -127,7 +126,7 @@ def prepare(args: argparse.Namespace) -> Job:
     if reference and args.photographs:
         reference.check_photographs(image_sets.list_photographs(args.photographs))
     request = read_request(args, list(reference.arrays) if reference else [])
-    metrics = choose(request["metrics"])
+    metrics = choose(request.metrics)
     sets = image_sets.open_sets(
         named(args.pictures, "folder"), named(args.labels, "list"), metrics, source if source.is_dir() else None
     )
@@ -136,23 +135,25 @@ def prepare(args: argparse.Namespace) -> Job:
     seeing = any(metric.needs_segmenter for metric in metrics)
     segmenter = None
     if seeing and args.segmenter:
-        segmenter = load_segmenter(args.segmenter, request.get("classes"), _size(request.get("segmenter_size")))
+        segmenter = load_segmenter(args.segmenter, request.classes, request.size_of_segmenter)
     made_with = reference.protocol if reference else {}
-    size = _size(request.get("size") or made_with.get("size")) or image_sets.common_size(sets, metrics)
-    seed = request.get("seed", made_with.get("seed", 0))
+    size = request.size_of_images or (Size.of_width_first(made_with["size"]) if "size" in made_with else None)
+    size = size or image_sets.common_size(sets, metrics)
+    seed = made_with.get("seed", 0) if request.seed is None else request.seed
     if reference is None:
         photographs = image_sets.list_photographs([source])
         reference = make_reference(photographs, metrics, size, seed, args.weights_file, segmenter)
-    request |= {"size": size, "seed": seed}
-    protocol = choose_protocol(sets, metrics, request, args.weights_file, segmenter)
+    protocol = choose_protocol(sets, metrics, request, size, seed, args.weights_file, segmenter)
     reference.check(metrics, protocol)
-    return Job(reference, metrics, sets, protocol, segmenter, request.get("aesthetic_command"))
+    return Job(reference, metrics, sets, protocol, segmenter, request.aesthetic_command)
 
 
 def choose_protocol(
     sets: Mapping[str, ImageSet],
     metrics: Sequence[Metric],
-    request: Mapping[str, Any],
+    request: ScoreSettings,
+    size: Size,
+    seed: int,
     weights: Path | None,
     segmenter: Segmenter | None,
 ) -> dict[str, Any]:
@@ -163,14 +164,14 @@ def choose_protocol(
 
     stored = [(one.source, one.stored.protocol) for one in sets.values() if one.stored]
     if len(stored) < len(sets):
-        protocol = make_protocol(metrics, request["size"], request["seed"], weights, segmenter)
-        return protocol | ({"label_rules": request.get("label_rules", PLAIN_RULES)} if segmenter else {})
+        protocol = make_protocol(metrics, size, seed, weights, segmenter)
+        return protocol | ({"label_rules": request.label_rules or PLAIN_RULES} if segmenter else {})
     source, first = stored[0]
-    protocol = {**first, "size": request["size"], "seed": request["seed"]}
+    protocol = {**first, "size": list(size.width_first), "seed": seed}
     if any(metric.needs_segmenter for metric in metrics) and "segmenter" in protocol:
-        protocol |= {"label_rules": request.get("label_rules", first["label_rules"])}
+        protocol |= {"label_rules": request.label_rules or first["label_rules"]}
         protocol |= {"segmenter": segmenter.identity} if segmenter else {}
-        check_classes(first["segmenter_facts"]["classes"], request.get("classes"), str(source))
+        check_classes(first["segmenter_facts"]["classes"], request.classes, str(source))
     return protocol
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from shanshui.data.labels import NO_CLASS, one_hot
 from shanshui.data.patches import patch_pyramid
 from shanshui.nn.patch_spade import PatchPyramid, to_device
 from shanshui.storage.size import Size
+
+if TYPE_CHECKING:
+    from jittor import Module, Var
+
 
 FULL = Step(level=None, alpha=0.0, fading=False, full=True)
 
@@ -35,12 +39,12 @@ class Conditioning:
         patches: by size the label maps' distinct patches, where computing with them is faster.
     """
 
-    segmap: Any
-    edges: Any = None
-    positions: Any = None
+    segmap: Var
+    edges: Var | None = None
+    positions: Var | None = None
     patches: PatchPyramid = field(default_factory=dict)
 
-    def with_edges(self) -> Any:
+    def with_edges(self) -> Var:
         """Concatenate label maps and edges: (N, num_classes, H, W), or one channel more."""
         return self.segmap if self.edges is None else jt.concat([self.segmap, self.edges], 1)
 
@@ -56,10 +60,10 @@ class BuiltGenerator:
     """
 
     declared: Generator
-    G: Any
-    E: Any = None
+    G: Module
+    E: Module | None = None
 
-    def networks(self) -> dict[str, Any]:
+    def networks(self) -> dict[str, Module]:
         """Return the networks by letter, as in a checkpoint."""
         return {"G": self.G} if self.E is None else {"G": self.G, "E": self.E}
 
@@ -74,7 +78,7 @@ class BuiltGenerator:
         return self.declared.takes_style
 
     @property
-    def style_encoder(self) -> Any:
+    def style_encoder(self) -> Module | None:
         """Return the style encoder, photograph -> mean and log variance of its style, where there is one."""
         return self.E if self.takes_style else None
 
@@ -119,6 +123,6 @@ class BuiltGenerator:
             segmap, patches=to_device(patch_pyramid(label_maps, sizes), self.num_classes), **extra_inputs
         )
 
-    def generate(self, conditioning: Conditioning, noise_source: NoiseSource, step: Step = FULL) -> Any:
+    def generate(self, conditioning: Conditioning, noise_source: NoiseSource, step: Step = FULL) -> Var:
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the steps of a growing schedule."""
         return self.declared.generate(self.G, self.E, conditioning, noise_source, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from shanshui.architectures.schedule import Step
 from shanshui.backend.modules import gather, restore
 from shanshui.nn.init import init_weights
 from shanshui.storage.checkpoint import Arrays, Meta
+
+if TYPE_CHECKING:
+    from jittor import Module, Var
+
+    from shanshui.architectures.apf_discriminator import Discriminator as ProgressiveDiscriminator
 
 
 @dataclass
@@ -27,10 +32,14 @@ class BuiltDiscriminator:
     """
 
     declared: Discriminator
-    D: Any
+    D: Module
+
+    def grow(self, level: int) -> None:
+        """Let the discriminator of the next size begin with the weights of that of `level`."""
+        cast("ProgressiveDiscriminator", self.D).grow(level)
 
     def generator_loss(
-        self, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
+        self, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
         """Compute the loss terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         return self.declared.generator_loss(self.D, fake, photo, batch, step, loss_config)
@@ -76,7 +85,7 @@ def restore_generator(arrays: Arrays, meta: Meta, source: str) -> BuiltGenerator
     return generator
 
 
-def load_generator(arrays: Arrays, meta: Meta, source: str) -> tuple[Any, Any]:
+def load_generator(arrays: Arrays, meta: Meta, source: str) -> tuple[Module, Module | None]:
     """Return generator and encoder (None without one) of `restore_generator`."""
     generator = restore_generator(arrays, meta, source)
     return generator.G, generator.E
@@ -94,7 +103,7 @@ def init_discriminator(declared: Discriminator) -> BuiltDiscriminator:
     return BuiltDiscriminator(declared, D)
 
 
-def adopt(network: Any, arrays: Arrays, source: str, fresh: Sequence[str] = (), dropped: Sequence[str] = ()) -> None:
+def adopt(network: Module, arrays: Arrays, source: str, fresh: Sequence[str] = (), dropped: Sequence[str] = ()) -> None:
     """Set `network` from `arrays`, strictly but for declared differences.
 
     Args:

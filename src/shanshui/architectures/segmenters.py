@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,31 +25,37 @@ from shanshui.storage.images import to_float
 from shanshui.storage.size import Size
 from shanshui.weights.builtin import BUILTIN
 
+if TYPE_CHECKING:
+    from shanshui.architectures.deeplab import DeepLab
+    from shanshui.architectures.segformer import SegFormer
+    from shanshui.architectures.segmenter import UNet
+
+
 KIND = "segmenter"
 BATCH = 16
 LARGE = {"deeplab": 4}  # images a batch where logits have the size of the images
 BUILTIN_SIZE = Size(288, 384)  # by default
 
 
-def _unet(meta: Mapping[str, Any]) -> Any:
+def _unet(meta: Mapping[str, Any]) -> UNet:
     from shanshui.architectures.segmenter import build
 
     return build(meta)
 
 
-def _segformer(meta: Mapping[str, Any]) -> Any:
+def _segformer(meta: Mapping[str, Any]) -> SegFormer:
     from shanshui.architectures.segformer import build
 
     return build(meta)
 
 
-def _deeplab(meta: Mapping[str, Any]) -> Any:
+def _deeplab(meta: Mapping[str, Any]) -> DeepLab:
     from shanshui.architectures.deeplab import build
 
     return build(meta)
 
 
-BUILDERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+BUILDERS: dict[str, Callable[[Mapping[str, Any]], UNet | SegFormer | DeepLab]] = {
     "unet": _unet, "segformer": _segformer, "deeplab": _deeplab,
 }  # fmt: skip
 NAMES = {
@@ -98,7 +104,7 @@ class Segmenter:
         return np.array([name not in unjudged for name in self.classes]) if unjudged else None
 
     @cached_property
-    def _net(self) -> Any:
+    def _net(self) -> UNet | SegFormer | DeepLab:
         from shanshui.backend.modules import restore
 
         net = BUILDERS[self.meta["architecture"]](self.meta)

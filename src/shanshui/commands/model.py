@@ -9,6 +9,7 @@ when SPADE layers compute on distinct patches, and the time per image on this ma
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from pathlib import Path
@@ -68,7 +69,7 @@ def network_costs(config: TrainingConfig) -> tuple[BuiltGenerator, dict[str, Cos
     costs = {"G": cost(generator.G, lambda: generator.generate(conditioning, seeded_noise(0)(["one"])))}
     if generator.E is not None:
         encoder_input = photo if generator.takes_style else conditioning.segmap
-        costs["E"] = cost(generator.E, lambda: generator.E(encoder_input))
+        costs["E"] = cost(generator.E, functools.partial(generator.E, encoder_input))
         if not generator.takes_style:  # painting has gone through it
             costs["G"].macs -= costs["E"].macs
             costs["G"].outputs -= costs["E"].outputs
@@ -80,7 +81,7 @@ def network_costs(config: TrainingConfig) -> tuple[BuiltGenerator, dict[str, Cos
     }
 
 
-def patch_shares(generator: Any, label_maps: np.ndarray) -> dict[Size, float]:
+def patch_shares(generator: BuiltGenerator, label_maps: np.ndarray) -> dict[Size, float]:
     """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
     from shanshui.data.patches import patch_pyramid
 
@@ -94,7 +95,7 @@ def patch_shares(generator: Any, label_maps: np.ndarray) -> dict[Size, float]:
     return {size: float(np.mean(found)) for size, found in shares.items()}
 
 
-def seconds_per_image(generator: Any, label_maps: np.ndarray, data: DataSettings) -> float:
+def seconds_per_image(generator: BuiltGenerator, label_maps: np.ndarray, data: DataSettings) -> float:
     """Measure the wall time of an image in seconds, after one that compiles the kernels and is not timed."""
     from shanshui.synthesis.synthesizer import Synthesizer
 

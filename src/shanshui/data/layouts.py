@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from shanshui.data.class_tables import Colours, class_colours, class_names
 from shanshui.data.landscape_classes import CLASSES
@@ -79,9 +79,9 @@ class Layout:
         twin = folder.with_name(folder.name + self.twin)
         return [folder, twin] if self.twin and twin.is_dir() else [folder]
 
-    def usual(self, root: str) -> dict[str, Any]:
+    def usual(self, root: str) -> dict[str, object]:
         """Return the options of `data` that this layout defines, for a dataset at `root`."""
-        options: dict[str, Any] = {
+        options: dict[str, object] = {
             name: str(Path(root, self.folders[name])) for name in FOLDERS if name in self.folders
         }
         options |= {"classes": list(self.classes)} if self.classes else {}
@@ -89,7 +89,14 @@ class Layout:
         return options | {"label_offset": self.label_offset, "ignore_label": self.ignore_label}
 
 
-def class_table(file: str | Path) -> dict[str, Any]:
+class ClassTable(TypedDict):
+    """Names and colours of the classes of a dataset, in id order."""
+
+    classes: tuple[str, ...]
+    colours: Colours | None
+
+
+def class_table(file: str | Path) -> ClassTable:
     """Read the arguments `classes` and `colours` of a layout from a table of classes; see `data.class_tables`."""
     return {"classes": class_names(file), "colours": class_colours(file)}
 

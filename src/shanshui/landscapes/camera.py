@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,11 +49,23 @@ class View:
         v = np.float32(self.horizon) - (np.arange(self.height, dtype=np.float32) + np.float32(0.5)) / self.height
         return v / np.float32(self.focal)
 
-    def row(self, h: Values, z: Values) -> Any:
+    @overload
+    def row(self, h: float, z: float) -> float: ...
+    @overload
+    def row(self, h: Array, z: Values) -> Array: ...
+    @overload
+    def row(self, h: float, z: Array) -> Array: ...
+    def row(self, h: Values, z: Values) -> Values:
         """Project height `h` at distance `z` to a row, in pixels from the top edge."""
         return np.float32(self.height) * (self.horizon - self.focal * (h - self.eye) / z)
 
-    def column(self, x: Values, z: Values) -> Any:
+    @overload
+    def column(self, x: float, z: float) -> float: ...
+    @overload
+    def column(self, x: Array, z: Values) -> Array: ...
+    @overload
+    def column(self, x: float, z: Array) -> Array: ...
+    def column(self, x: Values, z: Values) -> Values:
         """Project `x` at distance `z` to a column, in pixels from the left edge."""
         return self.width / 2 + np.float32(self.height) * (self.focal * x / z)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +124,7 @@ def patch(view: View, x: float, foot: float, z: float, size: tuple[float, float,
 def patch_around(view: View, points: Sequence[tuple[float, float, float]]) -> Patch | None:
     """Return the part of the image that holds (x, height, z) `points`; metres are those at the first point."""
     x, foot, z = points[0]
-    columns: list[Any] = [view.column(px, pz) * z / view.focal / view.height for px, _, pz in points]
+    columns = [view.column(px, pz) * z / view.focal / view.height for px, _, pz in points]
     rows = [view.row(ph, pz) for _, ph, pz in points]
     centre = view.column(x, z) * z / view.focal / view.height
     up = (view.row(foot, z) - min(rows)) * z / view.focal / view.height

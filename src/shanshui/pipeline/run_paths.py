@@ -35,6 +35,8 @@ from shanshui.weights.builtin import BUILTIN
 from shanshui.weights.catalogue import FOLDER, WEIGHT_FILES
 
 if TYPE_CHECKING:
+    from snakemake.io import InputFiles
+
     from shanshui.evaluation.selection import Ranking
 
 
@@ -220,7 +222,7 @@ class RunPaths:
             return []
         return [self.config.segmenter.weights or f"results/{run}/segmenter/segmenter.safetensors"]
 
-    def scorers(self, input: Any) -> list[str]:
+    def scorers(self, input: InputFiles) -> list[str]:
         """Return the networks of a scoring job as arguments."""
         weights = ["--weights-file", *input.weights] if input.weights else []
         builtin = need_segmenter(self.config.score.metrics) and self.config.segmenter.weights == BUILTIN
@@ -309,11 +311,11 @@ class RunPaths:
         """Return the manifest of training pairs, if models are chosen on them."""
         return ["results/{run}/validate/train.csv"] if self.config.select.on == "train" else []
 
-    def labels(self, wildcards: object, input: Any) -> list[str]:
+    def labels(self, wildcards: object, input: InputFiles) -> list[str]:
         """Return the label maps of a generating or scoring job, as `set=manifest`."""
         return [f"{name}={getattr(input, name)}" for name in self.sets()]
 
-    def images(self, wildcards: object, input: Any) -> list[str]:
+    def images(self, wildcards: object, input: InputFiles) -> list[str]:
         """Return the images of a scoring job, as `set=folder`."""
         return [f"{name}={input.images}/{name}" for name in self.sets()]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, SupportsIndex, cast
 
 import numpy as np
 
@@ -12,11 +12,15 @@ from shanshui.data.labels import Classes, value_counts
 from shanshui.errors import UsageError
 from shanshui.storage.size import Size
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
 FORM = "class ids as whole numbers, (H, W) or (N, H, W)"
 ONE_HOT = "of one-hot arrays take the argmax over the axis of the classes"
 
 
-def label_batch(label_maps: Any, classes: Classes, size: Size | None, divisor: int) -> np.ndarray:
+def label_batch(label_maps: ArrayLike, classes: Classes, size: Size | None, divisor: int) -> np.ndarray:
     """Return label maps (H, W) or (N, H, W) of any integer type as uint8 (N, H, W).
 
     Args:
@@ -56,7 +60,7 @@ def check_size(found: Size, size: Size | None, divisor: int) -> None:
         raise UsageError(f"size {found}", f"sides that are multiples of {divisor} for this network")
 
 
-def instance_batch(instances: Any, shape: tuple[int, ...]) -> np.ndarray:
+def instance_batch(instances: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Return instance numbers (H, W) or (N, H, W) of any integer type as (N, H, W), of the label maps' `shape`."""
     form = f"whole numbers of the label maps' shape {shape}"
     batch = _three_axes(_integers(instances, "instance maps", form), "instance maps", form)
@@ -75,20 +79,20 @@ def image_names(names: str | Sequence[str] | None, count: int) -> list[str]:
     return given
 
 
-def whole_seed(seed: Any) -> int | None:
+def whole_seed(seed: object) -> int | None:
     """Return the seed as int: 7 and numpy's 7 are one seed, 7.0 is none. None stands for no noise."""
     try:
-        return None if seed is None else int(operator.index(seed))
+        return None if seed is None else int(operator.index(cast("SupportsIndex", seed)))
     except TypeError:
         raise UsageError(f"seed {seed!r}", "a whole number, or None for no noise") from None
 
 
-def one_style(z: Any, length: int, source: object = "z") -> np.ndarray:
+def one_style(z: ArrayLike, length: int, source: object = "z") -> np.ndarray:
     """Return a style vector (length,) or (1, length) as float32 (length,)."""
     return style_vectors(z, length, 1, source)[0]
 
 
-def style_vectors(z: Any, length: int, count: int, source: object = "z") -> np.ndarray:
+def style_vectors(z: ArrayLike, length: int, count: int, source: object = "z") -> np.ndarray:
     """Return style vectors (count, length), or one for all, (length,) or (1, length), as float32 (count, length).
 
     Raises:
@@ -105,7 +109,7 @@ def style_vectors(z: Any, length: int, count: int, source: object = "z") -> np.n
     return np.array(np.broadcast_to(vectors, (count, length)))
 
 
-def _integers(given: Any, what: str, form: str, do: str = "") -> np.ndarray:
+def _integers(given: ArrayLike, what: str, form: str, do: str = "") -> np.ndarray:
     """The array, if it holds integers."""
     try:
         array = np.asarray(given)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import images
 from shanshui.storage.size import Size
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 FORM = "a photograph, uint8 (H, W, 3), or an image, float32 (3, H, W) in [-1, 1]"
 
@@ -26,7 +30,7 @@ def read_photograph(path: Path, size: Size | None) -> np.ndarray:
     return as_photograph(photograph, size)
 
 
-def as_photograph(photograph: Any, size: Size | None) -> np.ndarray:
+def as_photograph(photograph: ArrayLike, size: Size | None) -> np.ndarray:
     """Return a photograph as float32 (3, H, W) in [-1, 1].
 
     Args:

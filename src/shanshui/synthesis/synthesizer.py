@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from shanshui.storage.size import Size
 from shanshui.synthesis import inputs, styles
 from shanshui.synthesis.card import Card
 from shanshui.synthesis.generator_file import read_generator
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,9 @@ class Synthesizer:
         )  # fmt: skip
 
     def generate(
-        self, label_maps: Any, names: str | Sequence[str] | None = None, seed: int | None = 0,
-        style: Any = None, z: Any = None, instances: Any = None, batch: int = 1,
+        self, label_maps: ArrayLike, names: str | Sequence[str] | None = None, seed: int | None = 0,
+        style: str | Path | ArrayLike | None = None, z: ArrayLike | None = None,
+        instances: ArrayLike | None = None, batch: int = 1,
     ) -> np.ndarray:  # fmt: skip
         """Make one image of each label map.
 
@@ -141,7 +145,7 @@ class Synthesizer:
             images.check_finite(name, image)
         return made
 
-    def style_of(self, photograph: Any) -> np.ndarray:
+    def style_of(self, photograph: str | Path | ArrayLike) -> np.ndarray:
         """Read the style off a photograph: the mean of what the encoder sees, float32 (`accepts.z`,).
 
         Args:
@@ -189,7 +193,7 @@ class Synthesizer:
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _instances(self, instances: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    def _instances(self, instances: ArrayLike | None, shape: tuple[int, ...]) -> np.ndarray | None:
         if instances is None:
             if self.accepts.instances:
                 raise UsageError("no instance maps", "one for every label map: the generator sees edges of instances")
@@ -198,7 +202,9 @@ class Synthesizer:
             raise UsageError("instance maps", "weights of a generator that sees edges")
         return inputs.instance_batch(instances, shape)
 
-    def _noise(self, names: list[str], seed: int | None, style: Any, z: Any) -> Callable[[slice], NoiseSource]:
+    def _noise(
+        self, names: list[str], seed: int | None, style: str | Path | ArrayLike | None, z: ArrayLike | None
+    ) -> Callable[[slice], NoiseSource]:
         """Where the random numbers of a part of the images come from."""
         if style is not None and z is not None:
             raise UsageError("a style and z", "one of them: the style of a photograph is a z")

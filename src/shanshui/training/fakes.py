@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from shanshui.architectures.generator_networks import BuiltGenerator, Conditioning
 from shanshui.architectures.noise_source import NoiseSource
@@ -12,6 +12,11 @@ from shanshui.architectures.style_encoder import reparameterise
 from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.nn.losses import kl_divergence
+
+if TYPE_CHECKING:
+    from jittor import Var
+
+    from shanshui.architectures.base import Terms
 
 
 @dataclass(frozen=True)
@@ -22,13 +27,13 @@ class StyleLoss:
     reduction: Literal["sum", "mean"] = "sum"
 
 
-def random_noise(layer: int, n: int, height: int, width: int) -> Any:
+def random_noise(layer: int, n: int, height: int, width: int) -> Var:
     """Fresh noise (n, 1, height, width) for a SPADE layer while training; MPI ranks draw for all and keep their own."""
     noise = jt.randn(n * ranks.world_size(), 1, height, width)
     return noise[ranks.shard(n)] if ranks.world_size() > 1 else noise
 
 
-def random_vector(n: int, length: int) -> Any:
+def random_vector(n: int, length: int) -> Var:
     """Fresh vectors (n, length), likewise."""
     vector = jt.randn(n * ranks.world_size(), length)
     return vector[ranks.shard(n)] if ranks.world_size() > 1 else vector
@@ -38,8 +43,8 @@ FRESH = NoiseSource(random_noise, random_vector)
 
 
 def sample_fakes(
-    generator: BuiltGenerator, conditioning: Conditioning, real: Any, step: Step, style: StyleLoss
-) -> tuple[Any, dict[str, Any]]:
+    generator: BuiltGenerator, conditioning: Conditioning, real: Var, step: Step, style: StyleLoss
+) -> tuple[Var, Terms]:
     """Fakes (N, 3, h, w) of label maps, and loss terms that come with making them.
 
     With a style encoder each fake takes a style drawn from what the encoder makes of its photograph in `real`

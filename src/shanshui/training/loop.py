@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
 from shanshui.nn import patch_spade
 from shanshui.training.step import Networks, StepConfig, one_hot, train_step
+
+if TYPE_CHECKING:
+    from jittor import Var
+    from tqdm import tqdm
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def train(
 
 
 def train_epoch(
-    nets: Networks, step_config: StepConfig, plan: Plan, pairs: TrainingPairs, epoch: int, bar: Any
+    nets: Networks, step_config: StepConfig, plan: Plan, pairs: TrainingPairs, epoch: int, bar: tqdm
 ) -> dict[str, float]:
     """One epoch; returns the mean of every loss term."""
     step = plan.schedule.at(epoch)
@@ -86,7 +90,7 @@ def train_epoch(
     nets.opt_g.lr, nets.opt_d.lr = plan.options.lr_g * factor, plan.options.lr_d * factor
     grows = plan.schedule.starts_fade(epoch)
     if grows and not step_config.grow_always:
-        nets.discriminator.D.grow(step.level)
+        nets.discriminator.grow(cast("int", step.level))
     now = step_config if grows else step_config.without_growing()
 
     data = plan.data
@@ -123,14 +127,14 @@ class Losses:
         self.phase, self.epoch, self.count = phase, epoch, 0
         self.sums: dict[str, float] = {}
         self.last: dict[str, float] = {}
-        self.unread: list[dict[str, Any]] = []
+        self.unread: list[dict[str, Var]] = []
 
     @property
     def waiting(self) -> int:
         """Steps that have not been read."""
         return len(self.unread)
 
-    def add(self, terms: Mapping[str, Any]) -> None:
+    def add(self, terms: Mapping[str, Var]) -> None:
         """Terms of one more step by name, computed already; what they were computed from is let go."""
         self.unread.append({name: term.stop_grad() for name, term in terms.items()})
 

@@ -16,7 +16,7 @@ from shanshui.nn.vgg import VGG19, imagenet_range
 from shanshui.weights.catalogue import fill_network, require
 
 if TYPE_CHECKING:
-    from jittor import Var
+    from jittor import Module, Var
 
 
 Loss = Callable[[Any, Any], Any]
@@ -49,21 +49,21 @@ def perceptual_loss(
     return loss
 
 
-def untrained_loss(net: str, perceptual_input: Scaling, inception_norm: Statistics) -> tuple[Any, Loss]:
+def untrained_loss(net: str, perceptual_input: Scaling, inception_norm: Statistics) -> tuple[Module, Loss]:
     """A network without its weights, and the loss on it."""
     network, features, weights = _network(net, perceptual_input == "imagenet", inception_norm == "batch")
-    if net.startswith("lpips"):
+    if isinstance(network, LPIPS):
         return network, lambda fake, real: lpips_loss(network, fake, real)
     return network, lambda fake, real: perceptual(features, weights, fake, real)
 
 
-def _network(net: str, scaled: bool, batch_statistics: bool) -> tuple[Any, Features, Sequence[float]]:
+def _network(net: str, scaled: bool, batch_statistics: bool) -> tuple[Module, Features, Sequence[float]]:
     """The network without weights, its features of images in [-1, 1], and the weight of each."""
     if net == "vgg19":
-        vgg19: Any = VGG19(imagenet_normalise=scaled)
+        vgg19 = VGG19(imagenet_normalise=scaled)
         return vgg19, vgg19, VGG_WEIGHTS
     if net == "inception_v3":
-        inception: Any = Inception("torchvision", batch_statistics=batch_statistics)
+        inception = Inception("torchvision", batch_statistics=batch_statistics)
         return inception, (lambda x: inception(imagenet_range(x) if scaled else x)), INCEPTION_WEIGHTS
     if net == "efficientnet_lite0":
         efficientnet = EfficientNetLite0()

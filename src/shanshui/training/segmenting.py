@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,8 @@ from shanshui.training.optim import adam
 
 if TYPE_CHECKING:
     from jittor import Var
+
+    from shanshui.architectures.segmenter import UNet
 
 
 STREAM = 3  # of the run's seed; pretraining and fine-tuning have 1 and 2
@@ -49,7 +51,7 @@ class Plan:
 class Trainer:
     """A network with its optimiser: the state that training resumes from."""
 
-    def __init__(self, net: Any, lr: float) -> None:
+    def __init__(self, net: UNet, lr: float) -> None:
         self.net = net
         self.optimizer = adam([net], lr, BETAS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,10 +14,15 @@ from shanshui.architectures.schedule import Step
 from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.nn import resize
+from shanshui.nn.losses import total
 from shanshui.storage.size import Size
 from shanshui.training.augment import augment, draw_augmentation
 from shanshui.training.fakes import StyleLoss, sample_fakes
 from shanshui.training.moving_average import MovingAverage
+
+if TYPE_CHECKING:
+    from jittor import Module, Var
+    from jittor.optim import Adam
 
 
 @dataclass
@@ -26,11 +31,11 @@ class Networks:
 
     generator: BuiltGenerator
     discriminator: BuiltDiscriminator
-    opt_g: Any
-    opt_d: Any
+    opt_g: Adam
+    opt_d: Adam
     average: MovingAverage | None = None
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Module]:
         """The networks by letter, as in a checkpoint."""
         return {**self.generator.networks(), "D": self.discriminator.D}
 
@@ -58,7 +63,7 @@ class StepConfig:
         return replace(self, grow_always=False)
 
 
-def one_hot(label_map: np.ndarray, num_classes: int) -> Any:
+def one_hot(label_map: np.ndarray, num_classes: int) -> Var:
     """Class ids uint8 (N, H, W) -> segmap (N, num_classes, H, W), made on the device; 255 is no class."""
     ids = jt.array(label_map.astype(np.int32)).unsqueeze(1)  # (N, 1, H, W)
     classes = jt.array(np.arange(num_classes, dtype=np.int32)).reshape(1, -1, 1, 1)
@@ -66,8 +71,8 @@ def one_hot(label_map: np.ndarray, num_classes: int) -> Any:
 
 
 def train_step(
-    nets: Networks, step_config: StepConfig, step: Step, real: Any, conditioning: Conditioning, rng: np.random.Generator
-) -> dict[str, Any]:
+    nets: Networks, step_config: StepConfig, step: Step, real: Var, conditioning: Conditioning, rng: np.random.Generator
+) -> dict[str, Var]:
     """Update G and E, then D, on one batch, or on this MPI rank's part of it: the gradients are the whole batch's.
 
     Args:
@@ -79,10 +84,10 @@ def train_step(
         Loss terms by name ("G/adv", "G/feat", "D/real", ...), scalars still on the device; of this rank's part.
     """
 
-    def augmented_batch(fake: Any) -> DiscriminatorBatch:
+    def augmented_batch(fake: Var) -> DiscriminatorBatch:
         """Photographs, fakes and label maps as the discriminators see them."""
         if step_config.grow_always:
-            nets.discriminator.D.grow(step.level)
+            nets.discriminator.grow(cast("int", step.level))
         n, size = len(photo), Size.of_maps(photo)
         draws = draw_augmentation(rng, step_config.operations, n * ranks.world_size(), size).rows(ranks.shard(n))
         return DiscriminatorBatch(*augment(photo, fake, labels, draws))
@@ -93,17 +98,17 @@ def train_step(
         nets.discriminator.generator_loss(fake, photo, augmented_batch(fake), step, step_config.loss_config)
         | style_terms
     )
-    nets.opt_g.step(sum(losses_g.values()))
+    nets.opt_g.step(total(losses_g.values()))
 
     with jt.no_grad():
         fake = sample_fakes(nets.generator, conditioning, real, step, step_config.style)[0].detach()
     losses_d = nets.discriminator.discriminator_loss(augmented_batch(fake), step, step_config.loss_config, rng)
-    nets.opt_d.step(sum(losses_d.values()))
+    nets.opt_d.step(total(losses_d.values()))
     jt.sync_all()
     return losses_g | losses_d
 
 
-def reduce_pair(real: Any, segmap: Any, size: Size, soft_labels: bool) -> tuple[Any, Any]:
+def reduce_pair(real: Var, segmap: Var, size: Size, soft_labels: bool) -> tuple[Var, Var]:
     """Photographs and label maps at the size of the generated images."""
     if Size.of_maps(real) == size:
         return real, segmap

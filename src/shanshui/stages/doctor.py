@@ -15,7 +15,7 @@ from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Paths and switches."""
+    """Define the command line."""
     parser.add_argument("--compile", action="store_true", help="compile Jittor and its kernels, once per machine")
     parser.add_argument(
         "--networks", type=json.loads, metavar="JSON",
@@ -31,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the diagnosis; raise ShanshuiError where there are gaps."""
+    """Print the diagnosis and, with `--compile`, compile Jittor and its kernels.
+
+    Raises:
+        ShanshuiError: something that a run needs is missing.
+    """
     from shanshui.config.settings import load_config, needed_weights
     from shanshui.pipeline import disk
     from shanshui.pipeline.diagnosis import examine, summary

@@ -16,7 +16,7 @@ from shanshui.training.arguments import TrainingFiles, add_training_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("--epoch", required=True, type=int, help="epoch to train up to, counted over both phases")
     parser.add_argument("--start", required=True, type=Path, help="training state at the end of pretraining")
     add_file(parser, "--average", help="write the moving average of G and E there")
@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train and write G and E after the wanted epoch, and their moving average where it is asked for."""
+    """Fine-tune; write G and E after `--epoch` and, with `--average`, their moving average.
+
+    Raises:
+        ShanshuiError: training diverged, or inputs do not fit the settings.
+    """
     config = TrainingConfig.read(args.settings, "finetune")
     if spread(config.options.processes, args.arguments):
         return

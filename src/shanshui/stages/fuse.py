@@ -33,7 +33,7 @@ from shanshui.submission import fusion
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("--labels", required=True, type=Path, help="CSV of the test label maps (name, label)")
     parser.add_argument("--images", required=True, type=Path, help="folder of the generated images")
     parser.add_argument("--pure", required=True, type=Path, help="pure.json of the stage `reference`")
@@ -52,12 +52,12 @@ class FuseSettings(ImageSettings):
 
 
 def _label_ids(path: str, settings: FuseSettings) -> np.ndarray:
-    """Class ids (height, width) at output size, label rules applied."""
+    """Read class ids (height, width) at output size."""
     return resize_label_map(settings.labels.ids(read_label_map(path), path), settings.size)
 
 
 def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
-    """The generated image of every name."""
+    """Find the generated image of every name; raise ShanshuiError if one is missing."""
     found = {stem(path): path for path in list_image_files(folder)}
     missing = [name for name in names if name not in found]
     if missing:
@@ -70,7 +70,7 @@ def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
 
 
 def _fuse(picture: Path, label: str, fit: fusion.Fit, settings: FuseSettings, target: Path) -> int:
-    """Paste one photograph, write the result, return the number of pasted pixels."""
+    """Paste one photograph and write the result; return the number of pasted pixels."""
     generated = read_photo(picture)
     if Size.of(generated) != settings.size:
         raise ShanshuiError(f"{picture} is {Size.of(generated)}", f"{settings.size}, as the settings say")
@@ -86,7 +86,7 @@ def _entry(found: fusion.Fit | fusion.Left, classes: list[str], **more: object) 
 
 
 def _plan(labels: dict[str, str], pure: Path, settings: FuseSettings) -> fusion.Plan:
-    """Look at every label map; nothing to do where fusion is off."""
+    """Assign photographs to the label maps of nearly one class; to none if fusion is off."""
     if not settings.enabled:
         return fusion.Plan([], [])
     count = len(settings.classes)
@@ -95,7 +95,11 @@ def _plan(labels: dict[str, str], pure: Path, settings: FuseSettings) -> fusion.
 
 
 def run(args: argparse.Namespace) -> None:
-    """Find the label maps of nearly one class, paste, copy the rest, log."""
+    """Replace images of nearly single-class label maps, copy all others, and write the log.
+
+    Raises:
+        ShanshuiError: an image is missing or has another size than the settings say.
+    """
     settings = read_checked(FuseSettings, args.settings)
     classes = settings.classes
     labels = {row["name"]: row["label"] for row in read_csv(args.labels, ("name", "label"))}

@@ -45,7 +45,7 @@ class FormatSettings(Section):
 
 
 def share(text: str) -> float:
-    """A number from 0 to 1."""
+    """Parse a number from 0 to 1 of a command line."""
     try:
         number = float(text)
     except ValueError:
@@ -56,7 +56,7 @@ def share(text: str) -> float:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
     parser.add_argument(
         "--labels", required=True, nargs="+", metavar="[SET=]PATH",
@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def write_generated(folder: Path, name: str, image: np.ndarray, settings: FormatSettings) -> None:
-    """Write one image, float (3, H, W) in [-1, 1], in the wanted format."""
+    """Write one image, float (3, H, W) in [-1, 1], in the configured format."""
     if settings.format == "npy":
         with atomic(folder / f"{name}.npy") as staged:
             np.save(staged, image)
@@ -113,7 +113,11 @@ def write_generated(folder: Path, name: str, image: np.ndarray, settings: Format
 
 
 def style_vector(args: argparse.Namespace, synthesizer: Synthesizer) -> np.ndarray | None:
-    """The style of all images, from photographs or files of vectors; None leaves it to seed and name."""
+    """Compute the style of all images from photographs or files of vectors; None draws it by seed and name.
+
+    Raises:
+        UsageError: `--blend` without two styles.
+    """
     sources = args.style or args.z or []
     if args.blend is not None and len(sources) != 2:
         raise UsageError(f"--blend with {len(sources)} styles", "two, after --style or --z")
@@ -131,13 +135,13 @@ def style_vector(args: argparse.Namespace, synthesizer: Synthesizer) -> np.ndarr
 
 
 def chunks(items: Files, length: int) -> Iterator[Files]:
-    """Consecutive parts of at most `length`."""
+    """Yield consecutive parts of at most `length` items."""
     for start in range(0, len(items), length):
         yield items[start : start + length]
 
 
 def run(args: argparse.Namespace) -> None:
-    """Load the networks once and generate every set; the folder appears only when all images are there."""
+    """Generate the images of every set; the folder appears only when all are written."""
     settings = read_checked(FormatSettings, args.settings) if args.settings else FormatSettings()
     settings = settings.model_copy(update={"format": args.format} if args.format else {})
     sources = label_sources(args.labels)

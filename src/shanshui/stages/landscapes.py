@@ -49,7 +49,7 @@ class DrawingSettings(Section):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     for name, field in DrawingSettings.model_fields.items():
         told = f"{field.description} [{field.default}]"
         parser.add_argument(f"--{name}", type=type(field.default), metavar="N", help=told)
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw everything into a temporary folder, then put it in place."""
+    """Draw the dataset into a temporary folder, and rename it when complete."""
     settings = _settings(args)
     with replaced(args.out, args.force) as staged:
         counts = {split: _draw(staged, split, settings) for split in SPLITS}
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _settings(args: argparse.Namespace) -> DrawingSettings:
-    """Defaults, then the settings file, then the command line; UsageError names a number that makes no sense."""
+    """Merge defaults, settings file and command line; raise UsageError if a number is out of range."""
     names = DrawingSettings.model_fields
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     file = read_settings(args.settings) if args.settings is not None else {}
@@ -79,10 +79,10 @@ def _settings(args: argparse.Namespace) -> DrawingSettings:
 
 
 def plan(split: str, settings: DrawingSettings) -> list[tuple[str, int, str | None]]:
-    """Name, seed and scene (None: the seed chooses) of every image of a split.
+    """Return name, seed and scene (None: the seed chooses) of every image of a split.
 
-    Images of a single class take turns in the same order in both splits, so that a class met in testing is there
-    in training too; they are spread over the split at random.
+    Single-class scenes alternate in the same order in both splits, so that a class in testing is also in training; they
+    are spread over the split at random.
     """
     from shanshui.landscapes.scenes import PURE
 
@@ -96,7 +96,7 @@ def plan(split: str, settings: DrawingSettings) -> list[tuple[str, int, str | No
 
 
 def _draw(folder: Path, split: str, settings: DrawingSettings) -> Counter[int]:
-    """Draw and write one split; return in how many label maps each class appears."""
+    """Draw and write one split; return the number of label maps in which each class appears."""
     from tqdm import tqdm
 
     from shanshui.landscapes import draw_landscape

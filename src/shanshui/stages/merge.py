@@ -26,7 +26,7 @@ from shanshui.storage.size import Size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("weights", nargs="+", type=Path, help="two or more checkpoints (*.safetensors)")
     parser.add_argument(
         "--estimate-on", type=Path, metavar="NPY",
@@ -46,7 +46,11 @@ class MergeSettings(Section):
 
 
 def estimate(arrays: Arrays, meta: Meta, file: Path, settings: MergeSettings) -> Arrays:
-    """The arrays with G's running statistics estimated on label maps spread evenly over `file`."""
+    """Return the arrays with G's running statistics estimated on label maps spread evenly over `file`.
+
+    Raises:
+        UsageError: there are fewer label maps than a batch.
+    """
     from shanshui.architectures.networks import restore_generator
     from shanshui.backend.modules import gather
     from shanshui.evaluation.batch_statistics import estimate_statistics
@@ -64,7 +68,7 @@ def estimate(arrays: Arrays, meta: Meta, file: Path, settings: MergeSettings) ->
 
 
 def run(args: argparse.Namespace) -> None:
-    """Average and write, with a list of what was averaged in the metadata."""
+    """Average the checkpoints and write the result, with a list of them in its metadata."""
     if len(args.weights) < 2:
         raise UsageError("one checkpoint given", "two or more to average")
     if bool(args.estimate_on) != bool(args.settings):

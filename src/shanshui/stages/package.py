@@ -38,7 +38,7 @@ class PackageSettings(ImageSettings):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("--labels", required=True, type=Path, help="CSV of the test label maps (name, label)")
     parser.add_argument("--images", required=True, type=Path, help="folder of the images to be submitted")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _inspect(path: Path) -> packaging.Picture:
-    """Decode one image completely; ShanshuiError names an unreadable one."""
+    """Decode one image completely and return its properties; raise ShanshuiError if it cannot be read."""
     from PIL import Image
 
     read_photo(path)
@@ -58,7 +58,7 @@ def _inspect(path: Path) -> packaging.Picture:
 
 
 def _write_zip(target: Path, pictures: list[Path]) -> None:
-    """Stored, sorted, dated 1980-01-01 (the earliest a zip can say)."""
+    """Write a zip: stored, sorted, dated 1980-01-01 (the earliest date a zip can have)."""
     with atomic(target) as staged, zipfile.ZipFile(staged, "w", zipfile.ZIP_STORED) as archive:
         for path in pictures:
             entry = zipfile.ZipInfo(path.name, date_time=(1980, 1, 1, 0, 0, 0))
@@ -68,7 +68,7 @@ def _write_zip(target: Path, pictures: list[Path]) -> None:
 
 
 def _read_provenance(paths: list[Path]) -> dict[str, object]:
-    """Content of the provenance files by file stem."""
+    """Read the provenance files, by file stem."""
     content: dict[str, object] = {}
     for path in paths:
         if path.stem in content:
@@ -91,7 +91,11 @@ def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path],
 
 
 def run(args: argparse.Namespace) -> None:
-    """Check everything first, then write the three files."""
+    """Check all images, then write zip, manifest and contact sheet.
+
+    Raises:
+        ShanshuiError: images are missing, superfluous, unreadable, or of another type or size.
+    """
     settings = read_checked(PackageSettings, args.settings)
     rows = read_csv(args.labels, ("name", "label"))
     if not rows:

@@ -24,7 +24,7 @@ from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Manifest in, memory maps, their names and their digests out."""
+    """Define the command line."""
     parser.add_argument("--pairs", type=Path, required=True, metavar="CSV", help="manifest of the training pairs")
     parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help="settings of this stage (JSON)")
     add_file(parser, "--photos", required=True, metavar="NPY", help="photographs, uint8 (N, H, W, 3)")
@@ -37,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """ShanshuiError if `folder` cannot take `needed` bytes: a memory map on a full disk kills the process."""
+    """Check that `folder` has `needed` free bytes: a memory map on a full disk kills the process.
+
+    Raises:
+        ShanshuiError: it has fewer.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -49,7 +53,11 @@ def check_space(folder: Path, needed: int) -> None:
 
 
 def load_pair(pair: Pair, data: Data) -> tuple[np.ndarray, np.ndarray]:
-    """Photograph uint8 (H, W, 3) and class ids uint8 (H, W), both at load size."""
+    """Read a pair at load size: photograph uint8 (H, W, 3) and class ids uint8 (H, W).
+
+    Raises:
+        ShanshuiError: there is no photograph, or a file cannot be read.
+    """
     if pair.image is None:
         raise ShanshuiError(f"{pair.name} has no photograph", "a manifest of training pairs, such as train.csv")
     raw = resize_label_map(read_label_map(pair.label), data.load_size)
@@ -58,7 +66,11 @@ def load_pair(pair: Pair, data: Data) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_instances(pair: Pair, data: Data) -> np.ndarray:
-    """Instances of a pair, uint16 (H, W) at load size, numbered from 0."""
+    """Read the instance map of a pair at load size, uint16 (H, W), with ids from 0.
+
+    Raises:
+        ShanshuiError: there is none, or it cannot be read.
+    """
     if pair.instance is None:
         raise ShanshuiError(f"{pair.name} has no instance map", "one for every pair, of which edges are made")
     ids = resize_label_map(read_label_map(pair.instance), data.load_size)
@@ -67,7 +79,7 @@ def load_instances(pair: Pair, data: Data) -> np.ndarray:
 
 
 def fill_instances(file: Path, pairs: list[Pair], data: Data) -> None:
-    """The memory map of all instance maps."""
+    """Write the memory map of all instance maps."""
     with atomic(file) as staged:
         shape = (len(pairs), *data.load_size)
         maps = open_memmap(staged, mode="w+", dtype=np.uint16, shape=shape)
@@ -80,7 +92,7 @@ def fill_instances(file: Path, pairs: list[Pair], data: Data) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Fill both memory maps in place, a few pairs in memory at a time."""
+    """Write the memory maps of all pairs, with a few pairs in memory at a time."""
     data = data_section(read_settings(args.settings))
     pairs = read_manifest(args.pairs)
     shape = (len(pairs), *data.load_size)

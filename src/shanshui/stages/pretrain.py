@@ -16,7 +16,7 @@ from shanshui.training.arguments import TrainingFiles, add_training_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("--resolution", required=True, help="WIDTHxHEIGHT of the generated images in these epochs")
     parser.add_argument("--start", type=Path, help="training state after the resolution before; none for the first")
     add_file(parser, "--state", required=True, help="training state after the last epoch (*.safetensors)")
@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train the epochs of one resolution and write weights and state."""
+    """Train the epochs of one resolution, and write weights and training state.
+
+    Raises:
+        UsageError: the resolution is not in the schedule, or `--start` is the state after another epoch.
+    """
     config = TrainingConfig.read(args.settings, "pretrain")
     if spread(config.options.processes, args.arguments):
         return

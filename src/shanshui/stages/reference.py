@@ -40,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_pairs(manifests: list[str]) -> list[Pair]:
-    """All rows of the manifests; ShanshuiError where a name comes twice or nothing comes at all."""
+    """Read all rows of the manifests.
+
+    Raises:
+        ShanshuiError: a name occurs twice, or there are no rows.
+    """
     from shanshui.errors import ShanshuiError
     from shanshui.storage.files import read_csv
 
@@ -55,7 +59,7 @@ def read_pairs(manifests: list[str]) -> list[Pair]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write both files."""
+    """Write the statistics of the photographs, and the list of single-class pairs."""
     from tqdm import tqdm
 
     from shanshui.architectures.segmenters import load_segmenter

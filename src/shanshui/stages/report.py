@@ -30,7 +30,7 @@ STRIP_COLUMNS = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     add = parser.add_argument
     add("--settings", required=True, type=Path, help="settings file of this stage")
     add("--run-folder", required=True, type=Path, help="run folder with samples/, benchmarks/, stats.jsonl")
@@ -62,7 +62,7 @@ def _write_strip(path: Path, samples: list[Sample]) -> None:
 
 
 def _given(page: Page, part: str, what: str, path: Path | None) -> Path | None:
-    """`path` if it is there; otherwise the page says why the part is missing."""
+    """Return `path` if it exists; otherwise the page says why the part is missing."""
     if path is not None and path.exists():
         return path
     page.missing[part] = f"{path} does not exist" if path else f"no {what} was given"
@@ -103,7 +103,7 @@ def read_signs(folder: Path) -> list[str]:
 
 
 def _add_training(page: Page, folder: Path, config: Config) -> None:
-    """Sample images over epochs, losses, time per stage and a summary."""
+    """Add sample images over epochs, losses, time per stage and a summary."""
     from shanshui.report import curves, plotting, readers
     from shanshui.report.time_plot import described, time_plot
     from shanshui.report.wording import training_sentence
@@ -125,7 +125,7 @@ def _add_training(page: Page, folder: Path, config: Config) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Gather what is there, draw, write."""
+    """Write the report and the strip of images."""
     from shanshui.report import curves, plotting, readers
     from shanshui.report.page import Page, render
     from shanshui.report.tables import read_rows

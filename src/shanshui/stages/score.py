@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What is compared with what, and under which protocol."""
+    """Images, photographs and protocol of a comparison."""
 
     reference: Reference
     metrics: Sequence[Metric]
@@ -82,7 +82,11 @@ class Job:
 
 
 def named(texts: Sequence[str], what: str) -> dict[str, Path]:
-    """`name=path`, or a path alone under the name "images", for each of `texts`."""
+    """Parse `name=path`, or a path alone under a default name, for each of `texts`.
+
+    Raises:
+        UsageError: a name occurs twice.
+    """
     found: dict[str, Path] = {}
     for text in texts:
         name, separator, path = text.partition("=")
@@ -101,11 +105,11 @@ class ScoreSettings(MetricSettings):
 
 
 def read_request(args: argparse.Namespace, stored: Sequence[str]) -> ScoreSettings:
-    """Take metrics, and what else is given, from settings and command line.
+    """Read metrics and options from settings and command line.
 
     Args:
         args: of the command line.
-        stored: names of the metrics in the statistics, which are computed where no others are named.
+        stored: names of the metrics in the statistics, which are computed if no others are named.
     """
     settings = read_checked(ScoreSettings, args.settings) if args.settings else ScoreSettings()
     named = [name.strip() for name in args.metrics.split(",")] if args.metrics else settings.metrics
@@ -115,7 +119,11 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> ScoreSettin
 
 
 def prepare(args: argparse.Namespace) -> Job:
-    """Open everything, and refuse what does not go together, before an image is looked at."""
+    """Open all inputs and check that they fit together, before an image is read.
+
+    Raises:
+        ShanshuiError: they do not.
+    """
     from shanshui.architectures.segmenters import load_segmenter
     from shanshui.evaluation import image_sets
     from shanshui.evaluation.reference import Reference, make_reference
@@ -178,9 +186,10 @@ def choose_protocol(
 def compute(
     job: Job, features: Mapping[str, FeatureSet], all_measured: bool = True
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Entry of every set in the score file, and what every metric in them rests on.
+    """Compute the entry of every set in the score file, and describe the features of every metric.
 
-    NotMeasured, a ShanshuiError, where one has no value and `all_measured` asks for all.
+    Raises:
+        NotMeasured: a ShanshuiError: a metric has no value, and `all_measured` requires all.
     """
     from shanshui.evaluation.aesthetic_command import measure
     from shanshui.evaluation.reference import describe, is_published
@@ -213,7 +222,7 @@ def compute(
 
 
 def run(args: argparse.Namespace) -> None:
-    """Score, print, write; numbers of an earlier call, which are its own, do not outlive one that fails."""
+    """Compute the scores, and print or write them; a result of an earlier call is removed first."""
     from shanshui.evaluation.feature_file import save_features
     from shanshui.evaluation.image_sets import take_features
     from shanshui.evaluation.scoring import as_text

@@ -82,7 +82,7 @@ def metadata(settings: SegmenterSettings) -> Meta:
 
 
 def trained(settings: SegmenterSettings, pairs: TrainingPairs, args: argparse.Namespace) -> Arrays:
-    """Weights after the last epoch, from the newest state of an earlier call or from the start."""
+    """Train from the newest state of an earlier call, or from the start; return the weights after the last epoch."""
     from shanshui.architectures.segmenter import build
     from shanshui.backend.modules import gather
     from shanshui.backend.runtime import seed_everything
@@ -106,9 +106,10 @@ def trained(settings: SegmenterSettings, pairs: TrainingPairs, args: argparse.Na
 
 
 def accuracy(arrays: Arrays, settings: SegmenterSettings, args: argparse.Namespace) -> dict[str, float] | None:
-    """`mask_accuracy` and `miou` on the `n` real photographs of the held-out pairs.
+    """Compute `mask_accuracy` and `miou` on the `n` real photographs of the held-out pairs.
 
-    None where there are none, or none with classes.
+    Returns:
+        None if there are no pairs, or none with classes.
     """
     import numpy as np
     from tqdm import tqdm
@@ -136,7 +137,7 @@ def accuracy(arrays: Arrays, settings: SegmenterSettings, args: argparse.Namespa
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, test, write, and say how good it is."""
+    """Train the segmenter, test it on held-out photographs, and write it."""
     from shanshui.data.loader import read_training_pairs
     from shanshui.storage import checkpoint
 

@@ -20,7 +20,7 @@ from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("--scores", required=True, nargs="+", type=Path, help="score files to rank")
     parser.add_argument("--settings", required=True, type=Path, help="settings file of this stage")
     parser.add_argument("--top", required=True, type=int, help="how many are chosen")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read, rank, write."""
+    """Rank the scores and write the ranking."""
     from shanshui.metrics.registry import METRICS
 
     settings = read_settings(args.settings)

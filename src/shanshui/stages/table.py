@@ -21,7 +21,7 @@ from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     parser.add_argument("--scores", required=True, nargs="+", type=Path, help="all score files")
     parser.add_argument("--checkpoints", required=True, type=Path, help="ranking of the checkpoints")
     parser.add_argument("--model", required=True, type=Path, help="ranking of checkpoints and averages")
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read, build, write."""
+    """Write the table as CSV and Markdown, and plot the curve."""
     from shanshui.report import curves, plotting
 
     settings = read_settings(args.settings)

@@ -17,7 +17,7 @@ from shanshui.storage.outputs import add_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
+    """Define the command line."""
     add = parser.add_argument
     add("--settings", required=True, type=Path, help="settings of this stage (JSON)")
     add("--run-folder", required=True, type=Path, help="the run")
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Look, list, remove, list again."""
+    """List and remove what a finished run no longer needs, and write the list of kept files."""
     from shanshui.config.settings import read_settings
     from shanshui.pipeline import retention
     from shanshui.pipeline.disk import gigabytes

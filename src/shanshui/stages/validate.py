@@ -43,7 +43,7 @@ WRITTEN = ("report.md", "train.csv", "holdout.csv", "test.csv", "classes.csv", "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Folders in, folder out."""
+    """Define the command line."""
     parser.add_argument("--train-images", type=Path, required=True, metavar="DIR", help="training photographs")
     parser.add_argument("--train-labels", type=Path, required=True, metavar="DIR", help="their label maps, same stems")
     parser.add_argument(
@@ -90,7 +90,7 @@ def _survey(args: argparse.Namespace) -> Survey:
 
 
 def _folders(args: argparse.Namespace, layout: Layout) -> tuple[list[Folder], list[str]]:
-    """The folders with the files the layout takes, and the names that its list of scenes lacks."""
+    """List the folders with the files that the layout uses, and the names that its list of scenes lacks."""
     paths = {option: getattr(args, option) for option in (*FOLDERS, *INSTANCES)}
     folders = [look(layout, path, option) for option, path in paths.items() if path]
     if not (layout.scenes and args.scenes):
@@ -102,7 +102,7 @@ def _folders(args: argparse.Namespace, layout: Layout) -> tuple[list[Folder], li
 
 
 def _decoded(found: Survey) -> Survey:
-    """The survey with what is to be known of every file."""
+    """Decode every file once, and return the survey with the results."""
     pairs = found.pairing.pairs
     maps = [pair.instance for pair in (*pairs, *found.asked) if pair.instance]
     return dataclasses.replace(
@@ -115,7 +115,11 @@ def _decoded(found: Survey) -> Survey:
 
 
 def check_instances(pairs: list[Pair]) -> None:
-    """ShanshuiError where one of them lacks the instance map its edges are made of."""
+    """Check that every pair has an instance map, from which edges are computed.
+
+    Raises:
+        ShanshuiError: one is missing.
+    """
     if lacking := [pair.label for pair in pairs if pair.instance is None]:
         raise ShanshuiError(
             f"{len(lacking)} label map(s) without instance map, such as {lacking[0]}",
@@ -125,7 +129,11 @@ def check_instances(pairs: list[Pair]) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Survey, report, then either stop or write manifests and statistics."""
+    """Check the data and write the report; then write manifests and statistics, unless there are errors.
+
+    Raises:
+        ShanshuiError: the data cannot be trained on.
+    """
     survey = _survey(args)
     findings = examine(survey)
     report, plot = args.out / "report.md", args.out / "classes.png"

@@ -15,12 +15,16 @@ from shanshui.pipeline.runs import find_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A run."""
+    """Define the command line: a run."""
     parser.add_argument("run_name", metavar="RUN", help="name of the run, or its folder")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print a line per check and finding; ShanshuiError where there are findings."""
+    """Run all checks and print a line for each, and for each finding.
+
+    Raises:
+        ShanshuiError: there are findings.
+    """
     from shanshui.pipeline import verification
 
     folder = find_run(args.run_name)

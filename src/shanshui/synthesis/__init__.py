@@ -1,1 +1,1 @@
-"""From weights and label maps to images."""
+"""Generation of images from weights and label maps."""

@@ -1,4 +1,4 @@
-"""What a weights file says of itself."""
+"""Description of a weights file, from its metadata."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ RECIPE = ("model", "encoder", "discriminator", "parity", "preset", "seed", "trai
 
 @dataclass(frozen=True)
 class Card:
-    """What a weights file says of itself; empty what it does not say.
+    """Description of a weights file; fields that its metadata lacks are empty.
 
     Attributes:
         source: the file, as it was given.
         generator: kind of the generator: apf, spade, ccfpse, oasis or pix2pixhd.
-        data: classes, size of the images, what the numbers in label map files mean.
+        data: classes, size of the images, and meaning of the values in label map files.
         recipe: sections of the networks and of the training they come from.
-        phase, epoch: after which epoch of pretraining or fine-tuning the weights were saved.
+        phase: "pretrain" or "finetune".
+        epoch: after which the weights were saved.
         averaged: checkpoints whose mean they are, each with file, sha256 and epoch.
         imported: files of another implementation they come from, with their SHA-256.
-        metrics: scores that are written in the file.
+        metrics: scores in the metadata.
         code: version of this package that wrote the file.
     """
 
@@ -38,7 +39,7 @@ class Card:
 
     @classmethod
     def of(cls, source: object, meta: Mapping[str, Any]) -> Card:
-        """Take it from a checkpoint's metadata."""
+        """Create it from a checkpoint's metadata."""
         return cls(
             source=str(source),
             generator=meta["model"].get("kind", "apf"),

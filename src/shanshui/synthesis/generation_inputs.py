@@ -1,4 +1,4 @@
-"""What images are generated from, as files: label maps and instance maps of folders and manifests."""
+"""Input files of generation: label maps and instance maps in folders and manifests."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ Files = list[tuple[str, Path]]  # names and label maps
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """Parse a positive integer of a command line."""
     if not (text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"{text}: expected a whole number from 1")
     return int(text)
 
 
 def label_files(source: Path) -> Files:
-    """(name, file) of every label map of a folder or manifest, sorted by name."""
+    """List name and file of every label map in a folder or manifest, sorted by name.
+
+    Raises:
+        ShanshuiError: there are none, or two of one name.
+    """
     if source.is_dir():
         found = [(stem(path), path) for path in find_images(source)]
     elif source.suffix == ".csv":
@@ -51,12 +55,16 @@ def label_files(source: Path) -> Files:
 
 
 def repeated(names: Sequence[str]) -> str | None:
-    """The first of `names` that stands there more than once."""
+    """Return the first of `names` that occurs more than once; None if all are distinct."""
     return next((name for name, times in Counter(names).items() if times > 1), None)
 
 
 def label_sources(parts: Sequence[str]) -> dict[str, Path]:
-    """Folders and manifests by the name of their set, "" for the one without, from arguments `PATH` and `SET=PATH`."""
+    """Parse arguments `PATH` and `SET=PATH` to folders and manifests by the name of their set, "" without one.
+
+    Raises:
+        UsageError: a set is named twice, or one of several has no name.
+    """
     named = [part.partition("=")[::2] if "=" in part else ("", part) for part in parts]
     check_plain((part.partition("=")[0] for part in parts if "=" in part), "--labels SET=PATH")
     if twice := repeated([name for name, _ in named]):
@@ -67,7 +75,12 @@ def label_sources(parts: Sequence[str]) -> dict[str, Path]:
 
 
 def instance_files(accepts: Accepts, files: Files, folder: Path | None, manifests: Iterable[Path]) -> dict[Path, Path]:
-    """Instance map of every label map, from `folder`, or from manifests where the weights want some; else none."""
+    """Find the instance map of every label map, in `folder`, or in manifests if the weights require some; else none.
+
+    Raises:
+        UsageError: `folder` is given for weights that use no edges.
+        ShanshuiError: an instance map is missing.
+    """
     if folder and not accepts.edges:
         raise UsageError("--instances", "weights of a generator that sees edges")
     if folder:

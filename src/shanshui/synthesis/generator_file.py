@@ -1,4 +1,4 @@
-"""Weights files of generators: read, and whether they say all that is needed to use them."""
+"""Read weights files of generators, and check their metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from shanshui.storage import checkpoint
 
 
 def read_generator(path: str | Path) -> checkpoint.Checkpoint:
-    """Weights of a generator and what is known of them; UsageError where the file holds something else."""
+    """Read the weights and metadata of a generator; arrays are float32.
+
+    Raises:
+        UsageError: the file holds something else.
+        ShanshuiError: its metadata is incomplete, or an array is not of real numbers.
+    """
     weights = checkpoint.load(path)
     if weights.meta.get("kind") != "generator":
         raise UsageError(f"{path} holds no generator", "a checkpoint of pretraining or fine-tuning, or an average")
@@ -31,12 +36,12 @@ def read_generator(path: str | Path) -> checkpoint.Checkpoint:
 
 
 def _single(array: np.ndarray) -> np.ndarray:
-    """Real numbers in single precision, with which networks work; others as they are."""
+    """Convert float16 and float64 to float32; return other arrays as they are."""
     return array.astype(np.float32) if array.dtype in (np.float16, np.float64) else array
 
 
 def _undescribed(meta: Mapping[str, Any]) -> list[str]:
-    """What is missing in the metadata of a generator, or is of another kind than it is read as."""
+    """Return the fields of a generator's metadata that are missing or of another type."""
     data, side = meta.get("data"), (int, type(None))
     if not isinstance(data, dict) or not isinstance(meta.get("model"), dict):
         return [name for name in ("data", "model") if not isinstance(meta.get(name), dict)]

@@ -1,4 +1,4 @@
-"""What `Synthesizer.generate` is given, checked: label maps, names, instance maps, seeds, style vectors."""
+"""Check the arguments of `Synthesizer.generate`: label maps, names, instance maps, seeds, style vectors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ ONE_HOT = "of one-hot arrays take the argmax over the axis of the classes"
 
 
 def label_batch(label_maps: ArrayLike, classes: Classes, size: Size | None, divisor: int) -> np.ndarray:
-    """Return label maps (H, W) or (N, H, W) of any integer type as uint8 (N, H, W).
+    """Check label maps (H, W) or (N, H, W) of any integer type, and return them as uint8 (N, H, W).
 
     Args:
-        classes: whose ids are allowed; 255, no class, only where they have an `ignore_label`.
+        label_maps: class ids.
+        classes: whose ids are allowed; 255, no class, only if they have an `ignore_label`.
         size: the only size allowed; None allows all whose sides are multiples of `divisor`.
+        divisor: of the network.
 
     Raises:
-        UsageError: no integers, another number of axes, a one-hot array, another size, an id that is no class.
+        UsageError: no integers, another number of axes, a one-hot array, another size, or an id that is no class.
     """
     batch = _integers(label_maps, "label maps", FORM, ONE_HOT)
     if batch.ndim == 4 or _is_one_hot(batch, len(classes.names)):
@@ -50,7 +52,11 @@ def label_batch(label_maps: ArrayLike, classes: Classes, size: Size | None, divi
 
 
 def check_size(found: Size, size: Size | None, divisor: int) -> None:
-    """UsageError where label maps of `found` pixels are not of `size`, or of no size the network can make."""
+    """Check that label maps of size `found` have the required `size`, and sides that are multiples of `divisor`.
+
+    Raises:
+        UsageError: they have not.
+    """
     if size and found != size:
         raise UsageError(
             f"label maps of {found} (width x height)", f"{size}, the size of these weights",
@@ -61,7 +67,11 @@ def check_size(found: Size, size: Size | None, divisor: int) -> None:
 
 
 def instance_batch(instances: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    """Return instance numbers (H, W) or (N, H, W) of any integer type as (N, H, W), of the label maps' `shape`."""
+    """Check instance ids (H, W) or (N, H, W) of any integer type, and return them as (N, H, W).
+
+    Raises:
+        UsageError: no integers, or not the label maps' `shape`.
+    """
     form = f"whole numbers of the label maps' shape {shape}"
     batch = _three_axes(_integers(instances, "instance maps", form), "instance maps", form)
     if batch.shape != shape:
@@ -70,7 +80,11 @@ def instance_batch(instances: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def image_names(names: str | Sequence[str] | None, count: int) -> list[str]:
-    """Return one name for each of `count` images; without, their numbers from 0."""
+    """Return one name for each of `count` images; by default their numbers from 0.
+
+    Raises:
+        UsageError: there is another number of names.
+    """
     if names is None:
         return [str(number) for number in range(count)]
     given = [names] if isinstance(names, str) else list(names)
@@ -80,7 +94,11 @@ def image_names(names: str | Sequence[str] | None, count: int) -> list[str]:
 
 
 def whole_seed(seed: object) -> int | None:
-    """Return the seed as int: 7 and numpy's 7 are one seed, 7.0 is none. None stands for no noise."""
+    """Return the seed as int, or None for no noise; 7 and NumPy's 7 are one seed.
+
+    Raises:
+        UsageError: it is not an integer.
+    """
     try:
         return None if seed is None else int(operator.index(cast("SupportsIndex", seed)))
     except TypeError:
@@ -88,7 +106,11 @@ def whole_seed(seed: object) -> int | None:
 
 
 def one_style(z: ArrayLike, length: int, source: object = "z") -> np.ndarray:
-    """Return a style vector (length,) or (1, length) as float32 (length,)."""
+    """Return a style vector (length,) or (1, length) as float32 (length,).
+
+    Raises:
+        UsageError: as for `style_vectors`.
+    """
     return style_vectors(z, length, 1, source)[0]
 
 
@@ -110,7 +132,7 @@ def style_vectors(z: ArrayLike, length: int, count: int, source: object = "z") -
 
 
 def _integers(given: ArrayLike, what: str, form: str, do: str = "") -> np.ndarray:
-    """The array, if it holds integers."""
+    """Convert to an array; raise UsageError if it does not hold integers."""
     try:
         array = np.asarray(given)
     except ValueError:
@@ -121,7 +143,7 @@ def _integers(given: ArrayLike, what: str, form: str, do: str = "") -> np.ndarra
 
 
 def _three_axes(array: np.ndarray, what: str, form: str) -> np.ndarray:
-    """(N, H, W) with N at least 1, from that or from (H, W)."""
+    """Return (H, W) or (N, H, W), N at least 1, as (N, H, W); raise UsageError for others."""
     batch = array[None] if array.ndim == 2 else array
     if batch.ndim != 3 or not len(batch):
         raise UsageError(f"{what} of shape {array.shape}", form)
@@ -129,5 +151,5 @@ def _three_axes(array: np.ndarray, what: str, form: str) -> np.ndarray:
 
 
 def _is_one_hot(array: np.ndarray, classes: int) -> bool:
-    """Whether (C, H, W) is one label map as one-hot integers; of two classes it could as well be two label maps."""
+    """Test whether (C, H, W) is a one-hot label map; with two classes it could as well be two label maps."""
     return array.ndim == 3 and len(array) == classes > 2 and bool(((array != 0).sum(0) == 1).all()) and array.max() == 1

@@ -1,4 +1,4 @@
-"""Photographs whose style an image takes, and styles between two."""
+"""Styles from photographs, and interpolation between two styles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ FORM = "a photograph, uint8 (H, W, 3), or an image, float32 (3, H, W) in [-1, 1]
 
 
 def read_photograph(path: Path, size: Size | None) -> np.ndarray:
-    """Read an image file, or an NPY file of an image, as `as_photograph` returns it."""
+    """Read an image file, or an NPY file of an image, as float32 (3, H, W) in [-1, 1].
+
+    Raises:
+        ShanshuiError: it cannot be read, or has another shape.
+    """
     if path.suffix == ".npy":
         photograph = read_array(path)
         if photograph.ndim != 3 or photograph.shape[0] != 3:
@@ -31,11 +35,15 @@ def read_photograph(path: Path, size: Size | None) -> np.ndarray:
 
 
 def as_photograph(photograph: ArrayLike, size: Size | None) -> np.ndarray:
-    """Return a photograph as float32 (3, H, W) in [-1, 1].
+    """Convert a photograph to float32 (3, H, W) in [-1, 1].
 
     Args:
-        photograph: uint8 (H, W, 3) RGB, which is resized to `size` as in training, or an image, floats
-            (3, H, W) in [-1, 1], which stays as it is.
+        photograph: uint8 (H, W, 3) RGB, which is resized to `size` as in training, or floats (3, H, W) in [-1, 1],
+            which stay as they are.
+        size: of the images; None for the photograph's own.
+
+    Raises:
+        UsageError: it has another shape, type or range.
     """
     array = np.asarray(photograph)
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
@@ -48,14 +56,26 @@ def as_photograph(photograph: ArrayLike, size: Size | None) -> np.ndarray:
 
 
 def blended(styles: Sequence[np.ndarray], share: float) -> np.ndarray:
-    """Return one style (z_dim,) as it is; of two the one between, the second with its share in [0, 1]."""
+    """Interpolate between two styles (z_dim,); a single one is returned as it is.
+
+    Args:
+        styles: one or two.
+        share: weight of the second, 0 to 1.
+
+    Raises:
+        UsageError: there are more than two.
+    """
     if len(styles) > 2:
         raise UsageError(f"{len(styles)} styles", "one, or two to go from one to the other")
     return styles[0] if len(styles) == 1 else (1 - np.float32(share)) * styles[0] + np.float32(share) * styles[1]
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read the array of an NPY file."""
+    """Read the array of an NPY file.
+
+    Raises:
+        ShanshuiError: it cannot be read.
+    """
     try:
         return np.asarray(np.load(path, allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:

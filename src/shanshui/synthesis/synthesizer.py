@@ -1,4 +1,4 @@
-"""From weights and label maps to images: the one way there, of every stage, command and notebook."""
+"""Generate images from weights and label maps: the one interface for every stage, command and notebook."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Accepts:
-    """What a generator takes in addition to label maps.
+    """Inputs of a generator in addition to label maps.
 
     Attributes:
         seed: images depend on the seed and on their names.
         z: length of the vector, a style or noise, that an image starts from; 0 for none.
-        style: the vector can be the style of a photograph: an encoder came with the weights.
-        edges: it sees boundaries, of instances where instance maps are given, else of classes.
-        instances: it was trained on boundaries of instances and must be given instance maps.
+        style: the vector can be the style of a photograph: the weights have a style encoder.
+        edges: it uses edges, of instances if instance maps are given, else of classes.
+        instances: it was trained with edges of instances and requires instance maps.
     """
 
     seed: bool
@@ -47,13 +47,13 @@ class Accepts:
 
 
 class Synthesizer:
-    """A generator in evaluation mode that makes images of label maps.
+    """A generator in evaluation mode.
 
     Attributes:
-        classes: names in id order, and what the numbers in label map files mean.
+        classes: names in id order, and the meaning of the values in label map files.
         size: of the label maps; None for imported weights, which take any whose sides the network can halve.
-        accepts: what it takes in addition to label maps.
-        card: what the weights file says of itself.
+        accepts: its inputs in addition to label maps.
+        card: description of the weights file.
     """
 
     def __init__(
@@ -64,14 +64,17 @@ class Synthesizer:
         step: Step = FULL,
         card: Card | None = None,
     ) -> None:
-        """Wrap networks that are there already; `load` reads them from a file.
+        """Wrap networks; `load` reads them from a file.
 
         Args:
             generator: with its networks in evaluation mode.
+            classes: of the label maps.
+            size: of the label maps, or None.
             step: of the progressive schedule; before the last ones images are smaller than label maps.
+            card: description of the weights file.
 
         Raises:
-            UsageError: a side of `size` is no multiple of what the network divides by.
+            UsageError: a side of `size` is not a multiple of the network's divisor.
         """
         self._generator, self._step, self._divisor = generator, step, generator.declared.divisor()[0]
         self.classes, self.size, self.card = classes, size, card or Card("networks without a file")
@@ -109,26 +112,25 @@ class Synthesizer:
         style: str | Path | ArrayLike | None = None, z: ArrayLike | None = None,
         instances: ArrayLike | None = None, batch: int = 1,
     ) -> np.ndarray:  # fmt: skip
-        """Make one image of each label map.
+        """Generate one image of each label map.
 
         Args:
-            label_maps: class ids of any integer type, (H, W) or (N, H, W); 255 is no class, where
-                `classes.ignore_label` allows it.
-            names: one for each image; noise depends on (seed, name) alone, not on the other images. Without
-                names, images are named by their numbers from 0.
-            seed: of the noise; None leaves noise out and takes zeros for random vectors.
+            label_maps: class ids of any integer type, (H, W) or (N, H, W); 255 is no class, if `classes.ignore_label`
+                allows it.
+            names: one for each image; noise depends only on (seed, name), not on the other images. Without names,
+                images are named by their numbers from 0.
+            seed: of the noise; None generates without noise, and from zeros instead of random vectors.
             style: a photograph whose style all images take, as for `style_of`.
             z: style vector for all images, (length,), or one for each, (N, length), instead of a random one.
-            instances: numbers of instances of the label maps' shape, for weights that see edges.
-            batch: images per forward pass on a GPU. On a CPU they are made one after another: each needs only its
-                own label map's distinct patches, and no sum is taken in another order because of its neighbours.
+            instances: instance ids of the label maps' shape, for weights that use edges.
+            batch: images per forward pass on a GPU. On a CPU they are generated one by one: each needs only its own
+                label map's distinct patches, and no sum is computed in another order because of other images.
 
         Returns:
             float32 (N, 3, H, W) in [-1, 1].
 
         Raises:
-            ShanshuiError: an argument has another form, or is one that these weights do not take; an image is not
-                finite.
+            ShanshuiError: an argument has another form, or these weights do not take it; or an image is not finite.
         """
         ids = inputs.label_batch(label_maps, self.classes, self.size, self._divisor)
         names = inputs.image_names(names, len(ids))
@@ -146,13 +148,13 @@ class Synthesizer:
         return made
 
     def style_of(self, photograph: str | Path | ArrayLike) -> np.ndarray:
-        """Read the style off a photograph: the mean of what the encoder sees, float32 (`accepts.z`,).
+        """Compute the style of a photograph: the mean that the style encoder predicts, float32 (`accepts.z`,).
 
         Args:
             photograph: a file, or an array as `read_photograph` returns it, or uint8 (H, W, 3), which is resized.
 
         Raises:
-            ShanshuiError: the weights take no style, or came without an encoder; no such array or file.
+            ShanshuiError: the weights take no style or have no encoder, or the photograph cannot be read.
         """
         encoder, source = self._generator.style_encoder, self.card.source
         if not self._generator.takes_style:
@@ -176,11 +178,19 @@ class Synthesizer:
     # --- files --------------------------------------------------------------------------------------------
 
     def read_label_map(self, path: str | Path) -> np.ndarray:
-        """Read a label map file as class ids uint8 (H, W), by the rules of training, resized to `size`."""
+        """Read a label map file as class ids, uint8 (H, W), as in training, resized to `size`.
+
+        Raises:
+            ShanshuiError: it cannot be read, or has values that are no class.
+        """
         return self.classes.ids(_resized(images.read_label_map(path), self.size), path)
 
     def read_instance_map(self, path: str | Path, label_map: np.ndarray) -> np.ndarray:
-        """Read numbers of instances (H, W), resized to `size`; ShanshuiError where `label_map` has another size."""
+        """Read instance ids (H, W), resized to `size`.
+
+        Raises:
+            ShanshuiError: it cannot be read, or `label_map` has another size.
+        """
         numbers = _resized(images.read_label_map(path), self.size)
         if numbers.shape != label_map.shape:
             found, wanted = Size(*numbers.shape), Size(*label_map.shape)
@@ -188,7 +198,7 @@ class Synthesizer:
         return numbers
 
     def read_photograph(self, path: str | Path) -> np.ndarray:
-        """Read an image file as float32 (3, H, W) in [-1, 1], resized to `size`; an NPY of an image as it is."""
+        """Read an image file as float32 (3, H, W) in [-1, 1], resized to `size`; an NPY file of an image as it is."""
         return styles.read_photograph(Path(path), self.size)
 
     # --- inside -------------------------------------------------------------------------------------------
@@ -205,7 +215,7 @@ class Synthesizer:
     def _noise(
         self, names: list[str], seed: int | None, style: str | Path | ArrayLike | None, z: ArrayLike | None
     ) -> Callable[[slice], NoiseSource]:
-        """Where the random numbers of a part of the images come from."""
+        """Return the noise source of a slice of the images."""
         if style is not None and z is not None:
             raise UsageError("a style and z", "one of them: the style of a photograph is a z")
         if style is not None:
@@ -217,7 +227,7 @@ class Synthesizer:
         return lambda part: NoiseSource(None, lambda n, length: jt.array(vectors[part]))
 
     def _forward(self, ids: np.ndarray, noise: NoiseSource, instances: np.ndarray | None) -> np.ndarray:
-        """Images (n, 3, H, W) of one forward pass."""
+        """Generate images (n, 3, H, W) in one forward pass."""
         generator, size = self._generator, Size.of_maps(ids)
         with jt.no_grad():
             conditioning = generator.condition(ids, generator.patch_sizes(size, self._step), instances)

@@ -47,7 +47,7 @@ class TrainingFiles:
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """Paths that both phases need."""
+    """Define the arguments that both phases share."""
     parser.add_argument("--settings", required=True, type=Path, help="settings of this stage (JSON)")
     parser.add_argument("--photos", required=True, type=Path, help="photos.npy of `prepare`")
     parser.add_argument("--label-maps", required=True, type=Path, help="label_maps.npy of `prepare`")

@@ -1,7 +1,7 @@
 """DiffAugment (Zhao et al. 2020) for conditional training: real, fake and label map are transformed together.
 
-Operations color, crop and translation, always in this order. The draws are made first, in numpy, so that
-a step can be repeated from its random state; applying them is differentiable with respect to the images.
+Operations are color, crop and translation, always in this order. Parameters are drawn first, in NumPy, so that a step
+can be repeated from its random state; applying them is differentiable with respect to the images.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Colour:
     contrast: np.ndarray  # factor of the distance from the image's mean
 
     def rows(self, part: slice) -> Colour:
-        """Those of some images."""
+        """Select the changes of some images."""
         return Colour(self.brightness[part], self.saturation[part], self.contrast[part])
 
 
 @dataclass(frozen=True)
 class Window:
-    """Window of the enlarged images, in their own size: its corner, and which images it replaces."""
+    """Window of the enlarged images, at the original size: its corner, and which images it replaces."""
 
     offset: tuple[int, int]  # row and column, the same for the batch
     chosen: np.ndarray  # (N,) bool
@@ -57,7 +57,7 @@ class Draws:
     shift: np.ndarray | None = None  # (N, 2) int: rows up and columns to the left
 
     def rows(self, part: slice) -> Draws:
-        """What happens to some of the images."""
+        """Select the parameters of some images."""
         return Draws(
             self.real and self.real.rows(part),
             self.fake and self.fake.rows(part),
@@ -67,10 +67,10 @@ class Draws:
 
 
 def draw_augmentation(rng: np.random.Generator, operations: Collection[str], n: int, size: Size) -> Draws:
-    """Draw for `n` images of `size`; photograph and fake get colours of their own, all else is shared.
+    """Draw the parameters of `n` images; photograph and fake get different colours, all else is shared.
 
     Raises:
-        ValueError: an unknown operation.
+        ValueError: an operation is unknown.
     """
     if unknown := set(operations) - set(OPERATIONS):
         raise ValueError(f"augmentations {sorted(unknown)}; known are {OPERATIONS}")
@@ -96,7 +96,7 @@ def _draw_shift(rng: np.random.Generator, n: int, size: Size) -> np.ndarray:
 
 
 def augment(real: Var, fake: Var, segmap: Var, draws: Draws) -> tuple[Var, Var, Var]:
-    """Apply the draws to real, fake (N, 3, h, w) in [-1, 1] and segmap (N, num_classes, h, w), all one size.
+    """Augment real and fake (N, 3, h, w) in [-1, 1], and segmap (N, num_classes, h, w), all of one size.
 
     Nothing is clamped. Where content moves out, images become 0 (grey) and the label map has no class.
     """
@@ -111,7 +111,7 @@ def augment(real: Var, fake: Var, segmap: Var, draws: Draws) -> tuple[Var, Var, 
 
 
 def colour(image: Var, change: Colour) -> Var:
-    """Brightness, then saturation, then contrast: (N, 3, h, w) -> (N, 3, h, w)."""
+    """Change brightness, then saturation, then contrast: (N, 3, h, w) -> (N, 3, h, w)."""
     image = image + _per_image(change.brightness)
     grey = image.mean(1, keepdims=True)  # (N, 1, h, w)
     image = grey + (image - grey) * _per_image(change.saturation)
@@ -120,7 +120,7 @@ def colour(image: Var, change: Colour) -> Var:
 
 
 def crop(image: Var, window: Window) -> Var:
-    """Replace the chosen images by the window of themselves, enlarged (bicubic); sizes stay."""
+    """Replace the chosen images by their window, enlarged by bicubic interpolation to the same size."""
     rows, columns = (
         bicubic_matrix(side, enlarged(side))[start : start + side]
         for side, start in zip(image.shape[2:], window.offset, strict=True)
@@ -129,7 +129,7 @@ def crop(image: Var, window: Window) -> Var:
 
 
 def crop_labels(segmap: Var, window: Window) -> Var:
-    """The same for a one-hot label map, by nearest neighbour."""
+    """Crop a one-hot label map like `crop`, by nearest neighbour."""
     rows, columns = (
         nearest_index(side, enlarged(side))[start : start + side]
         for side, start in zip(segmap.shape[2:], window.offset, strict=True)
@@ -138,13 +138,13 @@ def crop_labels(segmap: Var, window: Window) -> Var:
 
 
 def translate(x: Var, shift: np.ndarray) -> Var:
-    """Pixel (i, j) of image n becomes the one at (i, j) + shift[n], or 0: (N, C, h, w) -> (N, C, h, w)."""
+    """Move images: pixel (i, j) of image n becomes the one at (i, j) + shift[n], or 0; (N, C, h, w) -> (N, C, h, w)."""
     rows, columns = (jt.array(part.astype(np.int32)) for part in shift.T)
     return x.reindex(list(x.shape), ["i0", "i1", "i2+@e0(i0)", "i3+@e1(i0)"], extras=[rows, columns])
 
 
 def enlarged(side: int) -> int:
-    """Side of the enlarged image, rounded down."""
+    """Return the side of the enlarged image, rounded down."""
     return int(side * ENLARGEMENT)
 
 

@@ -1,4 +1,4 @@
-"""How a batch becomes fakes while training: the random numbers, the style of the photographs, and what that costs."""
+"""Generate the fakes of a training batch, with their random numbers, styles and KL loss."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StyleLoss:
-    """How styles are held to the standard normal distribution: weight, and sum or mean over the batch."""
+    """Weight of the KL divergence of styles from the standard normal distribution, as sum or mean over the batch."""
 
     weight: float = 0.05
     reduction: Literal["sum", "mean"] = "sum"
 
 
 def random_noise(layer: int, n: int, height: int, width: int) -> Var:
-    """Fresh noise (n, 1, height, width) for a SPADE layer while training; MPI ranks draw for all and keep their own."""
+    """Draw noise (n, 1, height, width) for a SPADE layer; MPI ranks draw for all and keep their own rows."""
     noise = jt.randn(n * ranks.world_size(), 1, height, width)
     return noise[ranks.shard(n)] if ranks.world_size() > 1 else noise
 
 
 def random_vector(n: int, length: int) -> Var:
-    """Fresh vectors (n, length), likewise."""
+    """Draw latent vectors (n, length); MPI ranks draw for all and keep their own rows."""
     vector = jt.randn(n * ranks.world_size(), length)
     return vector[ranks.shard(n)] if ranks.world_size() > 1 else vector
 
@@ -45,10 +45,17 @@ FRESH = NoiseSource(random_noise, random_vector)
 def sample_fakes(
     generator: BuiltGenerator, conditioning: Conditioning, real: Var, step: Step, style: StyleLoss
 ) -> tuple[Var, Terms]:
-    """Fakes (N, 3, h, w) of label maps, and loss terms that come with making them.
+    """Generate fakes (N, 3, h, w) of label maps; return them with the loss terms of the style encoder.
 
-    With a style encoder each fake takes a style drawn from what the encoder makes of its photograph in `real`
-    (N, 3, H, W); the term holds these distributions to the one styles are drawn from without a photograph.
+    With a style encoder, each fake takes a style drawn from the distribution that the encoder computes from its
+    photograph; the loss term is the KL divergence of these distributions from the standard normal one.
+
+    Args:
+        generator: with its style encoder, if any.
+        conditioning: label maps and additional inputs.
+        real: photographs (N, 3, H, W) in [-1, 1], whose styles are encoded.
+        step: of the progressive schedule.
+        style: weight and reduction of the KL divergence.
     """
     if generator.style_encoder is None:
         return generator.generate(conditioning, FRESH, step), {}

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which epochs to train, on what, at which rates.
+    """The epochs to train, their data and learning rates.
 
-    `options` are those of the phase; `end` is the epoch at which its last rate is reached;
-    `log_every` the steps between two looks at the losses.
+    `options` are those of the phase, `end` is the epoch at which the learning rates have decayed, `log_every` the
+    number of steps between two reads of the losses.
     """
 
     phase: str
@@ -47,12 +47,12 @@ class Plan:
 
 
 def epoch_seed(seed: int, phase: str, epoch: int) -> np.random.SeedSequence:
-    """Randomness of one epoch from the run's seed: an epoch is the same in whatever process it runs."""
+    """Derive an epoch's seed from the run's, so that an epoch has the same random numbers in every process."""
     return np.random.SeedSequence([seed, {"pretrain": 1, "finetune": 2}[phase], epoch])
 
 
 def rate_factor(epoch: int, end: int, decay_epochs: int) -> float:
-    """Factor of the learning rates: 1, then linearly towards 0 over the last `decay_epochs` epochs."""
+    """Return the factor of the learning rates: 1, then linearly towards 0 over the last `decay_epochs` epochs."""
     return min(1.0, (end + 1 - epoch) / decay_epochs) if decay_epochs else 1.0
 
 
@@ -62,8 +62,10 @@ def train(
 ) -> None:  # fmt: skip
     """Train epochs `first_epoch` to `last_epoch`, calling `after_epoch` at the end of each.
 
-    MPI ranks take their rows of every batch; the first one alone writes and shows anything, and has a `log`.
-    Raises ShanshuiError where a loss stops being a number; what was saved before stays.
+    MPI ranks train on their rows of every batch; only the first shows progress and has a `log`.
+
+    Raises:
+        ShanshuiError: a loss is not finite; what was saved before stays.
     """
     steps = steps_per_epoch(len(pairs), plan.options.batch)
     total = steps * (plan.last_epoch - plan.first_epoch + 1)
@@ -81,7 +83,7 @@ def train(
 def train_epoch(
     nets: Networks, step_config: StepConfig, plan: Plan, pairs: TrainingPairs, epoch: int, bar: tqdm
 ) -> dict[str, float]:
-    """One epoch; returns the mean of every loss term."""
+    """Train one epoch; return the mean of every loss term."""
     step = plan.schedule.at(epoch)
     seeds = epoch_seed(plan.seed, plan.phase, epoch)
     seed_everything(int(seeds.generate_state(1)[0]))
@@ -118,10 +120,7 @@ def train_epoch(
 
 
 class Losses:
-    """Loss terms of an epoch's steps, left on the device until they are read: a GPU is waited for then.
-
-    Reading raises ShanshuiError where a term is no number; of MPI ranks it is the first that says so.
-    """
+    """Loss terms of an epoch's steps, left on the device until they are read, since reading waits for a GPU."""
 
     def __init__(self, phase: str, epoch: int) -> None:
         self.phase, self.epoch, self.count = phase, epoch, 0
@@ -131,15 +130,19 @@ class Losses:
 
     @property
     def waiting(self) -> int:
-        """Steps that have not been read."""
+        """Number of steps that have not been read."""
         return len(self.unread)
 
     def add(self, terms: Mapping[str, Var]) -> None:
-        """Terms of one more step by name, computed already; what they were computed from is let go."""
+        """Add the terms of one more step, by name, detached from the graph they were computed by."""
         self.unread.append({name: term.stop_grad() for name, term in terms.items()})
 
     def read(self) -> dict[str, float]:
-        """Fetch what waits; returns the terms of the last step, means over the MPI ranks."""
+        """Read the terms that wait; return those of the last step, averaged over MPI ranks.
+
+        Raises:
+            ShanshuiError: a term is not finite; of MPI ranks, only the first raises.
+        """
         for terms in self.unread:
             self.last = ranks.all_reduce_mean({name: float(term.item()) for name, term in terms.items()})
             if ranks.rank() == 0:  # which ends the others with itself, and says why once
@@ -150,13 +153,17 @@ class Losses:
         return self.last
 
     def means(self) -> dict[str, float]:
-        """Mean of every term over all steps."""
+        """Return the mean of every term over all steps."""
         self.read()
         return {name: value / self.count for name, value in self.sums.items()}
 
 
 def check_finite(values: dict[str, float], phase: str, epoch: int) -> None:
-    """Stop at the first loss term that is no number any more."""
+    """Check that no loss term is NaN or infinite.
+
+    Raises:
+        ShanshuiError: one is.
+    """
     broken = [name for name, value in values.items() if not np.isfinite(value)]
     if broken:
         raise ShanshuiError(

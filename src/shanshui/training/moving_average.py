@@ -26,8 +26,8 @@ FOLLOW = "r0 = a0 * decay + a1 * rest;"
 class MovingAverage:
     """Average of parameters and running statistics of networks, updated after every step.
 
-    The decay grows with the steps, (1 + steps) / (10 + steps) up to `decay`, so that a short training does not
-    end where it began.
+    The decay grows with the steps, (1 + steps) / (10 + steps) up to `decay`, so that the initial weights of a short
+    training lose their influence.
 
     Args:
         networks: by letter, as in a checkpoint.
@@ -46,7 +46,7 @@ class MovingAverage:
         }
 
     def update(self) -> None:
-        """Take in the weights as they are now."""
+        """Add the present weights to the average."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
         jt.sync_all()  # fused with what is still pending, the same numbers would be rounded otherwise
@@ -60,7 +60,7 @@ class MovingAverage:
         jt.sync_all()
 
     def weights(self) -> Arrays:
-        """The averaged networks as a checkpoint has them; the vectors of spectral norm fit their averaged weights."""
+        """Return the averaged arrays as in a checkpoint; singular vectors of spectral norm fit the averaged weights."""
         return refresh_singular_vectors(self._arrays())
 
     def state(self) -> Arrays:
@@ -68,7 +68,11 @@ class MovingAverage:
         return self._arrays() | {STEPS: np.array([self.steps], np.int64)}
 
     def restore(self, arrays: Arrays, source: str) -> None:
-        """Restore a state returned by `state`; ShanshuiError where names or shapes differ."""
+        """Restore a state returned by `state`.
+
+        Raises:
+            ShanshuiError: names or shapes differ; the message calls the state `source`.
+        """
         check_keys(arrays, {name: tuple(var.shape) for name, var in self.mean.items()} | {STEPS: (1,)}, source)
         self.steps = int(arrays[STEPS][0])
         for name, var in self.mean.items():
@@ -80,7 +84,7 @@ class MovingAverage:
 
 
 def follow_together(means: Sequence[Var], variables: Sequence[Var], decay: float) -> None:
-    """Make every mean mean * decay + variable * (1 - decay), with few launches for all, for GPUs."""
+    """Set every mean to mean * decay + variable * (1 - decay) with few kernel launches, for GPUs."""
     rows = list(zip(means, variables, strict=True))
     for mean, (after,) in zip(means, elementwise(FOLLOW, rows, 1, decay=decay, rest=1 - decay), strict=True):
         mean.update(after)

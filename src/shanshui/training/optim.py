@@ -23,13 +23,13 @@ r0 = a0 - m * rate / (sqrtf(v) + eps), r1 = m, r2 = v;
 
 
 class AdamTogether(Adam):
-    """Jittor's Adam, with few launches for all weights instead of a dozen for each, for GPUs.
+    """Jittor's Adam with few kernel launches for all weights instead of a dozen for each, for GPUs.
 
-    The same numbers up to rounding; state and its names are the same. Without weight decay.
+    Results are equal up to rounding; the state and its names are the same. Without weight decay.
     """
 
     def step(self, loss: Var | None = None, retain_graph: bool = False) -> None:
-        """Update the weights by the gradients of `loss`, or by those there are."""
+        """Update the weights by the gradients of `loss`, or by those computed before."""
         self.pre_step(loss, retain_graph)
         for group in self.param_groups:
             (beta1, beta2), n = group.get("betas", self.betas), self.n_step
@@ -48,7 +48,7 @@ class AdamTogether(Adam):
 
 
 def trainable(networks: Iterable[Module]) -> list[Var]:
-    """Parameters of the networks without their buffers (running statistics, spectral vectors).
+    """List the parameters of networks without their buffers (running statistics, spectral vectors).
 
     The networks must be in training mode: evaluation mode freezes all their parameters.
     """
@@ -56,6 +56,6 @@ def trainable(networks: Iterable[Module]) -> list[Var]:
 
 
 def adam(networks: Iterable[Module], lr: float, betas: tuple[float, float] = BETAS) -> Adam:
-    """Adam for networks trained together; two time scales (Heusel et al. 2017) are two of these."""
+    """Create Adam for networks trained together; two time scales (Heusel et al. 2017) are two of these."""
     kind = AdamTogether if jt.flags.use_cuda else jt.optim.Adam
     return kind(trainable(networks), lr, eps=EPS, betas=betas)

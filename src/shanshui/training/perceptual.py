@@ -28,15 +28,16 @@ Features = Callable[[Any], Sequence[Any]]
 def perceptual_loss(
     net: str, path: str | Path | None, perceptual_input: Scaling, inception_norm: Statistics
 ) -> Loss | None:
-    """Loss (fake, real) -> scalar by features of `net`, or None for "none".
+    """Create the perceptual loss (fake, real) -> scalar by features of `net`; None for "none".
 
     Args:
         net: one of `PERCEPTUAL`, or "none".
-        path: its weight file; None: the file in its usual place.
-        perceptual_input: range of the inputs of vgg19, vgg16 and inception_v3: as the images, or as in ImageNet.
-        inception_norm: statistics in inception_v3's norms: of the batch, or the running ones.
+        path: its weight file; None for the one in its usual place.
+        perceptual_input: range of the inputs of vgg19, vgg16 and inception_v3: that of the images, or ImageNet's.
+        inception_norm: statistics of inception_v3's batch norm: of the batch, or the running ones.
 
-    Raises ShanshuiError where the weight file is missing or not the network's.
+    Raises:
+        ShanshuiError: the weight file is missing or is that of another network.
     """
     if net == "none":
         return None
@@ -50,7 +51,7 @@ def perceptual_loss(
 
 
 def untrained_loss(net: str, perceptual_input: Scaling, inception_norm: Statistics) -> tuple[Module, Loss]:
-    """A network without its weights, and the loss on it."""
+    """Build a perceptual network without its weights, and the loss by its features."""
     network, features, weights = _network(net, perceptual_input == "imagenet", inception_norm == "batch")
     if isinstance(network, LPIPS):
         return network, lambda fake, real: lpips_loss(network, fake, real)
@@ -58,7 +59,7 @@ def untrained_loss(net: str, perceptual_input: Scaling, inception_norm: Statisti
 
 
 def _network(net: str, scaled: bool, batch_statistics: bool) -> tuple[Module, Features, Sequence[float]]:
-    """The network without weights, its features of images in [-1, 1], and the weight of each."""
+    """Build a network without weights; return it, its features of images in [-1, 1], and the weight of each."""
     if net == "vgg19":
         vgg19 = VGG19(imagenet_normalise=scaled)
         return vgg19, vgg19, VGG_WEIGHTS
@@ -73,7 +74,7 @@ def _network(net: str, scaled: bool, batch_statistics: bool) -> tuple[Module, Fe
 
 
 def lpips_loss(network: LPIPS, fake: Var, real: Var) -> Var:
-    """Mean LPIPS (1,) of fakes (N, 3, h, w) to photographs of the same size, which are held constant."""
+    """Compute the mean LPIPS (1,) between fakes and photographs, both (N, 3, h, w); photographs get no gradients."""
     with jt.no_grad():
         wanted = network.features(network.scaled(real))
     found = network.features(network.scaled(fake))

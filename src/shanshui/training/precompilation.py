@@ -53,7 +53,7 @@ def kernel_stamp(networks: Sections | None = None) -> Path:
 
 
 def convolution() -> None:
-    """One convolution with its gradients: reaches the compiler and oneDNN."""
+    """Compute a convolution and its gradients, which needs the compiler and oneDNN."""
     jt = load_jittor()
     image, weight = jt.randn(1, 3, 8, 8), jt.randn(4, 3, 3, 3)
     loss = jt.nn.conv2d(image, weight).sqr().mean()
@@ -77,7 +77,7 @@ def other_steps(networks: Sections) -> list[Step]:
 def compile_kernels(work: Sequence[Step]) -> float:
     """Run every step of `work` in this process; return the seconds it took.
 
-    One line per step on stderr, where Jittor's own counter appears in between.
+    One line per step is printed on stderr, between those of Jittor's own counter.
     """
     start = time.monotonic()
     for number, (name, step) in enumerate(work, 1):
@@ -89,17 +89,17 @@ def compile_kernels(work: Sequence[Step]) -> float:
 
 
 def ensure_compiled(networks: Sections | None = None) -> bool:
-    """Compile Jittor and all kernels unless that was done before; True where there was something to do.
+    """Compile Jittor and all kernels, unless that was done before; return whether there was something to do.
 
     Args:
-        networks: sections of networks other than APF-GAN's (`Networks.extra_kernels`) to compile kernels for as well.
+        networks: sections of networks other than APF-GAN's (`Networks.extra_kernels`), whose kernels are compiled too.
     """
     done = _ensure(kernel_stamp(), None)
     return (bool(networks) and _ensure(kernel_stamp(networks), networks)) or done
 
 
 def compile_in_child(networks: Sections | None, in_parallel: bool) -> None:
-    """Compile in the child of `compile_apart`; it ends without clean-up, which may wait for threads forever."""
+    """Compile in the child of `compile_apart`; end without clean-up, which may wait for threads forever."""
     code = 0
     try:
         load_jittor(parallel_compile=in_parallel)  # before anything below imports it without
@@ -114,12 +114,13 @@ def compile_in_child(networks: Sections | None, in_parallel: bool) -> None:
 
 
 def compile_apart(networks: Sections | None) -> None:
-    """Compile in a child process: by threads, or, if those crash or hang, one kernel after another.
+    """Compile in a child process: with threads or, if those crash or hang, one kernel after another.
 
-    The threads of Jittor's parallel compiler share tables without locks: now and then one reads what another
-    writes, and what follows is a crash, or a process that never ends.
+    The threads of Jittor's parallel compiler share tables without locks: occasionally one reads what another writes,
+    which leads to a crash or a process that never ends.
 
-    Raises ShanshuiError where the child says that something is missing, or where the second attempt fails too.
+    Raises:
+        ShanshuiError: the child reports that something is missing, or the second attempt fails too.
     """
     command = [sys.executable, "-c", CHILD, json.dumps(networks)]
     code = run_with_watchdog([*command, "threads"])

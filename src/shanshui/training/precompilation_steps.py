@@ -1,7 +1,7 @@
 """Run every kind of training step and image once at the smallest size, to compile the kernels they need.
 
-Jittor compiles a kernel at its first use and keeps it, whatever the size of the data. Done in one process
-beforehand, jobs that run side by side find their kernels ready.
+Jittor compiles a kernel at its first use and keeps it, whatever the size of the data. With this done in one process
+beforehand, parallel jobs find their kernels ready.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SETTINGS: Sections = {
 
 
 def precompilation_steps() -> list[tuple[str, Callable[[], None]]]:
-    """(what is compiled, function that does it), in the order of a run."""
+    """List what is compiled, with the function that does it, in the order of a run."""
     return [
         ("pretraining, flat", lambda: _train("pretrain", 1)),
         ("pretraining, fading", lambda: _train("pretrain", 2)),
@@ -53,7 +53,7 @@ def precompilation_steps() -> list[tuple[str, Callable[[], None]]]:
 
 
 def others(networks: Sections) -> list[tuple[str, Callable[[], None]]]:
-    """Return the same for networks other than APF-GAN's, by their sections (`Networks.extra_kernels`)."""
+    """List the same for networks other than APF-GAN's, by their sections (`Networks.extra_kernels`)."""
     settings = SETTINGS | networks
     name = f"{generator_of(settings).name} under {discriminator_of(settings).name}"
     return [(f"training {name}", lambda: _train_others(settings)), (f"generating by {name}", lambda: _paint(settings))]
@@ -86,7 +86,7 @@ def _networks(settings: Sections, generator: BuiltGenerator, average: MovingAver
 
 
 def _steps(nets: Networks, step_config: StepConfig, step: Step, size: Size) -> None:
-    """Two steps on noise."""
+    """Run two training steps on noise."""
     rng, generator = np.random.default_rng(0), nets.generator
     for _ in range(2):
         real = jt.array(rng.standard_normal((2, 3, *size)).astype(np.float32))

@@ -25,7 +25,7 @@ PAUSE = 0.5  # seconds between two looks at a lock that another process holds
 
 
 def file_system_time(folder: Path) -> float:
-    """Seconds since 1970 by the clock of the file system of `folder`: a file server's is the same for all nodes."""
+    """Return the seconds since 1970 by the clock of the file system of `folder`, which is the same for all nodes."""
     probe = temporary_name(folder / "clock")
     probe.touch(exist_ok=False)
     try:
@@ -35,7 +35,7 @@ def file_system_time(folder: Path) -> float:
 
 
 def seconds_alive() -> float:
-    """Age of this process, from a monotonic clock."""
+    """Return the age of this process in seconds, from a monotonic clock."""
     after_name = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(after_name[19]) / os.sysconf("SC_CLK_TCK")
 
@@ -44,8 +44,8 @@ def seconds_alive() -> float:
 class Place:
     """Held lock of the folder `root`, by a process started at `started` (seconds since 1970 by `root`'s clock).
 
-    Of all processes that come, the one started last belongs to the living workflow, others to killed ones, in
-    whatever order they arrive. The file `newest` says when it was started, and who it is.
+    Of all processes that train in it, the one started last belongs to the running workflow, others to killed ones, in
+    whatever order they arrive. The file `newest` says when that one was started, and which it is.
     """
 
     root: Path
@@ -53,7 +53,11 @@ class Place:
     started: float
 
     def keep(self) -> None:
-        """Write `started` into `newest`; ShanshuiError where a process started later has been there before."""
+        """Write `started` into `newest`.
+
+        Raises:
+            ShanshuiError: a process started later has written there before.
+        """
         newest = self.root / "newest"
         said = newest.read_text(encoding="utf-8").split() if newest.is_file() else ["0"]
         other = float(said[0])
@@ -68,7 +72,7 @@ class Place:
 
 
 def state_file(folder: Path, epoch: int) -> Path:
-    """File of the state after `epoch`."""
+    """Return the path of the state after `epoch`."""
     return folder / f"epoch_{epoch:03d}.safetensors"
 
 
@@ -84,16 +88,16 @@ class ResumeFolder:
     place: Place
 
     def epochs(self) -> list[int]:
-        """Epochs after which a state was saved, ascending."""
+        """List the epochs after which a state was saved, ascending."""
         names = (re.fullmatch(r"epoch_(\d+)\.safetensors", file.name) for file in self.folder.iterdir())
         return sorted(int(name.group(1)) for name in names if name)
 
     def path(self, epoch: int) -> Path:
-        """File of the state after `epoch`."""
+        """Return the path of the state after `epoch`."""
         return state_file(self.folder, epoch)
 
     def latest(self, upto: int) -> tuple[int, Checkpoint] | None:
-        """The newest readable state not beyond epoch `upto`; unreadable ones are removed."""
+        """Read the newest readable state up to epoch `upto`; unreadable ones are removed. None if there is none."""
         for epoch in reversed([e for e in self.epochs() if e <= upto]):
             try:
                 return epoch, checkpoint.load(self.path(epoch))
@@ -102,9 +106,10 @@ class ResumeFolder:
         return None
 
     def save(self, epoch: int, arrays: Arrays, meta: Meta) -> None:
-        """Keep the state after `epoch` and the highest other ones of this run, `KEEP` in all.
+        """Save the state after `epoch`, and keep only the highest other ones of this run, `KEEP` in all.
 
-        Then raises ShanshuiError where a process started later waits to continue from here.
+        Raises:
+            ShanshuiError: a process started later waits for this state, to continue from it.
         """
         checkpoint.save(self.path(epoch), arrays, **meta)
         others = [other for other in self.epochs() if other != epoch]
@@ -123,13 +128,14 @@ _held: dict[Path, Place] = {}  # the places of this process
 
 @contextlib.contextmanager
 def resume_folder(root: str | Path, key: str) -> Iterator[ResumeFolder]:
-    """The states under `root` for the run described by `key`; those of other keys stay until it saves one.
+    """Lock the states in `root` and yield those of the run described by `key`; others stay until it saves one.
 
-    Waits while another process (an orphan of a killed workflow, say) trains here, and says so; the other one hands
-    over when it next saves a state. The folder stays with this process until it ends: what it writes after training
-    must come before what the next one writes under the same names.
+    Waits, with a message, while another process (such as an orphan of a killed workflow) trains here; that one ends
+    when it next saves a state. The lock is held until this process ends: what it writes after training must come before
+    what the next one writes under the same names.
 
-    Raises ShanshuiError where this process is itself the one left over: another was started later.
+    Raises:
+        ShanshuiError: another process was started later, so that this one is the orphan.
     """
     root = Path(root).absolute()
     root.mkdir(parents=True, exist_ok=True)
@@ -145,7 +151,7 @@ def resume_folder(root: str | Path, key: str) -> Iterator[ResumeFolder]:
 
 
 def _take_place(root: Path) -> Place:
-    """Lock `root` as soon as it is free; the lock's file says who holds it."""
+    """Wait for the lock of `root` and take it; the lock's file names the process that holds it."""
     with contextlib.ExitStack() as undo:
         handle = undo.enter_context(open(root / "lock", "a+", encoding="utf-8"))
         place = Place(root, handle, file_system_time(root) - seconds_alive())
@@ -173,7 +179,7 @@ def _take_place(root: Path) -> Place:
 
 
 def _try(handle: TextIO) -> bool:
-    """Lock an open file unless another process has."""
+    """Lock an open file; return whether no other process holds the lock."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

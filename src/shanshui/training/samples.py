@@ -22,9 +22,9 @@ GREYS = 127.5  # grey levels for a difference of 1 between images in [-1, 1]
 
 @dataclass(frozen=True)
 class Samples:
-    """Fixed label maps uint8 (N, H, W) with their photographs uint8 (N, H, W, 3), or none.
+    """Fixed label maps, uint8 (N, H, W), with their photographs, uint8 (N, H, W, 3); perhaps none.
 
-    `instances` (N, H, W) number their instances, for a generator that sees edges of these.
+    `instances` (N, H, W) number their instances, for generators that use instance edges.
     """
 
     names: list[str]
@@ -37,7 +37,7 @@ class Samples:
         return len(self.names)
 
     def grid(self, fakes: np.ndarray) -> np.ndarray:
-        """Columns of label map, generated image (enlarged to full size) and photograph; fakes (N, 3, h, w)."""
+        """Arrange label maps, fakes (N, 3, h, w) enlarged to full size, and photographs in three rows."""
         size = Size.of_maps(self.label_maps)
         return images.grid([
             [images.colour_label_map(label_map, self.palette) for label_map in self.label_maps],
@@ -47,16 +47,17 @@ class Samples:
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute difference of arrays of one shape."""
+    """Compute the mean absolute difference of two arrays of one shape."""
     return float(np.abs(one.astype(np.float64) - other.astype(np.float64)).mean())
 
 
 def variety(samples: Samples, fakes: np.ndarray) -> float | None:
-    """Return the diversity of generated images, relative to that of their photographs.
+    """Compute the diversity of generated images relative to that of their photographs.
 
-    Taken over pairs of label maps that differ in a tenth of their pixels; None where there are none.
+    It is the mean difference over pairs of label maps that differ in a tenth of their pixels; None if there are none.
 
     Args:
+        samples: N label maps and photographs.
         fakes: generated images (N, 3, h, w) in [-1, 1] of the N samples.
     """
     maps = samples.label_maps
@@ -66,7 +67,7 @@ def variety(samples: Samples, fakes: np.ndarray) -> float | None:
 
 
 def read_samples(manifest: str | Path, data: DataSettings, limit: int = SAMPLES, instances: bool = False) -> Samples:
-    """The first pairs of a manifest at full size, spread evenly over it."""
+    """Read up to `limit` pairs of a manifest at full size, spread evenly over it."""
     rows: Sequence[dict[str, str]] = [row for row in read_csv(manifest) if row["image"]]
     rows = (
         [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))] if rows else []

@@ -1,7 +1,7 @@
 """Train the segmenter: random crops of the pairs, cross entropy, cosine learning rate.
 
-An epoch is a function of the state before it and of (seed, epoch). Colours, scale and place are varied, so that
-the network also accepts images that are no photographs.
+An epoch is a function of the state before it and of (seed, epoch). Colours, scale and position are varied, so that the
+network also accepts images that are not photographs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.25, 0.4  # largest changes, of images 
 
 @dataclass(frozen=True)
 class Plan:
-    """Size the pairs are brought to, and how they are trained on."""
+    """Size to which pairs are resized, and hyperparameters of the training."""
 
     size: Size
     epochs: int
@@ -56,7 +56,7 @@ class Trainer:
         self.optimizer = adam([net], lr, BETAS)
 
     def state(self) -> Arrays:
-        """Weights and Adam's moments."""
+        """Return the weights and Adam's moments."""
         return prefixed("net", gather(self.net)) | prefixed("adam", gather_optimizer(self.optimizer))
 
     def restore(self, state: Checkpoint) -> None:
@@ -65,7 +65,7 @@ class Trainer:
         restore_optimizer(self.optimizer, state.part("adam"), "training state (adam)")
 
     def step(self, photos: np.ndarray, label_maps: np.ndarray, lr: float) -> float:
-        """One step on float32 (N, 3, h, w) and ids (N, h, w); returns the loss before it."""
+        """Train on float32 (N, 3, h, w) in [-1, 1] and class ids (N, h, w); return the loss before the update."""
         self.optimizer.lr = lr
         logits, _ = self.net.see(jt.array(photos))
         loss = cross_entropy(logits, jt.array(label_maps.astype(np.int32)))
@@ -74,7 +74,7 @@ class Trainer:
 
 
 def epoch_seed(seed: int, epoch: int) -> np.random.SeedSequence:
-    """Randomness of one epoch from the run's seed; epoch 0 stands for the first values of the weights."""
+    """Derive an epoch's seed from the run's; epoch 0 is that of the initial weights."""
     return np.random.SeedSequence([seed, STREAM, epoch])
 
 
@@ -83,7 +83,8 @@ def train(
 ) -> None:
     """Train epochs `first_epoch` to `plan.epochs`, counted from 1, calling `after_epoch` at the end of each.
 
-    Raises ShanshuiError where the loss stops being a number.
+    Raises:
+        ShanshuiError: the loss is not finite.
     """
     steps = -(-len(pairs) // plan.batch)
     with progress(steps * (plan.epochs + 1 - first_epoch), "segmenter") as bar:
@@ -102,12 +103,12 @@ def train(
 
 
 def cosine(lr: float, done: float) -> float:
-    """Learning rate when the share `done` of the training is over: from `lr` to 0."""
+    """Return the learning rate of cosine decay after the share `done` of the training: from `lr` to 0."""
     return lr * 0.5 * (1 + float(np.cos(np.pi * done)))
 
 
 def cross_entropy(logits: Var, label_maps: Var) -> Var:
-    """Mean cross entropy of logits (N, C, h, w) for int32 ids (N, h, w), over the pixels that have a class."""
+    """Compute the mean cross entropy of logits (N, C, h, w) for int32 ids (N, h, w), over pixels that have a class."""
     n, _, h, w = logits.shape
     logits = logits - logits.max(1, keepdims=True).stop_grad()
     total = logits.exp().sum(1).log()  # (N, h, w)
@@ -122,7 +123,7 @@ def cross_entropy(logits: Var, label_maps: Var) -> Var:
 
 
 def batches(pairs: TrainingPairs, plan: Plan, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All pairs once, in batches of nearly equal size: float32 (n, 3, h, w) in [-1, 1] and uint8 ids (n, h, w)."""
+    """Yield all pairs once, in batches of nearly equal size: float32 (n, 3, h, w) in [-1, 1], uint8 ids (n, h, w)."""
     rng = np.random.Generator(np.random.Philox(epoch_seed(plan.seed, epoch)))
     order = rng.permutation(len(pairs))
     for indices in np.array_split(order, -(-len(pairs) // plan.batch)):
@@ -133,9 +134,9 @@ def batches(pairs: TrainingPairs, plan: Plan, epoch: int) -> Iterator[tuple[np.n
 def vary(
     photo: np.ndarray, label_map: np.ndarray, size: Size, flip: bool, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A random window of a pair, at `size`, mirrored by half where `flip`, in other colours.
+    """Cut a random window of a pair, resize it to `size`, change its colours and, if `flip`, mirror half of the pairs.
 
-    Photographs are antialiased, label maps take the nearest pixel. Everything is drawn whether used or not.
+    Photographs are antialiased, label maps resized by nearest neighbour. Everything is drawn whether used or not.
     """
     height, width = Size.of(label_map)
     scale = rng.uniform(SMALLEST_WINDOW, 1)
@@ -149,7 +150,7 @@ def vary(
 
 
 def recolour(image: np.ndarray, brightness: float, contrast: float, saturation: float) -> np.ndarray:
-    """float32 (3, h, w) in [-1, 1] with changes of -1 to 1 times the largest; the result stays in [-1, 1]."""
+    """Change the colours of float32 (3, h, w) in [-1, 1] by -1 to 1 times the largest changes; clip to [-1, 1]."""
     grey = image.mean(axis=0, keepdims=True)
     image = grey + (image - grey) * np.float32(1 + SATURATION * saturation)
     middle = image.mean()

@@ -39,17 +39,18 @@ from shanshui.training.warning_signs import SEED_VARIETY, VARIETY, signs
 
 
 def first_seed(seed: int, phase: str) -> int:
-    """Seed of a phase's fresh weights; those of its epochs have other streams (`training.loop.epoch_seed`)."""
+    """Derive the seed of a phase's initial weights; its epochs have other streams (`training.loop.epoch_seed`)."""
     stream = {"pretrain": 8, "finetune": 9}[phase]
     return int(np.random.SeedSequence([seed, 0, stream]).generate_state(1)[0])
 
 
 class Session:
-    """One phase's networks and where they are kept.
+    """Networks, states and files of one phase.
 
     Args:
         config: settings of the phase.
-        files: what it reads and where it saves.
+        files: inputs and outputs; `files.start` is the state to start from, or None. It is read if no later one is
+            kept.
     """
 
     def __init__(self, config: TrainingConfig, files: TrainingFiles) -> None:
@@ -61,7 +62,7 @@ class Session:
         self.nets = self._networks()
 
     def _networks(self) -> Networks:
-        """Fresh networks."""
+        """Build networks and optimisers with initial weights."""
         declared, options = self.config.networks, self.config.options
         heads = self.sizes - 1 if self.config.phase == "pretrain" else 0
         generator = init_generator(declared.generator, options.seg_noise, heads)
@@ -71,7 +72,7 @@ class Session:
         return Networks(generator, discriminator, opt_g, adam([discriminator.D], options.lr_d, betas))
 
     def _begin(self, start: Checkpoint) -> None:
-        """Take over the weights of the state before this phase, and in pretraining its optimisers too."""
+        """Load the weights of the state before this phase and, in pretraining, of its optimisers."""
         if self.config.phase == "pretrain":
             self._restore(start)
             return
@@ -82,7 +83,7 @@ class Session:
         self.nets.average = self._average()
 
     def _restore(self, state: Checkpoint) -> None:
-        """Continue from a state of this phase, or of the resolution before."""
+        """Restore a state of this phase, or of the resolution before."""
         nets = self.nets
         for letter, network in nets.parts().items():
             restore(network, state.part(letter), f"training state ({letter})")
@@ -93,7 +94,7 @@ class Session:
             nets.average.restore(state.part("average"), "training state (average)")
 
     def _average(self) -> MovingAverage | None:
-        """A moving average that begins at the weights as they are, where the settings have one."""
+        """Create a moving average that starts at the present weights, if the settings have one."""
         decay = self.config.options.ema
         return MovingAverage(self.nets.generator.networks(), decay) if decay else None
 
@@ -105,7 +106,7 @@ class Session:
     # --- what is written ----------------------------------------------------------------------------------
 
     def meta(self, epoch: int) -> Meta:
-        """Metadata of the weights after `epoch`: all that generating needs, and where they come from."""
+        """Return the metadata of the weights after `epoch`: all that generating needs, and their origin."""
         step, source = self.schedule.at(epoch), self.config.source
         named = ("data", "model", "encoder", "discriminator", "parity", "preset", "seed")
         return {
@@ -120,11 +121,11 @@ class Session:
         }
 
     def weights(self) -> Arrays:
-        """G and E."""
+        """Return the arrays of G and E."""
         return _arrays(self.nets.generator.networks())
 
     def state(self) -> Arrays:
-        """Everything training continues from; random numbers are derived from seed and epoch."""
+        """Return everything training resumes from; random numbers are derived from seed and epoch."""
         optimizers = prefixed("opt_g", gather_optimizer(self.nets.opt_g)) | prefixed(
             "opt_d", gather_optimizer(self.nets.opt_d)
         )
@@ -132,7 +133,7 @@ class Session:
         return _arrays(self.nets.parts()) | optimizers | average
 
     def write_sample_grid(self, epoch: int) -> dict[str, float]:
-        """Sample grid after `epoch`; how much its images differ, and the first one under two seeds."""
+        """Write the sample grid after `epoch`; return the diversity of its images over label maps and over seeds."""
         if not len(self.samples):
             return {}
         generator, samples, seed, data = self.nets.generator, self.samples, self.config.seed, self.config.data
@@ -158,11 +159,13 @@ class Session:
     # --- running --------------------------------------------------------------------------------------------
 
     def run(self, first_epoch: int, last_epoch: int, end: int, folder: Path) -> None:
-        """Train up to `last_epoch` from the newest usable state, else from `first_epoch`; leave the networks there.
+        """Train up to `last_epoch` from the newest usable state, else from `first_epoch`; the networks keep the result.
 
         Args:
+            first_epoch: of the phase or resolution.
+            last_epoch: to train.
             end: epoch at which the phase ends, for the decay of the learning rate.
-            folder: where stats.jsonl and events go.
+            folder: of stats.jsonl and TensorBoard events.
         """
         config, given = self.config, self.files
         files = [given.photos, given.label_maps, *([given.instances] if given.instances else [])]
@@ -191,9 +194,9 @@ class Session:
                 log.close()
 
     def _epoch_end(self, states: ResumeFolder | None, last_epoch: int, log: StatsLog | None) -> Callable[[int], None]:
-        """What happens after every epoch: a sample grid, and a state when the last is old enough; without, nothing.
+        """Return the function called after every epoch: it writes a sample grid and, when due, a state.
 
-        What the numbers show that is a reason to look is said once.
+        Each kind of warning sign in the losses is printed once.
         """
         saved_at, warned = time.monotonic(), set[str]()
 
@@ -228,7 +231,7 @@ class Session:
 
 
 def _arrays(networks: dict[str, Any]) -> Arrays:
-    """All parameters and buffers of networks by letter."""
+    """Return all parameters and buffers of networks by letter."""
     return {
         name: array for letter, network in networks.items() for name, array in prefixed(letter, gather(network)).items()
     }

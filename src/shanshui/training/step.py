@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Networks:
-    """What is trained: generator with encoder, discriminator, their two optimisers; the average of G and E, if any."""
+    """The trained networks and their optimisers, and the moving average of G and E, if any."""
 
     generator: BuiltGenerator
     discriminator: BuiltDiscriminator
@@ -36,19 +36,19 @@ class Networks:
     average: MovingAverage | None = None
 
     def parts(self) -> dict[str, Module]:
-        """The networks by letter, as in a checkpoint."""
+        """Return the networks by letter, as in a checkpoint."""
         return {**self.generator.networks(), "D": self.discriminator.D}
 
 
 @dataclass(frozen=True)
 class StepConfig:
-    """How it is trained, the same for every step of a phase.
+    """Losses and augmentation, the same for every step of a phase.
 
     Attributes:
-        loss_config: what the losses are made of.
+        loss_config: losses and their weights.
         operations: DiffAugment operations.
-        style: the style encoder's loss, where there is one.
-        soft_labels: reduce label maps bilinearly, as the winner did, instead of by nearest neighbour.
+        style: the style encoder's loss, if there is one.
+        soft_labels: downsample label maps bilinearly, as the winner did, instead of by nearest neighbour.
         grow_always: copy a discriminator into its successor before every forward pass of a fade's first epoch.
     """
 
@@ -59,12 +59,12 @@ class StepConfig:
     grow_always: bool = False
 
     def without_growing(self) -> StepConfig:
-        """The same for epochs in which no discriminator takes over another's weights."""
+        """Return the same for epochs in which no discriminator copies another's weights."""
         return replace(self, grow_always=False)
 
 
 def one_hot(label_map: np.ndarray, num_classes: int) -> Var:
-    """Class ids uint8 (N, H, W) -> segmap (N, num_classes, H, W), made on the device; 255 is no class."""
+    """Encode class ids, uint8 (N, H, W), as segmap (N, num_classes, H, W) on the device; 255 is no class."""
     ids = jt.array(label_map.astype(np.int32)).unsqueeze(1)  # (N, 1, H, W)
     classes = jt.array(np.arange(num_classes, dtype=np.int32)).reshape(1, -1, 1, 1)
     return (ids == classes).float32()
@@ -73,19 +73,22 @@ def one_hot(label_map: np.ndarray, num_classes: int) -> Var:
 def train_step(
     nets: Networks, step_config: StepConfig, step: Step, real: Var, conditioning: Conditioning, rng: np.random.Generator
 ) -> dict[str, Var]:
-    """Update G and E, then D, on one batch, or on this MPI rank's part of it: the gradients are the whole batch's.
+    """Update G and E, then D, on one batch or on this MPI rank's part of it, with gradients of the whole batch.
 
     Args:
+        nets: networks and optimisers.
+        step_config: losses and augmentation.
+        step: of the progressive schedule.
         real: photographs (N, 3, H, W) in [-1, 1] at full size.
-        conditioning: their label maps, and additional inputs.
-        rng: source of the draws of augmentation and LabelMix.
+        conditioning: their label maps and additional inputs.
+        rng: source of the random numbers of augmentation and LabelMix.
 
     Returns:
         Loss terms by name ("G/adv", "G/feat", "D/real", ...), scalars still on the device; of this rank's part.
     """
 
     def augmented_batch(fake: Var) -> DiscriminatorBatch:
-        """Photographs, fakes and label maps as the discriminators see them."""
+        """Augment photographs, fakes and label maps for the discriminators."""
         if step_config.grow_always:
             nets.discriminator.grow(cast("int", step.level))
         n, size = len(photo), Size.of_maps(photo)
@@ -109,7 +112,7 @@ def train_step(
 
 
 def reduce_pair(real: Var, segmap: Var, size: Size, soft_labels: bool) -> tuple[Var, Var]:
-    """Photographs and label maps at the size of the generated images."""
+    """Downsample photographs and label maps to the `size` of the generated images."""
     if Size.of_maps(real) == size:
         return real, segmap
     if soft_labels:

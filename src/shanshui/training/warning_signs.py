@@ -1,7 +1,7 @@
 """Detect training failures that rarely recover from the logged values, and suggest remedies.
 
-Looked at after every epoch, in the lines of its `stats.jsonl`: by training itself, by `status` and by the report.
-The thresholds are far from what sound trainings show; a sign is a reason to look, not an error.
+The lines of `stats.jsonl` are checked after every epoch, by training itself, by `status` and by the report. The
+thresholds are far from the values of sound trainings; a sign is a reason to look, not an error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Sign:
-    """One sign: its kind, what was found, and what to try."""
+    """A warning sign: its kind, what was found, and what to try."""
 
     kind: str
     found: str
@@ -37,11 +37,12 @@ class Sign:
 
 
 def signs(lines: Sequence[Line]) -> list[Sign]:
-    """Signs in the last of the lines of one training: ascending epochs of one phase, at one resolution."""
+    """Detect the signs in the last line of one training: ascending epochs of one phase, at one resolution."""
     return [*_runaway(lines), *_won(lines), *_alike(lines), *_same_for_all_seeds(lines)] if lines else []
 
 
 def _runaway(lines: Sequence[Line]) -> Iterator[Sign]:
+    """Detect losses far above those of the first epoch."""
     first, last = lines[0], lines[-1]
     losses = [name for name, value in last.items() if "/" in name and isinstance(value, int | float)]
     ways = {name: abs(last[name]) / max(1.0, abs(first.get(name, 0.0))) for name in losses}
@@ -55,6 +56,7 @@ def _runaway(lines: Sequence[Line]) -> Iterator[Sign]:
 
 
 def _won(lines: Sequence[Line]) -> Iterator[Sign]:
+    """Detect a discriminator that recognises all fakes while the generator's loss grows."""
     names = ("D/real", "D/fake", "G/adv")
     if len(lines) < 2 or not all(name in line for line in lines[-2:] for name in names):
         return
@@ -70,6 +72,7 @@ def _won(lines: Sequence[Line]) -> Iterator[Sign]:
 
 
 def _alike(lines: Sequence[Line]) -> Iterator[Sign]:
+    """Detect nearly equal images for different label maps (mode collapse)."""
     last = lines[-1]
     if last.get(VARIETY, 1.0) < ALIKE and last.get("step", 0) >= YOUNG:
         yield Sign(
@@ -81,6 +84,7 @@ def _alike(lines: Sequence[Line]) -> Iterator[Sign]:
 
 
 def _same_for_all_seeds(lines: Sequence[Line]) -> Iterator[Sign]:
+    """Detect equal images for different noise seeds."""
     first, last = lines[0], lines[-1]
     steps = last.get("step", 0) - first.get("step", 0)  # noise by class begins at zero in every fine-tuning
     if last.get(SEED_VARIETY, 1.0) < SAME and steps >= YOUNG:

@@ -58,7 +58,9 @@ def test_truncated_photo_is_named(tmp_path: Path) -> None:
 
 def test_labels_are_resized_by_nearest_neighbour() -> None:
     ids = np.array([[3, 9]], np.uint8)
-    assert set(np.unique(images.resize_label_map(ids, Size(32, 64)))) == {3, 9}
+    resized = images.resize_label_map(ids, Size(32, 64))
+    assert resized.shape == (32, 64)
+    assert set(np.unique(resized)) == {3, 9}
 
 
 def test_grid_places_pictures_and_white_gaps() -> None:

@@ -213,7 +213,8 @@ def test_the_stage_writes_both_files(photographs: Path, tmp_path: Path, capsys: 
     ]
     command += ["--pure", str(tmp_path / "pure.json"), "--train", str(tmp_path / "train.csv")]
     assert main([*command, "--train", str(tmp_path / "holdout.csv")]) == 0
-    assert Reference.load(tmp_path / "s.npz").count == 14
+    reference = Reference.load(tmp_path / "s.npz")
+    assert (reference.count, reference.protocol["size"]) == (14, [96, 64])
     pure = read_json(tmp_path / "pure.json")
     assert [pair["name"] for pair in pure["2"]] == ["000", "005", "010"]
     assert list(pure) == ["2"]

@@ -19,7 +19,7 @@ from shanshui.backend.lazy import jt
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import checkpoint
-from shanshui.storage.checkpoint import Arrays
+from shanshui.storage.checkpoint import Arrays, Meta
 from shanshui.storage.files import digest, sha256
 from shanshui.storage.images import to_float
 from shanshui.storage.size import Size
@@ -77,7 +77,7 @@ class Segmenter:
     """
 
     arrays: Arrays
-    meta: dict[str, Any]
+    meta: Meta
     source: str
     identity: str
 
@@ -92,7 +92,7 @@ class Segmenter:
         return Size(int(self.meta["height"]), int(self.meta["width"]))
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Meta:
         """Return what is stored with scores: architecture, classes, and its own accuracy on real photographs."""
         unjudged = {"unjudged": self.meta["unjudged"]} if self.meta.get("unjudged") else {}
         return {name: self.meta.get(name) for name in ("architecture", "classes", "real")} | unjudged
@@ -148,7 +148,7 @@ def builtin_segmenter(classes: Sequence[str], size: Size = BUILTIN_SIZE) -> Segm
 
     if any(side % deeplab.SIDE_STEP for side in size):
         raise UsageError(f"the built-in segmenter at {size}", f"sides that are multiples of {deeplab.SIDE_STEP}")
-    meta: dict[str, Any] = {
+    meta: Meta = {
         "architecture": "deeplab", "classes": list(classes), "width": size.width, "height": size.height, "real": None,
         "translation": deeplab.translation(classes), "unjudged": deeplab.unjudged(classes),
     }  # fmt: skip

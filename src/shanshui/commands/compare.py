@@ -9,8 +9,9 @@ label maps are the same in all runs; hold-outs are not when their seeds differ.
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from shanshui.config.settings import read_settings, validate_recorded
 from shanshui.errors import ShanshuiError, UsageError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from shanshui.config.schema import Config
+    from shanshui.report.tables import Row
 
 COLUMNS = 6
 WRITTEN = ("curves.png", "strip.png", "comparison.md")
@@ -37,7 +40,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", choices=("test", "holdout"), default="test", help="images and scores of which set")
 
 
-def read_run(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class FinishedRun:
+    """What is compared of a finished run.
+
+    Attributes:
+        name: of the run.
+        facts: numbers of the table other than scores, by their headings.
+        lists: folder of its lists of label maps.
+        images: folder of the submitted images, by set.
+        config: its configuration.
+        rows: its table of scores.
+    """
+
+    name: str
+    facts: dict[str, object]
+    lists: Path
+    images: Path
+    config: Config
+    rows: list[Row]
+
+
+def read_run(folder: Path) -> FinishedRun:
     """Read name, settings and table of a finished run.
 
     Raises:
@@ -55,27 +79,22 @@ def read_run(folder: Path) -> dict[str, Any]:
     final = submitted(rows)
     config = validate_recorded(settings, str(folder))
     generator = config.networks().generator.in_phase(0, config.finetune.seg_noise)
-    return {
-        "name": settings["run"],
-        "facts": {
-            "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
-            **training_time(read_benchmarks(folder / "benchmarks")),
-            "parameters (M)": generator.parameters(config.data.width * config.data.height) / 1e6,
-        },
-        "lists": folder / "validate",
-        "pictures": folder / "infer" / final["model"] / f"seed_{final['seed']}",
-        "config": config,
-        "rows": rows,
+    facts = {
+        "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
+        **training_time(read_benchmarks(folder / "benchmarks")),
+        "parameters (M)": generator.parameters(config.data.size.pixels) / 1e6,
     }
+    images = folder / "infer" / final["model"] / f"seed_{final['seed']}"
+    return FinishedRun(settings["run"], facts, folder / "validate", images, config, rows)
 
 
-def common_metrics(runs: list[dict[str, Any]], part: str) -> list[str]:
+def common_metrics(runs: Sequence[FinishedRun], part: str) -> list[str]:
     """Return the metrics that every run's table has, in the order of the first one's configuration.
 
     Raises:
         UsageError: there is none.
     """
-    shared = [m for m in runs[0]["config"].score.metrics if all(f"{part}_{m}" in run["rows"][0] for run in runs)]
+    shared = [m for m in runs[0].config.score.metrics if all(f"{part}_{m}" in run.rows[0] for run in runs)]
     if not shared:
         raise UsageError("the runs were scored with different metrics", "one metric in common")
     return shared
@@ -95,30 +114,29 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.report.sheet import strip
 
     runs = [read_run(folder) for folder in args.runs]
-    rows = {run["name"]: run["rows"] for run in runs}
+    rows = {run.name: run.rows for run in runs}
     if len(rows) < len(runs):
         raise UsageError("two of these folders hold runs of the same name", "runs with names of their own")
     metrics = common_metrics(runs, args.set)
     check_alike(rows, args.set, metrics)
     samples = [
-        read_samples(one["lists"] / f"{args.set}.csv", one["pictures"] / args.set, one["config"].data, COLUMNS)[0]
-        for one in runs
+        read_samples(one.lists / f"{args.set}.csv", one.images / args.set, one.config.data, COLUMNS)[0] for one in runs
     ]
     first = samples[0]
     for one, others in zip(runs, samples, strict=True):
         if [sample.name for sample in others] != [sample.name for sample in first]:
             raise UsageError(
-                f"{one['name']} and {runs[0]['name']} have different label maps in their {args.set} set",
+                f"{one.name} and {runs[0].name} have different label maps in their {args.set} set",
                 "the same ones, for images of them to stand side by side",
             )
     lines: list[tuple[str, Sequence[np.ndarray]]] = [("label map", [sample.label for sample in first])]
-    lines += [(one["name"], [sample.ours for sample in pictures]) for one, pictures in zip(runs, samples, strict=True)]
+    lines += [(one.name, [sample.ours for sample in images]) for one, images in zip(runs, samples, strict=True)]
     if first[0].photo is not None:
         lines.append(("photograph", cast("list[np.ndarray]", [sample.photo for sample in first])))
     args.out.mkdir(parents=True, exist_ok=True)
     save_png(comparison_curves(rows, args.set, metrics), args.out / "curves.png")
     write_image(args.out / "strip.png", strip(lines))
-    table = comparison_table(rows, {run["name"]: run["facts"] for run in runs}, args.set, metrics)
+    table = comparison_table(rows, {run.name: run.facts for run in runs}, args.set, metrics)
     text = tabulate(table, headers="keys", tablefmt="github", floatfmt=".3g")
     write_text(args.out / "comparison.md", comparison_page(text, args.set))
     print(text)

@@ -8,9 +8,9 @@ one, `shanshui.config.settings` fills in what the configuration leaves out, and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from shanshui.data.class_tables import Colours, class_colours, class_names
 from shanshui.data.landscape_classes import CLASSES
@@ -101,16 +101,16 @@ def class_table(file: str | Path) -> ClassTable:
     return {"classes": class_names(file), "colours": class_colours(file)}
 
 
-_ADE20K: dict[str, Any] = {
-    "folders": dict.fromkeys(FOLDERS, ""),
-    "patterns": {"train_images": "*_train_*.jpg", "train_labels": "*_train_*.png", "test_labels": "*_val_*.png"},
-    "deep": True,
+_ADE20K = Layout(
+    folders=dict.fromkeys(FOLDERS, ""),
+    patterns={"train_images": "*_train_*.jpg", "train_labels": "*_train_*.png", "test_labels": "*_val_*.png"},
+    deep=True,
     **class_table("ade20k.csv"),
-    "label_offset": -1,
-    "ignore_label": 0,
-    "size": Size(256, 256),
-    "load_width": 286,
-}
+    label_offset=-1,
+    ignore_label=0,
+    size=Size(256, 256),
+    load_width=286,
+)
 _BY_PHASE = {"train_images": "train_img", "train_labels": "train_label", "test_labels": "val_label"}
 
 LAYOUTS: dict[str, Layout] = {
@@ -119,8 +119,8 @@ LAYOUTS: dict[str, Layout] = {
         classes=CLASSES,
     ),
     "folders": Layout(),
-    "ade20k": Layout(**_ADE20K),
-    "ade20k-outdoor": Layout(**_ADE20K, scenes="sceneCategories.txt"),
+    "ade20k": _ADE20K,
+    "ade20k-outdoor": replace(_ADE20K, scenes="sceneCategories.txt"),
     "coco-stuff": Layout(
         folders=_BY_PHASE | {"train_instances": "train_inst", "test_instances": "val_inst"},
         twin="_portrait",
@@ -176,7 +176,7 @@ def colours_of(names: tuple[str, ...]) -> Colours | None:
     return next((layout.colours for layout in LAYOUTS.values() if layout.colours and layout.classes == names), None)
 
 
-def completed(data: Mapping[str, Any]) -> dict[str, Any]:
+def completed(data: Mapping[str, object]) -> dict[str, object]:
     """Complete the section `data` of a configuration: options that are missing or null are taken from its layout.
 
     An unknown layout is left to the configuration's own check.

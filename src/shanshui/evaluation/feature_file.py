@@ -23,13 +23,16 @@ HEADER = "header"
 AGAIN = "score the folder of images instead"
 
 
+Protocol = dict[str, Any]  # JSON in the files of features, statistics and scores; see `reference.make_protocol`
+
+
 @dataclass(frozen=True)
 class FeatureSet:
     """Features (N, ...) by kind of the images `names` (stems, N), and the protocol under which they were extracted."""
 
     names: list[str]
     features: dict[str, np.ndarray]
-    protocol: dict[str, Any]
+    protocol: Protocol
 
     def check(self, metrics: Sequence[Metric], protocol: Mapping[str, object], source: str | Path) -> None:
         """Check that the features serve `metrics` and were extracted under `protocol`.
@@ -74,7 +77,7 @@ def load_features(path: str | Path, name: str) -> FeatureSet:
     try:
         with np.load(path, allow_pickle=False) as archive:
             header = json.loads(str(archive[HEADER]))
-            listed: dict[str, Any] = header["sets"]
+            listed: Mapping[str, Any] = header["sets"]
             chosen = next(iter(listed)) if len(listed) == 1 else name
             keys = [key for key in archive.files if key.rpartition(".")[0] == chosen]
             features = {key.rpartition(".")[2]: archive[key] for key in keys}

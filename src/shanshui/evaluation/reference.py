@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
 from shanshui.architectures.segmenters import Segmenter, in_words
 from shanshui.errors import ShanshuiError, UsageError
+from shanshui.evaluation.feature_file import Protocol
 from shanshui.evaluation.feature_reader import FeatureReader
 from shanshui.evaluation.network_features import weights_digest
 from shanshui.evaluation.other_statistics import of_others
@@ -41,7 +42,7 @@ class Reference:
     arrays: dict[str, dict[str, np.ndarray]]
     count: int
     photographs: str
-    protocol: dict[str, Any] = field(default_factory=dict)
+    protocol: Protocol = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -146,7 +147,7 @@ def make_protocol(
     seed: int,
     weights: Path | None,
     segmenter: Segmenter | None = None,
-) -> dict[str, Any]:
+) -> Protocol:
     """Return the scoring protocol, see `Reference`.
 
     Args:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BOARD_A = "board_a"
 BOARD_A_FEATURES = "2nd challenge, board A: mask accuracy * (aesthetics and FID, half each), by scorers of our own"
+Entry = dict[str, Any]  # of a set in the score file, JSON
 
 
 def estimate_all(
@@ -47,7 +48,7 @@ def score_entry(
     published: bool,
     by_class: Mapping[str, Mapping[str, float | None]] | None = None,
     unjudged: float | None = None,
-) -> dict[str, Any]:
+) -> Entry:
     """Build a set's entry of the score file.
 
     A metric without a value has None, and the reason under `not_measured`. Values for infinitely many images stand

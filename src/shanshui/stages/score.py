@@ -28,9 +28,10 @@ from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from shanshui.architectures.segmenters import Segmenter
-    from shanshui.evaluation.feature_file import FeatureSet
+    from shanshui.evaluation.feature_file import FeatureSet, Protocol
     from shanshui.evaluation.image_sets import ImageSet
     from shanshui.evaluation.reference import Reference
+    from shanshui.evaluation.scoring import Entry
     from shanshui.metrics.registry import Metric
 
 WEIGHT_FREE = "dct_frechet,swd,sharpness"
@@ -164,7 +165,7 @@ def choose_protocol(
     seed: int,
     weights: Path | None,
     segmenter: Segmenter | None,
-) -> dict[str, Any]:
+) -> Protocol:
     """Return the protocol of all sets; if all have stored features, no network is needed."""
     from shanshui.architectures.segmenters import check_classes
     from shanshui.evaluation.reference import make_protocol
@@ -185,7 +186,7 @@ def choose_protocol(
 
 def compute(
     job: Job, features: Mapping[str, FeatureSet], all_measured: bool = True
-) -> tuple[dict[str, Any], dict[str, str]]:
+) -> tuple[dict[str, Entry], dict[str, str]]:
     """Compute the entry of every set in the score file, and describe the features of every metric.
 
     Raises:
@@ -197,7 +198,8 @@ def compute(
     from shanshui.metrics.estimate import NotMeasured
     from shanshui.metrics.segmentation import per_class, unjudged_share
 
-    scores, described = {}, describe(job.metrics, job.protocol)
+    scores: dict[str, Entry] = {}
+    described = describe(job.metrics, job.protocol)
     for name, one in job.sets.items():
         seen = features[name].features
         metrics = [metric for metric in job.metrics if metric.features in seen]  # photographs are not of every set

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="your class names in id order (default: the contest's); ADE20K's are mapped by name, others to other",
     )  # fmt: skip
     segformer.add_argument(
-        "--size", type=_size, default=(512, 384), metavar="WxH",
+        "--size", type=_size, default=Size(384, 512), metavar="WxH",
         help="size to which images are resized for it (default 512x384)",
     )  # fmt: skip
     add_file(segformer, "--out", mark="imported", required=True, help="the segmenter's file (*.safetensors)")
@@ -305,7 +305,7 @@ def import_segformer(args: argparse.Namespace) -> None:
     size, trained = recognise(state, source)
     meta = {
         "architecture": "segformer", "variant": size, "model": structure(size),
-        "classes": args.classes, "grouping": groups(args.classes, trained, source), 
+        "classes": args.classes, "grouping": groups(args.classes, trained, source),
         "width": args.size.width, "height": args.size.height,
     }  # fmt: skip
     shapes = {name: tuple(var.shape) for name, var in build(meta).state_dict().items()}

@@ -49,4 +49,4 @@ onerror:
 
 onsuccess:
     keep_times()
-    print(closing_words(RUN), file=sys.stderr)
+    print(final_message(RUN), file=sys.stderr)

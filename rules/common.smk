@@ -8,9 +8,9 @@ from shanshui.config.settings import validate
 from shanshui.config.yaml_file import words_of
 from shanshui.pipeline import closing, file_times, retention, run_checks, run_paths, snakemake_lock
 from shanshui.pipeline.inputs_there import check_inputs
-from shanshui.storage.system_errors import said_at_the_end
+from shanshui.storage.system_errors import exit_on_error
 
-with said_at_the_end():
+with exit_on_error():
     WORDS = words_of(workflow.configfiles)  # Snakemake reads these files too, but of two equal keys it takes the last
     OWN = workflow.config_settings.overwrite_config  # --configfile and --config, without config.yaml below them
     CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN, words=WORDS)
@@ -34,10 +34,10 @@ def settings_text(wildcards):
     return json.dumps(PATHS.settings(wildcards.run, wildcards.stage), sort_keys=True)
 
 
-def closing_words(run):
+def final_message(run):
     """Return the last line printed by a workflow."""
     planned = {str(file) for job in workflow.dag.jobs for file in job.output}
-    return closing.closing_words(Path("results") / run, planned, workflow.touch)
+    return closing.final_message(Path("results") / run, planned, workflow.touch)
 
 
 def check_before_start():
@@ -45,9 +45,9 @@ def check_before_start():
     folder = Path("results") / RUN
     planned = list(workflow.dag.needrun_jobs())
     jobs = [(job.rule.name.removesuffix("_last"), getattr(job.wildcards, "epoch", "")) for job in planned]
-    if jobs and (said := PATHS.said_of_average()):
+    if jobs and (said := PATHS.average_warning()):
         print(said, file=sys.stderr)
-    with said_at_the_end():
+    with exit_on_error():
         findings = run_checks.examine(CONFIG, {name for name, _ in jobs}, workflow.local_exec)
         if said := run_checks.stop_at_gaps(findings):
             print(said, file=sys.stderr)
@@ -59,7 +59,7 @@ def check_before_start():
 
 def keep_times():
     """Record times and digests of the run's files, so that touched or copied files cause no rerun."""
-    with said_at_the_end():
+    with exit_on_error():
         file_times.record(Path("results") / RUN)
 
 
@@ -73,7 +73,7 @@ def chosen(choice, run, what="chosen", **wildcards):
     made = Path(choosing.get(run=run, **wildcards).output.choice)
     if made.exists():  # otherwise it is being recreated right now, and Snakemake already considers it complete
         choice_made = json.loads(made.read_text())
-        if PATHS.stands(choice_made, seeds=choice == "select_seed"):  # otherwise it is of another schedule
+        if PATHS.is_current(choice_made, seeds=choice == "select_seed"):  # otherwise it is of another schedule
             return choice_made[what]
     raise IncompleteCheckpointException(choosing.rule, checkpoint_target(str(made)))
 

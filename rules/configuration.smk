@@ -5,7 +5,7 @@ SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
 
 from shanshui.config.yaml_file import read_yaml
-from shanshui.storage.system_errors import said_at_the_end
+from shanshui.storage.system_errors import exit_on_error
 
-with said_at_the_end():
+with exit_on_error():
     read_yaml(Path(workflow.basedir) / "config.yaml")

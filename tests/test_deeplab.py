@@ -13,7 +13,7 @@ from test_score_stage import refused, score
 
 from shanshui.__main__ import main
 from shanshui.architectures.deeplab import build, enlarge
-from shanshui.architectures.segmenters import builtin_segmenter, in_words, load_segmenter
+from shanshui.architectures.segmenters import builtin_segmenter, describe_segmenter, load_segmenter
 from shanshui.backend.modules import restore
 from shanshui.backend.runtime import load_jittor
 from shanshui.config.settings import stage_settings, validate
@@ -216,4 +216,4 @@ def test_a_run_asks_for_it_by_name(tmp_path: Path) -> None:
     })  # fmt: skip
     check_inputs(without)
     facts = builtin_segmenter(CLASSES)
-    assert "the built-in DeepLabV3+" in in_words(facts.identity, facts.facts)
+    assert "the built-in DeepLabV3+" in describe_segmenter(facts.identity, facts.facts)

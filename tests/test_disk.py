@@ -164,7 +164,7 @@ def test_pictures_are_counted_as_their_layout_lays_them(tmp_path: Path, monkeypa
 
 def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> None:
     parts = estimate(configured(), FEW)
-    whole = disk.still_to_come(tmp_path, parts)
+    whole = disk.bytes_to_write(tmp_path, parts)
     (tmp_path / "finetune").mkdir()
     (tmp_path / "finetune" / "epoch_009.safetensors").write_bytes(bytes(1000))
     (tmp_path / "infer" / "a" / "seed_0").mkdir(parents=True)
@@ -173,19 +173,19 @@ def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> Non
     there = disk.there_already(tmp_path, parts)
     assert (there["fine-tuned weights"], there["images of noise seeds"]) == (1010, 107)
     assert there["moving average of the last"] == there["resume states of fine-tuning"] == 0
-    assert disk.still_to_come(tmp_path, parts) == pytest.approx(whole - 1117)
+    assert disk.bytes_to_write(tmp_path, parts) == pytest.approx(whole - 1117)
 
 
 def test_jobs_that_write_nothing_large_need_no_room(tmp_path: Path) -> None:
     parts = estimate(configured(), FEW)
     part = {part.name: part.most for part in parts}
-    assert disk.still_to_come(tmp_path, parts, {"verify", "all"}) == 0
-    assert disk.still_to_come(tmp_path, parts, {"report"}) == part["report, tables, logs"]
-    assert disk.still_to_come(tmp_path, parts, {"prepare"}) == part["prepared pairs"]
+    assert disk.bytes_to_write(tmp_path, parts, {"verify", "all"}) == 0
+    assert disk.bytes_to_write(tmp_path, parts, {"report"}) == part["report, tables, logs"]
+    assert disk.bytes_to_write(tmp_path, parts, {"prepare"}) == part["prepared pairs"]
     later = sum(p.most for p in parts if p.rule in disk.AFTER_CHOICES)
-    assert disk.still_to_come(tmp_path, parts, {"prepare", "select_seed"}) == part["prepared pairs"] + later
+    assert disk.bytes_to_write(tmp_path, parts, {"prepare", "select_seed"}) == part["prepared pairs"] + later
     rules = {p.rule for p in parts}
-    assert disk.still_to_come(tmp_path, parts, rules) == disk.still_to_come(tmp_path, parts)
+    assert disk.bytes_to_write(tmp_path, parts, rules) == disk.bytes_to_write(tmp_path, parts)
 
 
 def nearly_full(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
@@ -194,7 +194,7 @@ def nearly_full(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 
 
 def test_run_that_will_not_fit_is_refused_with_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = round(disk.still_to_come(tmp_path, estimate(configured(), FEW)))
+    needed = round(disk.bytes_to_write(tmp_path, estimate(configured(), FEW)))
     nearly_full(monkeypatch, needed + 1)
     assert "demo takes about" in disk.check(configured(), tmp_path / "not" / "yet")
     nearly_full(monkeypatch, needed - 1)

@@ -18,7 +18,7 @@ from shanshui.config.settings import needed_weights, validate
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.metrics.estimate import mean_distance
 from shanshui.nn.efficientnet import EfficientNetLite0
-from shanshui.nn.lpips import LPIPS, unit
+from shanshui.nn.lpips import LPIPS, unit_length
 from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage.files import write_csv, write_json
@@ -112,8 +112,8 @@ def test_efficientnet_is_the_published_one(golden: dict[str, np.ndarray]) -> Non
 
 def test_lengths_of_nothing_have_gradients() -> None:
     x = jt.array(np.array([[[[0.0, 3.0]], [[0.0, 4.0]]]], np.float32))
-    np.testing.assert_allclose(unit(x).numpy(), [[[[0, 0.6]], [[0, 0.8]]]], rtol=1e-6)
-    assert np.isfinite(jt.grad(unit(x).sum(), x).numpy()).all()
+    np.testing.assert_allclose(unit_length(x).numpy(), [[[[0, 0.6]], [[0, 0.8]]]], rtol=1e-6)
+    assert np.isfinite(jt.grad(unit_length(x).sum(), x).numpy()).all()
 
 
 @pytest.mark.parametrize("net", ["vgg16", "lpips_vgg", "lpips_alex", "efficientnet_lite0"])

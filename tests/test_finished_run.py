@@ -15,7 +15,7 @@ from copied_workflow import CopiedWorkflow, Planner, Run
 from shanshui.config.settings import validate
 from shanshui.errors import UsageError
 from shanshui.pipeline import file_times
-from shanshui.pipeline.closing import closing_words
+from shanshui.pipeline.closing import final_message
 from shanshui.pipeline.inputs_there import check_targets
 from shanshui.pipeline.run_paths import RunPaths
 
@@ -106,7 +106,7 @@ def test_a_choice_stands_while_it_can_still_be_made() -> None:
         ("epoch_100", 1, False, False),
     ):
         choice = {"chosen": [model], "chosen_seeds": [seed]}
-        assert (run_paths.stands(choice), run_paths.stands(choice, seeds=True)) == (first, second)
+        assert (run_paths.is_current(choice), run_paths.is_current(choice, seeds=True)) == (first, second)
 
 
 # --- touched and copied -------------------------------------------------------------------------------------
@@ -175,5 +175,5 @@ def test_the_last_line_says_what_is_there(finished: Run) -> None:
 def test_closing_words_look_at_the_files(tmp_path: Path) -> None:
     (tmp_path / "submission.zip").touch()
     planned = {str(tmp_path / name) for name in ("submission.zip", "report.html")}
-    assert closing_words(tmp_path, planned) == f"Done. submission: {tmp_path}/submission.zip Not there: report."
-    assert f"The submission in {tmp_path} is of an earlier call." in closing_words(tmp_path, [])
+    assert final_message(tmp_path, planned) == f"Done. submission: {tmp_path}/submission.zip Not there: report."
+    assert f"The submission in {tmp_path} is of an earlier call." in final_message(tmp_path, [])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from shanshui.__main__ import main
 from shanshui.errors import ShanshuiError
-from shanshui.submission.fusion import Left, SingleClassPhoto, dominant_class, parse_pure, paste, plan
+from shanshui.submission.fusion import Left, SingleClassPhoto, dominant_class, parse_pure, paste, plan_fill
 
 SIZE = (20, 10)  # width, height
 SKY, SEA, ROCK = 0, 1, 2
@@ -29,17 +29,17 @@ def test_dominant_class_counts_all_pixels() -> None:
 def test_each_photograph_serves_once_in_order_of_names() -> None:
     pure = {SKY: [SingleClassPhoto("p1", "p1.jpg"), SingleClassPhoto("p2", "p2.jpg")]}
     maps = [("c", SKY, 1.0), ("a", SKY, 0.99), ("b", SEA, 1.0), ("d", SKY, 1.0), ("e", SKY, 0.98)]
-    result = plan(maps, pure, 0.98)
+    result = plan_fill(maps, pure, 0.98)
     assert [(fit.name, fit.photo.name) for fit in result.fits] == [("a", "p1"), ("c", "p2")]
     assert result.left == [
         Left("b", SEA, 1.0, "no photograph of this class"),
         Left("d", SKY, 1.0, "no photograph of this class left"),
     ]
-    assert plan(maps[::-1], pure, 0.98) == plan(maps, pure, 0.98)
+    assert plan_fill(maps[::-1], pure, 0.98) == plan_fill(maps, pure, 0.98)
 
 
 def test_share_must_be_exceeded() -> None:
-    assert not plan([("a", SKY, 0.98)], {SKY: [SingleClassPhoto("p", "p.jpg")]}, 0.98).fits
+    assert not plan_fill([("a", SKY, 0.98)], {SKY: [SingleClassPhoto("p", "p.jpg")]}, 0.98).fits
 
 
 def test_paste_takes_the_photograph_under_the_mask_only() -> None:

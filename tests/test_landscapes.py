@@ -241,7 +241,7 @@ def test_command_line_goes_before_the_settings_file(tmp_path: Path) -> None:
 
 def test_classes_of_pure_test_maps_are_met_in_training() -> None:
     settings = stage.DrawingSettings(train=100, test=40, pure=0.05)
-    train, test = ([scene for _, _, scene in stage.plan(split, settings) if scene] for split in stage.SPLITS)
+    train, test = ([scene for _, _, scene in stage.list_scenes(split, settings) if scene] for split in stage.SPLITS)
     assert len(train) == 5
     assert len(test) == 2
     assert set(test) <= set(train)

@@ -29,6 +29,6 @@ def test_table_of_stages_is_in_step(root: Path) -> None:
 
 
 def test_every_option_is_described() -> None:
-    rows = options.table().splitlines()[3:-2]
+    rows = options.option_table().splitlines()[3:-2]
     assert len(rows) > 60
     assert not [row for row in rows if "| None" in row]

@@ -35,8 +35,8 @@ def test_pairs_by_stem_with_orphans_and_exclusions() -> None:
     pairing = pair_files(photos, labels, ["gone", "half", "nobody"])
     assert [pair.name for pair in pairing.pairs] == ["a", "b", "c.x"]
     assert pairing.pairs[0] == Pair("a", Path("imgs/a.jpg"), Path("labels/a.png"))
-    assert pairing.lonely_photos == [Path("imgs/lonely.jpg")]
-    assert pairing.lonely_labels == [Path("labels/extra.png")]
+    assert pairing.unpaired_photos == [Path("imgs/lonely.jpg")]
+    assert pairing.unpaired_labels == [Path("labels/extra.png")]
     assert pairing.excluded == ["gone", "half"]
     assert pairing.not_found == ["nobody"]
     assert pairing.ambiguous == []

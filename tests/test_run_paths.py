@@ -117,7 +117,7 @@ def test_average_is_of_the_last_epoch_unless_it_was_trained_without(
         write_text(f"results/leaderboard/finetune/{name}.safetensors", "")
     assert run_paths.averaged_epoch == averaged
     assert run_paths.candidates(["epoch_309"]) == ["epoch_309", *([f"ema_{averaged}"] if averaged else [])]
-    assert bool(run_paths.said_of_average()) == (not averaged)
+    assert bool(run_paths.average_warning()) == (not averaged)
     for epoch in ("309", "310", "3100"):
         patterns = run_paths.without_average(), run_paths.with_average()
         fits = [bool(re.fullmatch(rf"finetune/epoch_({p})\.safetensors", f"finetune/epoch_{epoch}.safetensors"))
@@ -130,7 +130,7 @@ def test_average_is_made_anew_with_other_numbers(tmp_path: Path, monkeypatch: py
     before = RunPaths(validate({"run": "r", "finetune": {"ema": 0}}))
     write_json("results/r/settings/finetune.json", before.settings("r", "finetune"))
     write_text("results/r/finetune/epoch_310.safetensors", "")
-    assert (before.averaged_epoch, before.said_of_average()) == ("", "")
+    assert (before.averaged_epoch, before.average_warning()) == ("", "")
     assert RunPaths(validate({"run": "r"})).averaged_epoch == "310"
 
 

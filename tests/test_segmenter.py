@@ -11,7 +11,7 @@ from PIL import Image
 
 from shanshui.__main__ import main
 from shanshui.architectures.segmenter import UNet, spread
-from shanshui.architectures.segmenters import in_words, load_segmenter
+from shanshui.architectures.segmenters import describe_segmenter, load_segmenter
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.loader import TrainingPairs
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
@@ -161,7 +161,7 @@ def test_two_colours_are_learnt(trained: tuple[Path, list[str], Path]) -> None:
     assert features.shape == (20, 32)
     assert features.dtype == np.float32
     np.testing.assert_allclose(segmenter.see(photos[17:])[1], features[17:], rtol=1e-4, atol=1e-5)
-    assert f"right in {real['mask_accuracy']:.1%} of the pixels of 4 real" in in_words(
+    assert f"right in {real['mask_accuracy']:.1%} of the pixels of 4 real" in describe_segmenter(
         segmenter.identity, segmenter.facts
     )
 
@@ -194,7 +194,7 @@ def test_without_held_out_pairs_nothing_is_claimed(tmp_path: Path, capsys: pytes
     assert "not tested" in capsys.readouterr().out
     segmenter = load_segmenter(file)
     assert segmenter.meta["real"] is None
-    assert "not measured" in in_words(segmenter.identity, segmenter.facts)
+    assert "not measured" in describe_segmenter(segmenter.identity, segmenter.facts)
 
 
 # --- its file -----------------------------------------------------------------------------------------

@@ -141,14 +141,14 @@ def test_ties_and_errors_are_shown_beside_the_values() -> None:
     assert "| checkpoint | epoch_012 | 0 | 3.100 ± 0.2 |" in text
     assert "_se" not in text
     assert "Tied: not chosen" in text
-    assert wording.checkpoints_sentence(choices[0]).endswith(
+    assert wording.checkpoints_text(choices[0]).endswith(
         "A tie: epoch 12 differs from the last of these by less than the standard error of the difference."
     )
-    assert wording.seed_sentence(last).endswith(
+    assert wording.seed_text(last).endswith(
         "A tie: seed 0 differs from it by less than the standard error of the difference."
     )
     far = rank(checkpoints[:3], METRIC, "holdout", 1)
-    assert wording.checkpoints_sentence(far).endswith("All others are farther behind than the noise.")
+    assert wording.checkpoints_text(far).endswith("All others are farther behind than the noise.")
 
 
 def test_the_contest_score_is_measured_or_not() -> None:
@@ -178,15 +178,15 @@ def test_numbers_of_a_column_line_up() -> None:
 
 def test_sentences_say_what_was_gained() -> None:
     checkpoints, model, seed = rankings()
-    assert wording.checkpoints_sentence(checkpoints) == (
+    assert wording.checkpoints_text(checkpoints) == (
         "Of 3 scored checkpoints, the 2 checkpoints with the lowest DCT-Fréchet on the held-out label maps "
         "are epoch 11 (2.500) and epoch 10 (3.000)."
     )
     assert "the average of 10 + 11 (2.000), 20.0 % better than the best single checkpoint, epoch 11" in (
-        wording.model_sentence(model)
+        wording.model_text(model)
     )
-    assert "seed 1 gave the lowest value, 1.900" in wording.seed_sentence(seed)
-    assert "expect the mean" in wording.seed_sentence(seed)
+    assert "seed 1 gave the lowest value, 1.900" in wording.seed_text(seed)
+    assert "expect the mean" in wording.seed_text(seed)
 
 
 def rings(axes: Any) -> int:

@@ -18,7 +18,16 @@ import yaml
 from copied_workflow import CopiedWorkflow, Planner, Run
 
 from shanshui.errors import ShanshuiError
-from shanshui.pipeline.retention import REMOVED, check_plan, kept_names, losses, plan, read_removed, remove, write_kept
+from shanshui.pipeline.retention import (
+    REMOVED,
+    check_plan,
+    kept_names,
+    losses,
+    plan_removal,
+    read_removed,
+    remove,
+    write_kept,
+)
 from shanshui.storage.files import read_json, write_json
 
 TOLD = {"tried": 2, "last": 12, "full": "128x096"}
@@ -45,7 +54,7 @@ def run_folder(tmp_path: Path) -> Path:
 
 
 def test_best_last_chosen_and_members_stay(run_folder: Path) -> None:
-    found = plan(run_folder, kept_names(TOLD, RANKED, "008+010", 2))
+    found = plan_removal(run_folder, kept_names(TOLD, RANKED, "008+010", 2))
     assert found.kept == [
         "finetune/ema_012.safetensors", *(f"finetune/epoch_{e}.safetensors" for e in ("008", "009", "010", "012")),
         "merge/008+010.safetensors", "pretrain/128x096.safetensors", "pretrain/128x096.state.safetensors",
@@ -59,7 +68,7 @@ def test_best_last_chosen_and_members_stay(run_folder: Path) -> None:
 
 
 def test_removed_files_are_listed_until_they_are_back(run_folder: Path) -> None:
-    names = plan(run_folder, kept_names(TOLD, RANKED, "epoch_010", 1)).gone
+    names = plan_removal(run_folder, kept_names(TOLD, RANKED, "epoch_010", 1)).gone
     listed = remove(run_folder, names)
     assert sorted(listed) == sorted(names)
     assert not any((run_folder / name).exists() for name in names)
@@ -70,7 +79,7 @@ def test_removed_files_are_listed_until_they_are_back(run_folder: Path) -> None:
 
 
 def test_loss_is_told_from_removal(run_folder: Path) -> None:
-    found = plan(run_folder, kept_names(TOLD, RANKED, "epoch_010", 1))
+    found = plan_removal(run_folder, kept_names(TOLD, RANKED, "epoch_010", 1))
     assert list(losses(run_folder)) == []
     write_kept(run_folder / "kept.json", run_folder, found.kept, remove(run_folder, found.gone))
     assert list(losses(run_folder)) == []

@@ -125,7 +125,7 @@ def not_a_number(folder: Path) -> None:
         (other_member, ["009+010.safetensors is an average of another epoch_010.safetensors"]),
         (not_a_number, ["064x048.safetensors: G.weight and 0 more arrays"]),
         (cut("report.html"), ["report.html is cut off"]),
-        (lambda folder: (folder / "strip.png").write_bytes(b"\x89PNG"), ["BAD  papers", "strip.png"]),
+        (lambda folder: (folder / "strip.png").write_bytes(b"\x89PNG"), ["BAD  reports", "strip.png"]),
         (lambda folder: write_text(folder / "fid_table.csv", "model,value\n"), ["fid_table.csv has no rows"]),
     ],
 )  # fmt: skip

@@ -199,7 +199,7 @@ def operations(tolerance: float) -> list[Operation]:
         ("halve", resize.halve, lambda x: separable(x, *pool), tolerance),
         ("upsample", resize.upsample2, lambda x: x.repeat(2, 2).repeat(2, 3), EXACT),
         ("upsample by x", squares_grad(resize.upsample2), lambda x: 8 * x, FAST),
-        ("gather", lambda x: resize.gather(x, ROWS, COLUMNS), lambda x: x[:, :, ROWS][:, :, :, COLUMNS], EXACT),
+        ("gather", lambda x: resize.pick_pixels(x, ROWS, COLUMNS), lambda x: x[:, :, ROWS][:, :, :, COLUMNS], EXACT),
         ("concat and slice", overlapping, lambda x: np.concatenate([x, x[:, 2:5]], 1)[:, 3:], EXACT),
         ("mean over all, in double", losses.mean, lambda x: x.mean().reshape(1), FAST),
         ("mean of a channel", lambda x: norms.mean(x, [0, 2]), lambda x: x.mean((0, 2, 3), keepdims=True), FAST),

@@ -14,7 +14,7 @@ from shanshui.config.stages import stage_modules
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
 from shanshui.storage import outputs
 from shanshui.storage.names import at_home
-from shanshui.storage.system_errors import in_words
+from shanshui.storage.system_errors import readable_error
 
 NAMES = {"import_weights": "import"}  # `import` is a keyword: no statement could import a module of that name
 
@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"shanshui {args.stage}: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        words = in_words(error)
+        words = readable_error(error)
         if words is None:
             raise
         print(f"shanshui {args.stage}: {words}", file=sys.stderr)

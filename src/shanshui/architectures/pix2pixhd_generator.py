@@ -14,7 +14,7 @@ import numpy as np
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import NormKind, parameter_free
-from shanshui.nn.resize import gather
+from shanshui.nn.resize import pick_pixels
 from shanshui.nn.spade_block import convolution
 
 if TYPE_CHECKING:
@@ -104,4 +104,4 @@ class PlainResBlock(Module):
 def reflect(x: Var, margin: int) -> Var:
     """Pad (N, C, h, w) by `margin` on all sides, mirrored at the border pixels, which are not repeated."""
     rows, columns = (np.pad(np.arange(side), margin, mode="reflect") for side in x.shape[2:])
-    return gather(x, rows, columns)
+    return pick_pixels(x, rows, columns)

@@ -208,7 +208,7 @@ def check_classes(found: Sequence[str], wanted: Sequence[str] | None, source: st
     )
 
 
-def in_words(identity: str, facts: Mapping[str, Any]) -> str:
+def describe_segmenter(identity: str, facts: Mapping[str, Any]) -> str:
     """Describe a segmenter and its accuracy as text."""
     name, real = f"{NAMES[facts['architecture']]} {identity[:12]}", facts.get("real")
     if unjudged := facts.get("unjudged"):

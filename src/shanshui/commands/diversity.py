@@ -51,10 +51,10 @@ def measure(folders: Sequence[Path]) -> dict[str, object]:
         match_names(files, first, folder)
     network, distances = LpipsFeatures(), []
     for name in tqdm(first, desc="diversity", unit="map"):
-        pictures = [read_photo(files[name]) for files in (first, *others)]
-        if len({picture.shape for picture in pictures}) > 1:
+        generated = [read_photo(files[name]) for files in (first, *others)]
+        if len({one.shape for one in generated}) > 1:
             raise ShanshuiError(f"{name} has different sizes in the folders", "images of one size")
-        left, right = zip(*itertools.combinations(pictures, 2), strict=True)
+        left, right = zip(*itertools.combinations(generated, 2), strict=True)
         distances.append(float(network(np.stack(left), np.stack(right)).mean()))
     found = mean_distance(np.array(distances))
     return {"lpips": found.value, "standard_error": found.standard_error, "names": len(first), "folders": len(folders)}

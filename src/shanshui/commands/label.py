@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shanshui.architectures.segmenters import BATCH, Segmenter, in_words, load_segmenter
+from shanshui.architectures.segmenters import BATCH, Segmenter, describe_segmenter, load_segmenter
 from shanshui.data.findings import number, some
 from shanshui.data.pairs import ambiguous_files, find_images
 from shanshui.errors import ShanshuiError
@@ -128,5 +128,5 @@ def run(args: argparse.Namespace) -> None:
         raise ShanshuiError(found, "complete image files", "replace or remove them, and call again")
     if never := [name for name in segmenter.facts.get("unjudged", []) if name.casefold() != REST]:
         print(f"never in these label maps, for the segmenter does not know them: {', '.join(never)}")
-    made, whose = number(len(todo), "label map"), in_words(segmenter.identity, segmenter.facts)
+    made, whose = number(len(todo), "label map"), describe_segmenter(segmenter.identity, segmenter.facts)
     print(f"{made} written to {args.out}, {len(files) - len(todo)} were there; by {whose}")

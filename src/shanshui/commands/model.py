@@ -110,7 +110,7 @@ def seconds_per_image(generator: BuiltGenerator, label_maps: np.ndarray, data: D
     return (time.perf_counter() - start) / len(label_maps)
 
 
-def table(found: Report) -> str:
+def cost_table(found: Report) -> str:
     """Format the report as a table."""
     lines = [f"one image of {Size.of_width_first(found['size'])}, {found['classes']} classes", ""]
     lines.append(f"{'':10}{'parameters':>14}{'GMACs':>10}{'kept by training, MiB':>24}")
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> None:
         report(TrainingConfig.of(stage_settings(each, "finetune"), "finetune"), args.labels, args.time)
         for each in configs
     ]
-    print(json.dumps(found, indent=1) if args.json else "\n\n".join(map(table, found)))
+    print(json.dumps(found, indent=1) if args.json else "\n\n".join(map(cost_table, found)))
 
 
 def at_size(config: Config, size: Size) -> Config:

@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
     rows: list[tuple[str, list[np.ndarray | None]]] = [
         ("label map", [*gap, *(images.colour_label_map(ids, palette) for ids in label_maps)])
     ]
-    with progress(len(lines) * len(files), "styles", "picture") as bar:
+    with progress(len(lines) * len(files), "styles", "image") as bar:
         for caption, photo, look in lines:
             row: list[np.ndarray | None] = [None if photo is None else images.to_uint8(photo)] if args.style else []
             for (name, _), ids, numbers in zip(files, label_maps, instances, strict=True):

@@ -23,7 +23,7 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **generated}
 
 
-def table() -> str:
+def option_table() -> str:
     """A Markdown table of every option with default and meaning, one section after the other."""
     lines = ["| option | default | meaning |", "|---|---|---|", *_rows(Config, "")]
     return "\n".join([BEGIN, "", *lines, "", END])
@@ -31,13 +31,13 @@ def table() -> str:
 
 def place(document: str) -> str:
     """`document` with the table put between its two markers."""
-    return _between(document, BEGIN, END, table())
+    return _between(document, BEGIN, END, option_table())
 
 
 def place_stages(document: str) -> str:
     """`document` with the table of stages put between its two markers."""
     begin, end = STAGES
-    return _between(document, begin, end, f"{begin}\n\n{stages.table()}\n\n{end}")
+    return _between(document, begin, end, f"{begin}\n\n{stages.stage_table()}\n\n{end}")
 
 
 def _between(document: str, begin: str, end: str, text: str) -> str:

@@ -108,7 +108,7 @@ def on_device() -> frozenset[str]:
     return frozenset(rule for rule, name in rules().items() if stages()[name].device)
 
 
-def table() -> str:
+def stage_table() -> str:
     """Markdown table of what the records of all stages say, in the order of the data."""
     lines = [
         "| stage | also run by | section | settings file | device | time counted as | removable |",

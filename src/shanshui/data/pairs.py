@@ -57,8 +57,8 @@ class Pairing:
     """Contents of two folders: pairs in natural order, files without partner, and files that share a stem."""
 
     pairs: list[Pair] = field(default_factory=list)
-    lonely_photos: list[Path] = field(default_factory=list)
-    lonely_labels: list[Path] = field(default_factory=list)
+    unpaired_photos: list[Path] = field(default_factory=list)
+    unpaired_labels: list[Path] = field(default_factory=list)
     ambiguous: list[Path] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
     not_found: list[str] = field(default_factory=list)
@@ -124,8 +124,8 @@ def pair_files(
     there, out = photo_of.keys() | label_of.keys(), set(exclude)
     return Pairing(
         pairs=[Pair(s, photo_of[s], p) for s, p in label_of.items() if s in photo_of and s not in out],
-        lonely_photos=[p for s, p in photo_of.items() if s not in label_of and s not in out],
-        lonely_labels=[p for s, p in label_of.items() if s not in photo_of and s not in out],
+        unpaired_photos=[p for s, p in photo_of.items() if s not in label_of and s not in out],
+        unpaired_labels=[p for s, p in label_of.items() if s not in photo_of and s not in out],
         ambiguous=[*ambiguous_files(photos, name), *ambiguous_files(labels, name)],
         excluded=[s for s in exclude if s in there],
         not_found=[s for s in exclude if s not in there],

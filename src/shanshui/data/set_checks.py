@@ -31,25 +31,27 @@ def folder_there(folder: Folder, names: str, deep: bool) -> list[Finding]:
     return [error(f"{folder.path} {state}", expected, do)]
 
 
-def _but_for_case(pairing: Pairing) -> list[tuple[Path, Path]]:
+def _differ_in_case(pairing: Pairing) -> list[tuple[Path, Path]]:
     """Return photographs and label maps that would be pairs if case did not count."""
-    labels = {path.stem.casefold(): path for path in pairing.lonely_labels}
-    return [(path, labels[key]) for path in pairing.lonely_photos if (key := path.stem.casefold()) in labels]
+    labels = {path.stem.casefold(): path for path in pairing.unpaired_labels}
+    return [(path, labels[key]) for path in pairing.unpaired_photos if (key := path.stem.casefold()) in labels]
 
 
 def partners(pairing: Pairing) -> list[Finding]:
     """Report photographs and label maps without a partner."""
     found = []
-    for lonely, thing, other in (
-        (pairing.lonely_photos, "training photograph", "label map"),
-        (pairing.lonely_labels, "training label map", "photograph"),
+    for unpaired, thing, other in (
+        (pairing.unpaired_photos, "training photograph", "label map"),
+        (pairing.unpaired_labels, "training label map", "photograph"),
     ):
-        if lonely:
-            what = f"without {other} of the same name: {number(len(lonely), thing)}"
+        if unpaired:
+            what = f"without {other} of the same name: {number(len(unpaired), thing)}"
             do = f"add the missing {other}s; until then these files are not used"
-            if alike := [f"{a.name} and {b.name}" for a, b in _but_for_case(pairing) if a in lonely or b in lonely]:
+            if alike := [
+                f"{a.name} and {b.name}" for a, b in _differ_in_case(pairing) if a in unpaired or b in unpaired
+            ]:
                 do = f"rename files so that case agrees ({alike[0]}); {do}"
-            found.append(warning(what, f"a {other} with the same file stem", do, lonely))
+            found.append(warning(what, f"a {other} with the same file stem", do, unpaired))
     return found
 
 
@@ -76,10 +78,10 @@ def enough_pairs(pairing: Pairing, holdout: int, batch: int) -> list[Finding]:
     pairs = len(pairing.pairs)
     if not pairs:
         what = f"no training pairs ({number(len(pairing.excluded), 'name')} left out by the exclusion list)"
-        if pairing.lonely_photos and pairing.lonely_labels:
-            what += f": no partner for {pairing.lonely_photos[0].name} and {pairing.lonely_labels[0].name}"
+        if pairing.unpaired_photos and pairing.unpaired_labels:
+            what += f": no partner for {pairing.unpaired_photos[0].name} and {pairing.unpaired_labels[0].name}"
         do = "give both files of a pair the same stem, such as x.jpg and x.png"
-        if pairing.excluded and not (pairing.lonely_photos or pairing.lonely_labels):
+        if pairing.excluded and not (pairing.unpaired_photos or pairing.unpaired_labels):
             do = "take names off the exclusion list (data.exclude)"
         return [error(what, "photographs and label maps of the same names", do)]
     if batch > pairs:

@@ -69,7 +69,7 @@ def _class_table(survey: Survey, train: ClassStatistics, test: ClassStatistics) 
     ]  # fmt: skip
     headers = ["id", "class"]
     for split in ("train", "test"):
-        headers += [f"{split}: pixels", "pictures", "mean share there"]
+        headers += [f"{split}: pixels", "images", "mean share there"]
     return _table(rows, headers)
 
 

@@ -21,13 +21,13 @@ from shanshui.metrics.estimate import Estimate
 FORM = "a line `name,score`, then one line an image with its score, 0 to 10"
 
 
-def measure(command: str, folder: str | Path, pictures: Iterable[Path]) -> Estimate:
+def measure(command: str, folder: str | Path, images: Iterable[Path]) -> Estimate:
     """Run an aesthetic command on a folder and average its scores.
 
     Args:
         command: program and arguments, run without a shell.
         folder: its last argument.
-        pictures: all images in `folder`.
+        images: all images in `folder`.
 
     Returns:
         The mean score, in [0, 10], and its standard error.
@@ -35,7 +35,7 @@ def measure(command: str, folder: str | Path, pictures: Iterable[Path]) -> Estim
     Raises:
         ShanshuiError: where the command fails, or its output is not one valid score for every image.
     """
-    return mean_score(printed(command, folder), pictures, command)
+    return mean_score(printed(command, folder), images, command)
 
 
 def printed(command: str, folder: str | Path) -> str:
@@ -54,12 +54,12 @@ def printed(command: str, folder: str | Path) -> str:
     return done.stdout.decode("utf-8", errors="replace")
 
 
-def mean_score(text: str, pictures: Iterable[Path], command: str) -> Estimate:
+def mean_score(text: str, images: Iterable[Path], command: str) -> Estimate:
     """Average the scores in CSV `text`, in [0, 10], with the standard error, None for a single image.
 
     Args:
         text: header `name,score`, then one line per image; names are file names, with or without suffix.
-        pictures: the images that must have a score.
+        images: the images that must have a score.
         command: what messages call the program.
 
     Raises:
@@ -70,7 +70,7 @@ def mean_score(text: str, pictures: Iterable[Path], command: str) -> Estimate:
     rows = list(csv.reader(line for line in text.splitlines() if line.strip()))
     if not rows or [cell.strip() for cell in rows[0]] != ["name", "score"]:
         raise ShanshuiError(f"{what} begins with {','.join(rows[0]) if rows else 'nothing'}", FORM)
-    stems = {name: path.stem for path in pictures for name in (path.name, path.stem)}
+    stems = {name: path.stem for path in images for name in (path.name, path.stem)}
     scores: dict[str, float] = {}
     for row in rows[1:]:
         name = row[0].strip()

@@ -102,12 +102,12 @@ def third_edition(terms: Mapping[str, float | None]) -> Outcome:
     return Outcome(found["mask_accuracy"] * (looks + 0.5 * _closeness(found["fid"])))
 
 
-def style_similarity(picture: np.ndarray, style: np.ndarray) -> float:
+def style_similarity(image: np.ndarray, style: np.ndarray) -> float:
     """Compute the correlation of the colour histograms of two images uint8 (H, W, 3), of any sizes, in [-1, 1].
 
     The bins are 8 x 8 x 8 of RGB, chosen here: the organisers' are not known. 0 where a histogram is flat.
     """
-    first, second = (_histogram(photo) - 1 / BINS**3 for photo in (picture, style))
+    first, second = (_histogram(photo) - 1 / BINS**3 for photo in (image, style))
     norm = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float(first @ second) / norm if norm > 0 else 0.0
 

@@ -53,11 +53,11 @@ class LpipsFeatures:
         fill_network(self._network, "alexnet", require("alexnet"))
         self._network.eval()
 
-    def __call__(self, pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
+    def __call__(self, fakes: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Compute the distances float32 (N,) between two batches uint8 (N, h, w, 3)."""
         with jt.no_grad():
-            found = self._network(jt.array(_batch(pictures)), jt.array(_batch(others)))
-        return found.numpy().reshape(len(pictures))
+            found = self._network(jt.array(_batch(fakes)), jt.array(_batch(others)))
+        return found.numpy().reshape(len(fakes))
 
 
 def _batch(photos: np.ndarray) -> np.ndarray:

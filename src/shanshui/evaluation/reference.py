@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from shanshui.architectures.segmenters import Segmenter, in_words
+from shanshui.architectures.segmenters import Segmenter, describe_segmenter
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.evaluation.feature_file import Protocol
 from shanshui.evaluation.feature_reader import FeatureReader
@@ -225,5 +225,5 @@ def _basis(metric: Metric, protocol: Mapping[str, object]) -> str:
         return f"Inception-v3 with weights {found}, NOT the published ones: comparable to itself only"
     if metric.needs_segmenter:
         network, facts = str(protocol["segmenter"]), cast("Mapping[str, object]", protocol["segmenter_facts"])
-        return f"{metric.description}; {in_words(network, facts)}"
+        return f"{metric.description}; {describe_segmenter(network, facts)}"
     return metric.description

@@ -158,7 +158,7 @@ def _check_distinct(scores: Sequence[Score]) -> None:
             raise ShanshuiError(f"{score.source} and {twin} both score {score.model} with seed {score.seed}")
 
 
-def _cannot_be_told_apart(one: Score, other: Score, metric: str, on: str) -> bool:
+def _is_tie(one: Score, other: Score, metric: str, on: str) -> bool:
     """Return whether two values differ by at most the standard error of their difference; False where unknown.
 
     The errors are treated as independent. Models that generate from the same label maps share part of theirs, so that
@@ -250,7 +250,7 @@ def rank(scores: Sequence[Score], metric: str, on: str, top: int, lower: bool = 
         ],
     )
     last = order[top - 1][1]
-    tied = [s for _, s in order[top:] if _cannot_be_told_apart(s, last, metric, on)]
+    tied = [s for _, s in order[top:] if _is_tie(s, last, metric, on)]
     return {
         "rank_by": metric,
         "on": on,

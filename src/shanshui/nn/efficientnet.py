@@ -41,20 +41,20 @@ class EfficientNetLite0(Module):
         for parameter in self.parameters():
             parameter.stop_grad()
 
-    def maps(self, pictures: Var) -> list[Var]:
+    def maps(self, images: Var) -> list[Var]:
         """Compute the outputs of all blocks for images (N, 3, h, w) in [-1, 1]: (N, C, h / 2^i, w / 2^i) rounded up."""
-        x = self.stem((pictures * 127.5 + 0.5) / 128.0)  # (value of 0 to 255 - 127) / 128
+        x = self.stem((images * 127.5 + 0.5) / 128.0)  # (value of 0 to 255 - 127) / 128
         found = []
         for block in self.blocks:
             x = block(x)
             found.append(x)
         return found
 
-    def kept(self, pictures: Var) -> list[Var]:
+    def kept(self, images: Var) -> list[Var]:
         """Compute five of the maps, one of each size, for images (N, 3, h, w) in [-1, 1]."""
-        maps = self.maps(pictures)
+        maps = self.maps(images)
         return [maps[i] for i in KEPT]
 
-    def execute(self, pictures: Var) -> Var:
+    def execute(self, images: Var) -> Var:
         """Compute features (N, 1280), means over the positions, of images (N, 3, h, w) in [-1, 1]."""
-        return self.head(self.maps(pictures)[-1]).mean(3).mean(2)
+        return self.head(self.maps(images)[-1]).mean(3).mean(2)

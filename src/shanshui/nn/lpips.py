@@ -76,27 +76,27 @@ class LPIPS(Module):
                 maps.append(x)
         return maps
 
-    def scaled(self, pictures: Var) -> Var:
+    def scaled(self, images: Var) -> Var:
         """Shift and scale images (N, 3, h, w) in [-1, 1] for the network."""
         shift, scale = constants()
-        return (pictures - shift) / scale
+        return (images - shift) / scale
 
-    def layers(self, pictures: Var, others: Var) -> list[Var]:
+    def layers(self, images: Var, others: Var) -> list[Var]:
         """Compute the five terms (N,) of the distance of images (N, 3, h, w) in [-1, 1] to others of the same size."""
-        return self.between(self.features(self.scaled(pictures)), self.features(self.scaled(others)))
+        return self.between(self.features(self.scaled(images)), self.features(self.scaled(others)))
 
     def between(self, maps: list[Var], others: list[Var]) -> list[Var]:
         """Compute the five terms (N,) from the features of both sides."""
         terms = []
         for one, other, head in zip(maps, others, self.heads, strict=True):
-            difference = unit(one) - unit(other)
+            difference = unit_length(one) - unit_length(other)
             weighted = (difference * difference * head).sum(1)
             terms.append(weighted.mean(2).mean(1))
         return terms
 
-    def execute(self, pictures: Var, others: Var) -> Var:
+    def execute(self, images: Var, others: Var) -> Var:
         """Compute LPIPS (N,) between images (N, 3, h, w) in [-1, 1], 0 for equal ones."""
-        return total(self.layers(pictures, others))
+        return total(self.layers(images, others))
 
 
 @functools.cache
@@ -107,6 +107,6 @@ def constants() -> tuple[Var, Var]:
     return shift, scale
 
 
-def unit(x: Var) -> Var:
+def unit_length(x: Var) -> Var:
     """Scale (N, C, h, w) to length 1 over the channels at every position; 0 stays 0."""
     return x / ((x * x).sum(1, keepdims=True) + TINY).sqrt()

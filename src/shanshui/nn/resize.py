@@ -34,15 +34,15 @@ def nearest(x: Var, size: Size) -> Var:
     """Resize (N, C, h, w) to (N, C, *size) by nearest neighbour: target i takes source floor(i * source / target)."""
     if Size.of_maps(x) == size:
         return x
-    return _gather(x, *(_kept(nearest_index, *sides) for sides in zip(x.shape[2:], size, strict=True)))
+    return _pick_pixels(x, *(_kept(nearest_index, *sides) for sides in zip(x.shape[2:], size, strict=True)))
 
 
-def gather(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:
+def pick_pixels(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:
     """Pick pixels by row and column number: (N, C, h, w) -> (N, C, len(rows), len(columns))."""
-    return _gather(x, jt.array(rows.astype(np.int32)), jt.array(columns.astype(np.int32)))
+    return _pick_pixels(x, jt.array(rows.astype(np.int32)), jt.array(columns.astype(np.int32)))
 
 
-def _gather(x: Var, rows: Var, columns: Var) -> Var:
+def _pick_pixels(x: Var, rows: Var, columns: Var) -> Var:
     n, c = x.shape[:2]
     return x.reindex(
         [n, c, rows.shape[0], columns.shape[0]], ["i0", "i1", "@e0(i2)", "@e1(i3)"], extras=[rows, columns]

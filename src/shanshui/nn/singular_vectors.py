@@ -19,14 +19,14 @@ def refresh_singular_vectors(arrays: Arrays, iterations: int = 50) -> Arrays:
         matrix = arrays[name.removesuffix("_u")].reshape(u.size, -1).astype(np.float64)
         vector = u.reshape(-1).astype(np.float64)
         for _ in range(iterations):
-            vector = unit(matrix @ unit(matrix.T @ vector))
+            vector = unit_length(matrix @ unit_length(matrix.T @ vector))
         fresh[name] = vector.reshape(u.shape).astype(np.float32)
         right = name.removesuffix("_u") + "_v"
         if right in arrays:
-            fresh[right] = unit(matrix.T @ vector).astype(np.float32)
+            fresh[right] = unit_length(matrix.T @ vector).astype(np.float32)
     return fresh
 
 
-def unit(vector: np.ndarray) -> np.ndarray:
+def unit_length(vector: np.ndarray) -> np.ndarray:
     """Divide a vector by its length."""
     return vector / np.maximum(np.linalg.norm(vector), 1e-12)

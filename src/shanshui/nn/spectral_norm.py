@@ -42,7 +42,7 @@ class SpectralConv(Conv):
         dilation: Sides = 1, groups: int = 1, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
+        self.weight_u = unit_length(jt.randn(self.out_channels)).stop_grad()
 
     def execute(self, x: Var) -> Var:
         """Convolve x (N, in, h, w) with the normalised weight."""
@@ -62,11 +62,11 @@ class SpectralConv(Conv):
         matrix = self.weight.reshape(self.out_channels, -1)  # (out, in * k * k)
         with jt.no_grad():
             u = self.weight_u.reshape(-1, 1)  # (out, 1)
-            v = unit(jt.matmul(u.reshape(1, -1), matrix)).reshape(-1, 1)  # (in * k * k, 1)
+            v = unit_length(jt.matmul(u.reshape(1, -1), matrix)).reshape(-1, 1)  # (in * k * k, 1)
         image = jt.matmul(matrix, v)  # (out, 1)
         if self.is_training():
             with jt.no_grad():
-                u = unit(image)
+                u = unit_length(image)
                 self.weight_u.update(u.reshape(-1))
         return (u * image).sum()
 
@@ -84,8 +84,8 @@ class PairedSpectralConv(Conv):
         dilation: Sides = 1, groups: int = 1, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        self.weight_u = unit(jt.randn(self.out_channels)).stop_grad()
-        self.weight_v = unit(jt.randn(self.weight.numel() // self.out_channels)).stop_grad()
+        self.weight_u = unit_length(jt.randn(self.out_channels)).stop_grad()
+        self.weight_v = unit_length(jt.randn(self.weight.numel() // self.out_channels)).stop_grad()
 
     def execute(self, x: Var) -> Var:
         """Convolve x (N, in, h, w) with the normalised weight."""
@@ -107,8 +107,8 @@ class PairedSpectralConv(Conv):
         u, v = self.weight_u.reshape(-1, 1), self.weight_v.reshape(-1, 1)
         if self.is_training():
             with jt.no_grad():
-                v = unit(towards_right(matrix, u))
-                u = unit(jt.matmul(matrix, v))
+                v = unit_length(towards_right(matrix, u))
+                u = unit_length(jt.matmul(matrix, v))
                 self.weight_u.update(u.reshape(-1))
                 self.weight_v.update(v.reshape(-1))
         return (u * jt.matmul(matrix, v)).sum()
@@ -121,6 +121,6 @@ def towards_right(matrix: Var, u: Var) -> Var:
     return jt.matmul(matrix.transpose(), u)
 
 
-def unit(vector: Var) -> Var:
+def unit_length(vector: Var) -> Var:
     """Divide a vector by its Euclidean length."""
     return vector / (vector * vector).sum().sqrt().maximum(1e-12)

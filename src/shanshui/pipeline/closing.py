@@ -8,7 +8,7 @@ from pathlib import Path
 FINALS = {"submission": "submission.zip", "table": "fid_table.md", "report": "report.html"}
 
 
-def closing_words(run_folder: Path, planned: Collection[str], touched: bool = False) -> str:
+def final_message(run_folder: Path, planned: Collection[str], touched: bool = False) -> str:
     """Say which of submission, table and report were among the `planned` files and exist, and which do not.
 
     `touched` says that the workflow only set file times (`snakemake --touch`).

@@ -45,7 +45,7 @@ def _below(name: str, pattern: str) -> bool:
     return any(candidate.match(pattern) for candidate in (path, *path.parents) if candidate.name)
 
 
-def still_to_come(folder: Path, parts: Sequence[Part], rules: Collection[str] | None = None) -> float:
+def bytes_to_write(folder: Path, parts: Sequence[Part], rules: Collection[str] | None = None) -> float:
     """Return the bytes that a run may still write; with planned `rules`, only those and what choices lead to."""
     if rules is not None:
         counted = {*rules, *(AFTER_CHOICES if CHOOSING & set(rules) else ())}
@@ -61,7 +61,7 @@ def gigabytes(size: float) -> str:
     return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
-def table(parts: Sequence[Part]) -> str:
+def disk_table(parts: Sequence[Part]) -> str:
     """Format the estimate as a table."""
     rows = [(p.name, str(p.count), gigabytes(p.each), gigabytes(p.most), gigabytes(p.final)) for p in parts]
     most, final = sum(p.most for p in parts), sum(p.final for p in parts)
@@ -100,7 +100,7 @@ def check(config: Config, folder: Path, rules: Collection[str] | None = None) ->
     """
     parts = estimate(config, count_images(config))
     free = free_at(folder)
-    needed = still_to_come(folder, parts, rules)
+    needed = bytes_to_write(folder, parts, rules)
     said = sentence(config, folder, parts, free)
     if needed <= free:
         return said

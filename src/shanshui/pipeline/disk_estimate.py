@@ -24,7 +24,7 @@ ONE_MORE = 1  # state that is written before an older one goes, or those of othe
 PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without colour subsampling, PNG
 GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated images and photographs in one PNG
 GRID_IMAGES = 18
-PAPERS = 10 * MB  # report, tables, plots, logs
+REPORT_BYTES = 10 * MB  # report, tables, plots, logs
 DEEPLAB = 320  # features an image of the built-in segmenter
 REFERENCE = 2000  # photographs whose features are stored one by one, at most
 
@@ -82,24 +82,24 @@ def averages(config: Config) -> int:
     return 2**top - 1 - top + max(0, soups + 1 - top)
 
 
-def estimate(config: Config, pictures: ImageCounts) -> list[Part]:
+def estimate(config: Config, counts: ImageCounts) -> list[Part]:
     """Estimate what a run writes, in data-flow order."""
     return [
-        *_data(config, pictures),
+        *_data(config, counts),
         *_training(config),
-        *_choosing(config, pictures),
-        Part("report, tables, logs", "report", 1, PAPERS, 1, ("logs", "validate", "benchmarks")),
+        *_choosing(config, counts),
+        Part("report, tables, logs", "report", 1, REPORT_BYTES, 1, ("logs", "validate", "benchmarks")),
     ]
 
 
-def _data(config: Config, pictures: ImageCounts) -> list[Part]:
+def _data(config: Config, counts: ImageCounts) -> list[Part]:
     """Estimate the training pairs: drawn and prepared."""
     data, drawn = config.data, config.landscapes
     pixels = data.load_width * data.load_height
     each = (6 if config.model.edges == "instance" else 4) * pixels
-    parts = [Part("prepared pairs", "prepare", pictures.train, each, pictures.train, ("prepare",))]
+    parts = [Part("prepared pairs", "prepare", counts.train, each, counts.train, ("prepare",))]
     if drawn:
-        every = pictures.train + pictures.holdout + pictures.test
+        every = counts.train + counts.holdout + counts.test
         parts.insert(
             0,
             Part("drawn pairs", "landscapes", every, PHOTO["jpg"] * drawn.width * drawn.height, every, ("landscapes",)),
@@ -157,21 +157,21 @@ def _most_kept(config: Config) -> int:
     return config.select.tried() + 1
 
 
-def _choosing(config: Config, pictures: ImageCounts) -> list[Part]:
+def _choosing(config: Config, counts: ImageCounts) -> list[Part]:
     """Estimate averages, images and features."""
     best = config.retention == "best"
     size = config.data.width * config.data.height
-    picture = PHOTO[config.generate.format] * size
-    shown = {"train": pictures.train, "holdout": pictures.holdout, "test": pictures.test}
+    image_bytes = PHOTO[config.generate.format] * size
+    shown = {"train": counts.train, "holdout": counts.holdout, "test": counts.test}
     whole = sum(shown[name] for name in RunPaths(config).sets())
     seeds, merged = len(config.infer.seeds), averages(config)
     weights = config.networks().generator.in_phase(0, config.finetune.seg_noise).parameters(size)
     scored = len(config.score.epochs()) + merged + bool(config.finetune.ema) + seeds
-    submission = 3 * pictures.test * picture  # fused, zipped, and the contact sheet below one of them
+    submission = 3 * counts.test * image_bytes  # fused, zipped, and the contact sheet below one of them
     return [
         Part("averages of weights", "merge", merged, weights * NUMBER, min(1, merged) if best else merged, ("merge",)),
-        Part("images being scored", "generate", 1, whole * picture, 0, ("images",)),
-        Part("images of noise seeds", "infer", seeds, whole * picture, 1 if best else seeds, ("infer",)),
+        Part("images being scored", "generate", 1, whole * image_bytes, 0, ("images",)),
+        Part("images of noise seeds", "infer", seeds, whole * image_bytes, 1 if best else seeds, ("infer",)),
         Part("features and scores", "score", scored, whole * _features(config) * NUMBER, scored, ("features", "score")),
         Part("statistics of photographs", "reference", 1, _reference(config), 1, ("reference",)),
         Part("submission", "fuse", 1, submission, 1, ("fuse", "submission.zip", "contact_sheet.png")),

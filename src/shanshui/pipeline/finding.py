@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shanshui.errors import ShanshuiError
-from shanshui.storage.system_errors import in_words
+from shanshui.storage.system_errors import readable_error
 
 State = Literal["ok", "note", "gap"]
 
@@ -31,7 +31,7 @@ def asked(name: str, question: Callable[[], str]) -> Finding:
     try:
         return Finding(name, "ok", question())
     except OSError as error:
-        words = in_words(error)
+        words = readable_error(error)
         if words is None:
             raise
         return Finding(name, "gap", words.found, words.do)

@@ -28,7 +28,7 @@ REMOVED = f"{STATES}/removed.json"  # unknown to Snakemake, which deletes `kept.
 
 
 @dataclass(frozen=True)
-class Plan:
+class Removal:
     """Names in the run's folder: files that are kept, files and folders to remove."""
 
     kept: list[str]
@@ -57,11 +57,11 @@ def removable() -> list[str]:
     return [place for stage in stages().values() for place in stage.removable]
 
 
-def plan(folder: Path, names: set[str]) -> Plan:
+def plan_removal(folder: Path, names: set[str]) -> Removal:
     """Divide the removable files and folders that exist into those to keep (`names`) and to remove."""
     found = sorted(path.relative_to(folder).as_posix() for place in removable() for path in folder.glob(place))
     files = [name for name in found if name in names and (folder / name).is_file()]
-    return Plan(files, [name for name in found if name not in names])
+    return Removal(files, [name for name in found if name not in names])
 
 
 def read_removed(folder: Path) -> dict[str, int]:

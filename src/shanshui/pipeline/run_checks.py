@@ -41,7 +41,7 @@ ALWAYS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedRun:
     """A configured run; `local` says that its jobs run on this machine."""
 
     config: Config
@@ -55,11 +55,11 @@ class Plan:
 
 def examine(config: Config, rules: Collection[str] | None = None, local: bool = True) -> list[Finding]:
     """Run all checks of a run; with planned `rules`, those that concern one of them."""
-    plan, found = Plan(config, local), []
+    planned_run, found = PlannedRun(config, local), []
     for check, those in CHECKS:
         concerned = those() if callable(those) else those
         if rules is None or not concerned or concerned & set(rules):
-            found += list(check(plan))
+            found += list(check(planned_run))
     if rules is None or rules:
         found.append(asked("disk: the run", lambda: disk.check(config, Path("results") / config.run, rules)))
     return found
@@ -78,10 +78,10 @@ def stop_at_gaps(findings: Collection[Finding]) -> str:
 # --- where things go ------------------------------------------------------------------------------------------
 
 
-def places(plan: Plan) -> Iterator[Finding]:
+def places(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check that the run's folders, and the longest file name in them, can be written."""
-    run = Path("results") / plan.config.run
-    longest = run / "logs" / f"settings.{max(plan.run_paths.wildcards()['stage'].split('|'), key=len)}.log"
+    run = Path("results") / planned_run.config.run
+    longest = run / "logs" / f"settings.{max(planned_run.run_paths.wildcards()['stage'].split('|'), key=len)}.log"
 
     def writable() -> str:
         check_writable(run, folder=True)
@@ -96,75 +96,80 @@ def places(plan: Plan) -> Iterator[Finding]:
 # --- data -----------------------------------------------------------------------------------------------------
 
 
-def pairing(plan: Plan) -> Pairing | None:
+def pairing(planned_run: PlannedRun) -> Pairing | None:
     """Pair the user's files by name; None for the embedded dataset."""
-    config = plan.config
+    config = planned_run.config
     if config.landscapes:
         return None
-    layout, folders = LAYOUTS[config.data.layout], plan.run_paths.folders()
+    layout, folders = LAYOUTS[config.data.layout], planned_run.run_paths.folders()
     exclusion = read_exclusion(Path(config.data.exclude) if config.data.exclude else None)
     images, labels = (layout.find(Path(folders[f"train-{part}"]), f"train_{part}") for part in ("images", "labels"))
     return pair_files(images, labels, exclusion.names, layout.name)
 
 
-def pictures(plan: Plan) -> ImageCounts:
+def image_counts(planned_run: PlannedRun) -> ImageCounts:
     """Check the numbers of training pairs, held-out pairs and test label maps."""
-    config, own = plan.config, pairing(plan)
+    config, own = planned_run.config, pairing(planned_run)
     if own is None or config.landscapes:
         assert config.landscapes
         pairs, test = config.landscapes.train, config.landscapes.test
     else:
         layout = LAYOUTS[config.data.layout]
-        pairs, test = len(own.pairs), len(layout.find(Path(plan.run_paths.folders()["test-labels"]), "test_labels"))
+        pairs, test = (
+            len(own.pairs),
+            len(layout.find(Path(planned_run.run_paths.folders()["test-labels"]), "test_labels")),
+        )
     held = min(config.data.holdout, pairs)
     return ImageCounts(pairs - held, held, test)
 
 
-def data_there(plan: Plan) -> Iterator[Finding]:
+def data_there(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check that folders, pairs and test label maps exist; report files without partner."""
-    config = plan.config
+    config = planned_run.config
 
     def there() -> str:
         check_data_there(config)
         if config.data.exclude and not Path(config.data.exclude).is_file():
             raise ShanshuiError(f"data.exclude: {config.data.exclude} does not exist", do="name a file, or null")
-        if (own := pairing(plan)) and not own.pairs:
-            raise _no_pair(plan, own)
-        counted = pictures(plan)
+        if (own := pairing(planned_run)) and not own.pairs:
+            raise _no_pair(planned_run, own)
+        counted = image_counts(planned_run)
         if not counted.test:
             raise ShanshuiError("there are no test label maps", do="put some into data.test_labels")
         return f"{counted.train} pairs to train on, {counted.holdout} held out, {counted.test} test label maps"
 
     found = asked("data", there)
     yield found
-    if found.state == "ok" and (own := pairing(plan)):
-        lonely = [*own.lonely_photos, *own.lonely_labels]
-        if lonely:
-            text = f"{len(own.lonely_photos)} photograph(s) without label map, {len(own.lonely_labels)} label map(s) "
-            text += f"without photograph, such as {lonely[0]}"
+    if found.state == "ok" and (own := pairing(planned_run)):
+        unpaired = [*own.unpaired_photos, *own.unpaired_labels]
+        if unpaired:
+            text = (
+                f"{len(own.unpaired_photos)} photograph(s) without label map, {len(own.unpaired_labels)} label map(s) "
+            )
+            text += f"without photograph, such as {unpaired[0]}"
             yield Finding("data: pairs", "note", text, "give both files of a pair one stem; these are not used")
 
 
-def _no_pair(plan: Plan, own: Pairing) -> ShanshuiError:
+def _no_pair(planned_run: PlannedRun, own: Pairing) -> ShanshuiError:
     """Explain why data have no pair: another form of the dataset, excluded names, or names that differ."""
-    layout, folders = LAYOUTS[plan.config.data.layout], plan.run_paths.folders()
+    layout, folders = LAYOUTS[planned_run.config.data.layout], planned_run.run_paths.folders()
     parts = [look(layout, Path(folders[option.replace("_", "-")]), option) for option in FOLDERS]
-    for known in not_the_full_dataset(plan.config.data.layout, parts):
+    for known in not_the_full_dataset(planned_run.config.data.layout, parts):
         return ShanshuiError(f"no pairs: {known.what}; expected: {known.expected}", do=known.do)
     counts = " and ".join(f"{len(part.files or [])} {part.holds}" for part in parts[:2])
     if own.excluded:
         return ShanshuiError(f"no pairs: of {counts}, data.exclude leaves none", do="exclude fewer names")
-    examples = " and ".join(str(files[0]) for files in (own.lonely_photos, own.lonely_labels) if files)
+    examples = " and ".join(str(files[0]) for files in (own.unpaired_photos, own.unpaired_labels) if files)
     return ShanshuiError(
         f"no pairs: {counts} without a name in common{examples and f', such as {examples}'}",
         do="give both files of a pair one stem; `snakemake --cores all --until validate` lists what else is there",
     )
 
 
-def numbers(plan: Plan) -> Iterator[Finding]:
+def numbers(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check batch sizes and hold-out against the number of pairs."""
-    config = plan.config
-    counted = _counted(plan)
+    config = planned_run.config
+    counted = _counted(planned_run)
     if counted is None:
         return
     pairs = counted.train + counted.holdout
@@ -186,30 +191,30 @@ def numbers(plan: Plan) -> Iterator[Finding]:
         yield Finding("merge", "gap", f"{text}{config.finetune.batch} (finetune.batch)", do)
 
 
-def _counted(plan: Plan) -> ImageCounts | None:
+def _counted(planned_run: PlannedRun) -> ImageCounts | None:
     """Count the images; None if data are missing or have no pair, which `data_there` reports."""
     try:
-        check_data_there(plan.config)
-        counted = pictures(plan)
+        check_data_there(planned_run.config)
+        counted = image_counts(planned_run)
     except (ShanshuiError, OSError):
         return None
     return counted if counted.train + counted.holdout else None
 
 
-def classes(plan: Plan) -> Iterator[Finding]:
+def classes(planned_run: PlannedRun) -> Iterator[Finding]:
     """Report classes in none of the label maps that are read: a sample of each set."""
     import numpy as np
 
     from shanshui.storage.images import read_label_map
 
-    config, data = plan.config, plan.config.data
-    if config.landscapes or _counted(plan) is None:
+    config, data = planned_run.config, planned_run.config.data
+    if config.landscapes or _counted(planned_run) is None:
         return
     seen: set[int] = set()
     count = 0
     whole = True
     for option in ("train-labels", "test-labels"):
-        files = LAYOUTS[data.layout].find(Path(plan.run_paths.folders()[option]), option.replace("-", "_"))
+        files = LAYOUTS[data.layout].find(Path(planned_run.run_paths.folders()[option]), option.replace("-", "_"))
         shown = np.unique(np.linspace(0, len(files) - 1, LOOKED_AT).round().astype(int)) if files else []
         whole = whole and len(shown) == len(files)
         for place in shown:
@@ -235,9 +240,9 @@ def _has_batch_norm(config: Config) -> bool:
     return config.model.norm == "batch"  # generators that do not know the option have it
 
 
-def networks(plan: Plan) -> Iterator[Finding]:
+def networks(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check that images are large enough for the perceptual networks."""
-    config, sides = plan.config, (plan.config.data.width, plan.config.data.height)
+    config, sides = planned_run.config, (planned_run.config.data.width, planned_run.config.data.height)
     for name, phase in (("pretrain", config.pretrain), ("finetune", config.finetune)):
         net = phase.perceptual.net
         smallest = min(sides) // (2 ** (config.model.sizes - 1) if name == "pretrain" else 1)
@@ -246,21 +251,21 @@ def networks(plan: Plan) -> Iterator[Finding]:
             yield Finding("perceptual", "gap", f"{text}; it needs {LEAST_SIDES[net]}", "larger images, or net: none")
 
 
-def step(plan: Plan) -> Iterator[Finding]:
+def step(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check the memory of a training step, if known."""
-    config = plan.config
+    config = planned_run.config
     taken, said = step_memory.step_bytes(config), step_memory.sentence(config)
     if taken is None or said is None:
         return
-    much = plan.local and find_device().kind == "cpu" and taken > available_memory()
+    much = planned_run.local and find_device().kind == "cpu" and taken > available_memory()
     do = "lower batch, base_channels or the images' size" if much else ""
     yield Finding("memory: a step", "note" if much else "ok", said, do)
 
 
-def gpus(plan: Plan) -> Iterator[Finding]:
+def gpus(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check the configured GPUs against those of this machine; cluster nodes are not checked."""
-    config = plan.config
-    if not plan.local:
+    config = planned_run.config
+    if not planned_run.local:
         return
     visible = [str(device["name"]) for device in cuda_devices()]
     shown = f"{len(visible)} GPU(s) visible ({', '.join(visible)})"
@@ -286,27 +291,27 @@ def gpus(plan: Plan) -> Iterator[Finding]:
         usable = len(gpu_lock.allowed(here, wanted))
         if isinstance(config.gpus, list) and usable < len(config.gpus):
             yield Finding("GPU", "note", f"gpus: {config.gpus}; only {usable} of them are here", "nothing, if so meant")
-        if (most := plan.run_paths.largest_job()) > usable:
+        if (most := planned_run.run_paths.largest_job()) > usable:
             text = f"processes {most}: each has a GPU of its own, and there are {usable}"
             yield Finding("processes", "gap", text, f"processes: {usable}, or more GPUs in `gpus`")
 
 
-def mpi(plan: Plan) -> Iterator[Finding]:
+def mpi(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check Open MPI, if several processes train together."""
-    if plan.local and plan.run_paths.largest_job() > 1:
+    if planned_run.local and planned_run.run_paths.largest_job() > 1:
         yield asked("MPI", lambda: find_mpi().version)
 
 
 # --- scores ---------------------------------------------------------------------------------------------------
 
 
-def scores(plan: Plan) -> Iterator[Finding]:
+def scores(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check that every metric has enough images, and that the aesthetic command can be run."""
-    config, counted = plan.config, _counted(plan)
+    config, counted = planned_run.config, _counted(planned_run)
     if counted:
         sets = {"train": counted.train, "holdout": counted.holdout, "test": counted.test}
         ranked = [config.score.rank_by] if config.score.rank_by in METRICS else ["fid", "mask_accuracy"]
-        for name in plan.run_paths.sets():
+        for name in planned_run.run_paths.sets():
             lacking = [METRICS[m] for m in config.score.metrics if METRICS[m].fewest > sets[name]]
             named = ", ".join(f"{metric.name} ({metric.fewest} or more)" for metric in lacking)
             text = f"{named} cannot be had on the {name} set: {sets[name]} image(s)"
@@ -337,9 +342,9 @@ def _program(command: str) -> str:
     return command
 
 
-def weights(plan: Plan) -> Iterator[Finding]:
+def weights(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check that the needed weight files exist, can be read and are the published ones."""
-    for name in needed_weights(plan.config):
+    for name in needed_weights(planned_run.config):
         yield asked(name, lambda name=name: _readable(name))  # type: ignore[misc]
 
 
@@ -350,9 +355,9 @@ def _readable(name: str) -> str:
     return f"{file}: {len(load_state(file))} arrays"
 
 
-def segmenter(plan: Plan) -> Iterator[Finding]:
+def segmenter(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check that a given or built-in segmenter fits the classes of the data."""
-    config = plan.config
+    config = planned_run.config
     given = config.segmenter.weights
     if not given or not need_segmenter(config.score.metrics):
         return
@@ -367,7 +372,7 @@ def segmenter(plan: Plan) -> Iterator[Finding]:
     yield asked("segmenter", fits)
 
 
-Check = Callable[[Plan], Iterator[Finding]]
+Check = Callable[[PlannedRun], Iterator[Finding]]
 CHECKS: tuple[tuple[Check, frozenset[str] | Callable[[], frozenset[str]]], ...] = (
     (places, ALWAYS),
     (data_there, DATA),

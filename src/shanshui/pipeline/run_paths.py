@@ -90,7 +90,7 @@ class RunPaths:
         first = self.config.pretrain.epochs + 1
         return range(first, first + self.config.finetune.epochs)
 
-    def stands(self, choice: Ranking, seeds: bool = False) -> bool:
+    def is_current(self, choice: Ranking, seeds: bool = False) -> bool:
         """Return whether a choice is still valid: of scored epochs and, with `seeds`, of listed seeds."""
         scored = {f"{epoch:03d}" for epoch in self.config.score.epochs()}
         epochs = {epoch for model in choice["chosen"] for epoch in re.sub("^(epoch|ema)_", "", model).split("+")}
@@ -291,7 +291,7 @@ class RunPaths:
         """Return a pattern of the epoch whose moving average is written; it matches none if there is none."""
         return self.averaged_epoch or "(?!)"
 
-    def said_of_average(self) -> str:
+    def average_warning(self) -> str:
         """Return a warning if a moving average is configured but cannot be written; else an empty text."""
         if not self.config.finetune.ema or self.averaged_epoch:
             return ""

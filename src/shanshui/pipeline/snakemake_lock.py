@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from shanshui.pipeline import file_times
 from shanshui.pipeline.inputs_there import check_targets
-from shanshui.storage.system_errors import said_at_the_end
+from shanshui.storage.system_errors import exit_on_error
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
@@ -98,7 +98,7 @@ def prepare(workflow: Workflow, gpu_jobs: int, run: str) -> None:
 
     def execute_registered(*args: Any, **kwargs: Any) -> Any:
         executor = (kwargs.get("executor_plugin") or args[0]).common_settings
-        with said_at_the_end():
+        with exit_on_error():
             check_targets(workflow.dag_settings.targets, run)
         if executor.local_exec:
             workflow.global_resources.setdefault("gpu", gpu_jobs)

@@ -64,9 +64,9 @@ def _row(state: RunState, stage: str, outputs: Sequence[str], total: int, busy: 
     return Row(stage, done, total, "done" if done >= total else "waiting")
 
 
-def _named(state: RunState, pictures: Sequence[str], log: str) -> str:
+def _named(state: RunState, images: Sequence[str], log: str) -> str:
     """Name the outputs that are being made, with the progress of their jobs."""
-    begun = [path for path in pictures if path in state.busy]
+    begun = [path for path in images if path in state.busy]
     names = [(path.split("/", 1)[1], path.split("/", 1)[1].replace("/seed_", ".")) for path in begun]
     return ", ".join(name + _last_words(state.progress.get(f"{log}.{key}")) for name, key in names)
 
@@ -109,10 +109,10 @@ def _scored(state: RunState, run_paths: RunPaths) -> list[Row]:
         ("averages", averages, max(planned, len(averages)), "images", "generate"),
         ("seeds", seeds, len(config.infer.seeds), "infer", "infer"),
     ):  # fmt: skip
-        pictures, scores = [f"{folder}/{name}" for name in names], [f"score/{name}.json" for name in names]
+        images, scores = [f"{folder}/{name}" for name in names], [f"score/{name}.json" for name in names]
         merges = [f"merge/{name}.safetensors" for name in names]
-        now = _named(state, pictures, log) or _named(state, scores, "score")
-        rows.append(_row(state, stage, scores, total, [*pictures, *scores, *merges], now))
+        now = _named(state, images, log) or _named(state, scores, "score")
+        rows.append(_row(state, stage, scores, total, [*images, *scores, *merges], now))
     return rows
 
 
@@ -143,15 +143,15 @@ def chosen(state: RunState) -> list[str]:
 
 def _expected(state: RunState) -> str:
     """Return the expected total time of the run, if it can be estimated."""
-    pictures = count_images(state.config)
-    if not pictures.train:  # asked from a folder that the data are not seen from
+    images = count_images(state.config)
+    if not images.train:  # asked from a folder that the data are not seen from
         return ""
-    parts = estimate(state.config, pictures)
+    parts = estimate(state.config, images)
     most, final = sum(part.most for part in parts), sum(part.final for part in parts)
     return f"; at most {most / GIB:.1f} GiB expected, {final / GIB:.1f} in the end"
 
 
-def reasons_to_look(state: RunState) -> list[str]:
+def warning_lines(state: RunState) -> list[str]:
     """Describe the warning signs of each training's last epoch, one line each."""
     return [f"look at {folder}: {sign}" for folder in sorted(state.stats) for sign in signs(state.stats[folder])]
 
@@ -164,6 +164,6 @@ def text(state: RunState) -> str:
     lines = [f"{state.config.run}: {state.folder}; {at_work}", ""]
     for row in table:
         lines.append(f"{row.stage:<{wide}}  {row.done:>4} of {row.total:<4} {row.state:<12}{row.now}".rstrip())
-    lines += ["", *reasons_to_look(state), *chosen(state)]
+    lines += ["", *warning_lines(state), *chosen(state)]
     lines.append(f"disk: {state.size / GIB:.2f} GiB in this run, {state.free / GIB:.1f} GiB free{_expected(state)}")
     return "\n".join(lines)

@@ -20,7 +20,7 @@ from shanshui.storage.files import read_csv, read_json, sha256
 from shanshui.submission import packaging
 
 SUBMISSION, MANIFEST = "submission.zip", "submission.json"
-PICTURES = ("contact_sheet.png", "fid_curve.png", "strip.png")
+IMAGES = ("contact_sheet.png", "fid_curve.png", "strip.png")
 Problems = Iterator[str]
 
 
@@ -55,8 +55,8 @@ def check_sources(folder: Path) -> Problems:
     """Check that the sources of the submission are unchanged: images, choices, settings."""
     manifest = read_json(folder / MANIFEST)
     for entry in manifest["files"]:
-        picture = folder / "fuse" / entry["name"]
-        if not picture.exists() or sha256(picture) != entry["sha256"]:
+        fused = folder / "fuse" / entry["name"]
+        if not fused.exists() or sha256(fused) != entry["sha256"]:
             yield f"fuse/{entry['name']} is not the image that was packed"
     for name in ("checkpoints", "model", "seed"):
         if read_json(folder / "select" / f"{name}.json") != manifest["provenance"].get(name):
@@ -113,7 +113,7 @@ def check_kept(folder: Path) -> Problems:
         yield from retention.losses(folder)
 
 
-def check_papers(folder: Path) -> Problems:
+def check_reports(folder: Path) -> Problems:
     """Check that table, plots and report are complete."""
     if not list(csv.DictReader(io.StringIO((folder / "fid_table.csv").read_text(encoding="utf-8")))):
         yield "fid_table.csv has no rows"
@@ -121,7 +121,7 @@ def check_papers(folder: Path) -> Problems:
         yield "fid_table.md is empty"
     if not (folder / "report.html").read_text(encoding="utf-8").rstrip().endswith("</html>"):
         yield "report.html is cut off"
-    for name in PICTURES:
+    for name in IMAGES:
         with Image.open(folder / name) as image:
             image.load()
 
@@ -133,7 +133,7 @@ CHECKS: dict[str, Callable[[Path], Problems]] = {
     "choices": check_choices,
     "weights": check_weights,
     "kept": check_kept,
-    "papers": check_papers,
+    "reports": check_reports,
 }
 
 

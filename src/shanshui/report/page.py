@@ -38,7 +38,7 @@ class Frame:
 
     epoch: int
     resolution: str
-    pictures: list[np.ndarray]
+    images: list[np.ndarray]
 
 
 class ClassShares(TypedDict):
@@ -87,17 +87,17 @@ class Page:
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def data_uri(picture: np.ndarray, kind: str = "JPEG", most: int = 512) -> str:
+def data_uri(pixels: np.ndarray, kind: str = "JPEG", most: int = 512) -> str:
     """Encode uint8 (H, W, 3) as a data URI: JPEG for photographs, PNG for label maps.
 
     Args:
-        picture: the image.
+        pixels: the image.
         kind: "JPEG" or "PNG".
         most: width in pixels to which larger images are reduced.
     """
     from PIL import Image
 
-    image = Image.fromarray(picture)
+    image = Image.fromarray(pixels)
     if image.width > most:
         how = Image.Resampling.LANCZOS if kind == "JPEG" else Image.Resampling.NEAREST
         image = image.resize((most, round(image.height * most / image.width)), how)
@@ -114,7 +114,7 @@ def _facts(page: Page) -> list[tuple[str, str]]:
     winner = page.seed["ranking"][0]
     values = cast("Mapping[str, float | None]", winner)  # by set, among others
     facts = [
-        ("pictures", str(page.manifest["count"])),
+        ("images", str(page.manifest["count"])),
         ("model", wording.model_name(winner["model"])),
         ("noise seed", str(winner["seed"])),
     ]
@@ -135,10 +135,10 @@ def _machine(machine: Mapping[str, object]) -> list[tuple[str, str]]:
 
 def _sentences(page: Page) -> list[str]:
     return [
-        wording.checkpoints_sentence(page.checkpoints),
-        wording.model_sentence(page.model),
-        wording.seed_sentence(page.seed),
-        wording.selection_sentence(page.rank_by, page.on),
+        wording.checkpoints_text(page.checkpoints),
+        wording.model_text(page.model),
+        wording.seed_text(page.seed),
+        wording.selection_text(page.rank_by, page.on),
     ]
 
 
@@ -218,9 +218,9 @@ def render(page: Page) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["photo"] = data_uri
-    environment.filters["small"] = lambda picture: data_uri(picture, most=256)
-    environment.filters["large"] = lambda picture: data_uri(picture, most=1600)
-    environment.filters["label"] = lambda picture: data_uri(picture, "PNG")
+    environment.filters["small"] = lambda pixels: data_uri(pixels, most=256)
+    environment.filters["large"] = lambda pixels: data_uri(pixels, most=1600)
+    environment.filters["label"] = lambda pixels: data_uri(pixels, "PNG")
     config = page.config.model_dump(mode="json")
     return environment.get_template(TEMPLATE).render(
         page=page,

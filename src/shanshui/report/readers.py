@@ -53,12 +53,12 @@ def read_samples(table: Path, images: Path, data: Data, most: int) -> tuple[list
     if not rows:
         raise ShanshuiError(f"{table} lists nothing to show", "one or more label maps")
     names = data.classes
-    pictures = {stem(path): path for path in list_image_files(images)}
+    generated = {stem(path): path for path in list_image_files(images)}
     samples, present = [], np.zeros(256, np.int64)
     for row in evenly_spaced(sorted(rows, key=lambda row: row["name"]), most):
-        if row["name"] not in pictures:
+        if row["name"] not in generated:
             raise ShanshuiError(f"{images} has no image of {row['name']}", f"one for every line of {table}")
-        ours = read_photo(pictures[row["name"]])
+        ours = read_photo(generated[row["name"]])
         raw = read_label_map(row["label"])
         ids = apply_label_rules(raw, len(names), data.label_offset, data.ignore_label, row["label"])
         present += np.bincount(ids.ravel(), minlength=256)

@@ -25,9 +25,9 @@ def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
     return [items[round(index)] for index in np.linspace(0, len(items) - 1, most)]
 
 
-def fit(picture: np.ndarray, size: Size, sharp: bool = False) -> np.ndarray:
+def fit(pixels: np.ndarray, size: Size, sharp: bool = False) -> np.ndarray:
     """Resize uint8 (H, W, 3) to `size`: nearest neighbour where `sharp` (label maps), else bicubic."""
-    return resize_label_map(picture, size) if sharp else resize_photo(picture, size)
+    return resize_label_map(pixels, size) if sharp else resize_photo(pixels, size)
 
 
 def _cell(image: np.ndarray, width: int) -> Size:
@@ -73,10 +73,10 @@ def contact_sheet(
     sheet, draw = _canvas(Size(top + lines * down + margin - 8, max(2 * margin + per_line * across - gap, 420)))
     draw.text((margin, 20), heading, fill=INK, font=_font(18))
     font = _font(12)
-    for index, (name, label, picture) in enumerate(entries):
+    for index, (name, label, pixels) in enumerate(entries):
         left, up = margin + index % per_line * across, top + index // per_line * down
         sheet.paste(Image.fromarray(fit(label, cell, sharp=True)), (left, up))
-        sheet.paste(Image.fromarray(fit(picture, cell)), (left + width + 2, up))
+        sheet.paste(Image.fromarray(fit(pixels, cell)), (left + width + 2, up))
         draw.text((left, up + cell.height + 4), _shortened(draw, name, 2 * width, font), fill=FAINT, font=font)
     return np.asarray(sheet)
 
@@ -91,23 +91,23 @@ def strip(lines: Sequence[tuple[str, Sequence[np.ndarray | None]]], width: int =
     Returns:
         The strip, uint8 (H, W, 3).
     """
-    first = next(picture for picture in lines[0][1] if picture is not None)
+    first = next(pixels for pixels in lines[0][1] if pixels is not None)
     cell = _cell(first, width)
     gap, margin, font = 6, 14, _font(17)
-    columns = max(len(pictures) for _, pictures in lines)
+    columns = max(len(cells) for _, cells in lines)
     left = margin + 34
     sheet, _ = _canvas(
         Size(2 * margin + len(lines) * (cell.height + gap) - gap, left + columns * (width + gap) - gap + margin)
     )
-    for row, (caption, pictures) in enumerate(lines):
+    for row, (caption, cells) in enumerate(lines):
         up = margin + row * (cell.height + gap)
         upright, pen = _canvas(Size(26, cell.height))
         pen.text((cell.height / 2, 13), caption, fill=FAINT, font=font, anchor="mm")
         sheet.paste(upright.rotate(90, expand=True), (margin - 2, up))
-        for column, picture in enumerate(pictures):
-            if picture is None:
+        for column, pixels in enumerate(cells):
+            if pixels is None:
                 continue
-            sized = fit(picture, cell, sharp=row == 0)
+            sized = fit(pixels, cell, sharp=row == 0)
             sheet.paste(Image.fromarray(sized), (left + column * (width + gap), up))
     return np.asarray(sheet)
 

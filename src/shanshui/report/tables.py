@@ -9,7 +9,7 @@ from typing import Any
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.contest import TERMS, Outcome
 from shanshui.evaluation.selection import SETS, Ranking, Score
-from shanshui.report.wording import column, metric_name, selection_sentence, weight_free
+from shanshui.report.wording import column, metric_name, selection_text, weight_free
 
 KINDS = ("checkpoint", "average", "seed")
 ERROR = "_se"  # ending of the columns of standard errors
@@ -160,7 +160,7 @@ def to_markdown(rows: Sequence[Row], rank_by: str, on: str) -> str:
     """Format the table as Markdown: a line on the ranking, rows with the chosen in bold, a list of features."""
     values = value_columns(rows)
     head = ["kind", "model", "seed", *(f"{metric_name(m)} {part}" for part, m in values), "chosen", "tied"]
-    lines = [f"# Scores of {len(rows)} models and seeds", "", selection_sentence(rank_by, on), ""]
+    lines = [f"# Scores of {len(rows)} models and seeds", "", selection_text(rank_by, on), ""]
     lines += ["| " + " | ".join(head) + " |", "|:--|:--|--:" + "|--:" * len(values) + "|:--|:--|"]
     for row, numbers in zip(rows, number_cells(rows), strict=True):
         cells = [row["kind"], row["model"], row["seed"], *numbers, row["chosen"], row["tied"]]

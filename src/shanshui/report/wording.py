@@ -99,7 +99,7 @@ def _ties(ranking: Ranking) -> str:
     return f" A tie: {listed} {verb} from {last} by less than the standard error of the difference."
 
 
-def checkpoints_sentence(ranking: Ranking) -> str:
+def checkpoints_text(ranking: Ranking) -> str:
     """Say which checkpoints were chosen, with ties."""
     entries, kept = ranking["ranking"], ranking["ranking"][: len(ranking["chosen"])]
     what = "the checkpoint" if len(kept) == 1 else f"the {len(kept)} checkpoints"
@@ -111,7 +111,7 @@ def checkpoints_sentence(ranking: Ranking) -> str:
     )
 
 
-def model_sentence(ranking: Ranking) -> str:
+def model_text(ranking: Ranking) -> str:
     """Say which model is best, and what averaging gained."""
     entries = ranking["ranking"]
     winner = entries[0]
@@ -129,7 +129,7 @@ def model_sentence(ranking: Ranking) -> str:
     return f"{text}, {100 * gain:.1f} % better than the best {what}, {_listed([rival])}." + _ties(ranking)
 
 
-def seed_sentence(ranking: Ranking) -> str:
+def seed_text(ranking: Ranking) -> str:
     """Say which noise seed is best, and that its value is selected."""
     entries = ranking["ranking"]
     winner = entries[0]
@@ -145,7 +145,7 @@ def seed_sentence(ranking: Ranking) -> str:
     )
 
 
-def selection_sentence(metric: str, on: str) -> str:
+def selection_text(metric: str, on: str) -> str:
     """Say on which metric and label maps the choice rests."""
     basis = {
         "holdout": "chosen on label maps held out of training",
@@ -167,7 +167,7 @@ def unjudged_message(found: Mapping[str, Mapping[str, Mapping[str, float | None]
     return f"Pixels of classes it does not know (–) are left out of mask accuracy and mIoU: {listed}."
 
 
-def training_sentence(stats: Sequence[StatsLine]) -> str:
+def training_text(stats: Sequence[StatsLine]) -> str:
     """Say epochs per phase, time and speed, from the lines of `stats.jsonl`; empty without lines."""
     if not stats:
         return ""

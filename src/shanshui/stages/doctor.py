@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         findings = examine(needed, config)
     print("\n".join(finding.line() for finding in findings), flush=True)
     if config:
-        print("\n" + disk.table(estimate(config, count_images(config))), flush=True)
+        print("\n" + disk.disk_table(estimate(config, count_images(config))), flush=True)
     gaps = [finding.name for finding in findings if finding.state == "gap"]
     if gaps:
         raise ShanshuiError(f"not usable: {', '.join(gaps)}", do="see the lines that begin with `gap`")

@@ -56,7 +56,7 @@ def _label_ids(path: str, settings: FuseSettings) -> np.ndarray:
     return resize_label_map(settings.labels.ids(read_label_map(path), path), settings.size)
 
 
-def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
+def _generated_files(folder: Path, names: list[str]) -> dict[str, Path]:
     """Find the generated image of every name; raise ShanshuiError if one is missing."""
     found = {stem(path): path for path in list_image_files(folder)}
     missing = [name for name in names if name not in found]
@@ -69,11 +69,11 @@ def _pictures(folder: Path, names: list[str]) -> dict[str, Path]:
     return {name: found[name] for name in names}
 
 
-def _fuse(picture: Path, label: str, fit: fusion.Fit, settings: FuseSettings, target: Path) -> int:
+def _fuse(file: Path, label: str, fit: fusion.Fit, settings: FuseSettings, target: Path) -> int:
     """Paste one photograph and write the result; return the number of pasted pixels."""
-    generated = read_photo(picture)
+    generated = read_photo(file)
     if Size.of(generated) != settings.size:
-        raise ShanshuiError(f"{picture} is {Size.of(generated)}", f"{settings.size}, as the settings say")
+        raise ShanshuiError(f"{file} is {Size.of(generated)}", f"{settings.size}, as the settings say")
     mask = _label_ids(label, settings) == fit.class_id
     photo = resize_photo(read_photo(fit.photo.image), settings.size)
     write_image(target, fusion.paste(generated, photo, mask), settings.quality, settings.subsampling)
@@ -85,13 +85,13 @@ def _entry(found: fusion.Fit | fusion.Left, classes: list[str], **more: object) 
     return {"name": found.name, "class": found.class_id, "class_name": name, "share": found.share, **more}
 
 
-def _plan(labels: dict[str, str], pure: Path, settings: FuseSettings) -> fusion.Plan:
+def _plan(labels: dict[str, str], pure: Path, settings: FuseSettings) -> fusion.FillPlan:
     """Assign photographs to the label maps of nearly one class; to none if fusion is off."""
     if not settings.enabled:
-        return fusion.Plan([], [])
+        return fusion.FillPlan([], [])
     count = len(settings.classes)
     maps = [(n, *fusion.dominant_class(_label_ids(p, settings), count)) for n, p in labels.items()]
-    return fusion.plan(maps, fusion.parse_pure(read_json(pure), str(pure)), settings.share)
+    return fusion.plan_fill(maps, fusion.parse_pure(read_json(pure), str(pure)), settings.share)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -103,24 +103,24 @@ def run(args: argparse.Namespace) -> None:
     settings = read_checked(FuseSettings, args.settings)
     classes = settings.classes
     labels = {row["name"]: row["label"] for row in read_csv(args.labels, ("name", "label"))}
-    pictures = _pictures(args.images, list(labels))
+    generated_files = _generated_files(args.images, list(labels))
     check_inputs_stay(args.out, "folder", map(Path, labels.values()))
     plan = _plan(labels, args.pure, settings)
     fits = {fit.name: fit for fit in plan.fits}
     fused = []
     with replaced(args.out, args.force) as folder:
-        for name, picture in pictures.items():
+        for name, file in generated_files.items():
             if name not in fits:
-                shutil.copyfile(picture, folder / picture.name)
+                shutil.copyfile(file, folder / file.name)
                 continue
             fit = fits[name]
-            pixels = _fuse(picture, labels[name], fit, settings, folder / picture.name)
+            pixels = _fuse(file, labels[name], fit, settings, folder / file.name)
             origin = {"photo": fit.photo.name, "photo_file": fit.photo.image}
-            fused.append(_entry(fit, classes, file=picture.name, pixels=pixels, **origin))
+            fused.append(_entry(fit, classes, file=file.name, pixels=pixels, **origin))
     kept = [_entry(left, classes, reason=left.reason) for left in plan.left]
     log = {"enabled": settings.enabled, "share": settings.share, "fused": fused, "kept": kept}
-    write_json(args.log, stamp(**log, copied=len(pictures) - len(fused)))
-    print(f"{args.log}: {len(fused)} of {len(pictures)} images contain training pixels", file=sys.stderr)
+    write_json(args.log, stamp(**log, copied=len(generated_files) - len(fused)))
+    print(f"{args.log}: {len(fused)} of {len(generated_files)} images contain training pixels", file=sys.stderr)
 
 
 STAGE = Stage(

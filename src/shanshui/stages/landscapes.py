@@ -78,7 +78,7 @@ def _settings(args: argparse.Namespace) -> DrawingSettings:
     return checked(DrawingSettings, {**file, **given}, args.settings or "the command line")
 
 
-def plan(split: str, settings: DrawingSettings) -> list[tuple[str, int, str | None]]:
+def list_scenes(split: str, settings: DrawingSettings) -> list[tuple[str, int, str | None]]:
     """Return name, seed and scene (None: the seed chooses) of every image of a split.
 
     Single-class scenes alternate in the same order in both splits, so that a class in testing is also in training; they
@@ -104,7 +104,7 @@ def _draw(folder: Path, split: str, settings: DrawingSettings) -> Counter[int]:
     seen: Counter[int] = Counter()
     for kind in ("imgs", "labels") if split == "train" else ("labels",):
         (folder / split / kind).mkdir(parents=True)
-    for name, seed, scene in tqdm(plan(split, settings), desc=f"drawing {split}", unit="picture", file=sys.stderr):
+    for name, seed, scene in tqdm(list_scenes(split, settings), desc=f"drawing {split}", unit="image", file=sys.stderr):
         photo, label_map = draw_landscape(seed, settings.size, scene)
         if split == "train":
             write_image(folder / split / "imgs" / f"{name}.jpg", photo)

@@ -48,19 +48,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "--sheet", ".png", required=True, help="contact sheet (PNG): label maps next to images")
 
 
-def _inspect(path: Path) -> packaging.Picture:
+def _inspect(path: Path) -> packaging.SubmittedImage:
     """Decode one image completely and return its properties; raise ShanshuiError if it cannot be read."""
     from PIL import Image
 
     read_photo(path)
     with Image.open(path) as image:
-        return packaging.Picture(path.name, str(image.format), image.mode, Size.of_width_first(image.size))
+        return packaging.SubmittedImage(path.name, str(image.format), image.mode, Size.of_width_first(image.size))
 
 
-def _write_zip(target: Path, pictures: list[Path]) -> None:
+def _write_zip(target: Path, paths: list[Path]) -> None:
     """Write a zip: stored, sorted, dated 1980-01-01 (the earliest date a zip can have)."""
     with atomic(target) as staged, zipfile.ZipFile(staged, "w", zipfile.ZIP_STORED) as archive:
-        for path in pictures:
+        for path in paths:
             entry = zipfile.ZipInfo(path.name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.create_system = 3
             entry.external_attr = 0o100644 << 16
@@ -77,7 +77,7 @@ def _read_provenance(paths: list[Path]) -> dict[str, object]:
     return content
 
 
-def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path], settings: PackageSettings) -> None:
+def _draw_sheet(target: Path, labels: dict[str, str], paths: dict[str, Path], settings: PackageSettings) -> None:
     from shanshui.report.sheet import contact_sheet, evenly_spaced
 
     palette = class_palette(settings.classes)
@@ -85,7 +85,7 @@ def _draw_sheet(target: Path, labels: dict[str, str], pictures: dict[str, Path],
     entries = []
     for name in shown:
         ids = settings.labels.ids(read_label_map(labels[name]), labels[name])
-        entries.append((name, colour_label_map(ids, palette), read_photo(pictures[name])))
+        entries.append((name, colour_label_map(ids, palette), read_photo(paths[name])))
     heading = f"{len(shown)} of {len(labels)} images, {settings.size} · label map | generated"
     write_image(target, contact_sheet(entries, heading))
 
@@ -104,15 +104,15 @@ def run(args: argparse.Namespace) -> None:
     labels = {row["name"]: row["label"] for row in rows}
     there = [path.name for path in args.images.iterdir() if not path.name.startswith(".")]  # Snakemake's time stamp
     packaging.check_names(there, expected, str(args.images))
-    pictures = [args.images / name for name in expected]
-    packaging.check_images([_inspect(p) for p in pictures], packaging.KINDS[settings.format], settings.size)
+    paths = [args.images / name for name in expected]
+    packaging.check_images([_inspect(p) for p in paths], packaging.KINDS[settings.format], settings.size)
 
-    _write_zip(args.zip, pictures)
-    files = [{"name": p.name, "sha256": sha256(p), "bytes": p.stat().st_size} for p in pictures]
+    _write_zip(args.zip, paths)
+    files = [{"name": p.name, "sha256": sha256(p), "bytes": p.stat().st_size} for p in paths]
     archive = {"name": args.zip.name, "sha256": sha256(args.zip), "bytes": args.zip.stat().st_size}
     provenance = _read_provenance(args.provenance)
     write_json(args.manifest, packaging.build_manifest(files, archive, settings.model_dump(), provenance, stamp()))
-    _draw_sheet(args.sheet, labels, {p.stem: p for p in pictures}, settings)
+    _draw_sheet(args.sheet, labels, {p.stem: p for p in paths}, settings)
     print(f"{args.zip}: {len(files)} images, sha256 {archive['sha256']}", file=sys.stderr)
 
 

@@ -106,10 +106,10 @@ def _add_training(page: Page, folder: Path, config: Config) -> None:
     """Add sample images over epochs, losses, time per stage and a summary."""
     from shanshui.report import curves, plotting, readers
     from shanshui.report.time_plot import described, time_plot
-    from shanshui.report.wording import training_sentence
+    from shanshui.report.wording import training_text
 
     stats = readers.read_stats(folder)
-    page.training = training_sentence(stats)
+    page.training = training_text(stats)
     page.signs = read_signs(folder)
     aspect = config.data.height / config.data.width
     film = readers.read_frames(folder, aspect, stats, FRAMES, FRAME_LINES)

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lines = [f"  {name:<{wide}}  {metric.description}{needs_in_words(metric)}" for name, metric in METRICS.items()]
     parser.epilog = "\n".join(["metrics:", *lines])
     parser.add_argument("reference", metavar="REFERENCE", help="folder of photographs, or .npz of statistics")
-    parser.add_argument("pictures", nargs="+", metavar="[NAME=]FOLDER", help="images to score, or features of them")
+    parser.add_argument("images", nargs="+", metavar="[NAME=]FOLDER", help="images to score, or features of them")
     parser.add_argument(
         "--metrics", metavar="LIST", help=f"names with commas (default: {WEIGHT_FREE}, or the settings')"
     )
@@ -137,7 +137,7 @@ def prepare(args: argparse.Namespace) -> Job:
     request = read_request(args, list(reference.arrays) if reference else [])
     metrics = choose(request.metrics)
     sets = image_sets.open_sets(
-        named(args.pictures, "folder"), named(args.labels, "list"), metrics, source if source.is_dir() else None
+        named(args.images, "folder"), named(args.labels, "list"), metrics, source if source.is_dir() else None
     )
     if not args.settings:  # a run's test label maps have no photographs, and are scored by the other metrics
         image_sets.check_photographs(sets, metrics)

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
 
     checkpoints, model, seed = (read_json(path) for path in args.choices)
     names = retention.kept_names(read_settings(args.settings), checkpoints, model["chosen"][0], seed["chosen_seeds"][0])
-    plan = retention.plan(args.run_folder, names)
+    plan = retention.plan_removal(args.run_folder, names)
     before = sum(retention.read_removed(args.run_folder).values())
     removed = retention.remove(args.run_folder, plan.gone)
     retention.write_kept(args.out, args.run_folder, plan.kept, removed)

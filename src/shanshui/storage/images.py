@@ -62,13 +62,13 @@ def to_float(photo: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(photo.transpose(2, 0, 1), dtype=np.float32) / 127.5 - 1.0
 
 
-def check_finite(name: str, picture: np.ndarray) -> None:
+def check_finite(name: str, pixels: np.ndarray) -> None:
     """Check that an image has no NaN or infinite value, which would be written as black or white.
 
     Raises:
         ShanshuiError: it has.
     """
-    if not np.isfinite(picture).all():
+    if not np.isfinite(pixels).all():
         raise ShanshuiError(f"the image of {name} is not finite (NaN or infinite)", "weights that did not diverge")
 
 
@@ -110,11 +110,11 @@ def write_image(path: str | Path, image: np.ndarray, quality: int = 95, subsampl
         subsampling: of JPEG's chroma, such as "4:2:0".
     """
     with atomic(path) as staged:
-        picture = Image.fromarray(image)
+        pixels = Image.fromarray(image)
         if staged.suffix.lower() in (".jpg", ".jpeg"):
-            picture.save(staged, "JPEG", quality=quality, subsampling=subsampling)
+            pixels.save(staged, "JPEG", quality=quality, subsampling=subsampling)
         else:
-            picture.save(staged)
+            pixels.save(staged)
 
 
 def colour_label_map(label_map: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -129,7 +129,7 @@ def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
     columns = max(len(row) for row in rows)
     sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
     for r, row in enumerate(rows):
-        for c, picture in enumerate(row):
+        for c, pixels in enumerate(row):
             top, left = r * (height + gap), c * (width + gap)
-            sheet[top : top + height, left : left + width] = picture
+            sheet[top : top + height, left : left + width] = pixels
     return sheet

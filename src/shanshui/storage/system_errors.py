@@ -51,7 +51,7 @@ def full_disk(path: Path) -> ShanshuiError:
     )
 
 
-def in_words(error: OSError) -> ShanshuiError | None:
+def readable_error(error: OSError) -> ShanshuiError | None:
     """Turn an error of the operating system into a message for users; None if it is not one they can put right."""
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
     if is_full(error):
@@ -80,14 +80,14 @@ def home_folder() -> Path:
 
 
 @contextlib.contextmanager
-def said_at_the_end() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Exit with the message alone, without traceback, on an error that users can put right."""
     try:
         yield
     except ShanshuiError as error:
         sys.exit(str(error))
     except OSError as error:
-        words = in_words(error)
+        words = readable_error(error)
         if words is None:
             raise
         sys.exit(str(words))

@@ -45,7 +45,7 @@ class Left:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FillPlan:
     """Label maps whose images to replace and to keep, among those of (nearly) one class."""
 
     fits: list[Fit]
@@ -83,7 +83,9 @@ def dominant_class(ids: np.ndarray, num_classes: int) -> tuple[int, float]:
     return best, float(counts[best]) / flat.size
 
 
-def plan(maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[SingleClassPhoto]], share: float) -> Plan:
+def plan_fill(
+    maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[SingleClassPhoto]], share: float
+) -> FillPlan:
     """Assign the next photograph of its class to every label map with a dominant class, in the order of names.
 
     Args:
@@ -92,7 +94,7 @@ def plan(maps: Iterable[tuple[str, int, float]], pure: Mapping[int, Sequence[Sin
         share: label maps with a smaller or equal share are left out.
     """
     taken: dict[int, int] = {}
-    result = Plan([], [])
+    result = FillPlan([], [])
     for name, class_id, part in sorted(maps):
         if part <= share:
             continue

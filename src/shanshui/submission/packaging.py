@@ -13,7 +13,7 @@ KINDS = {"jpg": "JPEG", "png": "PNG"}
 
 
 @dataclass(frozen=True)
-class Picture:
+class SubmittedImage:
     """Properties of an image file: its actual type, colour mode and size."""
 
     name: str
@@ -62,7 +62,7 @@ def check_names(found: Iterable[str], expected: Sequence[str], folder: str) -> N
         )
 
 
-def check_images(pictures: Sequence[Picture], kind: str, size: Size) -> None:
+def check_images(images: Sequence[SubmittedImage], kind: str, size: Size) -> None:
     """Check that all images are of type `kind`, in RGB, and of `size`.
 
     Raises:
@@ -73,10 +73,10 @@ def check_images(pictures: Sequence[Picture], kind: str, size: Size) -> None:
         ("colour mode", "RGB", lambda p: p.mode),
         ("size", str(size), lambda p: str(p.size)),
     ):
-        wrong = [f"{p.name} ({value(p)})" for p in pictures if value(p) != wanted]
+        wrong = [f"{p.name} ({value(p)})" for p in images if value(p) != wanted]
         if wrong:
             raise ShanshuiError(
-                f"{len(wrong)} of {len(pictures)} images have the wrong {what}: {_some(wrong)}",
+                f"{len(wrong)} of {len(images)} images have the wrong {what}: {_some(wrong)}",
                 f"{what} {wanted}",
             )
 

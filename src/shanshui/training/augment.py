@@ -14,7 +14,7 @@ import numpy as np
 
 from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
-from shanshui.nn.resize import bicubic_matrix, gather, separable
+from shanshui.nn.resize import bicubic_matrix, pick_pixels, separable
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def crop_labels(segmap: Var, window: Window) -> Var:
         nearest_index(side, enlarged(side))[start : start + side]
         for side, start in zip(segmap.shape[2:], window.offset, strict=True)
     )
-    return _choose(window.chosen, gather(segmap, rows, columns), segmap)
+    return _choose(window.chosen, pick_pixels(segmap, rows, columns), segmap)
 
 
 def translate(x: Var, shift: np.ndarray) -> Var:

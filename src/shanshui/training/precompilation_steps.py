@@ -56,7 +56,10 @@ def others(networks: Sections) -> list[tuple[str, Callable[[], None]]]:
     """List the same for networks other than APF-GAN's, by their sections (`Networks.extra_kernels`)."""
     settings = SETTINGS | networks
     name = f"{generator_of(settings).name} under {discriminator_of(settings).name}"
-    return [(f"training {name}", lambda: _train_others(settings)), (f"generating by {name}", lambda: _paint(settings))]
+    return [
+        (f"training {name}", lambda: _train_others(settings)),
+        (f"generating by {name}", lambda: _generate_images(settings)),
+    ]
 
 
 def _train_others(settings: Sections) -> None:
@@ -100,10 +103,10 @@ def _steps(nets: Networks, step_config: StepConfig, step: Step, size: Size) -> N
 
 def _generate() -> None:
     for seg_noise in (False, True):
-        _paint(SETTINGS, seg_noise)
+        _generate_images(SETTINGS, seg_noise)
 
 
-def _paint(settings: Sections, seg_noise: bool = True) -> None:
+def _generate_images(settings: Sections, seg_noise: bool = True) -> None:
     generator = build_generator(settings, seg_noise)
     for network in generator.networks().values():
         network.eval()

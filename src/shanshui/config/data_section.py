@@ -14,7 +14,11 @@ NEEDED = ("classes", "label_offset", "ignore_label", "width", "height", "load_wi
 
 
 def data_section(settings: Mapping[str, Any]) -> Data:
-    """The section `data` in a stage's settings; UsageError if one of NEEDED is missing or a value wrong."""
+    """Return the section `data` of a stage's settings.
+
+    Raises:
+        UsageError: one of `NEEDED` is missing or a value is wrong.
+    """
     if missing := [name for name in NEEDED if name not in settings]:
         raise UsageError(f"the settings lack {', '.join(missing)}", "a settings file as written for this stage")
     try:

@@ -1,9 +1,10 @@
-"""What every stage says of itself, and all stages in the order of the data.
+"""Declarations of the stages, and their data-flow order.
 
-Each module of the package `stages`, and each plug-in of the group `shanshui.stages`, holds a record `STAGE`. Settings
-files, the screen of `status`, kinds of work in the report, what `retention: best` may remove, the rules that need a
+Each module of the package `stages`, and each plug-in of the group `shanshui.stages`, has a record `STAGE`. Settings
+files, the output of `status`, kinds of work in the report, what `retention: best` may remove, the rules that need a
 device and the table of stages in the documentation are read from these records. The rules stay in `rules/*.smk`.
-The modules are imported when a record is first asked for, not when this module is: they import the configuration.
+
+The modules are imported when a record is first requested, not with this module: they import the configuration.
 """
 
 from __future__ import annotations
@@ -57,7 +58,11 @@ class Stage:
 
 
 def stage_modules() -> dict[str, str]:
-    """Dotted names of the modules of all stages by name, those of plug-ins included."""
+    """Return the modules of all stages by name, including plug-ins.
+
+    Raises:
+        ShanshuiError: a plug-in has the name of a stage.
+    """
     path = importlib.import_module(PACKAGE).__path__
     own = {found.name: f"{PACKAGE}.{found.name}" for found in pkgutil.iter_modules(path)}
     added = {entry.name: entry.module for entry in plugins(GROUP)}
@@ -67,7 +72,7 @@ def stage_modules() -> dict[str, str]:
 
 
 def plugin_sections() -> dict[str, type[BaseModel]]:
-    """Classes of the sections that plug-ins add to the configuration, by name."""
+    """Return the sections that plug-ins add to the configuration, by name."""
     load_plugins(GROUP)
     records = [getattr(importlib.import_module(entry.module), "STAGE", None) for entry in plugins(GROUP)]
     return {record.section: record.options for record in records if isinstance(record, Stage) and record.options}
@@ -75,10 +80,10 @@ def plugin_sections() -> dict[str, type[BaseModel]]:
 
 @functools.cache
 def stages() -> dict[str, Stage]:
-    """All records by name, in the order of the data.
+    """Return all records by name, in data-flow order.
 
     Raises:
-        ShanshuiError: where a module has no record, or a record stands after what is not there.
+        ShanshuiError: a module has no record, or a record follows a stage that does not exist.
     """
     load_plugins(GROUP)
     found: dict[str, Stage] = {}
@@ -92,24 +97,24 @@ def stages() -> dict[str, Stage]:
 
 
 def rules() -> dict[str, str]:
-    """Every rule and the stage it runs, in the order of the data."""
+    """Return every rule and the stage it runs, in data-flow order."""
     after = {name: record.after for name, record in stages().items()} | _rules_after(stages())
     runs = {rule: name for name, record in stages().items() for rule in (name, *record.rules)}
     return {rule: runs[rule] for rule in _in_order(after)}
 
 
 def with_settings() -> list[str]:
-    """Names of the stages that have a settings file."""
+    """List the stages that have a settings file."""
     return [name for name, record in stages().items() if record.settings]
 
 
 def on_device() -> frozenset[str]:
-    """Rules whose jobs compute on a GPU where there is one."""
+    """Return the rules whose jobs compute on a GPU, if there is one."""
     return frozenset(rule for rule, name in rules().items() if stages()[name].device)
 
 
 def stage_table() -> str:
-    """Markdown table of what the records of all stages say, in the order of the data."""
+    """Return a Markdown table of all stages, in data-flow order."""
     lines = [
         "| stage | also run by | section | settings file | device | time counted as | removable |",
         "|---|---|---|---|---|---|---|",
@@ -130,7 +135,7 @@ def _rules_after(records: Mapping[str, Stage]) -> dict[str, str]:
 
 
 def _in_order(after: Mapping[str, str]) -> list[str]:
-    """Names so that each follows the one it stands after; of several after one, those that lead less far come first."""
+    """Sort names so that each follows the one it comes after; of several after one, shorter branches come first."""
 
     def listed(start: str) -> list[str]:
         following = [[name, *listed(name)] for name, before in after.items() if before == start]

@@ -1,8 +1,8 @@
 """Read YAML strictly: values that YAML parses differently from how they look are refused, or recorded for messages.
 
-YAML 1.1, which Snakemake reads too, silently takes the second of two equal keys, `012` for ten, `1:30` for
-ninety, `2022-11-28` for a date, `no` for false. The first four are refused with their lines; the last is right
-where an option is a switch, so that the word is remembered for the message where it is none.
+YAML 1.1, which Snakemake reads too, silently takes the second of two equal keys, `012` for ten, `1:30` for ninety,
+`2022-11-28` for a date, `no` for false. The first four are refused with their lines; the last is right for a switch, so
+the word is recorded for the message if the option is none.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _line(node: yaml.Node) -> int:
 
 
 class _Reading:
-    """One document: where each plain word stands, and what cannot be taken."""
+    """Checks one document, and records its plain words by place."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -45,7 +45,7 @@ class _Reading:
         self.seen: set[int] = set()
 
     def look(self, node: yaml.Node, place: Place = (), above: tuple[int, ...] = ()) -> None:
-        """Go through a node; UsageError at the first thing that is not what it looks like."""
+        """Check a node and all below it; raise UsageError for the first value that YAML reads as something else."""
         if id(node) in above:
             raise UsageError(f"{self.source}, line {_line(node)}: an alias that contains itself", "plain values")
         if id(node) in self.seen:
@@ -97,7 +97,7 @@ class _Reading:
 
 
 def _object(pairs: Sequence[tuple[str, object]], source: str) -> dict[str, Any]:
-    """A JSON object whose names are all different."""
+    """Create a JSON object; raise UsageError if a name occurs twice."""
     names = [name for name, _ in pairs]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"{source}: {twice} stands twice in one place", "every name once")
@@ -105,9 +105,14 @@ def _object(pairs: Sequence[tuple[str, object]], source: str) -> dict[str, Any]:
 
 
 def parse(text: str, source: str) -> tuple[dict[str, Any], Words]:
-    """The mapping in YAML `text`, and its plain words, such as `no`, by their place; `source` names it in messages.
+    """Parse the mapping in a YAML text, and its plain words, such as `no`, by place.
 
-    UsageError for what is no YAML, no mapping, has a name twice, or values that YAML takes for others.
+    Args:
+        text: YAML or JSON.
+        source: how error messages call the file.
+
+    Raises:
+        UsageError: it is not YAML or not a mapping, a name occurs twice, or YAML reads a value as something else.
     """
     reading = _Reading(source)
     with contextlib.suppress(ValueError):  # Snakemake takes JSON too, which with tabs is no YAML
@@ -130,12 +135,17 @@ def parse(text: str, source: str) -> tuple[dict[str, Any], Words]:
 
 
 def read_yaml(path: str | Path) -> tuple[dict[str, Any], Words]:
-    """Read a YAML file of options as `parse` does; UsageError names a missing one, or one that is no UTF-8."""
+    """Read a YAML file of options, see `parse`.
+
+    Raises:
+        UsageError: the file does not exist, or as for `parse`.
+        ShanshuiError: it cannot be read or is not UTF-8.
+    """
     if not Path(path).exists():
         raise UsageError(f"{path} does not exist", "a YAML file like config.yaml")
     return parse(read_text(path, "the configuration", "a YAML file like config.yaml"), str(path))
 
 
 def words_of(paths: Sequence[str | Path]) -> Words:
-    """The plain words of several files, later ones override earlier ones."""
+    """Return the plain words of several files by place; later files override earlier ones."""
     return {place: word for path in paths for place, word in read_yaml(path)[1].items()}

@@ -238,7 +238,7 @@ class RunPaths:
         return [f"{size.divided(divisor):03d}" for divisor, _, _ in stages]
 
     def finetuned_weights(self) -> list[str]:
-        """Return the weights of all epochs of fine-tuning between the scored ones, relative to the run's folder."""
+        """Return the weights of every epoch from the first to the last scored one, relative to the run's folder."""
         epochs = range(self.config.score.first, self.config.score.last + 1)
         return [f"finetune/{epoch_name(epoch)}.safetensors" for epoch in epochs]
 

@@ -92,7 +92,7 @@ def cliffs(rng: RandomSource, light: Light) -> Scenery:
     bays, runs = rng.uniform(18, 45), rng.uniform(-0.02, 0.12)
 
     def inland(x: Values, z: Values) -> Array:
-        """Metres from the edge of the cliff."""
+        """Return the metres from the edge of the cliff."""
         far = bays * (1 + z / 500)
         wander = sample(soft(), z / 14 + cove[0], cove[1]) + 0.25 * sample(soft(), z / 4 + cove[1], cove[0])
         return (

@@ -9,6 +9,8 @@ from shanshui.architectures.patch_losses import SegmapDiscriminator
 from shanshui.architectures.spade import Upsampled
 
 if TYPE_CHECKING:
+    from jittor import Module, Var
+
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
@@ -36,7 +38,7 @@ class Ccfpse(Upsampled):
 
         return self.size and int(PEAK * activation_bytes(self.size, batch, self.base_channels, self.upsampling))
 
-    def build(self) -> tuple[Any, Any]:
+    def build(self) -> tuple[Module, Module | None]:
         from shanshui.architectures.ccfpse_generator import ConditionalGenerator
 
         G = ConditionalGenerator(
@@ -45,7 +47,9 @@ class Ccfpse(Upsampled):
         )  # fmt: skip
         return G, self.encoder.build() if self.encoder else None
 
-    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+    def generate(
+        self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
+    ) -> Var:
         return G(conditioning.with_edges(), self.random_vector(conditioning, noise_source))
 
     def parameters(self, pixels: int) -> int:
@@ -64,7 +68,7 @@ class Fpse(SegmapDiscriminator):
     def divisor(self) -> tuple[int, str]:
         return 32, "discriminator fpse halves it 5 times"
 
-    def build(self) -> Any:
+    def build(self) -> Module:
         from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 
         return FPSEDiscriminator(self.channels, self.base_channels, spectral_norm=self.spectral_norm)

@@ -7,8 +7,7 @@ a decoder of separable convolutions at a quarter of the size.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from shanshui.nn.inverted_residuals import InvertedResidual, SameConv
 
 if TYPE_CHECKING:
     from jittor import Var
+
+    from shanshui.architectures.segmenters import SegmenterMeta
 
 
 CHANNELS = 32  # classes it tells apart, its own "other" among them
@@ -97,7 +98,7 @@ def taps(length: int, times: int) -> tuple[Var, Var, Var]:
     return jt.array(here), jt.array(after), jt.array(share).stop_grad()
 
 
-def build(meta: Mapping[str, Any]) -> DeepLab:
+def build(meta: SegmenterMeta) -> DeepLab:
     """Create the network of the built-in segmenter, in evaluation mode and without weights; it has one size only."""
     network = DeepLab()
     network.eval()

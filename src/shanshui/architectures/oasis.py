@@ -10,6 +10,7 @@ from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
     import numpy as np
+    from jittor import Module, Var
 
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
@@ -40,7 +41,7 @@ class Oasis(Generator):
     def divisor(self) -> tuple[int, str]:
         return 2**self.halvings, f"generator oasis doubles its first features {self.halvings} times"
 
-    def build(self) -> tuple[Any, Any]:
+    def build(self) -> tuple[Module, Module | None]:
         from shanshui.architectures.oasis_networks import OasisGenerator
 
         G = OasisGenerator(
@@ -49,7 +50,9 @@ class Oasis(Generator):
         )  # fmt: skip
         return G, None
 
-    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+    def generate(
+        self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
+    ) -> Var:
         return G(conditioning.segmap, self.random_vector(conditioning, noise_source))
 
     def parameters(self, pixels: int) -> int:
@@ -79,16 +82,16 @@ class PixelClassifier(Discriminator):
     def divisor(self) -> tuple[int, str]:
         return 64, "discriminator oasis halves it 6 times"
 
-    def build(self) -> Any:
+    def build(self) -> Module:
         from shanshui.architectures.oasis_networks import OasisDiscriminator
 
         return OasisDiscriminator(self.num_classes, self.base_channels, spectral_norm=self.spectral_norm)
 
-    def forward(self, D: Any, labels: Any, photo: Any) -> Any:
+    def forward(self, D: Module, labels: Var, photo: Var) -> object:
         return D(photo)
 
     def generator_loss(
-        self, D: Any, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
+        self, D: Module, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
         from shanshui.nn.losses import image_losses
         from shanshui.nn.oasis_losses import oasis_generator_losses
@@ -97,7 +100,7 @@ class PixelClassifier(Discriminator):
         return terms | image_losses(fake, photo, loss_config.weights, loss_config.perceptual)
 
     def discriminator_loss(
-        self, D: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
+        self, D: Module, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
     ) -> Terms:
         from shanshui.backend import ranks
         from shanshui.nn.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses
@@ -113,7 +116,7 @@ class PixelClassifier(Discriminator):
         mixed = logits[2 * n : 3 * n] if len(images) > 2 else None
         return oasis_discriminator_losses(fake, real, segmap, mixed, mask, loss_config.label_mix)
 
-    def classes(self, batch: DiscriminatorBatch) -> Any:
+    def classes(self, batch: DiscriminatorBatch) -> Var:
         """The label maps without edges."""
         return batch.labels[:, : self.num_classes]
 

@@ -10,8 +10,10 @@ from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
     import numpy as np
+    from jittor import Module, Var
 
     from shanshui.architectures.schedule import Step
+    from shanshui.nn.losses import Features
 
 
 class PatchDiscriminator(Discriminator):
@@ -24,12 +26,12 @@ class PatchDiscriminator(Discriminator):
     loss_options: ClassVar[frozenset[str]] = frozenset({"gan", "feature_matching"})
     matching: ClassVar[float] = 1.0
 
-    def forward_features(self, D: Any, step: Step, labels: Any, *images: Any) -> Any:
+    def forward_features(self, D: Module, step: Step, labels: Var, *images: Var) -> list[Features]:
         """Feature maps and scores of batches of images of the same label maps."""
         return D(labels, *images)
 
     def generator_loss(
-        self, D: Any, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
+        self, D: Module, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
         from shanshui.nn.losses import generator_losses
 
@@ -40,7 +42,7 @@ class PatchDiscriminator(Discriminator):
         return generator_losses(fake, photo, of_fake, of_real, weights, loss_config.perceptual, loss_config.gan)
 
     def discriminator_loss(
-        self, D: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
+        self, D: Module, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
     ) -> Terms:
         from shanshui.nn.losses import discriminator_losses
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from shanshui.architectures.base import Generator
 
 if TYPE_CHECKING:
+    from jittor import Module, Var
+
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
@@ -39,12 +41,14 @@ class Pix2pixHD(Generator):
     def divisor(self) -> tuple[int, str]:
         return 2**self.halvings, f"generator pix2pixhd halves it {self.halvings} times"
 
-    def build(self) -> tuple[Any, Any]:
+    def build(self) -> tuple[Module, Module | None]:
         from shanshui.architectures.pix2pixhd_generator import GlobalGenerator
 
         return GlobalGenerator(self.num_classes + self.edges, self.base_channels, self.halvings, norm=self.norm), None
 
-    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+    def generate(
+        self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
+    ) -> Var:
         return G(conditioning.with_edges())
 
     def parameters(self, pixels: int) -> int:

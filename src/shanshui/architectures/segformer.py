@@ -6,8 +6,8 @@ end, so that its logits are of the classes of the label maps only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.losses import total
@@ -17,6 +17,8 @@ from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     from jittor import Var
+
+    from shanshui.architectures.segmenters import SegmenterMeta
 
 
 EPS = 1e-5
@@ -231,7 +233,7 @@ class SegFormer(Module):
         return jt.concat(parts, 1)
 
 
-def build(meta: Mapping[str, Any]) -> SegFormer:
+def build(meta: SegmenterMeta) -> SegFormer:
     """Create the network of a segmenter's file, in evaluation mode and untrained, from the file's metadata."""
     network = SegFormer(**meta["model"], grouping=meta["grouping"], num_classes=len(meta["classes"]))
     network.eval()

@@ -7,8 +7,7 @@ Chaurasia and Culurciello 2017), which leaves a third of the multiplications.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.norms import BatchNorm
@@ -16,6 +15,8 @@ from shanshui.nn.resize import upsample2
 
 if TYPE_CHECKING:
     from jittor import Var
+
+    from shanshui.architectures.segmenters import SegmenterMeta
 
 
 HALVINGS = 4
@@ -81,6 +82,6 @@ def spread(x: Var, channels: int) -> Var:
     return x.reindex([n, channels, 2 * h, 2 * w], ["i0", f"(i2%2*2+i3%2)*{channels}+i1", "i2/2", "i3/2"])
 
 
-def build(meta: Mapping[str, Any]) -> UNet:
+def build(meta: SegmenterMeta) -> UNet:
     """Create the network of a segmenter's metadata, with fresh weights."""
     return UNet(len(meta["classes"]), meta["channels"])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from shanshui.backend.lazy import jt
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import checkpoint
-from shanshui.storage.checkpoint import Arrays, Meta
+from shanshui.storage.checkpoint import Arrays
 from shanshui.storage.files import digest, sha256
 from shanshui.storage.images import to_float
 from shanshui.storage.size import Size
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shanshui.architectures.deeplab import DeepLab
     from shanshui.architectures.segformer import SegFormer
     from shanshui.architectures.segmenter import UNet
+    from shanshui.weights.segformer import SegFormerSizes
 
 
 KIND = "segmenter"
@@ -37,25 +38,49 @@ LARGE = {"deeplab": 4}  # images a batch where logits have the size of the image
 BUILTIN_SIZE = Size(288, 384)  # by default
 
 
-def _unet(meta: Mapping[str, Any]) -> UNet:
+class SegmenterFacts(TypedDict):
+    """What is stored of a segmenter with scores: its classes, and its accuracy on `n` real photographs, if measured."""
+
+    architecture: str
+    classes: list[str]
+    real: dict[str, float] | None
+    unjudged: NotRequired[list[str]]
+
+
+class SegmenterMeta(TypedDict):
+    """Metadata of a segmenter's file; `channels` of a U-Net, `model` and `grouping` of a SegFormer."""
+
+    architecture: str
+    classes: list[str]
+    width: int
+    height: int
+    real: NotRequired[dict[str, float] | None]
+    unjudged: NotRequired[list[str]]
+    translation: NotRequired[list[int]]
+    channels: NotRequired[int]
+    model: NotRequired[SegFormerSizes]
+    grouping: NotRequired[list[int]]
+
+
+def _unet(meta: SegmenterMeta) -> UNet:
     from shanshui.architectures.segmenter import build
 
     return build(meta)
 
 
-def _segformer(meta: Mapping[str, Any]) -> SegFormer:
+def _segformer(meta: SegmenterMeta) -> SegFormer:
     from shanshui.architectures.segformer import build
 
     return build(meta)
 
 
-def _deeplab(meta: Mapping[str, Any]) -> DeepLab:
+def _deeplab(meta: SegmenterMeta) -> DeepLab:
     from shanshui.architectures.deeplab import build
 
     return build(meta)
 
 
-BUILDERS: dict[str, Callable[[Mapping[str, Any]], UNet | SegFormer | DeepLab]] = {
+BUILDERS: dict[str, Callable[[SegmenterMeta], UNet | SegFormer | DeepLab]] = {
     "unet": _unet, "segformer": _segformer, "deeplab": _deeplab,
 }  # fmt: skip
 NAMES = {
@@ -77,7 +102,7 @@ class Segmenter:
     """
 
     arrays: Arrays
-    meta: Meta
+    meta: SegmenterMeta
     source: str
     identity: str
 
@@ -92,10 +117,12 @@ class Segmenter:
         return Size(int(self.meta["height"]), int(self.meta["width"]))
 
     @property
-    def facts(self) -> Meta:
+    def facts(self) -> SegmenterFacts:
         """Return what is stored with scores: architecture, classes, and its own accuracy on real photographs."""
-        unjudged = {"unjudged": self.meta["unjudged"]} if self.meta.get("unjudged") else {}
-        return {name: self.meta.get(name) for name in ("architecture", "classes", "real")} | unjudged
+        found: SegmenterFacts = {
+            "architecture": self.meta["architecture"], "classes": self.meta["classes"], "real": self.meta.get("real"),
+        }  # fmt: skip
+        return {**found, "unjudged": self.meta["unjudged"]} if self.meta.get("unjudged") else found
 
     @property
     def judged(self) -> np.ndarray | None:
@@ -148,18 +175,18 @@ def builtin_segmenter(classes: Sequence[str], size: Size = BUILTIN_SIZE) -> Segm
 
     if any(side % deeplab.SIDE_STEP for side in size):
         raise UsageError(f"the built-in segmenter at {size}", f"sides that are multiples of {deeplab.SIDE_STEP}")
-    meta: Meta = {
+    meta: SegmenterMeta = {
         "architecture": "deeplab", "classes": list(classes), "width": size.width, "height": size.height, "real": None,
         "translation": deeplab.translation(classes), "unjudged": deeplab.unjudged(classes),
     }  # fmt: skip
     return Segmenter(deeplab.read_weights(), meta, "the built-in segmenter", digest([sha256(deeplab.FILE), meta]))
 
 
-def wrong_description(meta: Mapping[str, Any]) -> list[str]:
+def wrong_description(meta: Mapping[str, object]) -> list[str]:
     """List the entries of a segmenter's metadata that are missing or have a wrong type."""
     classes = meta.get("classes")
     names = isinstance(classes, list) and bool(classes) and all(isinstance(name, str) for name in classes)
-    sides = [name for name in ("width", "height") if not (isinstance(meta.get(name), int) and meta[name] > 0)]
+    sides = [name for name in ("width", "height") if not (isinstance(side := meta.get(name), int) and side > 0)]
     return ([] if names else ["classes"]) + sides
 
 
@@ -185,7 +212,7 @@ def load_segmenter(path: str | Path, classes: Sequence[str] | None = None, size:
         raise ShanshuiError(f"{path} has architecture {architecture!r}", f"one of {', '.join(BUILDERS)}", do)
     if wrong := wrong_description(loaded.meta):
         raise ShanshuiError(f"{path} does not say as this version does: {', '.join(wrong)}", "a whole description", do)
-    segmenter = Segmenter(loaded.arrays, loaded.meta, str(path), sha256(path))
+    segmenter = Segmenter(loaded.arrays, cast("SegmenterMeta", loaded.meta), str(path), sha256(path))
     check_classes(segmenter.classes, classes, str(path))
     return segmenter
 
@@ -208,7 +235,7 @@ def check_classes(found: Sequence[str], wanted: Sequence[str] | None, source: st
     )
 
 
-def describe_segmenter(identity: str, facts: Mapping[str, Any]) -> str:
+def describe_segmenter(identity: str, facts: SegmenterFacts) -> str:
     """Describe a segmenter and its accuracy as text."""
     name, real = f"{NAMES[facts['architecture']]} {identity[:12]}", facts.get("real")
     if unjudged := facts.get("unjudged"):

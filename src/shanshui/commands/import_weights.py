@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from shanshui.storage.files import sha256
 from shanshui.storage.outputs import add_file
 from shanshui.storage.size import Size
 from shanshui.weights.classes import class_list, class_names
+
+if TYPE_CHECKING:
+    from shanshui.architectures.segmenters import SegmenterMeta
+
 
 SIDE_STEP = 32  # by how much SegFormer reduces an image
 
@@ -308,7 +312,7 @@ def import_segformer(args: argparse.Namespace) -> None:
         "classes": args.classes, "grouping": groups(args.classes, trained, source),
         "width": args.size.width, "height": args.size.height,
     }  # fmt: skip
-    shapes = {name: tuple(var.shape) for name, var in build(meta).state_dict().items()}
+    shapes = {name: tuple(var.shape) for name, var in build(cast("SegmenterMeta", meta)).state_dict().items()}
     try:
         checkpoint.check_keys(state, {source_name(name): shape for name, shape in shapes.items()}, source)
     except ShanshuiError as error:

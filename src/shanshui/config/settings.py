@@ -77,7 +77,7 @@ def _explain(error: Mapping[str, Any], words: Mapping[tuple[str, ...], str]) -> 
     return f"{place}: {message}{given}" if place else message
 
 
-def own_options(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+def own_options(layer: Mapping[str, object]) -> Mapping[str, object]:
     """What a file or a command line says of its own accord: nothing, where it has every section as `config.yaml` has.
 
     Such a file spells out defaults, for all networks; of these only values that differ from them count as chosen.

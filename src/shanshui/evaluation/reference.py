@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from shanshui.storage.files import atomic, digest, sha256
 from shanshui.storage.kinds import ZIP, kind_of
 from shanshui.storage.size import Size
 from shanshui.weights.catalogue import entry, require
+
+if TYPE_CHECKING:
+    from shanshui.architectures.segmenters import SegmenterFacts
+
 
 VERSION = 1  # of all features together; raised when any of them is computed in another way
 RESIZE = "pytorch-fid"  # how images come to 299x299
@@ -224,6 +228,6 @@ def _basis(metric: Metric, protocol: Mapping[str, object]) -> str:
         found = str(protocol.get("weights"))[:12]
         return f"Inception-v3 with weights {found}, NOT the published ones: comparable to itself only"
     if metric.needs_segmenter:
-        network, facts = str(protocol["segmenter"]), cast("Mapping[str, object]", protocol["segmenter_facts"])
+        network, facts = str(protocol["segmenter"]), cast("SegmenterFacts", protocol["segmenter_facts"])
         return f"{metric.description}; {describe_segmenter(network, facts)}"
     return metric.description

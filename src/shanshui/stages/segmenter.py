@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shanshui.config.sections import Positive, Section
 from shanshui.config.settings import LABELS
@@ -21,6 +21,7 @@ from shanshui.storage.outputs import add_file
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
+    from shanshui.architectures.segmenters import SegmenterMeta
     from shanshui.data.loader import TrainingPairs
     from shanshui.storage.checkpoint import Arrays, Meta
 
@@ -94,7 +95,7 @@ def trained(settings: SegmenterSettings, pairs: TrainingPairs, args: argparse.Na
     of = settings.segmenter
     plan = Plan(of.size, of.epochs, of.batch, of.lr, settings.data.flip, settings.seed)
     seed_everything(int(epoch_seed(plan.seed, 0).generate_state(1)[0]))
-    trainer = Trainer(build(metadata(settings)), plan.lr)
+    trainer = Trainer(build(cast("SegmenterMeta", metadata(settings))), plan.lr)
     key = digest([settings.model_dump(), *prepared_digests([args.photos, args.label_maps], args.digests)])
     with resume_folder(args.resume, key) as states:
         found = states.latest(upto=plan.epochs)
@@ -124,7 +125,7 @@ def accuracy(arrays: Arrays, settings: SegmenterSettings, args: argparse.Namespa
     rows = read_csv(args.holdout)
     if not rows:
         return None
-    segmenter = Segmenter(arrays, metadata(settings), str(args.weights), "")
+    segmenter = Segmenter(arrays, cast("SegmenterMeta", metadata(settings)), str(args.weights), "")
     look = SegmenterFeatures(segmenter, settings.data.model_dump(include={"label_offset", "ignore_label"}))
     counts = np.concatenate([
         look(look.sized(read_photo(row["image"]))[None], look.label_map(row["label"])[None])["classes"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from shanshui.backend.lazy import jt
 from shanshui.config.sections import PERCEPTUAL
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from jittor import Module, Var
 
 
-Loss = Callable[[Any, Any], Any]
+Loss = Callable[["Var", "Var"], "Var"]
 Scaling = Literal["raw", "imagenet"]
 Statistics = Literal["batch", "running"]
-Features = Callable[[Any], Sequence[Any]]
+Features = Callable[["Var"], Sequence["Var"]]
 
 
 def perceptual_loss(

@@ -7,6 +7,7 @@ beforehand, parallel jobs find their kernels ready.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,10 @@ from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.segmenting import Trainer
 from shanshui.training.step import Networks, StepConfig, train_step
+
+if TYPE_CHECKING:
+    from shanshui.architectures.segmenters import SegmenterMeta
+
 
 CLASSES = 3
 HEIGHT, WIDTH = 64, 128
@@ -119,7 +124,7 @@ def _generate_images(settings: Sections, seg_noise: bool = True) -> None:
 
 
 def _segment() -> None:
-    meta = {"architecture": "unet", "classes": SETTINGS["data"]["classes"], "channels": 4,
+    meta: SegmenterMeta = {"architecture": "unet", "classes": SETTINGS["data"]["classes"], "channels": 4,
             "width": WIDTH, "height": HEIGHT}  # fmt: skip
     trainer = Trainer(segmenter.build(meta), 1e-3)
     photos = np.zeros((2, 3, HEIGHT, WIDTH), np.float32)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,6 +36,11 @@ from shanshui.training.resume import ResumeFolder, resume_folder, state_file
 from shanshui.training.samples import Samples, difference, read_samples, variety
 from shanshui.training.step import Networks, StepConfig
 from shanshui.training.warning_signs import SEED_VARIETY, VARIETY, signs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jittor import Module
 
 
 def first_seed(seed: int, phase: str) -> int:
@@ -230,7 +235,7 @@ class Session:
         )  # fmt: skip
 
 
-def _arrays(networks: dict[str, Any]) -> Arrays:
+def _arrays(networks: Mapping[str, Module]) -> Arrays:
     """Return all parameters and buffers of networks by letter."""
     return {
         name: array for letter, network in networks.items() for name, array in prefixed(letter, gather(network)).items()

@@ -6,9 +6,13 @@ thresholds are far from the values of sound trainings; a sign is a reason to loo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shanshui.logs import StatsLine
+
 
 VARIETY, SEED_VARIETY = (
     "variety",
@@ -20,8 +24,6 @@ WON = 0.02  # D's loss over real and fake; it starts at 2 with the hinge loss
 ALIKE = 0.05  # of the difference between the photographs of the same label maps
 SAME = 1e-6  # mean difference of images in [-1, 1]: a ten-thousandth of a grey level
 YOUNG = 300  # steps before which images may well be alike
-
-Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,12 @@ class Sign:
         return f"{self.found}; to try: {self.do}"
 
 
-def signs(lines: Sequence[Line]) -> list[Sign]:
+def signs(lines: Sequence[StatsLine]) -> list[Sign]:
     """Detect the signs in the last line of one training: ascending epochs of one phase, at one resolution."""
     return [*_runaway(lines), *_won(lines), *_alike(lines), *_same_for_all_seeds(lines)] if lines else []
 
 
-def _runaway(lines: Sequence[Line]) -> Iterator[Sign]:
+def _runaway(lines: Sequence[StatsLine]) -> Iterator[Sign]:
     """Detect losses far above those of the first epoch."""
     first, last = lines[0], lines[-1]
     losses = [name for name, value in last.items() if "/" in name and isinstance(value, int | float)]
@@ -55,7 +57,7 @@ def _runaway(lines: Sequence[Line]) -> Iterator[Sign]:
         )
 
 
-def _won(lines: Sequence[Line]) -> Iterator[Sign]:
+def _won(lines: Sequence[StatsLine]) -> Iterator[Sign]:
     """Detect a discriminator that recognises all fakes while the generator's loss grows."""
     names = ("D/real", "D/fake", "G/adv")
     if len(lines) < 2 or not all(name in line for line in lines[-2:] for name in names):
@@ -71,7 +73,7 @@ def _won(lines: Sequence[Line]) -> Iterator[Sign]:
         )
 
 
-def _alike(lines: Sequence[Line]) -> Iterator[Sign]:
+def _alike(lines: Sequence[StatsLine]) -> Iterator[Sign]:
     """Detect nearly equal images for different label maps (mode collapse)."""
     last = lines[-1]
     if last.get(VARIETY, 1.0) < ALIKE and last.get("step", 0) >= YOUNG:
@@ -83,7 +85,7 @@ def _alike(lines: Sequence[Line]) -> Iterator[Sign]:
         )
 
 
-def _same_for_all_seeds(lines: Sequence[Line]) -> Iterator[Sign]:
+def _same_for_all_seeds(lines: Sequence[StatsLine]) -> Iterator[Sign]:
     """Detect equal images for different noise seeds."""
     first, last = lines[0], lines[-1]
     steps = last.get("step", 0) - first.get("step", 0)  # noise by class begins at zero in every fine-tuning

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 
@@ -42,6 +43,17 @@ NAMES = (
 )  # fmt: skip
 
 
+class SegFormerSizes(TypedDict):
+    """Sizes of a SegFormer's stages and head, see `architectures.segformer.SegFormer`."""
+
+    widths: list[int]
+    depths: list[int]
+    heads: list[int]
+    reductions: list[int]
+    mlp_ratios: list[int]
+    decoder_width: int
+
+
 def source_name(name: str) -> str:
     """Convert our name of an array to that of Hugging Face's transformers."""
     for pattern, replacement in NAMES:
@@ -73,11 +85,13 @@ def recognise(state: Mapping[str, np.ndarray], source: str) -> tuple[str, int]:
     )
 
 
-def structure(size: str) -> dict[str, object]:
+def structure(size: str) -> SegFormerSizes:
     """Return the channels, blocks, heads, reductions and MLP ratios of the stages for a size ("B0" to "B5")."""
     widths, depths, decoder_width = SIZES[size]
-    rows = {"widths": widths, "depths": depths, "heads": HEADS, "reductions": REDUCTIONS, "mlp_ratios": MLP_RATIOS}
-    return {name: list(row) for name, row in rows.items()} | {"decoder_width": decoder_width}
+    return {
+        "widths": list(widths), "depths": list(depths), "heads": list(HEADS), "reductions": list(REDUCTIONS),
+        "mlp_ratios": list(MLP_RATIOS), "decoder_width": decoder_width,
+    }  # fmt: skip
 
 
 def needed(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

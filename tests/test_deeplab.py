@@ -46,7 +46,7 @@ def test_outputs_are_those_stored(expected: dict[str, np.ndarray]) -> None:
     restore(network, deeplab.read_weights(), "the file")
     photos = (expected["image"] / np.float32(127.5) - 1).astype(np.float32).transpose(0, 3, 1, 2)
     with jt.no_grad():
-        logits, features = network.see(jt.array(np.ascontiguousarray(photos)))
+        logits, features = network.segment(jt.array(np.ascontiguousarray(photos)))
     logits = logits.numpy()
     np.testing.assert_allclose(logits[:, :, ::16, ::16].transpose(0, 2, 3, 1), expected["logits_every_16"], atol=1e-3)
     clear = expected["classes"] != NO_CLASS
@@ -54,7 +54,7 @@ def test_outputs_are_those_stored(expected: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(logits.argmax(1)[clear], expected["classes"][clear])
     assert features.shape == [2, 320]
     height, width = expected["classes"].shape[1:]
-    seen, _ = builtin_segmenter(CLASSES, Size(height, width)).see(expected["image"])
+    seen, _ = builtin_segmenter(CLASSES, Size(height, width)).segment(expected["image"])
     translated = np.array(deeplab.translation(CLASSES), np.uint8)[expected["classes"][clear]]
     np.testing.assert_array_equal(seen[clear], translated)
     assert len(deeplab.NAMES) == 32

@@ -60,7 +60,7 @@ def test_every_photograph_gets_what_the_network_sees(segmenter: Path, photos: Pa
             assert (image.mode, image.size) == ("L", size)
             found = np.asarray(image)
         small = Image.open(photos / f"p{i}.jpg").resize((32, 32), Image.Resampling.BICUBIC)
-        ids = Image.fromarray(net.see(np.asarray(small)[None])[0][0])
+        ids = Image.fromarray(net.segment(np.asarray(small)[None])[0][0])
         np.testing.assert_array_equal(found, np.asarray(ids.resize(size, Image.Resampling.NEAREST)))
         seen |= set(np.unique(found))
     assert len(seen) > 1, "a network that sees one class tells nothing of the rest"

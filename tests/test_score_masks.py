@@ -43,7 +43,7 @@ class Strongest(nn.Module):
     def __init__(self) -> None:
         self.gain = jt.ones((1, 3, 1, 1))
 
-    def see(self, photos: Var) -> tuple[Var, Var]:
+    def segment(self, photos: Var) -> tuple[Var, Var]:
         squares = jt.concat([photos, photos * photos], dim=1)
         return photos * self.gain, squares.mean(3).mean(2)
 

@@ -63,7 +63,7 @@ def see(meta: dict[str, Any], arrays: Arrays, pictures: np.ndarray) -> tuple[np.
     network = build(meta)
     restore(network, arrays, "test")
     with jt.no_grad():
-        logits, features = network.see(jt.array(pictures))
+        logits, features = network.segment(jt.array(pictures))
         jt.sync([logits, features])
     return logits.numpy(), features.numpy()
 
@@ -252,7 +252,7 @@ def test_segmenters_use_it_like_their_own(b0: Arrays, tmp_path: Path) -> None:
     assert bring_in(b0, tmp_path, "--size", "128x96") == 0
     segmenter = load_segmenter(tmp_path / "segmenter.safetensors", CLASSES)
     pictures = np.random.default_rng(3).integers(0, 256, (2, 96, 128, 3), np.uint8)
-    ids, features = segmenter.see(pictures)
+    ids, features = segmenter.segment(pictures)
     assert ids.shape == (2, 96, 128)
     assert features.shape == (2, 256)
     model = structure("B0")

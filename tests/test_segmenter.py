@@ -19,7 +19,7 @@ from shanshui.storage import checkpoint
 from shanshui.storage.files import write_csv, write_json
 from shanshui.storage.size import Size
 from shanshui.training.resume import ResumeFolder
-from shanshui.training.segmenting import Plan, batches, cross_entropy, vary
+from shanshui.training.segmenting import SegmenterPlan, batches, cross_entropy, vary
 
 jt = load_jittor()
 
@@ -67,7 +67,7 @@ def run(command: list[str], folder: Path, name: str) -> tuple[int, Path]:
 
 def test_logits_at_full_size_and_one_row_of_features_a_picture() -> None:
     net = UNet(num_classes=5, channels=4)
-    logits, features = net.see(jt.randn((3, 3, 32, 48)))
+    logits, features = net.segment(jt.randn((3, 3, 32, 48)))
     assert tuple(logits.shape) == (3, 5, 32, 48)
     assert tuple(features.shape) == (3, 32)
     assert all(np.isfinite(value.numpy()).all() for value in (logits, features))
@@ -124,7 +124,7 @@ def test_photograph_and_label_map_move_together() -> None:
 def test_an_epoch_takes_every_pair_once_and_is_always_the_same() -> None:
     photos = np.zeros((10, 16, 16, 3), np.uint8)
     label_maps = np.tile(np.arange(10, dtype=np.uint8)[:, None, None], (1, 16, 16))
-    pairs, plan = TrainingPairs(photos, label_maps), Plan(Size(16, 16), 3, 4, 0.1, True, seed=7)
+    pairs, plan = TrainingPairs(photos, label_maps), SegmenterPlan(Size(16, 16), 3, 4, 0.1, True, seed=7)
 
     def seen(epoch: int) -> list[list[int]]:
         return [ids[:, 0, 0].tolist() for _, ids in batches(pairs, plan, epoch)]
@@ -155,12 +155,12 @@ def test_two_colours_are_learnt(trained: tuple[Path, list[str], Path]) -> None:
     assert segmenter.meta["training"] == {"epochs": 4, "batch": 4, "lr": 0.02, "flip": True}
     assert "shanshui" in segmenter.meta
     photos, label_maps = two_colours(20, seed=3, width=32, height=32)
-    ids, features = segmenter.see(photos)
+    ids, features = segmenter.segment(photos)
     assert ids.dtype == np.uint8
     assert (ids == label_maps)[label_maps != 255].mean() > 0.95
     assert features.shape == (20, 32)
     assert features.dtype == np.float32
-    np.testing.assert_allclose(segmenter.see(photos[17:])[1], features[17:], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(segmenter.segment(photos[17:])[1], features[17:], rtol=1e-4, atol=1e-5)
     assert f"right in {real['mask_accuracy']:.1%} of the pixels of 4 real" in describe_segmenter(
         segmenter.identity, segmenter.facts
     )
@@ -208,7 +208,7 @@ def test_files_that_do_not_fit_are_refused(trained: tuple[Path, list[str], Path]
     def refused(words: str, **changes: Any) -> None:
         checkpoint.save(file, loaded.arrays, **{**meta, **changes})
         with pytest.raises(ShanshuiError, match=words):
-            load_segmenter(file, CLASSES).see(np.zeros((1, 32, 32, 3), np.uint8))
+            load_segmenter(file, CLASSES).segment(np.zeros((1, 32, 32, 3), np.uint8))
 
     refused("of kind 'generator'", kind="generator")
     refused("architecture 'oracle'", architecture="oracle")
@@ -218,7 +218,7 @@ def test_files_that_do_not_fit_are_refused(trained: tuple[Path, list[str], Path]
     with pytest.raises(ShanshuiError, match="does not exist"):
         load_segmenter(tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match="the segmenter takes"):
-        load_segmenter(trained[2]).see(np.zeros((1, 16, 32, 3), np.uint8))
+        load_segmenter(trained[2]).segment(np.zeros((1, 16, 32, 3), np.uint8))
 
 
 @pytest.mark.parametrize(

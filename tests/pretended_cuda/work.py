@@ -171,7 +171,7 @@ def segmenter() -> Counts:
             jt.sync_all()
     for name in ("first photographs", "photographs"):
         with counted(counts, name):
-            seen.see(np.zeros((2, height, width, 3), np.uint8))
+            seen.segment(np.zeros((2, height, width, 3), np.uint8))
     return counts
 
 
@@ -185,7 +185,7 @@ def seen_by(architecture: str) -> Counts:
     counts: Counts = {}
     for name in ("first photographs", "photographs"):
         with counted(counts, name):
-            seen.see(np.zeros((2, 64, 64, 3), np.uint8))
+            seen.segment(np.zeros((2, 64, 64, 3), np.uint8))
     return counts
 
 

@@ -54,10 +54,10 @@ class ConditionalGenerator(Module):
             self.fc = nn.Linear(z_dim, self.first * start.pixels)
         for i in range(self.halvings + 1):
             inputs, stride = (base_channels, 2) if i else (num_classes, 1)
-            setattr(self, f"labelenc{i + 1}", unit(inputs, base_channels, 3, stride, spectral_norm))
+            setattr(self, f"labelenc{i + 1}", conv_unit(inputs, base_channels, 3, stride, spectral_norm))
         for i in range(1, self.halvings + 1):
-            setattr(self, f"labellat{i}", unit(base_channels, base_channels, 1, 1, spectral_norm))
-            setattr(self, f"labeldec{i}", unit(base_channels, base_channels, 3, 1, spectral_norm))
+            setattr(self, f"labellat{i}", conv_unit(base_channels, base_channels, 1, 1, spectral_norm))
+            setattr(self, f"labeldec{i}", conv_unit(base_channels, base_channels, 3, 1, spectral_norm))
         for name, fin, fout in zip(BLOCKS, WIDTHS, WIDTHS[1:], strict=False):
             sizes = fin * base_channels, fout * base_channels, num_classes + base_channels
             setattr(self, name, ConditionalBlock(*sizes, spectral_norm=spectral_norm))
@@ -128,7 +128,7 @@ class ConditionalGenerator(Module):
             raise ValueError(f"z is {'missing' if z is None else 'given'} with z_dim {self.z_dim}")
 
 
-def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> nn.Sequential:
+def conv_unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> nn.Sequential:
     """Create convolution, batch norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
     convolution = PairedSpectralConv if spectral_norm else nn.Conv
     layer = convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)

@@ -50,7 +50,7 @@ class DeepLab(Module):
         ])  # fmt: skip
         self.classify = SameConv(256, CHANNELS, limit=None)
 
-    def see(self, photos: Var) -> tuple[Var, Var]:
+    def segment(self, photos: Var) -> tuple[Var, Var]:
         """Classify every pixel of photographs.
 
         Args:

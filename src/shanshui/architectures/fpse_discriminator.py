@@ -48,11 +48,11 @@ class FPSEDiscriminator(Module):
         c = base_channels
         channels = [3, *(width * c for width in WIDTHS)]
         for i in range(1, 6):
-            setattr(self, f"enc{i}", unit(channels[i - 1], channels[i], 3, 2, spectral_norm))
+            setattr(self, f"enc{i}", conv_unit(channels[i - 1], channels[i], 3, 2, spectral_norm))
         for i in range(2, 6):
-            setattr(self, f"lat{i}", unit(channels[i], 4 * c, 1, 1, spectral_norm))
+            setattr(self, f"lat{i}", conv_unit(channels[i], 4 * c, 1, 1, spectral_norm))
         for i in range(2, 5):
-            setattr(self, f"final{i}", unit(4 * c, 2 * c, 3, 1, spectral_norm))
+            setattr(self, f"final{i}", conv_unit(4 * c, 2 * c, 3, 1, spectral_norm))
         self.tf = nn.Conv(2 * c, 1, 1)
         self.seg = nn.Conv(2 * c, 2 * c, 1)
         self.embedding = nn.Conv(num_classes, 2 * c, 1)
@@ -108,7 +108,7 @@ class FPSEDiscriminator(Module):
         return self.tf(top) + meaning.sum(2).reshape(-1, 1, *top.shape[2:])
 
 
-def unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> nn.Sequential:
+def conv_unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> nn.Sequential:
     """Create convolution, instance norm, leaky ReLU: (N, inputs, h, w) -> (N, outputs, h / stride, w / stride)."""
     convolution = PairedSpectralConv if spectral_norm else nn.Conv
     layer = convolution(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)

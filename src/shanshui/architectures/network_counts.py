@@ -80,7 +80,7 @@ def ccfpse(model: Sizes, pixels: int) -> int:
     c, channels_in, vectors = model["base_channels"], model["num_classes"] + model["edges"], 2 * model["spectral_norm"]
     condition = channels_in + c
 
-    def unit(inputs: int, kernel: int) -> int:
+    def conv_unit(inputs: int, kernel: int) -> int:
         return conv(inputs, c, kernel, bias=False, vectors=vectors) + 4 * c
 
     def predictor(outputs: int) -> int:
@@ -93,7 +93,7 @@ def ccfpse(model: Sizes, pixels: int) -> int:
         return predicted + straight + (shortcut if fin != fout else 0)
 
     widths = [c * width for width in _CONDITIONAL]
-    pyramid = unit(channels_in, 3) + model["halvings"] * (2 * unit(c, 3) + unit(c, 1))
+    pyramid = conv_unit(channels_in, 3) + model["halvings"] * (2 * conv_unit(c, 3) + conv_unit(c, 1))
     blocks = sum(block(*pair) for pair in _pairs(widths))
     return pyramid + _start(model, channels_in, widths[0], pixels) + blocks + conv(c, 3, 3)
 
@@ -144,12 +144,12 @@ def fpse(sizes: Sizes) -> int:
     """FPSE discriminator."""
     c, vectors = sizes["base_channels"], 2 * sizes["spectral_norm"]
 
-    def unit(inputs: int, outputs: int, kernel: int) -> int:
+    def conv_unit(inputs: int, outputs: int, kernel: int) -> int:
         return conv(inputs, outputs, kernel, bias=False, vectors=vectors)
 
     widths = [3, *(c * width for width in _PYRAMID)]
-    down = sum(unit(*pair, 3) for pair in _pairs(widths))
-    across = sum(unit(width, 4 * c, 1) for width in widths[2:]) + 3 * unit(4 * c, 2 * c, 3)
+    down = sum(conv_unit(*pair, 3) for pair in _pairs(widths))
+    across = sum(conv_unit(width, 4 * c, 1) for width in widths[2:]) + 3 * conv_unit(4 * c, 2 * c, 3)
     return down + across + conv(2 * c, 1, 1) + conv(2 * c, 2 * c, 1) + conv(sizes["channels"], 2 * c, 1)
 
 

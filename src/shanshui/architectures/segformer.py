@@ -212,7 +212,7 @@ class SegFormer(Module):
             maps.append(x)
         return maps
 
-    def see(self, photos: Var) -> tuple[Var, Var]:
+    def segment(self, photos: Var) -> tuple[Var, Var]:
         """Classify photographs.
 
         Args:

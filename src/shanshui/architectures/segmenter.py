@@ -56,7 +56,7 @@ class UNet(Module):
         self.merge = nn.ModuleList([Layer(skip, skip) for _, skip in steps])
         self.head = nn.Conv(channels, 4 * num_classes, 1)
 
-    def see(self, photos: Var) -> tuple[Var, Var]:
+    def segment(self, photos: Var) -> tuple[Var, Var]:
         """Classify every pixel of photographs.
 
         Args:

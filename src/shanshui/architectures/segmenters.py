@@ -139,7 +139,7 @@ class Segmenter:
         net.eval()
         return net
 
-    def see(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def segment(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Segment photographs uint8 (N, height, width, 3) of its input size.
 
         Returns:
@@ -156,7 +156,7 @@ class Segmenter:
         from shanshui.nn.resize import bilinear
 
         with jt.no_grad():
-            logits, features = self._net.see(jt.array(np.stack([to_float(photo) for photo in photos])))
+            logits, features = self._net.segment(jt.array(np.stack([to_float(photo) for photo in photos])))
             ids = bilinear(logits, self.size).argmax(1)[0]
             jt.sync([ids, features])
         found, translation = ids.numpy().astype(np.uint8), self.meta.get("translation")

@@ -83,7 +83,7 @@ def check_folder(out: Path, identity: str) -> None:
 
 def label_maps(segmenter: Segmenter, photos: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Predict class ids, uint8 (H, W), for photographs, uint8 (H, W, 3), each at its own size."""
-    ids, _ = segmenter.see(np.stack([resize_photo(photo, segmenter.size) for photo in photos]))
+    ids, _ = segmenter.segment(np.stack([resize_photo(photo, segmenter.size) for photo in photos]))
     return [resize_label_map(found, Size.of(photo)) for found, photo in zip(ids, photos, strict=True)]
 
 

@@ -62,7 +62,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EpochPlan:
     """The random choices of one epoch: the order of the pairs and, per position in it, crop and flip."""
 
     order: np.ndarray
@@ -103,7 +103,7 @@ def steps_per_epoch(n: int, batch: int) -> int:
     return n // batch
 
 
-def plan_epoch(n: int, seed: int, epoch: int, room: Size, crop: Literal["full", "top"], flip: bool) -> Plan:
+def plan_epoch(n: int, seed: int, epoch: int, room: Size, crop: Literal["full", "top"], flip: bool) -> EpochPlan:
     """Draw the random choices of `epoch` from (seed, epoch) alone.
 
     Everything is drawn whether used or not: without flips, order and crops stay the same.
@@ -120,7 +120,7 @@ def plan_epoch(n: int, seed: int, epoch: int, room: Size, crop: Literal["full", 
     order = rng.permutation(n)
     left, top = (rng.integers(0, most + 1, n) for most in room.width_first)
     mirrored = rng.random(n) < 0.5
-    return Plan(order, left, top if crop == "full" else np.zeros_like(top), mirrored & flip)
+    return EpochPlan(order, left, top if crop == "full" else np.zeros_like(top), mirrored & flip)
 
 
 ExtraInputs = Callable[[np.ndarray, np.ndarray | None], dict[str, np.ndarray]]  # of label maps and instances (N, H, W)
@@ -132,7 +132,7 @@ def nothing(label_maps: np.ndarray, instances: np.ndarray | None) -> dict[str, n
 
 
 def cut(
-    pairs: TrainingPairs, plan: Plan, places: range, size: Size, sizes: Sequence[Size] = (),
+    pairs: TrainingPairs, plan: EpochPlan, places: range, size: Size, sizes: Sequence[Size] = (),
     extra_inputs: ExtraInputs = nothing,
 ) -> Batch:  # fmt: skip
     """Assemble the batch of the pairs at `places` in the epoch's order, cropped and flipped as `plan` says.

@@ -47,7 +47,7 @@ class SegmenterFeatures:
         Returns:
             "segmenter" (N, d), and with label maps "classes", see `count_classes`.
         """
-        said, features = self._segmenter.see(photos)
+        said, features = self._segmenter.segment(photos)
         if label_maps is None:
             return {"segmenter": features}
         return {

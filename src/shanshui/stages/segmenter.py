@@ -90,10 +90,10 @@ def trained(settings: SegmenterSettings, pairs: TrainingPairs, args: argparse.Na
     from shanshui.data.prepared import prepared_digests
     from shanshui.storage.files import digest
     from shanshui.training.resume import resume_folder
-    from shanshui.training.segmenting import Plan, Trainer, epoch_seed, train
+    from shanshui.training.segmenting import SegmenterPlan, Trainer, epoch_seed, train
 
     of = settings.segmenter
-    plan = Plan(of.size, of.epochs, of.batch, of.lr, settings.data.flip, settings.seed)
+    plan = SegmenterPlan(of.size, of.epochs, of.batch, of.lr, settings.data.flip, settings.seed)
     seed_everything(int(epoch_seed(plan.seed, 0).generate_state(1)[0]))
     trainer = Trainer(build(cast("SegmenterMeta", metadata(settings))), plan.lr)
     key = digest([settings.model_dump(), *prepared_digests([args.photos, args.label_maps], args.digests)])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PhasePlan:
     """The epochs to train, their data and learning rates.
 
     `options` are those of the phase, `end` is the epoch at which the learning rates have decayed, `log_every` the
@@ -57,7 +57,7 @@ def rate_factor(epoch: int, end: int, decay_epochs: int) -> float:
 
 
 def train(
-    nets: Networks, step_config: StepConfig, plan: Plan, pairs: TrainingPairs, log: StatsLog | None,
+    nets: Networks, step_config: StepConfig, plan: PhasePlan, pairs: TrainingPairs, log: StatsLog | None,
     after_epoch: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Train epochs `first_epoch` to `last_epoch`, calling `after_epoch` at the end of each.
@@ -81,7 +81,7 @@ def train(
 
 
 def train_epoch(
-    nets: Networks, step_config: StepConfig, plan: Plan, pairs: TrainingPairs, epoch: int, bar: tqdm
+    nets: Networks, step_config: StepConfig, plan: PhasePlan, pairs: TrainingPairs, epoch: int, bar: tqdm
 ) -> dict[str, float]:
     """Train one epoch; return the mean of every loss term."""
     step = plan.schedule.at(epoch)

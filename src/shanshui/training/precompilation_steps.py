@@ -132,4 +132,4 @@ def _segment() -> None:
         trainer.step(photos, np.zeros((2, HEIGHT, WIDTH), np.uint8), 1e-3)
     segmenter_in_use = Segmenter(gather(trainer.net), meta, "precompilation", "")
     for batch in (1, 2):
-        segmenter_in_use.see(np.zeros((batch, HEIGHT, WIDTH, 3), np.uint8))
+        segmenter_in_use.segment(np.zeros((batch, HEIGHT, WIDTH, 3), np.uint8))

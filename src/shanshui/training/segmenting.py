@@ -37,7 +37,7 @@ BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.25, 0.4  # largest changes, of images 
 
 
 @dataclass(frozen=True)
-class Plan:
+class SegmenterPlan:
     """Size to which pairs are resized, and hyperparameters of the training."""
 
     size: Size
@@ -67,7 +67,7 @@ class Trainer:
     def step(self, photos: np.ndarray, label_maps: np.ndarray, lr: float) -> float:
         """Train on float32 (N, 3, h, w) in [-1, 1] and class ids (N, h, w); return the loss before the update."""
         self.optimizer.lr = lr
-        logits, _ = self.net.see(jt.array(photos))
+        logits, _ = self.net.segment(jt.array(photos))
         loss = cross_entropy(logits, jt.array(label_maps.astype(np.int32)))
         self.optimizer.step(loss)
         return float(loss.item())
@@ -79,7 +79,7 @@ def epoch_seed(seed: int, epoch: int) -> np.random.SeedSequence:
 
 
 def train(
-    trainer: Trainer, plan: Plan, pairs: TrainingPairs, first_epoch: int, after_epoch: Callable[[int], None]
+    trainer: Trainer, plan: SegmenterPlan, pairs: TrainingPairs, first_epoch: int, after_epoch: Callable[[int], None]
 ) -> None:
     """Train epochs `first_epoch` to `plan.epochs`, counted from 1, calling `after_epoch` at the end of each.
 
@@ -122,7 +122,7 @@ def cross_entropy(logits: Var, label_maps: Var) -> Var:
 # --- what chance does to the pairs ------------------------------------------------------------------------
 
 
-def batches(pairs: TrainingPairs, plan: Plan, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def batches(pairs: TrainingPairs, plan: SegmenterPlan, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield all pairs once, in batches of nearly equal size: float32 (n, 3, h, w) in [-1, 1], uint8 ids (n, h, w)."""
     rng = np.random.Generator(np.random.Philox(epoch_seed(plan.seed, epoch)))
     order = rng.permutation(len(pairs))

@@ -28,7 +28,7 @@ from shanshui.storage.files import digest
 from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.arguments import TrainingFiles
 from shanshui.training.fakes import StyleLoss
-from shanshui.training.loop import Plan, train
+from shanshui.training.loop import PhasePlan, train
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
 from shanshui.training.perceptual import perceptual_loss
@@ -189,7 +189,7 @@ class Session:
                 self._restore(found[1] if found else checkpoint.load(file))
             elif given.start:
                 self._begin(checkpoint.load(given.start))
-            plan = Plan(
+            plan = PhasePlan(
                 config.phase, begin, last_epoch, end, config.seed, config.options, config.data, config.parity.crop,
                 self.schedule, given.log_every,
             )  # fmt: skip

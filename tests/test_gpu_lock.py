@@ -1,4 +1,4 @@
-"""Leases of GPUs: never two holders, none lost, whatever is killed."""
+"""Locks of GPUs: never two holders, none lost, whatever is killed."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ os.write(note, f"free {os.getpid()} {held.gpu.token} {time.monotonic_ns()}\\n".e
 
 
 def start(folder: Path, log: Path, seconds: float) -> subprocess.Popen[bytes]:
-    """A job that leases one of four devices; it needs no more of Python than comes with it."""
+    """A job that locks one of four devices; it needs no more of Python than comes with it."""
     command = [sys.executable, "-S", "-c", JOB, str(folder), str(log), str(len(GPUS)), str(seconds)]
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(SOURCE)})
 
 
 def test_forty_jobs_on_four_devices_some_killed(tmp_path: Path) -> None:
-    log, folder = tmp_path / "log.txt", tmp_path / "leases"
+    log, folder = tmp_path / "log.txt", tmp_path / "locks"
     rng = random.Random(5)
     jobs = [start(folder, log, rng.uniform(0.02, 0.2)) for _ in range(40)]
     killed: dict[int, int] = {}
@@ -69,11 +69,11 @@ def test_forty_jobs_on_four_devices_some_killed(tmp_path: Path) -> None:
         assert overlaps == []
 
     held = [try_lock_gpu(GPUS, 1, folder) for _ in range(5)]
-    assert [part.gpu.token for part in held[:4] if part] == ["0", "1", "2", "3"], "no lease is lost"
+    assert [part.gpu.token for part in held[:4] if part] == ["0", "1", "2", "3"], "no lock is lost"
     assert held[4] is None
 
 
-def test_lease_given_back_can_be_taken_again(tmp_path: Path) -> None:
+def test_released_lock_can_be_taken_again(tmp_path: Path) -> None:
     first = try_lock_gpu(GPUS[:1], 1, tmp_path)
     assert first
     assert try_lock_gpu(GPUS[:1], 1, tmp_path) is None
@@ -99,7 +99,7 @@ def test_waiting_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert first
 
     class Jitter:
-        """Gives the first lease back at the third draw."""
+        """Releases the first lock at the third draw."""
 
         draws = 0
 
@@ -138,7 +138,7 @@ def test_configuration_chooses_among_the_visible() -> None:
 
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A process that holds nothing yet, on a machine with a lease folder of its own."""
+    """A process that holds nothing yet, on a machine with a lock folder of its own."""
     monkeypatch.setattr(gpu_lock, "_held", [])
     monkeypatch.setenv(gpu_lock.FOLDER, str(tmp_path))
     for name in (gpu_lock.GPUS, gpu_lock.JOBS_PER_GPU, "SLURM_JOB_ID"):
@@ -147,21 +147,21 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch
     return monkeypatch
 
 
-def test_process_sees_the_leased_device_only_and_keeps_it(fresh: pytest.MonkeyPatch) -> None:
+def test_process_sees_the_locked_device_only_and_keeps_it(fresh: pytest.MonkeyPatch) -> None:
     assert acquire_gpu(["a", "b"]) == "4"
     assert os.environ[gpu_lock.VISIBLE] == "4"
     fresh.setenv(gpu_lock.VISIBLE, "4,5")
-    assert acquire_gpu(["a", "b"]) == "4", "one lease for a process"
+    assert acquire_gpu(["a", "b"]) == "4", "one lock for a process"
     fresh.setattr(gpu_lock, "_held", [])
 
 
-def test_no_device_no_lease(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_device_no_lock(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert acquire_gpu([]) == ""
     assert os.environ[gpu_lock.VISIBLE] == "4,5"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_device_that_slurm_gave_to_the_job_needs_no_lease(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_device_that_slurm_gave_to_the_job_needs_no_lock(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fresh.setenv("SLURM_JOB_ID", "7")
     fresh.setenv(gpu_lock.VISIBLE, "0")
     assert acquire_gpu(["a"]) == ""

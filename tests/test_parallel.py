@@ -172,7 +172,7 @@ def test_no_rank_outlives_mpirun(waiting: tuple[psutil.Process, list[psutil.Proc
     assert launcher.wait(30) == 256 - 9  # as `run_ranks` has it: killed by signal 9
 
 
-def test_devices_are_leased_all_or_none(tmp_path: Path) -> None:
+def test_devices_are_locked_all_or_none(tmp_path: Path) -> None:
     gpus = [gpu_lock.Gpu(name, name) for name in "abc"]
     first = gpu_lock.try_lock_gpus(gpus, 2, 1, tmp_path)
     assert [held.gpu.token for held in first] == ["a", "b"]

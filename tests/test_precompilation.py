@@ -133,7 +133,7 @@ def test_other_networks_ask_for_kernels_of_their_own(compiled: list[Any]) -> Non
     {"generator": "clade_icpe", "discriminator": "fpse", "edges": "label"},
     {"discriminator": "oasis"},
 ])  # fmt: skip
-def test_configured_networks_are_rehearsed_small(model: dict[str, Any]) -> None:
+def test_configured_networks_are_precompiled_small(model: dict[str, Any]) -> None:
     from shanshui.config.settings import validate
 
     networks = validate({"model": model}).networks().extra_kernels()

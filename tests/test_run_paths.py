@@ -203,7 +203,7 @@ def test_edges_of_instances_need_their_maps(tmp_path: Path, monkeypatch: pytest.
     assert RunPaths(Config()).prepared_instances() == []
 
 
-def test_other_networks_are_rehearsed_and_trained_in_one_job() -> None:
+def test_other_networks_are_precompiled_and_trained_in_one_job() -> None:
     run_paths = RunPaths(validate({
         "model": {"generator": "spade", "discriminator": "multiscale"}, "pretrain": {"epochs": 100},
         "score": {"first": 101, "last": 102}, "select": {"top": 1},

@@ -1,6 +1,6 @@
 """Segmenters: networks that find the given classes in images: trained or imported files, and a built-in one.
 
-A module of an architecture has `build(meta)`, which returns a network with `see`: photographs float32 (N, 3, h, w)
+A module of an architecture has `build(meta)`, which returns a network with `segment`: photographs float32 (N, 3, h, w)
 in [-1, 1] -> logits (N, num_classes, h', w') of any size, and features (N, d) averaged over the image. Where the
 metadata have a `translation`, the logits are of the network's own classes, which it maps to those of the label maps.
 """

@@ -141,12 +141,12 @@ def lock_gpus(
     gpus: Sequence[Gpu], count: int, jobs_per_gpu: int, folder: Path, patience: float = 10, pause: float = 0.5
 ) -> list[GpuLock]:
     """Lock `count` devices as soon as enough are free at once; see `lock_gpu`."""
-    start, told = time.monotonic(), False
+    start, announced = time.monotonic(), False
     while True:
         if held := try_lock_gpus(gpus, count, jobs_per_gpu, folder):
             return held
-        if not told and time.monotonic() - start > patience:
-            told = True
+        if not announced and time.monotonic() - start > patience:
+            announced = True
             names = ", ".join(gpu.token for gpu in gpus)
             print(f"waiting for a free GPU ({names} are locked by other jobs) ...", file=sys.stderr, flush=True)
         time.sleep(pause * (0.5 + _jitter.random()))

@@ -42,6 +42,6 @@ def broadcast(number: int) -> int:
     """Broadcast the `number` of rank 0 to all ranks."""
     if world_size() == 1:
         return number
-    told = np.array([number], np.int32)
-    jt.mpi.broadcast(told, 0)  # in place
-    return int(told[0])
+    value = np.array([number], np.int32)
+    jt.mpi.broadcast(value, 0)  # in place
+    return int(value[0])

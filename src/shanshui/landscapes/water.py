@@ -127,8 +127,8 @@ def _glitter(view: View, light: Light, ground: Ground, slope: Array, water: Wate
         return np.zeros((*slope.shape, 3), np.float32)
     aside = (view.across[None, :] - d[0] / d[2]) / np.float32(0.03 + 0.10 * water.rough)
     tilt = (-_rows(view, ground) - d[1] / d[2]) / np.float32(0.10 + 0.25 * water.rough)
-    chance = np.exp(-(aside**2) - tilt**2)
-    sparkle = np.clip(slope * np.float32(0.8) + chance * 2 - np.float32(1.2), 0, 1.2) * chance
+    probability = np.exp(-(aside**2) - tilt**2)
+    sparkle = np.clip(slope * np.float32(0.8) + probability * 2 - np.float32(1.2), 0, 1.2) * probability
     return (sparkle * np.float32(1.6))[..., None] * np.array(light.sun, np.float32)
 
 

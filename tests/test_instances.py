@@ -9,6 +9,7 @@ from made_sets import Pairs
 from PIL import Image
 
 from shanshui.data.instances import instance_edges, scan_instances
+from shanshui.storage.size import Size
 
 
 def test_both_pixels_of_a_differing_pair_are_on_the_edge() -> None:
@@ -42,7 +43,7 @@ def test_numbers_above_a_byte_are_told_apart(tmp_path: Path) -> None:
     numbers[:, 4:] = 26256  # the same low byte
     Image.fromarray(numbers).save(tmp_path / "i.png")
     found = scan_instances(tmp_path / "i.png")
-    assert (found.size, found.edges, found.problem) == ((8, 4), 0.25, "")
+    assert (found.size, found.edges, found.problem) == (Size(height=4, width=8), 0.25, "")
     (tmp_path / "i.png").write_bytes(b"no")
     assert "cannot be read" in scan_instances(tmp_path / "i.png").problem
 

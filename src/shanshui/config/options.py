@@ -16,7 +16,7 @@ STAGES = "<!-- stages: begin (python -m shanshui options) -->", "<!-- stages: en
 
 
 def schema() -> dict[str, Any]:
-    """JSON schema of `config.yaml`, for completion in editors."""
+    """Return the JSON schema of `config.yaml`, for completion in editors."""
     generated = Config.model_json_schema()
     parity = generated["properties"]["parity"]
     generated["properties"]["parity"] = {"anyOf": [parity, {"enum": ["winner", "intended"]}]}
@@ -24,18 +24,18 @@ def schema() -> dict[str, Any]:
 
 
 def option_table() -> str:
-    """A Markdown table of every option with default and meaning, one section after the other."""
+    """Return a Markdown table of every option with default and meaning, one section after the other."""
     lines = ["| option | default | meaning |", "|---|---|---|", *_rows(Config, "")]
     return "\n".join([BEGIN, "", *lines, "", END])
 
 
 def place(document: str) -> str:
-    """`document` with the table put between its two markers."""
+    """Insert the table of options between its two markers in `document`."""
     return _between(document, BEGIN, END, option_table())
 
 
 def place_stages(document: str) -> str:
-    """`document` with the table of stages put between its two markers."""
+    """Insert the table of stages between its two markers in `document`."""
     begin, end = STAGES
     return _between(document, begin, end, f"{begin}\n\n{stages.stage_table()}\n\n{end}")
 

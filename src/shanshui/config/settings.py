@@ -30,7 +30,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _section_at(location: Sequence[int | str]) -> type[BaseModel] | None:
-    """The class whose options live at `location`, to look up what a misspelt name may have meant."""
+    """Return the class of the options at `location`, to suggest names for a misspelt one."""
     section: type[BaseModel] = Config
     for name in location:
         field = section.model_fields.get(str(name))
@@ -42,7 +42,7 @@ def _section_at(location: Sequence[int | str]) -> type[BaseModel] | None:
 
 
 def _as_written(words: Mapping[tuple[str, ...], str], location: Sequence[int | str], value: object) -> str:
-    """What to say of a `value` that YAML made of another word; empty where it is the word that was written."""
+    """Explain that YAML read a `value` from another word; empty if it is the word as written."""
     word = words.get(tuple(map(str, location)))
     if word is None or word == str(value):
         return ""
@@ -50,7 +50,7 @@ def _as_written(words: Mapping[tuple[str, ...], str], location: Sequence[int | s
 
 
 def _elsewhere(name: str) -> str:
-    """Where an option of this `name`, or of `section.name`, belongs; empty where no section has it."""
+    """Suggest where an option `name` or `section.name` belongs; empty if no section has it."""
     last = name.rpartition(".")[2]
     found = [section for section in Config.model_fields if last in getattr(_section_at([section]), "model_fields", {})]
     found = [section for section in found if name in (last, f"{section}.{last}") and last not in Config.model_fields]
@@ -78,9 +78,9 @@ def _explain(error: Mapping[str, Any], words: Mapping[tuple[str, ...], str]) -> 
 
 
 def own_options(layer: Mapping[str, object]) -> Mapping[str, object]:
-    """What a file or a command line says of its own accord: nothing, where it has every section as `config.yaml` has.
+    """Return the options that a file or command line sets on purpose: none if it has every section.
 
-    Such a file spells out defaults, for all networks; of these only values that differ from them count as chosen.
+    Such a file, like `config.yaml`, lists defaults for all networks; only what differs from them is the user's choice.
     """
     return {} if Config.model_fields.keys() - plugin_sections().keys() <= set(layer) else layer
 
@@ -91,12 +91,17 @@ def validate(
     given: Mapping[str, Any] | None = None,
     words: Mapping[tuple[str, ...], str] | None = None,
 ) -> Config:
-    """Turn raw YAML values into a `Config`; UsageError lists every mistake by option name.
+    """Check raw YAML values and return them as a `Config`.
 
     Args:
-        given: the part of `raw` that is the user's own, above the defaults of `config.yaml`; by default all of it,
-            unless it has every section. An option of it without effect in the chosen networks is a mistake.
-        words: plain words of the files, by place, to name those that YAML takes for something else.
+        raw: nested mappings.
+        source: how error messages call the configuration.
+        given: the part of `raw` that the user set, above the defaults of `config.yaml`; by default all of it, unless it
+            has every section. An option in it that has no effect with the chosen networks is a mistake.
+        words: plain words of the files by place, to name those that YAML reads as something else.
+
+    Raises:
+        UsageError: lists every mistake by the option's name.
     """
     data = raw.get("data")
     whole = {**raw, "data": completed(data)} if isinstance(data, Mapping) else dict(raw)
@@ -119,7 +124,11 @@ def validate(
 
 
 def validate_recorded(settings: object, source: str) -> Config:
-    """The configuration in a report's settings, which list every option; UsageError if there is none in them."""
+    """Return the configuration in a report's settings, which list every option.
+
+    Raises:
+        UsageError: there is none in them.
+    """
     shown = settings.get("config") if isinstance(settings, Mapping) else None
     if not isinstance(shown, Mapping):
         raise UsageError(f"{source} holds no configuration", "settings/report.json of a run, as Snakemake starts with")
@@ -127,7 +136,7 @@ def validate_recorded(settings: object, source: str) -> Config:
 
 
 def _check_instances(config: Config, source: str) -> None:
-    """UsageError where there cannot be instance maps, of which edges are to be made."""
+    """Check that the dataset can have instance maps; raise UsageError if not."""
     data, layout = config.data, LAYOUTS[config.data.layout]
     lacking = [option for option in INSTANCES if not getattr(data, option) and option not in layout.folders]
     if config.landscapes or lacking:
@@ -140,7 +149,11 @@ def _check_instances(config: Config, source: str) -> None:
 
 
 def load_config(paths: Sequence[str | Path]) -> Config:
-    """Read YAML files, later ones override earlier ones."""
+    """Read YAML files, later ones override earlier ones, and check the result.
+
+    Raises:
+        UsageError: a file cannot be read, or has mistakes.
+    """
     from shanshui.config.yaml_file import read_yaml
 
     raw: dict[str, Any] = {}
@@ -157,7 +170,7 @@ SIZE = {"width", "height"}
 
 
 def training_settings(config: Config, phase: str) -> dict[str, Any]:
-    """Numbers of one training phase; the epoch range of fine-tuning is a file name, not a setting."""
+    """Return the settings of one training phase; the epochs of fine-tuning are file names, not settings."""
     section = config.pretrain if phase == "pretrain" else config.finetune
     numbers = section.model_dump(exclude={"snapshot_minutes", "log_every", *without_effect(config.model, phase)})
     if numbers.get("gan") == "hinge":
@@ -175,6 +188,7 @@ def training_settings(config: Config, phase: str) -> dict[str, Any]:
 
 
 def metric_settings(config: Config) -> dict[str, Any]:
+    """Return the settings of `reference`: metrics, image size, seed and label rules."""
     size = list(config.data.size.width_first)
     labels = config.data.model_dump(include=LABELS)
     seen = list(config.segmenter.size.width_first)  # others bring their own size in their files
@@ -183,17 +197,18 @@ def metric_settings(config: Config) -> dict[str, Any]:
 
 
 def score_settings(config: Config) -> dict[str, Any]:
-    """What `score` needs beyond `reference`: without the command the two are the same."""
+    """Return the settings of `score`: those of `reference` and the aesthetic command, if any."""
     command = config.score.aesthetic_command
     return {**metric_settings(config), **({"aesthetic_command": command} if command else {})}
 
 
 def choice_settings(config: Config) -> dict[str, Any]:
+    """Return the settings of model selection: metric and set."""
     return {"rank_by": config.score.rank_by, "on": config.select.on}
 
 
 def recorded_options(config: Config) -> dict[str, Any]:
-    """The configuration as the report shows it, without what changes no result."""
+    """Return the configuration for the report, without options that change no result."""
     shown = config.model_dump(mode="json")
     for section, option in (
         ("pretrain", "snapshot_minutes"),
@@ -208,7 +223,7 @@ def recorded_options(config: Config) -> dict[str, Any]:
 
 
 def stage_settings(config: Config, stage: str) -> dict[str, Any]:
-    """The numbers `stage` depends on, and no others: what is equal here need not run again."""
+    """Return the options that the results of `stage` depend on; while they are equal, it need not run again."""
     record = stages()[stage]
     return record.settings(config) if record.settings else {}
 
@@ -222,7 +237,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 
 
 def needed_weights(config: Config) -> list[str]:
-    """Names of the foreign weight files (see `shanshui.weights.catalogue`) this configuration cannot do without."""
+    """Return the names of the pretrained weight files that this configuration needs (`shanshui.weights.catalogue`)."""
     nets = {
         PERCEPTUAL[net] for net in (config.pretrain.perceptual.net, config.finetune.perceptual.net) if net != "none"
     }

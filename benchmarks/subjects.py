@@ -66,10 +66,9 @@ class Subject:
 
     def settings(self) -> dict[str, Any]:
         """Sections from which our networks are built; spectral norm is off, as the winner ran."""
-        model = {
-            "base_channels": self.channels, "halvings": self.halvings, "spade_hidden": 128,
-            "discriminators": 4, "discriminator_channels": 64,
-        }  # fmt: skip
+        sizes = {"base_channels": self.channels, "halvings": self.halvings, "spade_hidden": 128}
+        bank = {"name": "bank", "count": 4, "base_channels": 64}
+        model = {"generator": {"name": "apf", **sizes}, "discriminator": bank}
         parity = {"spectral_norm": "off", "full_order": "kept", "pool_padding": "excluded", "seg_noise_init": "zero"}
         return {"data": {"classes": [str(i) for i in range(CLASSES)]}, "model": model, "parity": parity}
 
@@ -177,10 +176,9 @@ def torch_networks(subject: Subject, folder: Path) -> Any:
     from torch_reference import Trainer
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    model = subject.settings()["model"]
+    G, D = (subject.settings()["model"][part] for part in ("generator", "discriminator"))
     trainer = Trainer(
-        CLASSES, model["base_channels"], model["halvings"], model["spade_hidden"], model["discriminators"],
-        model["discriminator_channels"],
+        CLASSES, G["base_channels"], G["halvings"], G["spade_hidden"], D["count"], D["base_channels"],
     )  # fmt: skip
     for name in ("G", "E", "D"):
         trainer.load(getattr(trainer, name), dict(np.load(folder / f"{name}.npz")))

@@ -21,7 +21,7 @@ from shanshui.architectures.schedule import Schedule
 from shanshui.backend import ranks
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 from shanshui.backend.runtime import load_jittor, seed_everything
-from shanshui.config.settings import stage_settings, validate
+from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.storage.files import write_json
 from shanshui.storage.size import Size
 from shanshui.training.augment import OPERATIONS
@@ -34,10 +34,16 @@ jt = load_jittor()
 BATCH = 4
 STEPS = {"pretrain": 10, "finetune": 10, "style": 4, "classes": 4}
 EPOCH = {"pretrain": 2}  # of a schedule of 6: fading; else full
-SMALL = {"base_channels": 4, "spade_hidden": 8, "discriminators": 2, "discriminator_channels": 8}
+SMALL = {
+    "generator": {"base_channels": 4, "spade_hidden": 8},
+    "discriminator": {"count": 2, "base_channels": 8},
+}
 OTHERS: dict[str, dict[str, Any]] = {
-    "style": {"generator": "spade", "discriminator": "multiscale", "z_dim": 8, "style_encoder": 2},
-    "classes": {"generator": "oasis", "discriminator": "oasis", "z_dim": 4},
+    "style": {
+        "generator": {"name": "spade", "z_dim": 8, "style_encoder": {"base_channels": 2}},
+        "discriminator": {"name": "multiscale"},
+    },
+    "classes": {"generator": {"name": "oasis", "z_dim": 4}, "discriminator": {"name": "oasis"}},
 }
 Recorded = list[tuple[dict[str, Any], dict[str, float], dict[str, Any]]]  # state, losses and gradients of each step
 
@@ -46,7 +52,7 @@ def settings(phase: str) -> dict[str, Any]:
     if phase not in OTHERS:
         return SETTINGS
     data = {"width": WIDTH, "height": HEIGHT, "load_width": WIDTH, "classes": ["a", "b", "c"]}
-    return stage_settings(validate(fitting({"data": data, "model": SMALL | OTHERS[phase]})), "pretrain")
+    return stage_settings(validate(fitting({"data": data, "model": merge(SMALL, OTHERS[phase])})), "pretrain")
 
 
 def networks(phase: str) -> Networks:

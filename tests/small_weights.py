@@ -40,7 +40,7 @@ def save_spade(path: Path, encoder: bool = True, **model: Any) -> Path:
     """SPADE from a style vector, of classes for which a file's 9 is no class; `model` replaces options."""
     from shanshui.architectures.networks import build_generator
     from shanshui.backend.modules import gather
-    from shanshui.config.settings import stage_settings, validate
+    from shanshui.config.settings import merge, stage_settings, validate
 
     data: dict[str, Any] = {
         "classes": ["sky", "water", "tree"], "width": SIZE.width, "height": SIZE.height, "load_width": SIZE.width,
@@ -48,20 +48,24 @@ def save_spade(path: Path, encoder: bool = True, **model: Any) -> Path:
     }  # fmt: skip
     if model.get("edges") == "instance":
         data |= {"train_instances": "x", "test_instances": "y"}
+    section = {"name": "spade", "z_dim": Z, "base_channels": 4, "spade_hidden": 8}
     sizes = {
-        "generator": "spade", "discriminator": "multiscale", "z_dim": Z, "style_encoder": 2, "base_channels": 4,
-        "spade_hidden": 8, "discriminators": 2, "discriminator_channels": 8, "edges": "label",
-    }  # fmt: skip
-    settings = stage_settings(validate({"data": data, "model": sizes | model}), "finetune")
+        "generator": section | ({"style_encoder": {"base_channels": 2}} if encoder else {}),
+        "discriminator": {"name": "multiscale", "count": 2, "base_channels": 8},
+        "edges": "label",
+    }
+    settings = stage_settings(validate({"data": data, "model": merge(sizes, model)}), "finetune")
     generator, rng = build_generator(settings), np.random.default_rng(0)
-    networks = generator.networks() if encoder else {"G": generator.G}
-    arrays = {n: a for letter, net in networks.items() for n, a in checkpoint.prefixed(letter, gather(net)).items()}
+    arrays = {
+        n: a
+        for letter, net in generator.networks().items()
+        for n, a in checkpoint.prefixed(letter, gather(net)).items()
+    }
     arrays = {
         name: rng.normal(0, 1 / np.sqrt(array[0].size), array.shape).astype(np.float32) if array.ndim > 1 else array
         for name, array in arrays.items()
     }
-    named = ("data", "model", *(["encoder"] if encoder else []), "parity", "preset", "seed")
-    meta = {name: settings[name] for name in named if name in settings}
+    meta = {name: settings[name] for name in ("data", "model", "parity", "preset", "seed")}
     facts = {**generator.declared.extra_header(), "level": None, "alpha": 0.0, "phase": "finetune", "epoch": 7}
     checkpoint.save(path, arrays, kind="generator", **meta, **facts)
     return path

@@ -31,7 +31,9 @@ def mistakes(**sections: Any) -> str:
 
 def other(**model: Any) -> dict[str, Any]:
     """A section of other networks."""
-    return {"model": {"discriminator": "multiscale", **model}}
+    own = {part: model.pop(part, default) for part, default in (("generator", "apf"), ("discriminator", "multiscale"))}
+    edges = {"edges": model.pop("edges")} if "edges" in model else {}
+    return {"model": {**own, **edges, "generator": {"name": own["generator"], **model}}}
 
 
 def test_leaderboard_recipe_spells_out_every_default(root: Path) -> None:
@@ -66,7 +68,7 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ({"score": {"first": 180}}, "must lie in the epochs of fine-tuning, 181 to 310"),
         ({"score": {"rank_by": "swd"}}, "score.rank_by swd: swd is not among score.metrics"),
         ({"data": {"load_width": 400}}, "smaller than the crop"),
-        ({"model": {"discriminator_channels": 4}}, "use a multiple of 8"),
+        ({"model": {"discriminator": {"name": "bank", "base_channels": 4}}}, "use a multiple of 8"),
         ({"infer": {"seeds": [1, 1]}}, "a seed is listed twice"),
         ({"pretrain": {"lr_g": "quick"}}, "pretrain.lr_g"),
         ({"data": {"classes": ["sky", "sky"]}}, "class name used twice: sky"),
@@ -76,14 +78,35 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ({"select": {"top": 6}, "score": {"first": 308}}, "select.top 6 is more than the 3 scored"),
         ({"finetune": {"epochs": 2, "lr_decay_epochs": 3}}, "lr_decay_epochs 3 is more than epochs 2"),
         ({"model": {"generator": "spade"}}, "with generator spade use multiscale, fpse or oasis"),
-        ({"model": {"z_dim": 256}}, "z_dim 256 has no effect with generator apf and discriminator bank"),
+        (
+            {"model": {"generator": {"name": "apf", "z_dim": 256}}},
+            "model.generator.z_dim: generator apf has no option z_dim; it is an option of spade, clade, clade_icpe, ",
+        ),
         (other(generator="oasis", edges="label"), "edges label has no effect with generator oasis"),
-        (other(generator="ccfpse", upsampling="most"), "5 or 6 halvings"),
-        (other(generator="spade", style_encoder=64), "style_encoder needs a z_dim"),
-        (other(generator="spade", style_norm="batch"), "style_norm batch has no effect without model.style_encoder"),
+        (
+            other(generator="ccfpse", upsampling="most"),
+            "model.generator.upsampling: Input should be 'normal' or 'more', found 'most'",
+        ),
+        (other(generator="spade", style_encoder={}), "model.generator: style_encoder needs a z_dim"),
+        (other(generator="spade", spade_kernel=4), "model.generator.spade_kernel: 4 is even: use 3 or 5"),
+        (other(generator="spad"), "model.generator: there is no generator 'spad', but apf, "),
+        (other(generator="spad"), "did you mean spade?"),
+        (
+            {"model": {"generator": {"base_channels": 4}}},
+            "model.generator: no name, which says whose options these are",
+        ),
+        (
+            {"model": {"generator": {"name": "clade", "spade_hiden": 4}}},
+            "generator clade has no option spade_hiden. It has",
+        ),
+        (
+            {"model": {"halvings": 5}},
+            "model.halvings: there is no such option; indent it below `model:`, `generator:` (apf)",
+        ),
+        ({"base_channels": 5}, "base_channels: there is no such option; indent it below `model:`, `generator:` (apf, "),
         (
             {**other(generator="spade", upsampling="most"), "data": {"width": 256, "height": 192}},
-            "data.height 192 is not a multiple of 128 (model.upsampling most doubles the first features 7 times)",
+            "data.height 192 is not a multiple of 128 (model.generator.upsampling most doubles the first features 7",
         ),
         (
             {**other(discriminator="oasis", generator="spade"), "data": {"height": 352, "load_width": 600}},
@@ -109,12 +132,17 @@ def test_defaults_of_the_leaderboard_recipe_may_lie_under_any_model(root: Path, 
             "finetune.seg_noise True has no effect with generator oasis and discriminator",
         ),
         ({"finetune": {"seg_noise": False, "feature_matching": 0.0}}, ""),
-        ({"model": {"halvings": 6}}, "model.halvings 6 has no effect with generator oasis"),
+        (
+            {"model": {"generator": {"halvings": 6}}},
+            "model.generator.halvings: generator oasis has no option halvings; it is an option of apf",
+        ),
         ({"pretrain": {"feature_matching": 3.0}}, "pretrain.feature_matching 3.0 has no effect with"),
         ({"parity": {"grow_copy": "once"}}, "parity.grow_copy once has no effect with"),
         ({"parity": "winner"}, ""),
     ):
-        mine.write_text(yaml.safe_dump(merge({"model": {"generator": "oasis", "discriminator": "oasis"}}, said)))
+        mine.write_text(
+            yaml.safe_dump(merge({"model": {"generator": {"name": "oasis"}, "discriminator": {"name": "oasis"}}}, said))
+        )
         if refused:
             with pytest.raises(UsageError, match=refused):
                 load_config([root / "config.yaml", mine])
@@ -123,8 +151,10 @@ def test_defaults_of_the_leaderboard_recipe_may_lie_under_any_model(root: Path, 
     changed = yaml.safe_load((root / "config.yaml").read_text())
     changed["model"] |= {"generator": "oasis", "discriminator": "oasis"}
     assert validate(changed).finetune.seg_noise, "config.yaml itself edited: defaults are nobody's choice"
-    changed["model"]["discriminators"] = 3
-    with pytest.raises(UsageError, match=r"model\.discriminators 3 has no effect"):
+    changed["model"]["discriminator"] = {"name": "oasis", "count": 3}
+    with pytest.raises(
+        UsageError, match="discriminator oasis has no option count; it is an option of bank, multiscale"
+    ):
         validate(changed)
 
 
@@ -137,7 +167,7 @@ def test_settings_of_a_run_are_read_again(root: Path, recipe: str) -> None:
 
 
 def test_every_mistake_is_listed_at_once() -> None:
-    text = mistakes(run="a b", pretrain={"batch": 0}, model={"halvings": 7})
+    text = mistakes(run="a b", pretrain={"batch": 0}, model={"generator": {"name": "apf", "halvings": 7}})
     assert "3 mistake(s)" in text
 
 
@@ -171,12 +201,15 @@ def test_merge_is_snakemakes() -> None:
     assert merge({"a": {"x": 1, "y": [1, 2]}}, {"a": {"y": [3]}}) == {"a": {"x": 1, "y": [3]}}
 
 
-def test_settings_of_apf_gan_are_as_before_there_were_others() -> None:
+def test_settings_hold_the_sections_of_the_networks_with_their_names() -> None:
     settings = stage_settings(Config(), "finetune")
-    assert set(settings["model"]) == {
-        "base_channels", "halvings", "spade_hidden", "discriminators", "discriminator_channels"
+    assert settings["model"] == {
+        "generator": {
+            "name": "apf", "base_channels": 64, "spectral_norm": "on", "halvings": 6, "spade_hidden": 128,
+        },
+        "discriminator": {"name": "bank", "base_channels": 64, "spectral_norm": "on", "count": 4},
+        "edges": "none",
     }  # fmt: skip
-    assert not {"encoder", "discriminator"} & set(settings)
     assert not {"gan", "kl", "kl_reduction", "label_mix"} & set(settings["finetune"])
 
 
@@ -186,7 +219,7 @@ def test_training_sees_only_what_its_networks_use() -> None:
 
     common = numbers(generator="spade")
     assert not {"kl", "label_mix", "seg_noise"} & common
-    assert numbers(generator="spade", z_dim=8, style_encoder=4) == common | {"kl", "kl_reduction"}
+    assert numbers(generator="spade", z_dim=8, style_encoder={"base_channels": 4}) == common | {"kl", "kl_reduction"}
     assert numbers(generator="spade", discriminator="oasis") == (common | {"label_mix"}) - {"feature_matching"}
     assert numbers() == common | {"seg_noise"}
 

@@ -14,6 +14,7 @@ from small_models import fitting
 
 from shanshui.__main__ import main
 from shanshui.architectures import network_counts
+from shanshui.architectures.apf import Apf
 from shanshui.config.schema import Config
 from shanshui.config.settings import stage_settings, validate
 from shanshui.errors import ShanshuiError
@@ -27,13 +28,19 @@ SMALL = {
     "run": "demo",
     "landscapes": {"train": 20, "test": 4, "width": 160, "height": 120},
     "data": {"width": 128, "height": 96, "load_width": 144, "holdout": 4},
-    "model": {"base_channels": 8, "halvings": 5, "spade_hidden": 12, "discriminators": 3, "discriminator_channels": 16},
+    "model": {
+        "generator": {"name": "apf", "base_channels": 8, "halvings": 5, "spade_hidden": 12},
+        "discriminator": {"name": "bank", "count": 3, "base_channels": 16},
+    },
     "pretrain": {"epochs": 8, "perceptual": {"net": "none"}},
     "finetune": {"epochs": 4, "perceptual": {"net": "none"}},
     "score": {"first": 9, "last": 12, "metrics": ["dct_frechet"], "rank_by": "dct_frechet"},
     "infer": {"seeds": [0, 1]},
 }
-WIDE = {"base_channels": 10, "halvings": 6, "spade_hidden": 20, "discriminators": 5, "discriminator_channels": 64}
+WIDE = {
+    "generator": {"name": "apf", "base_channels": 10, "halvings": 6, "spade_hidden": 20},
+    "discriminator": {"name": "bank", "count": 5, "base_channels": 64},
+}
 
 
 def configured(**sections: Any) -> Config:
@@ -54,12 +61,14 @@ def generator(config: Config, heads: int, seg_noise: bool) -> tuple[Any, Any]:
     from shanshui.architectures.apf_encoder import MaskEncoder
     from shanshui.architectures.apf_generator import Generator
 
-    classes, model, norm = len(config.data.classes), config.model, config.parity.resolved()["spectral_norm"] == "on"
+    classes, norm = len(config.data.classes), config.parity.resolved()["spectral_norm"] == "on"
+    section = config.model.generator
+    assert isinstance(section, Apf)
     G = Generator(
-        classes, model.base_channels, model.halvings, heads=heads, seg_noise=seg_noise, spectral_norm=norm,
-        spade_hidden=model.spade_hidden,
+        classes, section.base_channels, section.halvings, heads=heads, seg_noise=seg_noise, spectral_norm=norm,
+        spade_hidden=section.spade_hidden,
     )  # fmt: skip
-    return G, MaskEncoder(classes, model.base_channels, model.halvings, norm)
+    return G, MaskEncoder(classes, section.base_channels, section.halvings, norm)
 
 
 @pytest.mark.parametrize("config", [
@@ -70,28 +79,38 @@ def generator(config: Config, heads: int, seg_noise: bool) -> tuple[Any, Any]:
 def test_counts_are_those_of_the_networks(config: Config, seg_noise: bool) -> None:
     from shanshui.architectures.apf_discriminator import Discriminator
 
-    classes, model, norm = len(config.data.classes), config.model, config.parity.resolved()["spectral_norm"] == "on"
-    heads = 0 if seg_noise else model.discriminators - 1
+    classes, norm = len(config.data.classes), config.parity.resolved()["spectral_norm"] == "on"
+    heads = 0 if seg_noise else config.model.sizes - 1
     G, E = generator(config, heads, seg_noise)
-    D = Discriminator(classes, model.discriminator_channels, model.discriminators, spectral_norm=norm)
+    D = Discriminator(classes, config.model.discriminator.base_channels, config.model.sizes, spectral_norm=norm)
     networks = config.networks()
-    assert networks.generator.in_phase(heads, seg_noise).parameters(0) == count(G) + count(E)
-    assert networks.discriminator.parameters(0) == count(D)
+    assert networks.generator.in_phase(heads, seg_noise).parameters() == count(G) + count(E)
+    assert networks.discriminator.parameters() == count(D)
 
 
 OTHERS: list[dict[str, Any]] = [
     {"generator": "spade", "discriminator": "multiscale"},
-    {"generator": "spade", "discriminator": "multiscale", "norm": "instance", "z_dim": 5, "style_encoder": 2},
-    {"generator": "spade", "discriminator": "multiscale", "z_dim": 5, "style_encoder": 2, "style_norm": "batch"},
-    {"generator": "spade", "discriminator": "fpse", "upsampling": "more", "edges": "label"},
-    {"generator": "spade", "discriminator": "oasis", "upsampling": "most"},
+    {
+        "generator": {"name": "spade", "norm": "instance", "z_dim": 5, "style_encoder": {"base_channels": 2}},
+        "discriminator": "multiscale",
+    },
+    {
+        "generator": {"name": "spade", "z_dim": 5, "style_encoder": {"base_channels": 2, "norm": "batch"}},
+        "discriminator": "multiscale",
+    },
+    {"generator": {"name": "spade", "upsampling": "more"}, "discriminator": "fpse", "edges": "label"},
+    {"generator": {"name": "spade", "upsampling": "most"}, "discriminator": "oasis"},
     {"generator": "clade", "discriminator": "multiscale", "edges": "label"},
-    {"generator": "clade_icpe", "discriminator": "multiscale", "upsampling": "most"},
-    {"generator": "ccfpse", "discriminator": "fpse", "z_dim": 3, "style_encoder": 2, "edges": "label"},
-    {"generator": "ccfpse", "discriminator": "fpse", "upsampling": "more"},
-    {"generator": "oasis", "discriminator": "oasis", "z_dim": 4},
+    {"generator": {"name": "clade_icpe", "upsampling": "most"}, "discriminator": "multiscale"},
+    {
+        "generator": {"name": "ccfpse", "z_dim": 3, "style_encoder": {"base_channels": 2}},
+        "discriminator": "fpse",
+        "edges": "label",
+    },
+    {"generator": {"name": "ccfpse", "upsampling": "more"}, "discriminator": "fpse"},
+    {"generator": {"name": "oasis", "z_dim": 4}, "discriminator": "oasis"},
     {"generator": "pix2pixhd", "discriminator": "multiscale", "edges": "label"},
-    {"generator": "pix2pixhd", "discriminator": "multiscale", "norm": "instance"},
+    {"generator": {"name": "pix2pixhd", "norm": "instance"}, "discriminator": "multiscale"},
     {"generator": "apf", "discriminator": "oasis"},
 ]
 
@@ -105,9 +124,9 @@ def test_counts_of_the_other_models_are_those_of_their_networks(model: dict[str,
     config = configured(model=model, parity={"spectral_norm": norm}, data=data)
     settings = stage_settings(config, "pretrain")
     networks = build_generator(settings).networks().values()
-    declared, pixels = config.networks(), data["width"] * data["height"]
-    assert declared.generator.parameters(pixels) == sum(map(count, networks))
-    assert declared.discriminator.parameters(pixels) == count(build_discriminator(settings).D)
+    declared = config.networks()
+    assert declared.generator.parameters() == sum(map(count, networks))
+    assert declared.discriminator.parameters() == count(build_discriminator(settings).D)
 
 
 def test_segmenter_is_counted() -> None:

@@ -21,7 +21,10 @@ from shanshui.pipeline.finding import Finding, asked
 from shanshui.storage.files import write_json
 from shanshui.storage.size import Size
 
-SMALL = {"base_channels": 8, "discriminator_channels": 8}  # a run that fits everywhere
+SMALL = {
+    "generator": {"name": "apf", "base_channels": 8},
+    "discriminator": {"name": "bank", "base_channels": 8},
+}  # a run that fits everywhere
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 

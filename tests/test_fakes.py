@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.architectures.base import DiscriminatorBatch, Generator, LossConfig
+from shanshui.architectures.base import Context, DiscriminatorBatch, Generator, LossConfig
 from shanshui.architectures.ccfpse import Fpse
 from shanshui.architectures.generator_networks import FULL, BuiltGenerator, Conditioning
 from shanshui.architectures.oasis import PixelClassifier
@@ -30,6 +30,12 @@ def normal(*shape: int) -> Any:
 class OfVectors(Generator):
     """Its pictures are the vectors it is given."""
 
+    name: str = "of vectors"
+
+    @property
+    def vector(self) -> int:
+        return Z
+
     @property
     def takes_style(self) -> bool:
         return True
@@ -40,7 +46,7 @@ class OfVectors(Generator):
 
 def styled(log_variance: float) -> BuiltGenerator:
     """Its encoder finds a photo's first pixels, with almost no variance."""
-    declared = OfVectors(num_classes=2, base_channels=2, spectral_norm=False, z_dim=Z)
+    declared = OfVectors().within(Context(2))
     return BuiltGenerator(declared, None, lambda photo: (photo[:, 0, 0, :Z], log_variance + photo[:, 1, 0, :Z] * 0))
 
 
@@ -94,7 +100,7 @@ def test_pixels_are_classified_in_one_pass_as_in_three() -> None:
     def D(image: Any) -> Any:
         return jt.nn.conv2d(image, weight)
 
-    declared = PixelClassifier(num_classes=classes, base_channels=1, spectral_norm=False)
+    declared = PixelClassifier(base_channels=1).within(Context(classes))
     ids = np.random.default_rng(0).integers(0, classes, (n, 1, 8, 8))
     one_hot = jt.array((ids == np.arange(classes).reshape(1, -1, 1, 1)).astype(np.float32))
     seen = DiscriminatorBatch(
@@ -114,7 +120,7 @@ def test_pixels_are_classified_in_one_pass_as_in_three() -> None:
 
 
 def test_fpse_features_weigh_as_in_the_paper() -> None:
-    declared = Fpse(channels=2, base_channels=2, spectral_norm=True)
+    declared = Fpse(base_channels=2).within(Context(2))
     D = declared.build()
     D.eval()
     photo = normal(1, 3, 32, 32)  # and as fake another, not a multiple: instance norm would not tell

@@ -183,7 +183,14 @@ def test_sheets_show_instances(tmp_path: Path) -> None:
 
 def described(meta: dict[str, Any]) -> dict[str, Any]:
     data = {"classes": ["a", "b"], "width": 64, "height": 64, "label_offset": 0, "ignore_label": None}
-    whole = {"data": data, "model": {"halvings": 5}, "parity": {}, "heads": 0, "seg_noise": False, "level": None}
+    whole = {
+        "data": data,
+        "model": {"generator": {"name": "apf"}},
+        "parity": {},
+        "heads": 0,
+        "seg_noise": False,
+        "level": None,
+    }
     return {name: value for name, value in {**whole, "alpha": 0.0, **meta}.items() if value != "gone"}
 
 
@@ -191,7 +198,8 @@ UNDESCRIBED: dict[str, dict[str, Any]] = {
     **{name: {name: "gone"} for name in ("data", "model", "parity", "heads", "seg_noise", "level", "alpha")},
     "data.classes": {"data": {"label_offset": 0, "ignore_label": None, "width": 64, "height": 64}},
     "data.width": {"data": {"classes": [], "label_offset": 0, "ignore_label": None, "width": "64", "height": 64}},
-    "model.halvings": {"model": {"kind": "spade"}, "parity": "gone", "heads": "gone"},
+    "model.generator": {"model": {"halvings": 5}},
+    "model.generator.name": {"model": {"generator": {"halvings": 5}}, "parity": "gone", "heads": "gone"},
     "a level in words": {"level": "third"},
 }
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import typing
 from typing import Any
 
 import pytest
 
-from shanshui.config.model_section import USES, Model
+from shanshui.architectures.registry import DISCRIMINATORS, GENERATORS
+from shanshui.config.model_section import PARTS, USES, Model
 from shanshui.config.schema import Config
 from shanshui.config.sections import Finetune, Pretrain
 from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.errors import UsageError
 
-GENERATORS = typing.get_args(Model.model_fields["generator"].annotation)
-DISCRIMINATORS = typing.get_args(Model.model_fields["discriminator"].annotation)
 PAIRS = [(g, d) for g in GENERATORS for d in DISCRIMINATORS if d != "bank" or g == "apf"]
 SCORE = {"first": 200, "last": 220}  # in fine-tuning with 90 or 180 epochs before it
-CHOOSING = {"generator", "discriminator"}
-OTHER = {  # values beside the default, and what else they need
-    "model.base_channels": 32, "model.halvings": 5, "model.spade_hidden": 32, "model.upsampling": "more",
-    "model.z_dim": 16, "model.style_encoder": 8, "model.style_norm": "batch", "model.edges": "label",
-    "model.norm": "instance", "model.activation": "gelu", "model.attention": "simam", "model.discriminators": 3,
-    "model.discriminator_channels": 32,
+OF_NETWORKS = {  # values beside the defaults of all networks
+    "base_channels": 32, "spectral_norm": "off", "halvings": 5, "spade_hidden": 32, "spade_kernel": 5,
+    "upsampling": "more", "z_dim": 16, "style_encoder": {"base_channels": 8, "norm": "batch"}, "norm": "other",
+    "activation": "gelu", "attention": "simam", "count": 3, "layers": 3,
+}  # fmt: skip
+OTHER = {  # values beside the default
+    "model.edges": "label",
     **{f"{phase}.{option}": value for phase in ("pretrain", "finetune") for option, value in {
         "batch": 4, "lr_g": 1e-3, "lr_d": 1e-3, "beta1": 0.5, "beta2": 0.5, "lr_decay_epochs": 3, "gan": "ls",
         "feature_matching": 3.0, "reconstruction": 3.0, "perceptual": {"net": "none"}, "kl": 0.3,
@@ -33,13 +32,14 @@ OTHER = {  # values beside the default, and what else they need
 }  # fmt: skip
 # Options that concern no result, or a file name alone.
 UNCOUNTED = {"snapshot_minutes", "log_every", "processes", "finetune.epochs"}
-IN_ALL_SETTINGS = {"model.z_dim", "model.edges", "model.style_encoder"}  # though not all networks look at them
+IN_ALL_SETTINGS = {"model.edges"}  # though not all networks look at it
 
 
 def networks(generator: str, discriminator: str, styled: bool = False) -> dict[str, Any]:
     """A configuration of these networks."""
-    encoder = {"z_dim": 8, "style_encoder": 4} if styled else {}
-    return {"model": {"generator": generator, "discriminator": discriminator, **encoder}, "score": SCORE}
+    encoder = {"z_dim": 8, "style_encoder": {"base_channels": 4}} if styled else {}
+    model = {"generator": {"name": generator, **encoder}, "discriminator": {"name": discriminator}}
+    return {"model": model, "score": SCORE}
 
 
 def trained(config: Config) -> list[dict[str, Any]]:
@@ -50,7 +50,24 @@ def trained(config: Config) -> list[dict[str, Any]]:
 def test_every_option_of_networks_and_training_is_tried() -> None:
     sections = {"model": Model, "pretrain": Pretrain, "finetune": Finetune}
     every = {f"{name}.{option}" for name, section in sections.items() for option in section.model_fields}
-    assert set(OTHER) == {name for name in every if not {name, name.partition(".")[2]} & (CHOOSING | UNCOUNTED)}
+    assert set(OTHER) == {name for name in every if not {name, name.partition(".")[2]} & ({*PARTS} | UNCOUNTED)}
+    options = {option for kinds in PARTS.values() for kind in kinds.values() for option in kind.model_fields}
+    assert set(OF_NETWORKS) == options - {"name"}
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "option"),
+    [(p, n, o) for p, kinds in PARTS.items() for n, kind in kinds.items() for o in kind.model_fields if o != "name"],
+)
+def test_every_option_of_a_network_changes_the_training(part: str, name: str, option: str) -> None:
+    pair = {"generator": "apf", "discriminator": "multiscale", part: name}
+    plain = networks(**pair, styled="style_encoder" in GENERATORS[pair["generator"]].model_fields)
+    before = validate(plain)
+    value = OF_NETWORKS[option]
+    if option == "norm":
+        value = {"batch": "instance", "instance": "batch"}[getattr(getattr(before.model, part), option)]
+    changed = validate(merge(plain, {"model": {part: {option: value}}, "data": {"height": 384}}))
+    assert all(one != other for one, other in zip(trained(changed), trained(before), strict=True))
 
 
 @pytest.mark.parametrize("place", OTHER)
@@ -58,10 +75,7 @@ def test_every_option_of_networks_and_training_is_tried() -> None:
 def test_option_changes_the_training_or_is_refused_by_name(generator: str, discriminator: str, place: str) -> None:
     section, _, option = place.partition(".")
     value, use = OTHER[place], USES.get(section, {}).get(option)
-    styled = generator in ("spade", "clade", "clade_icpe", "ccfpse") and place != "model.style_encoder"
-    plain = networks(generator, discriminator, styled)
-    if place == "model.style_encoder" and generator not in ("apf", "pix2pixhd"):
-        plain["model"]["z_dim"] = 8
+    plain = networks(generator, discriminator, "style_encoder" in GENERATORS[generator].model_fields)
     before = validate(plain)
     changed = merge(plain, {section: {option: value}})
     forced = before.model_copy(update={section: getattr(before, section).model_copy(update={option: value})})

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from shanshui.__main__ import main
 from shanshui.architectures.networks import load_generator
-from shanshui.architectures.registry import discriminator_of
+from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.backend.modules import restore
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
@@ -105,7 +105,9 @@ def test_a_start_from_z_with_its_encoder(generator: Path, tmp_path: Path) -> Non
     E, weights = encoder_file(tmp_path / "E.safetensors"), tmp_path / "W.safetensors"
     assert bring_in(weights, "--size", "96x64", generator=G, encoder=E) == 0
     loaded = checkpoint.load(weights)
-    assert loaded.meta["encoder"] == {"base_channels": 1, "z_dim": Z, "spectral_norm": True}
+    assert loaded.meta["model"]["generator"]["style_encoder"] == {
+        "base_channels": 1, "norm": "instance", "spectral_norm": "on",
+    }  # fmt: skip
     assert set(loaded.part("E")) >= {"layer1.weight", "layer6.weight_v", "fc_mu.weight", "fc_var.bias"}
     network, _ = load_generator(loaded.arrays, loaded.meta, str(weights))
     segmap = jt.array(one_hot(np.zeros((2, 64, 96), np.uint8), CLASSES))
@@ -126,7 +128,7 @@ def test_weights_without_spectral_norm(generator: Path, tmp_path: Path) -> None:
     assert bring_in(weights[1], "--spectral-norm", "off", generator=generator) == 0
     first, second = map(checkpoint.load, weights)
     assert first.meta["model"] == second.meta["model"]
-    assert first.meta["model"]["spectral_norm"] is False
+    assert first.meta["model"]["generator"]["spectral_norm"] == "off"
     assert first.arrays.keys() == second.arrays.keys()
 
 
@@ -136,9 +138,8 @@ def test_what_the_weights_do_not_tell(generator: Path, tmp_path: Path) -> None:
     assert bring_in(weights, "--edges", "--unknown-class", "--classes", "sky,sea", generator=generator) == 0
     meta = checkpoint.load(weights).meta
     assert (meta["data"]["classes"], meta["data"]["ignore_label"]) == (["sky", "sea"], 255)
-    assert {name: meta["model"][name] for name in ("num_classes", "edges", "unknown_class")} == {
-        "num_classes": 3, "edges": True, "unknown_class": True,
-    }  # fmt: skip
+    assert (meta["model"]["edges"], meta["model"]["unknown_class"]) == ("label", True)
+    assert generator_of(meta).num_classes == 3
     assert bring_in(weights, "--classes", "sky,sea", generator=generator) == 2
 
 

@@ -72,7 +72,8 @@ def test_statistics_are_those_of_the_averaged_network(tmp_path: Path) -> None:
     """At G's first norm they are the moments of what goes in, batch by batch; weights and encoder stay."""
     rng = np.random.default_rng(0)
     data = {"classes": ["a", "b", "c"], "width": 64, "height": 32}
-    settings = {"data": data, "model": {"base_channels": 4, "halvings": 5, "spade_hidden": 4},
+    generator = {"name": "apf", "base_channels": 4, "halvings": 5, "spade_hidden": 4}
+    settings = {"data": data, "model": {"generator": generator},
                 "parity": {"spectral_norm": "off", "seg_noise_init": "zero"}}  # fmt: skip
     generator = build_generator(settings)
     arrays = checkpoint.prefixed("G", gather(generator.G)) | checkpoint.prefixed("E", gather(generator.E))

@@ -27,7 +27,8 @@ SIDE = 64
 SMALL: dict[str, Any] = {
     "data": {"width": SIDE, "height": SIDE, "load_width": 72, "holdout": 2, "classes": ["sky", "water", "tree"]},
     "model": {
-        "base_channels": 4, "halvings": 5, "spade_hidden": 8, "discriminators": 2, "discriminator_channels": 8,
+        "generator": {"base_channels": 4, "halvings": 5, "spade_hidden": 8},
+        "discriminator": {"count": 2, "base_channels": 8},
     },
     "score": {"first": 2, "last": 3, "metrics": ["dct_frechet"], "rank_by": "dct_frechet"},
     "select": {"top": 1},
@@ -35,14 +36,15 @@ SMALL: dict[str, Any] = {
 PHASE: dict[str, Any] = {
     "epochs": 1, "batch": 2, "reconstruction": 10.0, "lr_decay_epochs": 0, "perceptual": {"net": "none"}
 }  # fmt: skip
-SHORT = {"z_dim": 6, "style_encoder": 2}  # where a recipe has any
+SHORT = {"z_dim": 6, "style_encoder": {"base_channels": 2}}  # where a recipe has any
 
 
 def small(root: Path, recipe: str) -> Config:
     """A recipe with the smallest networks, one epoch of pretraining and two of fine-tuning, over one batch each."""
     raw = yaml.safe_load((root / "config" / "models" / f"{recipe}.yaml").read_text(encoding="utf-8"))
     raw = merge(raw, SMALL | {"pretrain": PHASE, "finetune": PHASE | {"epochs": 2, "ema": 0.9}})
-    raw["model"] |= {name: value for name, value in SHORT.items() if raw["model"].get(name)}
+    generator = raw["model"]["generator"]
+    generator |= {name: value for name, value in SHORT.items() if generator.get(name)}
     return validate(fitting(raw))
 
 
@@ -59,7 +61,7 @@ def test_recipe_is_valid_and_says_where_it_comes_from(root: Path, recipe: str) -
 def test_recipe_goes_with_the_small_ones(root: Path, recipe: str, small: str, tmp_path: Path) -> None:
     """With what docs/models.md adds for the six halvings of OASIS's discriminator and for APF-GAN's own bank."""
     more = tmp_path / "more.yaml"
-    bank = "model: {halvings: 5, discriminators: 3}" if recipe == "apf-gan" else "{}"
+    bank = "model: {generator: {halvings: 5}, discriminator: {count: 3}}" if recipe == "apf-gan" else "{}"
     more.write_text("data: {height: 128}\n" if "oasis" in recipe else bank)
     names = ("config", f"config/models/{recipe}", f"config/{small}")
     assert load_config([*(root / f"{name}.yaml" for name in names), more]).run == small
@@ -171,8 +173,8 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
     assert checkpoint.load(merged).arrays.keys() == checkpoint.load(files[0]).arrays.keys()
     assert generate(merged, pairs, tmp_path / "c").shape == pictures.shape
     terms = {name for phase in ("pretrain", "finetune") for name in term_names(tmp_path / "look" / phase)}
-    assert ("G/kl" in terms) == bool(config.model.style_encoder)
-    assert ("D/mix" in terms) == ("G/feat" not in terms) == (config.model.discriminator == "oasis")
+    assert ("G/kl" in terms) == config.model.generator.has_style_encoder
+    assert ("D/mix" in terms) == ("G/feat" not in terms) == (config.model.discriminator.name == "oasis")
     for letter in "GE":
         before, after = (checkpoint.load(file).part(letter) for file in files)
         assert not before or any(not np.array_equal(before[name], after[name]) for name in before)

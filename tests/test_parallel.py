@@ -45,7 +45,8 @@ def config(processes: int = 1, **more: object) -> Config:
             "width": 64, "height": 32, "load_width": 72, "holdout": 2, "classes": ["sky", "water", "tree"],
         },
         "model": {
-            "base_channels": 4, "halvings": 5, "spade_hidden": 8, "discriminators": 2, "discriminator_channels": 8,
+            "generator": {"name": "apf", "base_channels": 4, "halvings": 5, "spade_hidden": 8},
+            "discriminator": {"name": "bank", "count": 2, "base_channels": 8},
         },
         "pretrain": numbers, "finetune": {**numbers, "ema": 0.9},
         "score": {"first": 2 * EPOCHS, "last": 2 * EPOCHS, "metrics": ["dct_frechet"], "rank_by": "dct_frechet"},

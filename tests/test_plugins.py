@@ -60,7 +60,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shanshui.config.sections import Section
+from shanshui.config.section import Section
 from shanshui.config.stages import Stage
 
 
@@ -186,7 +186,7 @@ def test_stage_has_settings_code_a_command_and_a_place_in_every_view(installed: 
 def test_section_of_a_plugin_is_no_choice_among_the_options_of_networks(installed: Path, root: Path) -> None:
     """`config.yaml` spells out the defaults of all networks; it does so still where a section is added."""
     files = [str(root / "config.yaml"), str(root / "config" / "models" / "spade.yaml")]
-    script = f"from shanshui.config.settings import load_config; print(load_config({files}).model.generator)"
+    script = f"from shanshui.config.settings import load_config; print(load_config({files}).model.generator.name)"
     assert python(installed, "-c", script).stdout == "spade\n"
 
 

@@ -127,8 +127,11 @@ def test_other_networks_ask_for_kernels_of_their_own(compiled: list[Any]) -> Non
 
 @pytest.mark.parametrize("model", [
     {
-        "generator": "spade", "discriminator": "multiscale", "z_dim": 256, "style_encoder": 64, "upsampling": "more",
-        "norm": "instance", "activation": "gelu", "attention": "simam",
+        "generator": {
+            "name": "spade", "z_dim": 256, "upsampling": "more", "norm": "instance", "activation": "gelu",
+            "attention": "simam", "style_encoder": {"base_channels": 64},
+        },
+        "discriminator": {"name": "multiscale", "activation": "gelu", "attention": "simam"},
     },
     {"generator": "clade_icpe", "discriminator": "fpse", "edges": "label"},
     {"discriminator": "oasis"},

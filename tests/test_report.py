@@ -74,7 +74,7 @@ def run_folder(tmp_path: Path) -> Path:
     write_json(tmp_path / "manifest.json", {"zip": archive, "count": 5, "shanshui": "0.1.0+x", "python": "3.11"})
     config = {
         "data": {"classes": CLASSES, "width": SIZE[0], "height": SIZE[1], "load_width": 80},
-        "model": {"halvings": 5}, "pretrain": {"epochs": 6}, "finetune": {"epochs": 6},
+        "model": {"generator": {"name": "apf", "halvings": 5}}, "pretrain": {"epochs": 6}, "finetune": {"epochs": 6},
         "score": {"first": 7, "last": 12, "metrics": [METRIC], "rank_by": METRIC},
     }  # fmt: skip
     settings = {"samples": 3, "classes": CLASSES, "rank_by": METRIC, "on": "holdout", "run": "tiny",

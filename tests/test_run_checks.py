@@ -21,7 +21,10 @@ PLAIN = {"net": "none"}
 SMALL: dict[str, Any] = {
     "landscapes": None,
     "data": {"classes": ["sky", "water"], "width": 64, "height": 32, "load_width": 72, "holdout": 4},
-    "model": {"base_channels": 4, "halvings": 5, "discriminators": 2, "discriminator_channels": 8},
+    "model": {
+        "generator": {"name": "apf", "base_channels": 4, "halvings": 5},
+        "discriminator": {"name": "bank", "count": 2, "base_channels": 8},
+    },
     "pretrain": {"epochs": 2, "batch": 2, "perceptual": PLAIN},
     "finetune": {"epochs": 2, "batch": 2, "perceptual": PLAIN},
     "score": {"first": 3, "last": 4, "metrics": ["dct_frechet", "swd"], "rank_by": "dct_frechet"},
@@ -83,7 +86,10 @@ def test_a_batch_of_one_with_batch_norm_is_said() -> None:
     one = found(finetune={"batch": 1})["batch"]
     assert (one.state, "a batch has one image" in one.text) == ("note", True)
     raw = changed(finetune={"batch": 1})
-    raw["model"] = {"generator": "spade", "discriminator": "multiscale", "norm": "instance", "base_channels": 4}
+    raw["model"] = {
+        "generator": {"name": "spade", "norm": "instance", "base_channels": 4},
+        "discriminator": "multiscale",
+    }
     assert "batch" not in {finding.name for finding in run_checks.examine(validate(raw))}
 
 
@@ -151,8 +157,8 @@ def test_pictures_too_small_for_a_network() -> None:
 
 
 def test_estimated_statistics_that_would_have_no_effect() -> None:
-    model = {"generator": "clade", "discriminator": "multiscale", "norm": "instance"}
-    with pytest.raises(UsageError, match=r"estimated has no effect with model\.norm instance"):
+    model = {"generator": {"name": "clade", "norm": "instance"}, "discriminator": "multiscale"}
+    with pytest.raises(UsageError, match=r"estimated has no effect with model\.generator\.norm instance"):
         validate(changed(model=model, merge={"batch_norm": "estimated"}))
 
 

@@ -174,7 +174,7 @@ def test_what_weights_take_and_say(apf: Synthesizer, spade: Synthesizer, folder:
     assert (card.source, card.generator) == (str(folder / "spade.safetensors"), "spade")
     assert (card.phase, card.epoch, card.averaged, card.metrics) == ("finetune", 7, (), {})
     assert card.code == code_version()
-    assert card.recipe["model"]["z_dim"] == Z
+    assert card.recipe["model"]["generator"]["z_dim"] == Z
     assert card.data["classes"] == ["sky", "water", "tree"]
 
 

@@ -142,7 +142,11 @@ ROWS = [
     Row("`retention: all` again", {"retention": "all"}, {"settings": 1, "report": 1}),
     Row("`score.metrics`", {"score": {"metrics": ["dct_frechet", "sharpness"]}}, refused="would be trained again"),
     Row("`select.top` higher than the checkpoints kept", {"select": {"top": 3}}, refused="would be trained again"),
-    Row("a recipe too large for the disk", {"model": {"base_channels": 2**16}}, refused="will not fit"),
+    Row(
+        "a recipe too large for the disk",
+        {"model": {"generator": {"name": "apf", "base_channels": 2**16}}},
+        refused="will not fit",
+    ),
 ]
 
 

@@ -21,10 +21,9 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 def build(subject: Subject) -> Trainer:
     """Make PyTorch's networks on the GPU."""
     torch.manual_seed(0)
-    model = subject.settings()["model"]
+    G, D = (subject.settings()["model"][part] for part in ("generator", "discriminator"))
     trainer = Trainer(
-        CLASSES, model["base_channels"], model["halvings"], model["spade_hidden"], model["discriminators"],
-        model["discriminator_channels"],
+        CLASSES, G["base_channels"], G["halvings"], G["spade_hidden"], D["count"], D["base_channels"],
     )  # fmt: skip
     for network in (trainer.G, trainer.E, trainer.D):
         network.cuda()

@@ -47,7 +47,8 @@ jt.flags.use_cuda = 2  # an operation without a form for a device is an error, n
 FULL_SIZE: dict[str, Any] = {
     "data": {"classes": [str(i) for i in range(29)], "height": 384, "width": 512},
     "model": {
-        "base_channels": 64, "halvings": 6, "spade_hidden": 128, "discriminators": 3, "discriminator_channels": 64,
+        "generator": {"name": "apf", "base_channels": 64, "halvings": 6, "spade_hidden": 128},
+        "discriminator": {"name": "bank", "count": 3, "base_channels": 64},
     },
     "parity": SETTINGS["parity"],
 }  # fmt: skip

@@ -1,18 +1,19 @@
 """APF-GAN: a generator with a mask encoder that grows, and progressive discriminators, one added per size.
 
-https://doi.org/10.1007/s41095-023-0357-1. Its section in settings and headers has no `kind`; with the
-progressive discriminators it holds their sizes too.
+https://doi.org/10.1007/s41095-023-0357-1
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from shanshui.architectures.base import Generator, Sections
+from shanshui.architectures.base import Generator, SpectrallyNormed, architecture
 from shanshui.architectures.patch_losses import PatchDiscriminator
+from shanshui.config.section import Positive
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
@@ -20,66 +21,41 @@ if TYPE_CHECKING:
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
 
-GENERATOR_FIELDS = ("base_channels", "halvings", "spade_hidden")
-PROGRESSIVE_FIELDS = ("discriminators", "discriminator_channels")
 
+@architecture
+class Apf(SpectrallyNormed, Generator):
+    """Mask encoder, sizes that grow, noise in every SPADE layer."""
 
-class Apf(Generator):
-    """Mask encoder, sizes that grow, noise in every SPADE layer.
-
-    Attributes:
-        halvings: times E halves the label map.
-        spade_hidden: hidden channels inside every SPADE layer.
-        heads: output sizes below the full one.
-        seg_noise: noise whose strength depends on the class.
-        seg_noise_init: how the strength starts.
-    """
-
-    name: ClassVar[str] = "apf"
-    header: ClassVar[Mapping[str, object]] = {"kind": None}
-    options: ClassVar[frozenset[str]] = frozenset({"halvings", "spade_hidden"})
     training_options: ClassVar[frozenset[str]] = frozenset({"seg_noise"})
     parity_options: ClassVar[frozenset[str]] = frozenset({"seg_noise_init"})
+    header_entries: ClassVar[Mapping[str, type]] = {"parity": dict, "heads": int}
     grows: ClassVar[bool] = True
     fresh: ClassVar[tuple[str, ...]] = ("seg_noise_var",)
     dropped: ClassVar[tuple[str, ...]] = ("inter_conv_img",)
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "spade_hidden": 8}
 
-    halvings: int
-    spade_hidden: int
-    heads: int = 0
-    seg_noise: bool = False
-    seg_noise_init: Literal["xavier", "zero"] = Field("zero", exclude=True)
+    name: Literal["apf"] = "apf"
+    base_channels: int = Field(64, ge=2, multiple_of=2, description="width of the first layers of G and E (ngf)")
+    halvings: Literal[5, 6] = Field(
+        6, description="times E halves the label map; sides must be multiples of 2^halvings"
+    )
+    spade_hidden: Positive = Field(128, description="hidden channels inside every SPADE layer")
 
-    @classmethod
-    def configured(cls, options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Size) -> Self:
-        return cls.of(options, classes, parity, size)
+    @property
+    def heads(self) -> int:
+        """Output sizes below the full one."""
+        return self.context.heads
 
-    @classmethod
-    def of(
-        cls, sizes: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Size | None, **phase: Any
-    ) -> Self:
-        """From its sizes and the switches of the section `parity`; `phase` are heads and seg_noise."""
-        return cls(
-            **{name: sizes[name] for name in GENERATOR_FIELDS}, num_classes=classes, size=size,
-            spectral_norm=parity["spectral_norm"] == "on", seg_noise_init=parity["seg_noise_init"], **phase,
-        )  # fmt: skip
-
-    @classmethod
-    def read(cls, meta: Mapping[str, Any]) -> Self:
-        data = meta["data"]
-        size = Size(data["height"], data["width"]) if data.get("height") and data.get("width") else None
-        phase = {name: meta[name] for name in ("heads", "seg_noise") if name in meta}
-        return cls.of(meta["model"], len(data["classes"]), meta["parity"], size, **phase)
-
-    def section(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in GENERATOR_FIELDS}
+    @property
+    def seg_noise(self) -> bool:
+        """Whether SPADE layers add noise whose strength depends on the class."""
+        return self.context.seg_noise
 
     def divisor(self) -> tuple[int, str]:
-        return 2**self.halvings, f"model.halvings {self.halvings} halves it {self.halvings} times"
+        return 2**self.halvings, f"model.generator.halvings {self.halvings} halves it {self.halvings} times"
 
     def in_phase(self, heads: int, seg_noise: bool) -> Self:
-        return self.model_copy(update={"heads": heads, "seg_noise": seg_noise})
+        return self.within(replace(self.context, heads=heads, seg_noise=seg_noise))
 
     def extra_header(self) -> dict[str, Any]:
         return {"heads": self.heads, "seg_noise": self.seg_noise}
@@ -87,18 +63,21 @@ class Apf(Generator):
     def build(self) -> tuple[Any, Any]:
         from shanshui.architectures import apf_encoder, apf_generator
 
-        E = apf_encoder.MaskEncoder(self.num_classes, self.base_channels, self.halvings, self.spectral_norm)
+        E = apf_encoder.MaskEncoder(self.num_classes, self.base_channels, self.halvings, self.normed)
         G = apf_generator.Generator(
             self.num_classes, self.base_channels, self.halvings, heads=self.heads, seg_noise=self.seg_noise,
-            spectral_norm=self.spectral_norm, spade_hidden=self.spade_hidden,
+            spectral_norm=self.normed, spade_hidden=self.spade_hidden,
         )  # fmt: skip
         return G, E
 
     def initialise(self, *networks: Any) -> None:
         from shanshui.nn.init import init_weights
 
+        start: Literal["xavier", "zero"] = "zero"
+        if self.context.parity.get("seg_noise_init") == "xavier":
+            start = "xavier"
         for network in reversed(networks):  # E first, as published: that is the order of the random numbers
-            init_weights(network, seg_noise=self.seg_noise_init)
+            init_weights(network, seg_noise=start)
 
     @property
     def takes_noise(self) -> bool:
@@ -119,64 +98,49 @@ class Apf(Generator):
             patches=conditioning.patches,
         )
 
-    def parameters(self, pixels: int) -> int:
+    def parameters(self) -> int:
         from shanshui.architectures.network_counts import apf, mask_encoder
 
         return apf(self) + mask_encoder(self)
 
 
-class ProgressiveDiscriminators(PatchDiscriminator):
-    """Progressive discriminators: one for each output size, added one after another as the generator grows.
+@architecture
+class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
+    """Progressive discriminators: one for each output size, added one after another as the generator grows."""
 
-    Attributes:
-        discriminators: how many.
-        num_classes: of the label maps.
-        full_order: which of them sees which size once all are in use.
-        pool_padding: whether padding counts in the average pooling.
-    """
-
-    name: ClassVar[str] = "bank"
-    header: ClassVar[Mapping[str, object]] = {"kind": None}
-    options: ClassVar[frozenset[str]] = frozenset({"discriminators"})
     parity_options: ClassVar[frozenset[str]] = frozenset({"grow_copy", "full_order", "loss_resize", "pool_padding"})
     grows: ClassVar[bool] = True
 
-    discriminators: int
-    num_classes: int
-    full_order: str
-    pool_padding: str
+    name: Literal["bank"] = "bank"
+    count: int = Field(4, ge=2, le=5, description="number of discriminators, and of training resolutions")
 
-    @classmethod
-    def configured(cls, options: Mapping[str, Any], classes: int, parity: Mapping[str, str]) -> Self:
-        return cls(
-            discriminators=options["discriminators"], base_channels=options["discriminator_channels"],
-            num_classes=classes, spectral_norm=parity["spectral_norm"] == "on", full_order=parity["full_order"],
-            pool_padding=parity["pool_padding"],
-        )  # fmt: skip
-
-    @classmethod
-    def read(cls, meta: Mapping[str, Any]) -> Self:
-        return cls.configured(meta["model"], len(meta["data"]["classes"]), meta["parity"])
-
-    def sections(self) -> Sections:
-        return {"model": dict(zip(PROGRESSIVE_FIELDS, (self.discriminators, self.base_channels), strict=True))}
+    @model_validator(mode="after")
+    def width_can_be_halved(self) -> Self:
+        """The first layer's width is halved for each discriminator but the first."""
+        if self.base_channels % 2 ** (self.count - 1):
+            raise ValueError(
+                f"base_channels {self.base_channels} is halved {self.count - 1} times: use a multiple of "
+                f"{2 ** (self.count - 1)}"
+            )
+        return self
 
     @property
     def output_sizes(self) -> int:
-        return self.discriminators
+        return self.count
 
     def build(self) -> Any:
         from shanshui.architectures.apf_discriminator import Discriminator
 
+        parity = self.context.parity
         return Discriminator(
-            self.num_classes, self.base_channels, self.discriminators, spectral_norm=self.spectral_norm,
-            reverse_in_full=self.full_order == "reversed", pool_counts_padding=self.pool_padding == "counted",
+            self.num_classes, self.base_channels, self.count, spectral_norm=self.normed,
+            reverse_in_full=parity["full_order"] == "reversed", pool_counts_padding=parity["pool_padding"] == "counted",
         )  # fmt: skip
 
     def forward_features(self, D: Any, step: Step, labels: Any, *images: Any) -> Any:
         return D(labels, *images, level=step.level, alpha=step.alpha)
 
-    def parameters(self, pixels: int) -> int:
+    def parameters(self) -> int:
         from shanshui.architectures.network_counts import progressive_discriminators
 
         return progressive_discriminators(self)

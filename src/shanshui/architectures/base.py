@@ -1,17 +1,20 @@
 """What an architecture declares: its options, how its networks are built and called, how they are trained.
 
-A declaration is a section of training's settings and of a checkpoint's header, typed and checked; unknown names in it
-are refused. Importing one loads neither Jittor nor numpy: networks are imported where they are built or called.
+A declaration is a section of the configuration: `model.generator` and `model.discriminator` are unions of all
+declared classes, distinguished by `name`. Settings and checkpoint headers hold the section as it is. Importing a
+declaration loads neither Jittor nor numpy: networks are imported where they are built or called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, PrivateAttr
 
+from shanshui.config.section import Positive, Section
+from shanshui.errors import ShanshuiError
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
@@ -24,156 +27,188 @@ if TYPE_CHECKING:
 
 Sections = dict[str, dict[str, Any]]
 Terms = dict[str, Any]  # loss terms by name, scalars on the device
+Edges = Literal["none", "label", "instance"]
 SMALL_CLASSES = 3  # of networks as small as can be
+SWITCHES = ("spectral_norm", "seg_noise_init", "full_order", "pool_padding")  # of `parity`, which networks read
 
 
-class Network(BaseModel):
-    """A network by its sizes and options.
+@dataclass(frozen=True)
+class Context:
+    """What networks must know beyond their own options.
 
     Attributes:
-        name: what the configuration calls it.
-        header: entries of a section that tell this kind from the others.
-        options: those of the configuration's section `model` that it knows, in addition to its width.
-        parity_options: likewise of the section `parity`.
+        num_classes: channels of the one-hot label maps.
+        size: of the images; None where it is not known.
+        unknown_class: the last of the classes is that of unlabelled pixels.
+        edges: boundaries of classes, or of instances, are one channel more of the label maps.
+        parity: switches of the section `parity` that networks read (`SWITCHES`).
+        heads: output sizes below the full one, of generators that grow.
+        seg_noise: noise in the SPADE layers of generators that know it.
+    """
+
+    num_classes: int
+    size: Size | None = None
+    unknown_class: bool = False
+    edges: Edges = "none"
+    parity: Mapping[str, str] = field(default_factory=dict)
+    heads: int = 0
+    seg_noise: bool = False
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> Context:
+        """Read it from training's settings or a checkpoint's metadata."""
+        data, model, parity = meta["data"], meta["model"], meta.get("parity", {})
+        unknown = model.get("unknown_class", False)
+        return cls(
+            len(data["classes"]) + unknown,
+            Size(data["height"], data["width"]) if data.get("height") and data.get("width") else None,
+            unknown,
+            model.get("edges", "none"),
+            {name: parity[name] for name in SWITCHES if name in parity},
+            **{name: meta[name] for name in ("heads", "seg_noise") if name in meta},
+        )
+
+
+class Network(Section):
+    """A network by its options; `within` a context it can be built.
+
+    Attributes:
+        name: what the configuration calls it, in a subclass with the type Literal[name] and as the default.
+        parity_options: those of the section `parity` that it knows.
         smallest: the least values with which it needs the same kernels.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: ClassVar[str]
-    header: ClassVar[Mapping[str, object]] = {}
-    options: ClassVar[frozenset[str]] = frozenset()
     parity_options: ClassVar[frozenset[str]] = frozenset()
-    smallest: ClassVar[Mapping[str, int]] = {}
+    smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4}
+
+    name: str
+    _context: Context | None = PrivateAttr(None)
+
+    def within(self, context: Context) -> Self:
+        """Return the same network, to be built for these classes, sizes and switches."""
+        found = self.model_copy()
+        found._context = context
+        return found
+
+    @property
+    def context(self) -> Context:
+        """What it is built for."""
+        if self._context is None:
+            raise ValueError(f"{self.name} has no context yet: call within()")
+        return self._context
+
+    @property
+    def num_classes(self) -> int:
+        """Channels of the one-hot label maps, edges not counted."""
+        return self.context.num_classes
+
+    @property
+    def edges(self) -> bool:
+        """Whether boundaries are one channel more."""
+        return self.context.edges != "none"
 
     def section(self) -> dict[str, Any]:
-        """The section in settings and headers: what was set, in the order of the fields."""
-        return self.model_dump(exclude_unset=True)
+        """Return the section as settings and headers hold it: every option, the name first."""
+        return self.model_dump()
 
     def minimal(self) -> Self:
-        """The same network as small as can be: for compiling kernels beforehand, and for tests."""
-        small = {name: value for name, value in self.smallest.items() if name in self.model_fields_set}
-        return self.model_copy(update={name: value for name, value in small.items() if getattr(self, name)})
+        """Return the same network as small as can be: for compiling kernels beforehand, and for tests."""
+        small = {name: value for name, value in self.smallest.items() if getattr(self, name, 0)}
+        return self.model_copy(update=small).within(replace(self.context, num_classes=SMALL_CLASSES))
 
     def divisor(self) -> tuple[int, str]:
         """Return the number of which the sides of images must be multiples, and the reason."""
         return 1, ""
 
-    def parameters(self, pixels: int) -> int:
-        """Return the number of its parameters and buffers in a checkpoint, for images of `pixels` pixels."""
+    def parameters(self) -> int:
+        """Return the number of its parameters and buffers in a checkpoint."""
         raise NotImplementedError
 
 
-class StyleEncoder(Network):
+class SpectrallyNormed(Network):
+    """A network whose convolutions may be normalised spectrally (Miyato et al. 2018)."""
+
+    spectral_norm: Literal["on", "off"] | None = Field(
+        None, description="spectral normalisation of its convolutions; null: as parity.spectral_norm"
+    )
+
+    def within(self, context: Context) -> Self:
+        """Return the network within a context, whose `parity` decides where the option is not set."""
+        switch = self.spectral_norm or context.parity.get("spectral_norm", "on")
+        return super(SpectrallyNormed, self.model_copy(update={"spectral_norm": switch})).within(context)
+
+    @property
+    def normed(self) -> bool:
+        """Whether convolutions are normalised."""
+        return self.spectral_norm == "on"
+
+
+class StyleEncoder(Section):
     """Encoder of a VAE, from a photograph to its style."""
 
-    name: ClassVar[str] = "style encoder"
-    smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "z_dim": 4}
+    base_channels: Positive = Field(64, description="width of its first layer (nef)")
+    norm: Literal["instance", "batch"] = Field(
+        "instance", description="its norm; instance norm hides how bright and of what colour a photograph is"
+    )
+    spectral_norm: Literal["on", "off"] | None = Field(
+        None, description="spectral normalisation of its convolutions; null: as parity.spectral_norm"
+    )
 
-    base_channels: int
-    z_dim: int
-    norm: str = "instance"
-    spectral_norm: bool
-
-    def build(self) -> Any:
-        """Build the network: photograph -> mean and log variance of its style."""
+    def build(self, z_dim: int) -> Any:
+        """Build the network: photograph -> mean and log variance of its style, each (N, z_dim)."""
         from shanshui.architectures import style_encoder
 
-        return style_encoder.StyleEncoder(**self.model_dump())
+        return style_encoder.StyleEncoder(self.base_channels, z_dim, self.norm, self.spectral_norm == "on")
 
-    def parameters(self, pixels: int) -> int:
+    def parameters(self, z_dim: int) -> int:
+        """Return the number of its parameters and buffers in a checkpoint."""
         from shanshui.architectures.network_counts import style_encoder
 
-        return style_encoder(self.model_dump())
+        return style_encoder({**self.model_dump(), "spectral_norm": self.spectral_norm == "on", "z_dim": z_dim})
 
 
 class Generator(Network):
     """A generator with its encoder, if any.
 
     Attributes:
+        inputs: what it can be given in addition to label maps: "edges".
         training_options: options of the training phases that only some generators know, and this one does.
+        header_entries: entries of a checkpoint's metadata, in addition to its section, that it needs.
         grows: it generates smaller images first, and the discriminator grows with it.
         least_side: below it a network has too few pixels to mirror at its smallest size.
         fresh: layers that fine-tuning may add to what pretraining left.
         dropped: layers of pretraining that fine-tuning does without.
-        num_classes: channels of the one-hot label maps.
-        unknown_class: the last of these is that of unlabelled pixels.
-        z_dim: length of the random vector of each image; None for none.
-        edges: boundaries are one channel more.
-        instances: they are those of instances, not of classes.
-        encoder: the style encoder.
-        size: of the images, where the start from a vector fixes it.
     """
 
+    inputs: ClassVar[frozenset[str]] = frozenset()
     training_options: ClassVar[frozenset[str]] = frozenset()
+    header_entries: ClassVar[Mapping[str, type]] = {}
     grows: ClassVar[bool] = False
     least_side: ClassVar[int] = 1
     fresh: ClassVar[tuple[str, ...]] = ()
     dropped: ClassVar[tuple[str, ...]] = ()
-    smallest: ClassVar[Mapping[str, int]] = {"num_classes": SMALL_CLASSES, "base_channels": 4, "z_dim": 4, "hidden": 8}
 
-    kind: str = ""
-    num_classes: int
-    unknown_class: bool = False
-    base_channels: int
-    spectral_norm: bool
-    z_dim: int | None = None
-    edges: bool = False
-    instances: bool = False
-    encoder: StyleEncoder | None = Field(None, exclude=True)
-    size: Size | None = Field(None, exclude=True)
+    base_channels: Positive = Field(64, description="width of the first layers of G and E (ngf)")
 
-    # --- options ------------------------------------------------------------------------------------------
+    @property
+    def unknown_class(self) -> bool:
+        """Whether the last class is that of unlabelled pixels."""
+        return self.context.unknown_class
 
-    @classmethod
-    def refuse(cls, options: Mapping[str, Any]) -> str | None:
-        """Why these options of the section `model` do not go together; None where they do."""
-        return None
+    @property
+    def instances(self) -> bool:
+        """Whether edges are those of instances, not of classes."""
+        return self.context.edges == "instance"
 
-    @classmethod
-    def configured(cls, options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Size) -> Self:
-        """From the section `model` of the configuration, which need not have been checked for it.
+    @property
+    def has_style_encoder(self) -> bool:
+        """Whether an encoder reads styles off photographs."""
+        return False
 
-        Args:
-            options: the whole section.
-            classes: of the label maps.
-            parity: switches of the section `parity`.
-            size: of the images.
-        """
-        spectral_norm = parity["spectral_norm"] == "on"
-        shared: dict[str, Any] = {
-            "num_classes": classes, "unknown_class": False, "base_channels": options["base_channels"],
-            "spectral_norm": spectral_norm, "z_dim": options["z_dim"] or None, "edges": options["edges"] != "none",
-        }  # fmt: skip
-        shared |= {"instances": True} if options["edges"] == "instance" else {}
-        encoder = None
-        if options["style_encoder"]:
-            encoder = StyleEncoder(
-                base_channels=options["style_encoder"], z_dim=options["z_dim"], norm=options["style_norm"],
-                spectral_norm=spectral_norm,
-            )  # fmt: skip
-        own = cls.own_options(options)
-        return cls(**{"kind": cls.header["kind"], **shared, **own, "encoder": encoder, "size": size})
-
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields that not all generators have."""
-        return {}
-
-    @classmethod
-    def read(cls, meta: Mapping[str, Any]) -> Self:
-        """From training's settings or a checkpoint's metadata."""
-        data = meta["data"]
-        size = Size(data["height"], data["width"]) if data.get("height") and data.get("width") else None
-        return cls(**meta["model"], encoder=meta.get("encoder"), size=size)
-
-    def sections(self) -> Sections:
-        """Of settings and headers, by their names."""
-        return {"model": self.section(), **({"encoder": self.encoder.section()} if self.encoder else {})}
-
-    def minimal(self) -> Self:
-        found = super().minimal()
-        return found.model_copy(update={"encoder": self.encoder.minimal() if self.encoder else None})
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether it keeps running statistics, which can be estimated again for averaged weights."""
+        return True
 
     # --- training -----------------------------------------------------------------------------------------
 
@@ -210,7 +245,7 @@ class Generator(Network):
     @property
     def vector(self) -> int:
         """Length of the random vector of each image; 0 for none."""
-        return self.z_dim or 0
+        return 0
 
     @property
     def takes_noise(self) -> bool:
@@ -274,36 +309,7 @@ class Discriminator(Network):
     grows: ClassVar[bool] = False
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "count": 2}
 
-    kind: str = ""
-    base_channels: int
-    spectral_norm: bool
-
-    @classmethod
-    def configured(cls, options: Mapping[str, Any], classes: int, parity: Mapping[str, str]) -> Self:
-        """From the section `model` of the configuration; arguments as of `Generator.configured`."""
-        shared = {
-            "kind": cls.header["kind"], "base_channels": options["discriminator_channels"],
-            "spectral_norm": parity["spectral_norm"] == "on",
-        }  # fmt: skip
-        return cls(**{**shared, **cls.own_options(options, classes)})
-
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any], classes: int) -> dict[str, Any]:
-        """Return the fields that not all discriminators have."""
-        return {}
-
-    @classmethod
-    def read(cls, meta: Mapping[str, Any]) -> Self:
-        """From training's settings or a checkpoint's metadata."""
-        return cls(**meta["discriminator"])
-
-    def sections(self) -> Sections:
-        """Of settings and headers, by their names."""
-        return {"discriminator": self.section()}
-
-    def minimal_for(self, generator: Generator) -> Self:
-        """Return the smallest one that fits the smallest form of `generator`."""
-        return self.minimal()
+    base_channels: Positive = Field(64, description="width of the first layer of the shallowest discriminator (ndf)")
 
     @property
     def output_sizes(self) -> int:
@@ -329,3 +335,29 @@ class Discriminator(Network):
     ) -> Terms:
         """Terms of D, to which the fakes are constant; `rng` draws alike on all MPI ranks."""
         raise NotImplementedError
+
+
+# --- declaring --------------------------------------------------------------------------------------------
+
+GENERATORS: dict[str, type[Generator]] = {}
+DISCRIMINATORS: dict[str, type[Discriminator]] = {}
+Kind = TypeVar("Kind", bound=type[Network])
+
+
+def architecture(kind: Kind) -> Kind:
+    """Declare a generator or a discriminator, a decorator of its class: a choice in the configuration from then on.
+
+    Raises:
+        ShanshuiError: where its name is taken, or an option has no default.
+    """
+    what = "generator" if issubclass(kind, Generator) else "discriminator"
+    table: dict[str, Any] = GENERATORS if what == "generator" else DISCRIMINATORS
+    declared: type[Network] = kind
+    fields = declared.model_fields
+    name = fields["name"].default
+    if lacking := [option for option, found in fields.items() if found.is_required()]:
+        raise ShanshuiError(f"{kind.__name__}: {lacking[0]} has no default", f"a default for each option of a {what}")
+    if name in table:
+        raise ShanshuiError(f"two declarations of the {what} {name}", "one name for each", "rename one of them")
+    table[name] = kind
+    return kind

@@ -170,7 +170,7 @@ def oasis_discriminator(sizes: Sizes) -> int:
 
 def apf(model: Apf) -> int:
     """G of APF-GAN."""
-    classes, norm = model.num_classes, int(model.spectral_norm)
+    classes, norm = model.num_classes, int(model.normed)
 
     def layer(channels: int) -> int:
         noise = conv(classes, channels, 1) if model.seg_noise else 0
@@ -191,7 +191,7 @@ def mask_encoder(model: Apf) -> int:
     """E of APF-GAN."""
     widths = [model.base_channels * width for width in _MASK[model.halvings]]
     layers = _pairs([model.num_classes, *widths])
-    return sum(conv(*layer, 3, bias=False, vectors=int(model.spectral_norm)) for layer in layers)
+    return sum(conv(*layer, 3, bias=False, vectors=int(model.normed)) for layer in layers)
 
 
 def progressive_discriminators(sizes: ProgressiveDiscriminators) -> int:
@@ -199,12 +199,12 @@ def progressive_discriminators(sizes: ProgressiveDiscriminators) -> int:
     width, channels_in = sizes.base_channels, sizes.num_classes + 3
     body = [min(width << i, _WIDEST) for i in range(_BANK)]
     total = 0
-    for extra in range(sizes.discriminators):
+    for extra in range(sizes.count):
         entries = range(max(extra - 1, 0), extra + 1)
         extras = [width >> i for i in range(extra, -1, -1)]
         total += sum(conv(channels_in, width >> i, 4) for i in entries)
         layers = [*_pairs(extras), *_pairs(body)]
-        total += sum(conv(*layer, 4, bias=False, vectors=int(sizes.spectral_norm)) for layer in layers)
+        total += sum(conv(*layer, 4, bias=False, vectors=int(sizes.normed)) for layer in layers)
         total += conv(body[-1], 1, 4)
     return total
 

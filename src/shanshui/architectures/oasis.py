@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from shanshui.architectures.base import SMALL_CLASSES, Discriminator, DiscriminatorBatch, Generator, LossConfig, Terms
+from pydantic import Field
+
+from shanshui.architectures.base import (
+    Discriminator,
+    DiscriminatorBatch,
+    Generator,
+    LossConfig,
+    SpectrallyNormed,
+    Terms,
+    architecture,
+)
 from shanshui.backend.lazy import jt
+from shanshui.config.section import Positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,34 +30,29 @@ if TYPE_CHECKING:
 HALVINGS = 5
 
 
-class Oasis(Generator):
-    """The same random vector at every pixel of an image.
+@architecture
+class Oasis(SpectrallyNormed, Generator):
+    """The same random vector at every pixel of an image."""
 
-    Attributes:
-        hidden: channels between label map and gamma, beta inside SPADE.
-        halvings: doublings of the first features.
-    """
+    smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "z_dim": 4, "spade_hidden": 8}
 
-    name: ClassVar[str] = "oasis"
-    header: ClassVar[Mapping[str, object]] = {"kind": "oasis"}
-    options: ClassVar[frozenset[str]] = frozenset({"spade_hidden", "z_dim"})
+    name: Literal["oasis"] = "oasis"
+    spade_hidden: Positive = Field(128, description="hidden channels inside every SPADE layer")
+    z_dim: int = Field(64, ge=0, description="length of the random vector at every pixel; 0: none")
 
-    hidden: int
-    halvings: int
-
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {"hidden": options["spade_hidden"], "halvings": HALVINGS}
+    @property
+    def vector(self) -> int:
+        return self.z_dim
 
     def divisor(self) -> tuple[int, str]:
-        return 2**self.halvings, f"generator oasis doubles its first features {self.halvings} times"
+        return 2**HALVINGS, f"generator oasis doubles its first features {HALVINGS} times"
 
     def build(self) -> tuple[Module, Module | None]:
         from shanshui.architectures.oasis_networks import OasisGenerator
 
         G = OasisGenerator(
-            self.num_classes, self.base_channels, noise_channels=self.vector, spade_hidden=self.hidden,
-            spectral_norm=self.spectral_norm,
+            self.num_classes, self.base_channels, noise_channels=self.vector, spade_hidden=self.spade_hidden,
+            spectral_norm=self.normed,
         )  # fmt: skip
         return G, None
 
@@ -55,29 +61,20 @@ class Oasis(Generator):
     ) -> Var:
         return G(conditioning.segmap, self.random_vector(conditioning, noise_source))
 
-    def parameters(self, pixels: int) -> int:
+    def parameters(self) -> int:
         from shanshui.architectures.network_counts import oasis
 
-        return oasis(self.model_dump(), pixels)
+        facts = {"num_classes": self.num_classes, "hidden": self.spade_hidden, "spectral_norm": self.normed}
+        return oasis({**self.model_dump(), **facts}, 0)
 
 
-class PixelClassifier(Discriminator):
-    """Labels every pixel with its class, or as generated; there are no features to match.
+@architecture
+class PixelClassifier(SpectrallyNormed, Discriminator):
+    """Labels every pixel with its class, or as generated; there are no features to match."""
 
-    Attributes:
-        num_classes: of the label maps, edges not counted.
-    """
-
-    name: ClassVar[str] = "oasis"
-    header: ClassVar[Mapping[str, object]] = {"kind": "oasis"}
     loss_options: ClassVar[frozenset[str]] = frozenset({"label_mix"})
-    smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "num_classes": SMALL_CLASSES}
 
-    num_classes: int
-
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any], classes: int) -> dict[str, Any]:
-        return {"num_classes": classes}
+    name: Literal["oasis"] = "oasis"
 
     def divisor(self) -> tuple[int, str]:
         return 64, "discriminator oasis halves it 6 times"
@@ -85,7 +82,7 @@ class PixelClassifier(Discriminator):
     def build(self) -> Module:
         from shanshui.architectures.oasis_networks import OasisDiscriminator
 
-        return OasisDiscriminator(self.num_classes, self.base_channels, spectral_norm=self.spectral_norm)
+        return OasisDiscriminator(self.num_classes, self.base_channels, spectral_norm=self.normed)
 
     def forward(self, D: Module, labels: Var, photo: Var) -> object:
         return D(photo)
@@ -120,7 +117,7 @@ class PixelClassifier(Discriminator):
         """The label maps without edges."""
         return batch.labels[:, : self.num_classes]
 
-    def parameters(self, pixels: int) -> int:
+    def parameters(self) -> int:
         from shanshui.architectures.network_counts import oasis_discriminator
 
-        return oasis_discriminator(self.model_dump())
+        return oasis_discriminator({**self.model_dump(), "num_classes": self.num_classes, "spectral_norm": self.normed})

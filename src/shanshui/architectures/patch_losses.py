@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
-from shanshui.architectures.base import SMALL_CLASSES, Discriminator, DiscriminatorBatch, Generator, LossConfig, Terms
+from shanshui.architectures.base import Discriminator, DiscriminatorBatch, LossConfig, Terms
 from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
@@ -51,13 +50,9 @@ class PatchDiscriminator(Discriminator):
 
 
 class SegmapDiscriminator(PatchDiscriminator):
-    """Patch discriminator whose input is the segmap, with `channels` channels, edges included."""
+    """Patch discriminator whose input is the segmap, edges included."""
 
-    channels: int
-
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any], classes: int) -> dict[str, Any]:
-        return {"channels": classes + (options["edges"] != "none")}
-
-    def minimal_for(self, generator: Generator) -> Self:
-        return self.minimal().model_copy(update={"channels": SMALL_CLASSES + generator.edges})
+    @property
+    def channels(self) -> int:
+        """Channels of the segmap."""
+        return self.num_classes + self.edges

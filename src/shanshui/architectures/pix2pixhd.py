@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from shanshui.architectures.base import Generator
+from pydantic import Field
+
+from shanshui.architectures.base import Generator, architecture
 
 if TYPE_CHECKING:
     from jittor import Module, Var
@@ -17,41 +18,35 @@ if TYPE_CHECKING:
 HALVINGS = 4
 
 
+@architecture
 class Pix2pixHD(Generator):
-    """Convolutions down, residual blocks, convolutions up.
+    """Convolutions down, residual blocks, convolutions up; published without spectral norm."""
 
-    Attributes:
-        norm: how features are standardised.
-        halvings: of the label map.
-    """
-
-    name: ClassVar[str] = "pix2pixhd"
-    header: ClassVar[Mapping[str, object]] = {"kind": "pix2pixhd"}
-    options: ClassVar[frozenset[str]] = frozenset({"edges", "norm"})
+    inputs: ClassVar[frozenset[str]] = frozenset({"edges"})
     least_side: ClassVar[int] = 32
 
-    norm: Literal["batch", "instance"]
-    halvings: int
+    name: Literal["pix2pixhd"] = "pix2pixhd"
+    norm: Literal["batch", "instance"] = Field("instance", description="how features are standardised")
 
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        plain = {"spectral_norm": False}  # published without; of its networks only the discriminator has it here
-        return {**plain, "norm": options["norm"], "halvings": HALVINGS}
+    @property
+    def has_batch_norm(self) -> bool:
+        return self.norm == "batch"
 
     def divisor(self) -> tuple[int, str]:
-        return 2**self.halvings, f"generator pix2pixhd halves it {self.halvings} times"
+        return 2**HALVINGS, f"generator pix2pixhd halves it {HALVINGS} times"
 
     def build(self) -> tuple[Module, Module | None]:
         from shanshui.architectures.pix2pixhd_generator import GlobalGenerator
 
-        return GlobalGenerator(self.num_classes + self.edges, self.base_channels, self.halvings, norm=self.norm), None
+        return GlobalGenerator(self.num_classes + self.edges, self.base_channels, HALVINGS, norm=self.norm), None
 
     def generate(
         self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
     ) -> Var:
         return G(conditioning.with_edges())
 
-    def parameters(self, pixels: int) -> int:
+    def parameters(self) -> int:
         from shanshui.architectures.network_counts import pix2pixhd
 
-        return pix2pixhd(self.model_dump(), pixels)
+        facts = {"num_classes": self.num_classes, "edges": self.edges, "halvings": HALVINGS}
+        return pix2pixhd({**self.model_dump(), **facts}, 0)

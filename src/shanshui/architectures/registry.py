@@ -1,37 +1,37 @@
-"""All architectures, by the names the configuration has for them and by the sections of settings and headers."""
+"""All architectures, by the names the configuration has for them.
+
+A module of this package declares its own with `architectures.base.architecture`, a plug-in through the entry point
+group `shanshui.architectures`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from shanshui.architectures.apf import Apf, ProgressiveDiscriminators
-from shanshui.architectures.base import SMALL_CLASSES, Discriminator, Generator, Network, Sections
-from shanshui.architectures.ccfpse import Ccfpse, Fpse
-from shanshui.architectures.oasis import Oasis, PixelClassifier
-from shanshui.architectures.pix2pixhd import Pix2pixHD
-from shanshui.architectures.spade import Clade, CladeIcpe, Multiscale, Spade
+from shanshui.architectures import apf, ccfpse, oasis, pix2pixhd, spade
+from shanshui.architectures.base import (
+    DISCRIMINATORS,
+    GENERATORS,
+    SMALL_CLASSES,
+    Context,
+    Discriminator,
+    Generator,
+    Sections,
+)
 from shanshui.errors import ShanshuiError
-from shanshui.storage.size import Size
+from shanshui.plugins.discovery import load_plugins
 
-Kind = TypeVar("Kind", bound=type[Network])
 SMALL_SIDE = 128  # which every network can halve
-
-
-def named(kinds: Iterable[Kind]) -> dict[str, Kind]:
-    """By their names."""
-    return {kind.name: kind for kind in kinds}
-
-
-GENERATORS: dict[str, type[Generator]] = named([Apf, Spade, Clade, CladeIcpe, Ccfpse, Oasis, Pix2pixHD])
-DISCRIMINATORS: dict[str, type[Discriminator]] = named([ProgressiveDiscriminators, Multiscale, Fpse, PixelClassifier])
+DECLARING = (apf, spade, ccfpse, oasis, pix2pixhd)  # importing them declares what they hold
+load_plugins("shanshui.architectures")
 
 
 def generator_of(meta: Mapping[str, Any], source: str = "the settings") -> Generator:
     """The generator in training's settings or a checkpoint's metadata; ShanshuiError where there is none known."""
-    return _read(GENERATORS, meta, "model", source)
+    return _read(GENERATORS, meta, "generator", source)
 
 
 def discriminator_of(meta: Mapping[str, Any], source: str = "the settings") -> Discriminator:
@@ -39,17 +39,17 @@ def discriminator_of(meta: Mapping[str, Any], source: str = "the settings") -> D
     return _read(DISCRIMINATORS, meta, "discriminator", source)
 
 
-def _read(kinds: Mapping[str, Any], meta: Mapping[str, Any], name: str, source: str) -> Any:
-    section = meta.get(name, {})
-    for kind in kinds.values():
-        if all(section.get(entry) == value for entry, value in kind.header.items()):
-            try:
-                return kind.read(meta)
-            except ValidationError as error:
-                wrong = error.errors(include_url=False)[0]
-                place = ".".join(map(str, (name, *wrong["loc"])))
-                raise ShanshuiError(f"{source}: {place}: {wrong['msg']}", f"a {name} of {kind.name}") from None
-    raise ShanshuiError(f"{source} describes a {name} of kind {section.get('kind')}", ", ".join(kinds))
+def _read(kinds: Mapping[str, Any], meta: Mapping[str, Any], part: str, source: str) -> Any:
+    section = meta.get("model", {}).get(part, {})
+    kind = kinds.get(section.get("name"))
+    if kind is None:
+        raise ShanshuiError(f"{source} describes a {part} of the name {section.get('name')}", ", ".join(kinds))
+    try:
+        return kind.model_validate(section).within(Context.of(meta))
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        place = ".".join(map(str, ("model", part, *wrong["loc"])))
+        raise ShanshuiError(f"{source}: {place}: {wrong['msg']}", f"options of the {part} {section['name']}") from None
 
 
 class Networks(NamedTuple):
@@ -59,11 +59,9 @@ class Networks(NamedTuple):
     discriminator: Discriminator
 
     def sections(self) -> Sections:
-        """Of settings and headers, by their names."""
-        found = self.generator.sections()
-        for name, section in self.discriminator.sections().items():
-            found[name] = found.get(name, {}) | section
-        return found
+        """Section `model` of settings and headers."""
+        parts = {"generator": self.generator.section(), "discriminator": self.discriminator.section()}
+        return {"model": {**parts, "edges": self.generator.context.edges}}
 
     def divisors(self) -> list[tuple[int, str]]:
         """Return the numbers of which the sides of images must be multiples, largest first, with reasons."""
@@ -75,21 +73,6 @@ class Networks(NamedTuple):
 
     def minimal(self) -> Sections:
         """Sections of networks as small as can be, which need the same kernels, and of their data."""
-        small = Networks(self.generator.minimal(), self.discriminator.minimal_for(self.generator))
+        small = Networks(self.generator.minimal(), self.discriminator.minimal())
         classes = [str(i) for i in range(SMALL_CLASSES)]
         return {"data": {"classes": classes, "width": SMALL_SIDE, "height": SMALL_SIDE}, **small.sections()}
-
-
-def configured(options: Mapping[str, Any], classes: int, parity: Mapping[str, str], size: Size) -> Networks:
-    """The networks that the configuration's section `model` names.
-
-    Args:
-        options: the whole section.
-        classes: of the label maps.
-        parity: switches of the section `parity`.
-        size: of the images.
-    """
-    generator, discriminator = GENERATORS[options["generator"]], DISCRIMINATORS[options["discriminator"]]
-    return Networks(
-        generator.configured(options, classes, parity, size), discriminator.configured(options, classes, parity)
-    )

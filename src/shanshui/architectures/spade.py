@@ -6,10 +6,13 @@ Three generators of one trunk, which differ in how features are modulated by the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from shanshui.architectures.base import Generator
+from pydantic import Field, field_validator, model_validator
+
+from shanshui.architectures.base import Context, Generator, SpectrallyNormed, StyleEncoder, architecture
 from shanshui.architectures.patch_losses import SegmapDiscriminator
+from shanshui.config.section import Positive
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
@@ -20,28 +23,66 @@ if TYPE_CHECKING:
     from shanshui.architectures.schedule import Step
 
 UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}  # doublings of the first features
-KERNEL = 3  # side of the convolutions inside SPADE
-OF_BLOCKS = ("modulation", "norm", "kernel", "hidden", "edges", "activation", "attention", "spectral_norm")
 
 
-class Upsampled(Generator):
-    """A generator that doubles its first features as often as `upsampling` says.
+class Upsampled(SpectrallyNormed, Generator):
+    """A generator that doubles its first features as often as `upsampling` says, and may begin with a style."""
 
-    Attributes:
-        upsampling: its name.
-        halvings: the number of doublings.
-    """
+    inputs: ClassVar[frozenset[str]] = frozenset({"edges"})
+    smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "z_dim": 4, "spade_hidden": 8}
 
-    upsampling: Literal["normal", "more", "most"]
-    halvings: int
+    upsampling: Literal["normal", "more", "most"] = Field(
+        "normal", description="5, 6 or 7 doublings of the first features"
+    )
+    z_dim: int = Field(
+        0, ge=0, description="length of each image's random vector; 0: none, G starts from the label map"
+    )
+    style_encoder: StyleEncoder | None = Field(
+        None, description="a VAE's encoder, which reads that vector off a photograph"
+    )
 
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {"upsampling": options["upsampling"], "halvings": UPSAMPLINGS[options["upsampling"]]}
+    @model_validator(mode="after")
+    def style_has_a_length(self) -> Self:
+        """A style encoder finds vectors of `z_dim` numbers."""
+        if self.style_encoder and not self.z_dim:
+            raise ValueError("style_encoder needs a z_dim, the length of the styles it finds (256 in the paper)")
+        return self
+
+    @property
+    def halvings(self) -> int:
+        """Number of doublings."""
+        return UPSAMPLINGS[self.upsampling]
 
     def divisor(self) -> tuple[int, str]:
         doublings = f"doubles the first features {self.halvings} times"
-        return 2**self.halvings, f"model.upsampling {self.upsampling} {doublings}"
+        return 2**self.halvings, f"model.generator.upsampling {self.upsampling} {doublings}"
+
+    def within(self, context: Context) -> Self:
+        found = super().within(context)
+        if found.style_encoder is None:
+            return found
+        norm = found.style_encoder.spectral_norm or context.parity.get("spectral_norm", "on")
+        encoder = found.style_encoder.model_copy(update={"spectral_norm": norm})
+        return super(Upsampled, found.model_copy(update={"style_encoder": encoder})).within(context)
+
+    def minimal(self) -> Self:
+        found = super().minimal()
+        if found.style_encoder is None:
+            return found
+        encoder = found.style_encoder.model_copy(update={"base_channels": 4})
+        return found.model_copy(update={"style_encoder": encoder})
+
+    def build_encoder(self) -> Any:
+        """The style encoder, or None."""
+        return self.style_encoder.build(self.z_dim) if self.style_encoder else None
+
+    @property
+    def has_style_encoder(self) -> bool:
+        return self.style_encoder is not None
+
+    @property
+    def vector(self) -> int:
+        return self.z_dim
 
     @property
     def takes_style(self) -> bool:
@@ -49,48 +90,57 @@ class Upsampled(Generator):
 
     def start(self) -> Size | None:
         """Size of the images, which the start from a vector fixes; None for one from the label map."""
-        return None if self.z_dim is None else self.size
+        return self.context.size if self.z_dim else None
+
+    def counted(self) -> dict[str, Any]:
+        """What the counts of parameters depend on."""
+        extra_header = {"num_classes": self.num_classes, "edges": self.edges, "halvings": self.halvings}
+        return {**self.model_dump(), **extra_header, "spectral_norm": self.normed}
+
+    @property
+    def pixels(self) -> int:
+        """Of an image."""
+        return self.context.size.pixels if self.context.size else 0
 
 
-class Spade(Upsampled):
-    """SPADE: from the label map, or from a style vector.
+class Modulated(Upsampled):
+    """SPADE's trunk of residual blocks, whose features the label map modulates.
 
     Attributes:
-        modulation: how the label map modulates features.
-        kernel: side of the convolutions inside SPADE.
-        hidden: channels between label map and gamma, beta inside SPADE.
-        norm: how features are standardised before they are modulated.
-        activation: between modulation and convolution.
-        attention: after each activation.
+        modulation: how.
     """
 
-    name: ClassVar[str] = "spade"
-    header: ClassVar[Mapping[str, object]] = {"kind": "spade", "modulation": "spade"}
-    options: ClassVar[frozenset[str]] = frozenset(
-        {"spade_hidden", "upsampling", "z_dim", "style_encoder", "edges", "norm", "activation", "attention"}
-    )
+    modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]]
 
-    modulation: Literal["spade", "clade", "clade_icpe"]
-    kernel: int
-    hidden: int
-    norm: Literal["batch", "instance"]
-    activation: Literal["leaky_relu", "gelu"]
-    attention: Literal["none", "simam"]
+    norm: Literal["batch", "instance"] = Field("batch", description="how features are standardised")
+    activation: Literal["leaky_relu", "gelu"] = Field("leaky_relu", description="activation in the blocks")
+    attention: Literal["none", "simam"] = Field("none", description="attention after every such activation")
 
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        hidden = options["spade_hidden"] if "spade_hidden" in cls.options else 0
-        blocks = {"modulation": cls.header["modulation"], "kernel": KERNEL, "hidden": hidden}
-        words = {name: options[name] for name in ("norm", "activation", "attention")}
-        return super().own_options(options) | blocks | words
+    @model_validator(mode="after")
+    def width_can_be_halved(self) -> Self:
+        """The last features of 7 doublings are half as wide as the first option says."""
+        if self.upsampling == "most" and self.base_channels % 2:
+            raise ValueError(f"base_channels {self.base_channels} is halved by upsampling most: use an even number")
+        return self
+
+    @property
+    def has_batch_norm(self) -> bool:
+        return self.norm == "batch"
+
+    def modulation_sizes(self) -> dict[str, int]:
+        """Kernel and hidden channels inside the modulating layers."""
+        return {"kernel": 3, "hidden": 0}
 
     def build(self) -> tuple[Any, Any]:
         from shanshui.architectures.spade_generator import SPADEGenerator
         from shanshui.nn.spade_block import BlockKind
 
-        kind = BlockKind(self.num_classes, **{name: getattr(self, name) for name in OF_BLOCKS})
-        G = SPADEGenerator(kind, self.base_channels, self.upsampling, z_dim=self.z_dim, size=self.start())
-        return G, self.encoder.build() if self.encoder else None
+        kind = BlockKind(
+            self.num_classes, self.modulation, self.norm, **self.modulation_sizes(), edges=self.edges,
+            activation=self.activation, attention=self.attention, spectral_norm=self.normed,
+        )  # fmt: skip
+        G = SPADEGenerator(kind, self.base_channels, self.upsampling, z_dim=self.z_dim or None, size=self.start())
+        return G, self.build_encoder()
 
     def patch_sizes(self, G: Any, size: Size, step: Step) -> list[Size]:
         found: list[Size] = G.patch_sizes(size)
@@ -104,25 +154,53 @@ class Spade(Upsampled):
             conditioning.patches,
         )
 
-    def parameters(self, pixels: int) -> int:
+    def parameters(self) -> int:
         from shanshui.architectures.network_counts import spade
 
-        return spade(self.model_dump(), pixels) + (self.encoder.parameters(pixels) if self.encoder else 0)
+        encoder = self.style_encoder.parameters(self.z_dim) if self.style_encoder else 0
+        return (
+            spade({**self.counted(), "modulation": self.modulation, **self.modulation_sizes()}, self.pixels) + encoder
+        )
 
 
-class Clade(Spade):
+@architecture
+class Spade(Modulated):
+    """SPADE: scale and shift of each pixel, convolved from the label map around it."""
+
+    modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]] = "spade"
+
+    name: Literal["spade"] = "spade"
+    spade_hidden: Positive = Field(128, description="hidden channels inside every SPADE layer")
+    spade_kernel: int = Field(3, ge=1, le=15, description="side of the convolutions inside every SPADE layer, odd")
+
+    @field_validator("spade_kernel")
+    @classmethod
+    def kernel_has_a_centre(cls, side: int) -> int:
+        """Check that the kernel's side is odd."""
+        if side % 2 == 0:
+            raise ValueError(f"{side} is even: use {side - 1} or {side + 1}")
+        return side
+
+    def modulation_sizes(self) -> dict[str, int]:
+        return {"kernel": self.spade_kernel, "hidden": self.spade_hidden}
+
+
+@architecture
+class Clade(Modulated):
     """CLADE: a scale and a shift for each class."""
 
-    name: ClassVar[str] = "clade"
-    header: ClassVar[Mapping[str, object]] = {"kind": "spade", "modulation": "clade"}
-    options: ClassVar[frozenset[str]] = Spade.options - {"spade_hidden"}
+    modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]] = "clade"
+
+    name: Literal["clade"] = "clade"
 
 
-class CladeIcpe(Clade):
+@architecture
+class CladeIcpe(Modulated):
     """CLADE with intra-class positional encoding: the position of each pixel within its region is an input."""
 
-    name: ClassVar[str] = "clade_icpe"
-    header: ClassVar[Mapping[str, object]] = {"kind": "spade", "modulation": "clade_icpe"}
+    modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]] = "clade_icpe"
+
+    name: Literal["clade_icpe"] = "clade_icpe"
 
     def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
         import numpy as np
@@ -133,36 +211,25 @@ class CladeIcpe(Clade):
         return found | {"positions": np.stack([positions(one) for one in label_maps])}
 
 
-class Multiscale(SegmapDiscriminator):
-    """The same discriminator at the full size, half of it, and so on.
+@architecture
+class Multiscale(SpectrallyNormed, SegmapDiscriminator):
+    """The same discriminator at the full size, half of it, and so on."""
 
-    Attributes:
-        count: how many.
-        layers: convolutions of each before its prediction.
-        activation: after each of these.
-        attention: after each activation.
-    """
-
-    name: ClassVar[str] = "multiscale"
-    header: ClassVar[Mapping[str, object]] = {"kind": "multiscale"}
-    options: ClassVar[frozenset[str]] = frozenset({"activation", "attention", "discriminators"})
-
-    count: int
-    layers: int = 4
-    activation: Literal["leaky_relu", "gelu"] = "leaky_relu"
-    attention: Literal["none", "simam"] = "none"
-
-    @classmethod
-    def own_options(cls, options: Mapping[str, Any], classes: int) -> dict[str, Any]:
-        words = {name: options[name] for name in ("activation", "attention")}
-        return super().own_options(options, classes) | {"count": options["discriminators"]} | words
+    name: Literal["multiscale"] = "multiscale"
+    count: int = Field(2, ge=1, le=5, description="number of discriminators, each of half the size of the one before")
+    layers: int = Field(4, ge=2, le=8, description="convolutions of each before its prediction")
+    activation: Literal["leaky_relu", "gelu"] = Field("leaky_relu", description="activation after each of these")
+    attention: Literal["none", "simam"] = Field("none", description="attention after every such activation")
 
     def build(self) -> Any:
         from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
 
-        return MultiscaleDiscriminator(**self.model_dump(exclude={"kind"}))
+        return MultiscaleDiscriminator(
+            self.channels, self.base_channels, self.count, self.layers, spectral_norm=self.normed,
+            activation=self.activation, attention=self.attention,
+        )  # fmt: skip
 
-    def parameters(self, pixels: int) -> int:
+    def parameters(self) -> int:
         from shanshui.architectures.network_counts import multiscale
 
-        return multiscale(self.model_dump())
+        return multiscale({**self.model_dump(), "channels": self.channels, "spectral_norm": self.normed})

@@ -82,7 +82,7 @@ def read_run(folder: Path) -> FinishedRun:
     facts = {
         "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
         **training_time(read_benchmarks(folder / "benchmarks")),
-        "parameters (M)": generator.parameters(config.data.size.pixels) / 1e6,
+        "parameters (M)": generator.parameters() / 1e6,
     }
     images = folder / "infer" / final["model"] / f"seed_{final['seed']}"
     return FinishedRun(settings["run"], facts, folder / "validate", images, config, rows)

@@ -162,7 +162,15 @@ def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: s
     names = class_names(None, num_classes, generator)
     return {
         "data": {"classes": names, "width": None, "height": None, "label_offset": 0, "ignore_label": None},
-        "model": {"base_channels": base_channels, "halvings": halvings, "spade_hidden": spade_hidden},
+        "model": {
+            "generator": {
+                "name": "apf",
+                "base_channels": base_channels,
+                "halvings": halvings,
+                "spade_hidden": spade_hidden,
+            },
+            "edges": "none",
+        },
         "parity": Parity(preset="winner").resolved(),
         "preset": "winner",
         "heads": sum(name.startswith("inter_conv_img.") and name.endswith(".weight") for name in G),
@@ -210,35 +218,48 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
     from shanshui.weights import spade
 
     source = str(args.generator)
-    model, size = spade.generator_structure(
+    generator, num_classes, edges, size = spade.generator_structure(
         states["G"], source, edges=args.edges, upsampling=args.upsampling, size=args.size
     )
-    if (model["modulation"] == "spade") != (args.source == "spade"):
-        raise UsageError(f"{source} is a generator of {model['modulation']}", "import spade for SPADE, clade for CLADE")
-    model |= {"unknown_class": args.unknown_class, "halvings": spade.HALVINGS[model["upsampling"]]}
-    seen = model["num_classes"] + model["edges"]
-    classes = model["num_classes"] - args.unknown_class
+    if (generator["name"] == "spade") != (args.source == "spade"):
+        raise UsageError(f"{source} is a generator of {generator['name']}", "import spade for SPADE, clade for CLADE")
+    classes = num_classes - args.unknown_class
     names = class_names(args.classes, classes, source)
     if size and not args.size:
         print(f"images of {size} assumed; --size or --upsampling say otherwise", file=sys.stderr)
     height, width = size or (None, None)
     ignored = 255 if args.unknown_class else None
     data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
-    meta: dict[str, Any] = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
+    parts: dict[str, Any] = {"generator": generator}
     if "E" in states:
-        meta["encoder"] = spade.encoder_structure(states["E"], str(args.encoder))
-        if meta["encoder"]["z_dim"] != model["z_dim"]:
-            raise UsageError(
-                f"{args.encoder} makes styles of {meta['encoder']['z_dim']} numbers",
-                f"as {source} takes: {model['z_dim'] or 'none, it starts from the label map'}",
-            )
+        encoder, z_dim = spade.encoder_structure(states["E"], str(args.encoder))
+        _check_styles(z_dim, generator, args)
+        generator["style_encoder"] = encoder
     if "D" in states:
-        meta["discriminator"] = spade.discriminator_structure(states["D"], str(args.discriminator))
-        if meta["discriminator"]["channels"] != seen:
-            raise UsageError(
-                f"{args.discriminator} sees {meta['discriminator']['channels']} channels", f"{seen} as {source}"
-            )
-    return meta
+        parts["discriminator"], channels = spade.discriminator_structure(states["D"], str(args.discriminator))
+        _check_channels(channels, num_classes + edges, args)
+    return _meta(data, parts, edges, args)
+
+
+def _meta(data: dict[str, Any], parts: dict[str, Any], edges: bool, args: argparse.Namespace) -> dict[str, Any]:
+    """Metadata of a checkpoint of one image size, from sections of its networks."""
+    model = {**parts, "edges": "label" if edges else "none", "unknown_class": args.unknown_class}
+    return {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
+
+
+def _check_styles(z_dim: int, generator: dict[str, Any], args: argparse.Namespace) -> None:
+    """UsageError where the encoder's styles are not of the length that the generator takes."""
+    if z_dim != generator["z_dim"]:
+        raise UsageError(
+            f"{args.encoder} makes styles of {z_dim} numbers",
+            f"as {args.generator} takes: {generator['z_dim'] or 'none, it starts from the label map'}",
+        )
+
+
+def _check_channels(channels: int, wanted: int, args: argparse.Namespace) -> None:
+    """UsageError where the discriminator sees other label maps than the generator."""
+    if channels != wanted:
+        raise UsageError(f"{args.discriminator} sees {channels} channels", f"{wanted} as {args.generator}")
 
 
 def import_ccfpse(args: argparse.Namespace) -> None:
@@ -275,28 +296,21 @@ def ccfpse_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -
     from shanshui.weights import ccfpse
 
     source = str(args.generator)
-    sizes = ccfpse.generator_structure(parts["G"], source, args.size)
-    channels = sizes.pop("channels")
+    generator, channels = ccfpse.generator_structure(parts["G"], source, args.size)
     classes = channels - args.edges - args.unknown_class
     names = class_names(args.classes, classes, source)
-    model = {"kind": "ccfpse", "num_classes": channels - args.edges, "edges": args.edges}
-    model |= {"unknown_class": args.unknown_class} | sizes
     height, width = args.size or (None, None)
     ignored = 255 if args.unknown_class else None
     data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
-    meta: dict[str, Any] = {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
+    networks: dict[str, Any] = {"generator": generator}
     if "E" in parts:
-        meta["encoder"] = ccfpse.encoder_structure(parts["E"], str(args.encoder))
-        if (found := meta["encoder"]["z_dim"]) != model["z_dim"]:
-            raise UsageError(
-                f"{args.encoder} makes styles of {found} numbers",
-                f"as {source} takes: {model['z_dim'] or 'none, it starts from the label map'}",
-            )
+        encoder, z_dim = ccfpse.encoder_structure(parts["E"], str(args.encoder))
+        _check_styles(z_dim, generator, args)
+        generator["style_encoder"] = encoder
     if "D" in parts:
-        meta["discriminator"] = {"kind": "fpse"} | ccfpse.discriminator_structure(parts["D"], str(args.discriminator))
-        if (found := meta["discriminator"]["channels"]) != channels:
-            raise UsageError(f"{args.discriminator} sees {found} channels", f"{channels} as {source}")
-    return meta
+        networks["discriminator"], seen = ccfpse.discriminator_structure(parts["D"], str(args.discriminator))
+        _check_channels(seen, channels, args)
+    return _meta(data, networks, args.edges, args)
 
 
 def import_segformer(args: argparse.Namespace) -> None:

@@ -1,25 +1,31 @@
-"""The section `model` of the configuration: which networks, how wide and deep, and what goes together.
+"""The section `model` of the configuration: which networks, their options, and what goes together.
 
-What the networks know is in their declarations (`architectures.registry`). Imports pydantic only, like `sections`.
+The sections of the networks are their declarations (`architectures.registry`). Imports pydantic only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from shanshui.architectures.apf import Apf, ProgressiveDiscriminators
+from shanshui.architectures.base import Discriminator, Edges, Generator, Network
 from shanshui.architectures.registry import DISCRIMINATORS, GENERATORS
-from shanshui.config.sections import Positive, Section
+from shanshui.config.section import Section
 
-NO_STYLE = "without model.style_encoder"
+NO_STYLE = "without model.generator.style_encoder"
+PARTS: dict[str, Mapping[str, type[Network]]] = {"generator": GENERATORS, "discriminator": DISCRIMINATORS}
 if TYPE_CHECKING:
-    GeneratorName: TypeAlias = str
-    DiscriminatorName: TypeAlias = str
+    GeneratorSection: TypeAlias = Generator
+    DiscriminatorSection: TypeAlias = Discriminator
 else:
-    GeneratorName, DiscriminatorName = Literal[tuple(GENERATORS)], Literal[tuple(DISCRIMINATORS)]
+    GeneratorSection = Annotated[reduce(or_, GENERATORS.values()), Field(discriminator="name")]
+    DiscriminatorSection = Annotated[reduce(or_, DISCRIMINATORS.values()), Field(discriminator="name")]
 
 
 @dataclass(frozen=True)
@@ -38,20 +44,19 @@ class Use:
 
     def lacking(self, model: Model) -> str:
         """Why the option has no effect in the networks of `model`; "" where it has one."""
-        if self.style and not model.style_encoder:
+        generator, discriminator = model.generator.name, model.discriminator.name
+        if self.style and not model.generator.has_style_encoder:
             return NO_STYLE
-        if self.style or model.generator in self.generators or model.discriminator in self.discriminators:
+        if self.style or generator in self.generators or discriminator in self.discriminators:
             return ""
         users = [", ".join(self.generators)] if self.generators else []
         users += [f"discriminator {', '.join(self.discriminators)}"] if self.discriminators else []
-        chosen = f"generator {model.generator} and discriminator {model.discriminator}"
+        chosen = f"generator {generator} and discriminator {discriminator}"
         return f"with {chosen}: it is for {' and for '.join(users)}"
 
 
-OF_STYLE = {"style_norm", "kl", "kl_reduction"}  # options of the style encoder beyond its width
 NEUTRAL: dict[str, tuple[object, ...]] = {
-    "z_dim": (0,), "style_encoder": (0,), "edges": ("none",), "attention": ("none",), "feature_matching": (0.0,),
-    "kl": (0.0,), "label_mix": (0.0,), "seg_noise": (False,),
+    "edges": ("none",), "feature_matching": (0.0,), "kl": (0.0,), "label_mix": (0.0,), "seg_noise": (False,),
 }  # fmt: skip
 
 
@@ -71,17 +76,13 @@ def uses(of_generator: str, of_discriminator: str) -> dict[str, Use]:
     return found
 
 
-def of_style(options: set[str]) -> dict[str, Use]:
-    """Those of them that concern the style encoder."""
-    return {option: Use(style=True, neutral=NEUTRAL.get(option, ())) for option in sorted(OF_STYLE & options)}
-
-
-# Options that not all networks know. All others of `model` and of the training phases concern every network.
+OF_STYLE = {option: Use(style=True, neutral=NEUTRAL.get(option, ())) for option in ("kl", "kl_reduction")}
+# Options beyond the networks' own sections that not all networks know. All others of the training phases concern all.
 USES = {
-    "model": uses("options", "options") | of_style({"style_norm"}),
+    "model": uses("inputs", ""),
     "parity": uses("parity_options", "parity_options"),
-    "pretrain": uses("", "loss_options") | of_style({"kl", "kl_reduction"}),
-    "finetune": uses("training_options", "loss_options") | of_style({"kl", "kl_reduction"}),
+    "pretrain": uses("", "loss_options") | OF_STYLE,
+    "finetune": uses("training_options", "loss_options") | OF_STYLE,
 }
 
 
@@ -106,62 +107,49 @@ def ignored(model: Model, section: str, values: BaseModel, given: Mapping[str, o
             yield f"{section}.{option} {value} has no effect {reason}"
 
 
-class Model(Section):
-    """Generator and discriminator: which ones, and their widths and depths."""
+def misplaced(part: str, name: str, option: str) -> str:
+    """Say of an `option` in the section of a `part` that its network `name` lacks it, what it has, and who has it."""
+    own = [field for field in PARTS[part][name].model_fields if field != "name"]
+    owners = [other for other, kind in PARTS[part].items() if option in kind.model_fields]
+    belongs = f"; it is an option of {', '.join(owners)}" if owners else ""
+    return f"{part} {name} has no option {option}{belongs}. It has {', '.join(own)}"
 
-    generator: GeneratorName = Field("apf", description="generator network (docs/models.md)")
-    discriminator: DiscriminatorName = Field(
-        "bank", description="discriminator network; `bank` is APF-GAN's, which adds one for each new size"
+
+def owners_of(option: str) -> Iterator[str]:
+    """Parts of `model` below which an option of this name stands, each with the networks that have it."""
+    for part, kinds in PARTS.items():
+        if names := [name for name, kind in kinds.items() if option in kind.model_fields and option != "name"]:
+            yield f"`{part}:` ({', '.join(names)})"
+
+
+class Model(Section):
+    """Generator and discriminator: which ones, with their own options, and what both are shown."""
+
+    generator: GeneratorSection = Field(Apf(), description="generator network, with its own options (docs/models.md)")
+    discriminator: DiscriminatorSection = Field(
+        ProgressiveDiscriminators(),
+        description="discriminator network; `bank` is APF-GAN's, which adds one for each new size",
     )
-    base_channels: int = Field(64, ge=2, multiple_of=2, description="width of G's and E's first layers (ngf)")
-    halvings: Literal[5, 6] = Field(
-        6, description="times APF-GAN's E halves the label map; sides must be multiples of 2^halvings"
-    )
-    spade_hidden: Positive = Field(128, description="hidden channels inside every SPADE layer (apf, spade, oasis)")
-    upsampling: Literal["normal", "more", "most"] = Field(
-        "normal", description="5, 6 or 7 doublings of the first features (spade, clade; ccfpse 5 or 6)"
-    )
-    z_dim: int = Field(
-        0, ge=0, description="length of each image's random vector; 0: none, G starts from the label map"
-    )
-    style_encoder: int = Field(
-        0, ge=0, description="width of a VAE's encoder that reads the vector off a photograph (nef); 0: none"
-    )
-    style_norm: Literal["instance", "batch"] = Field(
-        "instance", description="in that encoder; instance norm hides how bright and of what colour a photograph is"
-    )
-    edges: Literal["none", "label", "instance"] = Field(
-        "none", description="boundaries of classes, or of instances, as one channel more"
-    )
-    norm: Literal["batch", "instance"] = Field(
-        "batch", description="how G's features are standardised (spade, clade, pix2pixhd)"
-    )
-    activation: Literal["leaky_relu", "gelu"] = Field(
-        "leaky_relu", description="in the blocks of spade and clade and in the multiscale discriminator"
-    )
-    attention: Literal["none", "simam"] = Field("none", description="after every such activation")
-    discriminators: int = Field(
-        4, ge=2, le=5, description="number of them in `bank`, with as many training resolutions, or in `multiscale`"
-    )
-    discriminator_channels: Positive = Field(64, description="width of the shallowest discriminator (ndf)")
+    edges: Edges = Field("none", description="boundaries of classes, or of instances, as one channel more")
+
+    @field_validator("generator", "discriminator", mode="before")
+    @classmethod
+    def name_alone(cls, value: Any) -> Any:
+        """`generator: spade` is short for `generator: {name: spade}`."""
+        return {"name": value} if isinstance(value, str) else value
 
     @property
     def sizes(self) -> int:
         """Training resolutions; 1 where the networks do not grow."""
-        return self.discriminators if DISCRIMINATORS[self.discriminator].grows else 1
+        return self.discriminator.output_sizes
 
     @model_validator(mode="after")
     def networks_fit(self) -> Model:
-        """What belongs together."""
-        generator, discriminator = GENERATORS[self.generator], DISCRIMINATORS[self.discriminator]
-        if discriminator.grows and not generator.grows:
+        """Refuse a discriminator that grows with a generator that does not."""
+        if self.discriminator.grows and not self.generator.grows:
             *others, last = (name for name, kind in DISCRIMINATORS.items() if not kind.grows)
             raise ValueError(
-                f"discriminator {self.discriminator} needs a generator that grows, as APF-GAN's does: with generator "
-                f"{self.generator} use {', '.join(others)} or {last}"
+                f"discriminator {self.discriminator.name} needs a generator that grows, as APF-GAN's does: with "
+                f"generator {self.generator.name} use {', '.join(others)} or {last}"
             )
-        if reason := generator.refuse(self.model_dump()):
-            raise ValueError(reason)
-        if self.style_encoder and not self.z_dim and not USES["model"]["style_encoder"].lacking(self):
-            raise ValueError("style_encoder needs a z_dim, the length of the styles it finds (256 in the paper)")
         return self

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shanshui.config import stages
+from shanshui.config.model_section import PARTS, Model
 from shanshui.config.schema import Config
 
 BEGIN, END = "<!-- options: begin (python -m shanshui options) -->", "<!-- options: end -->"
@@ -20,6 +22,9 @@ def schema() -> dict[str, Any]:
     generated = Config.model_json_schema()
     parity = generated["properties"]["parity"]
     generated["properties"]["parity"] = {"anyOf": [parity, {"enum": ["winner", "intended"]}]}
+    model = generated["$defs"]["Model"]["properties"]
+    for part, kinds in PARTS.items():
+        model[part] = {"anyOf": [model[part], {"enum": list(kinds)}]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **generated}
 
 
@@ -49,10 +54,30 @@ def _rows(section: type[BaseModel], prefix: str) -> list[str]:
     rows = []
     for name, field in section.model_fields.items():
         inner = _section(field.annotation)
-        if inner is not None:
+        if section is Model and name in PARTS:
+            rows += _network_rows(field, PARTS[name], f"{prefix}{name}")
+        elif inner is not None:
+            if field.default is None:
+                rows.append(f"| `{prefix}{name}` | `null` | {field.description} |")
             rows += _rows(inner, f"{prefix}{name}.")
         else:
             rows.append(f"| `{prefix}{name}` | {_default(field)} | {field.description}{_choices(field.annotation)} |")
+    return rows
+
+
+def _network_rows(field: FieldInfo, kinds: Mapping[str, type[BaseModel]], place: str) -> list[str]:
+    """The choice of a network, then the options of all of them: one row for those that say the same of an option."""
+    names = ", ".join(f"`{name}`" for name in kinds)
+    having: dict[str, list[str]] = {}
+    for name, kind in kinds.items():
+        for row in _rows(kind, f"{place}."):
+            having.setdefault(row, []).append(name)
+    rows = [f"| `{place}` | `{field.get_default(call_default_factory=True).name}` | {field.description} ({names}) |"]
+    for row in sorted(having, key=lambda row: row.split("`")[1]):
+        if f"| `{place}.name` |" not in row:
+            who = "" if len(having[row]) == len(kinds) else f"{', '.join(having[row])}: "
+            option, default, meaning = row.removeprefix("| ").split(" | ", 2)
+            rows.append(f"| {option} | {default} | {who}{meaning}")
     return rows
 
 

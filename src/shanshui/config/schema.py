@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
-from shanshui.architectures.registry import Networks, configured
+from shanshui.architectures.base import SWITCHES, Context
+from shanshui.architectures.registry import Networks
 from shanshui.config.model_section import USES, Model, ignored
+from shanshui.config.section import Positive, Section
 from shanshui.config.sections import (
     Data,
     Finetune,
@@ -18,11 +20,9 @@ from shanshui.config.sections import (
     Landscapes,
     Merge,
     Parity,
-    Positive,
     Pretrain,
     Report,
     Score,
-    Section,
     Segmenter,
     Select,
 )
@@ -61,7 +61,12 @@ class Config(Section):
 
     def networks(self) -> Networks:
         """What is trained: generator with encoder, and discriminator, with the values in force."""
-        return configured(self.model.model_dump(), len(self.data.classes), self.parity.resolved(), self.data.size)
+        parity = self.parity.resolved()
+        context = Context(
+            len(self.data.classes), self.data.size, edges=self.model.edges,
+            parity={name: parity[name] for name in SWITCHES},
+        )  # fmt: skip
+        return Networks(self.model.generator.within(context), self.model.discriminator.within(context))
 
     @field_validator("gpus", mode="before")
     @classmethod
@@ -101,16 +106,11 @@ class Config(Section):
         for name, side in (("data.width", data.width), ("data.height", data.height)):
             if side < networks.generator.least_side:
                 least = networks.generator.least_side
-                raise ValueError(f"{name} {side} is too small for generator {model.generator}: {least} or more")
+                raise ValueError(f"{name} {side} is too small for generator {model.generator.name}: {least} or more")
         if data.load_width < data.width or data.load_height < data.height:
             raise ValueError(
                 f"data.load_width {data.load_width} gives {data.load_size}, smaller than the crop "
                 f"{data.size}: use {data.width} or more"
-            )
-        if model.discriminator == "bank" and model.discriminator_channels % 2 ** (model.discriminators - 1):
-            raise ValueError(
-                f"model.discriminator_channels {model.discriminator_channels} is halved {model.discriminators - 1} "
-                f"times: use a multiple of {2 ** (model.discriminators - 1)}"
             )
         return self
 
@@ -121,7 +121,7 @@ class Config(Section):
         epochs = self.pretrain.epochs
         if stages and (epochs % stages or epochs < 2 * stages):
             raise ValueError(
-                f"pretrain.epochs {epochs} cannot be shared among model.discriminators - 1 = {stages} stages "
+                f"pretrain.epochs {epochs} cannot be shared among model.discriminator.count - 1 = {stages} stages "
                 f"of at least 2 epochs: use a multiple of {stages}, e.g. {max(2, round(epochs / stages)) * stages}"
             )
         last = epochs + self.finetune.epochs
@@ -140,9 +140,10 @@ class Config(Section):
             raise ValueError(
                 "merge.batch_norm estimated works on label maps alone: with model.edges instance: averaged"
             )
-        if self.model.norm == "instance" and self.merge.batch_norm == "estimated":
+        if not self.model.generator.has_batch_norm and self.merge.batch_norm == "estimated":
             raise ValueError(
-                "merge.batch_norm estimated has no effect with model.norm instance, which keeps no statistics: averaged"
+                "merge.batch_norm estimated has no effect with model.generator.norm instance, which keeps no "
+                "statistics: averaged"
             )
         return self
 

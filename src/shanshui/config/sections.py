@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from shanshui.config.section import Positive, Section, Weight
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.data.layouts import LAYOUTS
 from shanshui.metrics.registry import METRICS
@@ -28,8 +29,6 @@ PERCEPTUAL = {  # networks of losses -> their weight files
     "vgg19": "vgg19", "inception_v3": "inception_v3", "vgg16": "vgg16", "lpips_vgg": "vgg16", "lpips_alex": "alexnet",
     "efficientnet_lite0": "efficientnet_lite0",
 }  # fmt: skip
-Positive = Annotated[int, Field(ge=1)]
-Weight = Annotated[float, Field(ge=0)]
 
 
 def expanded(path: str) -> str:
@@ -47,45 +46,6 @@ def expanded(path: str) -> str:
 
 
 PathText = Annotated[str, AfterValidator(expanded)]
-
-
-def _choices(annotation: object) -> list[object]:
-    """Return all literal values an option accepts."""
-    return [choice for part in get_args(annotation) for choice in (get_args(part) or [part])]
-
-
-def _is_number(annotation: object) -> bool:
-    """Return whether an option takes numbers and is not a switch."""
-    kinds = {annotation, *get_args(annotation)}
-    return bool(kinds & {int, float}) and bool not in kinds
-
-
-def _word(value: bool, switch: bool, number: bool) -> object:
-    """Return what a YAML boolean means: `on` or `off` for a switch, a (refused) word for a number, else itself."""
-    if switch:
-        return "on" if value else "off"
-    return str(value).lower() if number else value
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown names are refused, values cannot change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def words_of_yaml(cls, value: object) -> object:
-        """YAML 1.1 reads the bare words `on` and `off` as true and false, as names and as values.
-
-        Where a number is wanted, true is none: it is left as the word, which is refused.
-        """
-        if not isinstance(value, dict):
-            return value
-        named = {"on" if key is True else key: item for key, item in value.items()}
-        named |= {key: item for key, item in value.items() if key == "on"}  # in quotes, it is the one laid over
-        words = {name for name, field in cls.model_fields.items() if {"on", "off"} & set(_choices(field.annotation))}
-        numbers = {name for name, field in cls.model_fields.items() if _is_number(field.annotation)}
-        return {k: v if not isinstance(v, bool) else _word(v, k in words, k in numbers) for k, v in named.items()}
 
 
 class Data(Section):
@@ -205,7 +165,9 @@ class Training(Section):
     feature_matching: Weight = Field(10.0, description="weight of the feature matching loss (all but oasis)")
     reconstruction: Weight = Field(0.0, description="weight of a pixelwise L1 loss, for runs without perceptual loss")
     perceptual: Perceptual = Field(Perceptual(), description="perceptual loss")
-    kl: Weight = Field(0.05, description="weight of the KL divergence of the style encoder (model.style_encoder)")
+    kl: Weight = Field(
+        0.05, description="weight of the KL divergence of the style encoder (model.generator.style_encoder)"
+    )
     kl_reduction: Literal["sum", "mean"] = Field(
         "sum",
         description="sum over the batch, as in GauGAN, or mean, which does not depend on the batch size",
@@ -231,7 +193,7 @@ class Pretrain(Training):
     """Pretraining: progressive with APF-GAN's discriminators (one job per resolution), at full size otherwise."""
 
     epochs: Positive = Field(
-        180, description="epochs over all resolutions; with discriminator `bank` a multiple of discriminators - 1"
+        180, description="epochs over all resolutions; with discriminator `bank` a multiple of its count - 1"
     )
     batch: Positive = Field(10, description="pairs per step")
     perceptual: Perceptual = Field(Perceptual(net="vgg19"), description="perceptual loss")

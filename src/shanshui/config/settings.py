@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from shanshui.config.model_section import without_effect
+from shanshui.config.model_section import PARTS, misplaced, owners_of, without_effect
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
 from shanshui.config.stages import plugin_sections, stages
@@ -54,18 +54,47 @@ def _elsewhere(name: str) -> str:
     last = name.rpartition(".")[2]
     found = [section for section in Config.model_fields if last in getattr(_section_at([section]), "model_fields", {})]
     found = [section for section in found if name in (last, f"{section}.{last}") and last not in Config.model_fields]
+    if name in (last, f"model.{last}") and (networks := list(owners_of(last))) and last not in Config.model_fields:
+        return f"; indent it below `model:`, {' or '.join(networks)}"
     if not found:
         return ""
     return f"; indent it below `{'`, `'.join(f'{section}:' for section in found)}`"
 
 
+def _of_network(location: list[int | str], error: Mapping[str, Any]) -> str | None:
+    """What is wrong with the section of a network as a whole; None for a value within it.
+
+    Takes the name of the network out of `location`, where pydantic puts it: it is no part of an option's name.
+    """
+    if len(location) < 2 or location[0] != "model" or location[1] not in PARTS:
+        return None
+    part, names = str(location[1]), list(PARTS[str(location[1])])
+    if error["type"] == "union_tag_not_found":
+        return f"model.{part}: no name, which says whose options these are: `name:` {', '.join(names)}"
+    if error["type"] == "union_tag_invalid":
+        wrong = error["input"]["name"] if isinstance(error["input"], Mapping) else error["input"]
+        close = difflib.get_close_matches(str(wrong), names, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return f"model.{part}: there is no {part} {wrong!r}, but {', '.join(names)}{hint}"
+    if len(location) < 3:
+        return None
+    name = str(location.pop(2))
+    if error["type"] == "extra_forbidden" and len(location) == 3:
+        return f"model.{part}.{location[2]}: {misplaced(part, name, str(location[2]))}"
+    return None
+
+
 def _explain(error: Mapping[str, Any], words: Mapping[tuple[str, ...], str]) -> str:
     location = [part for part in error["loc"] if part != "function-after"]
+    if of_network := _of_network(location, error):
+        return of_network
     place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
         section = _section_at(location[:-1])
         close = difflib.get_close_matches(str(location[-1]), list(section.model_fields) if section else [], 1)
-        hint = (_elsewhere(place) if len(location) == 1 else "") or (f"; did you mean `{close[0]}`?" if close else "")
+        hint = (_elsewhere(place) if len(location) == 1 or location[0] == "model" else "") or (
+            f"; did you mean `{close[0]}`?" if close else ""
+        )
         return f"{place}: there is no such option{hint}"
     if error["type"] == "model_type" and error["input"] is None:
         return f"{place}: nothing stands below it; indent its options, or leave the line out"

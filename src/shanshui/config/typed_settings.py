@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from shanshui.architectures.registry import Networks, discriminator_of, generator_of
-from shanshui.config.sections import Perceptual, Positive, Section, Weight
+from shanshui.config.section import Positive, Section, Weight
+from shanshui.config.sections import Perceptual
 from shanshui.config.settings import read_settings
 from shanshui.data.labels import Classes
 from shanshui.errors import UsageError
@@ -22,7 +23,7 @@ from shanshui.storage.size import Size
 
 Phase = Literal["pretrain", "finetune"]
 Kind = TypeVar("Kind", bound=Section)
-NETWORKS = ("model", "encoder", "discriminator")  # sections that `architectures.registry` reads and checks
+NETWORKS = "model"  # the section that `architectures.registry` reads and checks
 
 
 def checked(kind: type[Kind], settings: Mapping[str, Any], source: object) -> Kind:
@@ -225,12 +226,12 @@ class TrainingConfig:
             phase: of the stage.
             source: how messages call the file.
         """
-        file = checked(_TrainingFile, {k: v for k, v in settings.items() if k not in NETWORKS}, source)
+        file = checked(_TrainingFile, {k: v for k, v in settings.items() if k != NETWORKS}, source)
         options = file.pretrain if phase == "pretrain" else file.finetune
         if options is None or (file.pretrain and file.finetune):
             found = [name for name in ("pretrain", "finetune") if name in settings]
             raise UsageError(f"{source} has the sections {', '.join(found) or 'of no phase'}", f"{phase} alone")
-        if "model" not in settings:
+        if NETWORKS not in settings:
             raise UsageError(f"{source}: model is missing", "settings as Snakemake writes them for this stage")
         networks = Networks(generator_of(settings, source), discriminator_of(settings, source))
         return cls(phase, file.seed, file.data, networks, file.parity, file.pretrain_epochs, options, settings)

@@ -27,6 +27,7 @@ _MACHINE = "where a job runs; another machine is no reason to run again either"
 LEFT_OUT = {
     "shanshui": "the version number, and functions for notebooks",
     "shanshui.config.schema": _VALUES,
+    "shanshui.config.section": _VALUES,
     "shanshui.config.sections": _VALUES,
     "shanshui.config.model_section": _VALUES,
     "shanshui.config.settings": _VALUES,

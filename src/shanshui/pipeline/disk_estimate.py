@@ -110,10 +110,10 @@ def _data(config: Config, counts: ImageCounts) -> list[Part]:
 def _training(config: Config) -> list[Part]:
     """Estimate weights and training states of both phases and of the segmenter; states include Adam's two moments."""
     best = config.retention == "best"
-    networks, pixels = config.networks(), config.data.width * config.data.height
-    growing = networks.generator.in_phase(networks.discriminator.output_sizes - 1, seg_noise=False).parameters(pixels)
-    tuned = networks.generator.in_phase(0, config.finetune.seg_noise).parameters(pixels)
-    discriminators, sizes = networks.discriminator.parameters(pixels), len(RunPaths(config).resolutions())
+    networks = config.networks()
+    growing = networks.generator.in_phase(networks.discriminator.output_sizes - 1, seg_noise=False).parameters()
+    tuned = networks.generator.in_phase(0, config.finetune.seg_noise).parameters()
+    discriminators, sizes = networks.discriminator.parameters(), len(RunPaths(config).resolutions())
     epochs = config.score.last - config.score.first + 1
     moving = bool(config.finetune.ema)
     state, tuning = 3 * (growing + discriminators), 3 * (tuned + discriminators) + moving * tuned
@@ -165,7 +165,7 @@ def _choosing(config: Config, counts: ImageCounts) -> list[Part]:
     shown = {"train": counts.train, "holdout": counts.holdout, "test": counts.test}
     whole = sum(shown[name] for name in RunPaths(config).sets())
     seeds, merged = len(config.infer.seeds), averages(config)
-    weights = config.networks().generator.in_phase(0, config.finetune.seg_noise).parameters(size)
+    weights = config.networks().generator.in_phase(0, config.finetune.seg_noise).parameters()
     scored = len(config.score.epochs()) + merged + bool(config.finetune.ema) + seeds
     submission = 3 * counts.test * image_bytes  # fused, zipped, and the contact sheet below one of them
     return [

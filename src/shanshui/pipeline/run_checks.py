@@ -179,9 +179,11 @@ def numbers(planned_run: PlannedRun) -> Iterator[Finding]:
             fewer = f"{name}.batch {most} or less" if most else "a smaller data.holdout"
             text = f"{name}.batch {phase.batch} is more than the {most} pairs to train on (data.holdout "
             yield Finding("batch", "gap", f"{text}{config.data.holdout} of {pairs})", f"{fewer}, or more pairs")
-        elif phase.batch // phase.processes == 1 and _has_batch_norm(config):
+        elif phase.batch // phase.processes == 1 and config.model.generator.has_batch_norm:
             text = f"{name}.batch {phase.batch}: G standardises over the batch, and a batch has one image per process"
-            yield Finding("batch", "note", text, "a batch of 2 or more; or model.norm instance, where G has it")
+            yield Finding(
+                "batch", "note", text, "a batch of 2 or more; or model.generator.norm instance, where G has it"
+            )
     merge = config.merge
     if merge.batch_norm == "estimated" and min(merge.label_maps, counted.train) < config.finetune.batch:
         text = (
@@ -234,10 +236,6 @@ def classes(planned_run: PlannedRun) -> Iterator[Finding]:
 
 
 # --- networks and machine -------------------------------------------------------------------------------------
-
-
-def _has_batch_norm(config: Config) -> bool:
-    return config.model.norm == "batch"  # generators that do not know the option have it
 
 
 def networks(planned_run: PlannedRun) -> Iterator[Finding]:

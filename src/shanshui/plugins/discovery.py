@@ -2,8 +2,8 @@
 
 A metric, a dataset or a stage is declared by a record in a file of its own. Importing the file registers it; no list
 names the files. A plug-in is an installed distribution with an entry point in the group `shanshui.metrics`,
-`shanshui.datasets` or `shanshui.stages` that names a module; importing it registers its declarations in the same way,
-in every process and so in every job.
+`shanshui.datasets`, `shanshui.stages` or `shanshui.architectures` that names a module; importing it registers its
+declarations in the same way, in every process and so in every job.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compile", action="store_true", help="compile Jittor and its kernels, once per machine")
     parser.add_argument(
         "--networks", type=json.loads, metavar="JSON",
-        help="sections data, model, encoder and discriminator of settings: compile the kernels of these networks, too",
+        help="sections data and model of settings: compile the kernels of these networks, too",
     )  # fmt: skip
     parser.add_argument(
         "--config",

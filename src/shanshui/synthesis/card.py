@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-RECIPE = ("model", "encoder", "discriminator", "parity", "preset", "seed", "training")
+RECIPE = ("model", "parity", "preset", "seed", "training")
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Card:
 
     Attributes:
         source: the file, as it was given.
-        generator: kind of the generator: apf, spade, ccfpse, oasis or pix2pixhd.
+        generator: name of the generator: apf, spade, ccfpse and so on.
         data: classes, size of the images, and meaning of the values in label map files.
         recipe: sections of the networks and of the training they come from.
         phase: "pretrain" or "finetune".
@@ -42,7 +42,7 @@ class Card:
         """Create it from a checkpoint's metadata."""
         return cls(
             source=str(source),
-            generator=meta["model"].get("kind", "apf"),
+            generator=meta["model"]["generator"]["name"],
             data=meta["data"],
             recipe={name: meta[name] for name in RECIPE if name in meta},
             phase=meta.get("phase", ""),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from shanshui.architectures.registry import GENERATORS
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import checkpoint
 
@@ -45,13 +46,16 @@ def _undescribed(meta: Mapping[str, Any]) -> list[str]:
     data, side = meta.get("data"), (int, type(None))
     if not isinstance(data, dict) or not isinstance(meta.get("model"), dict):
         return [name for name in ("data", "model") if not isinstance(meta.get(name), dict)]
+    generator = meta["model"].get("generator")
+    if not isinstance(generator, dict):
+        return ["model.generator"]
     wanted: dict[str, tuple[object, type | tuple[type, ...]]] = {
         "data.classes": (data.get("classes"), list), "data.label_offset": (data.get("label_offset"), int),
         "data.ignore_label": (data.get("ignore_label", ""), side), "data.width": (data.get("width", ""), side),
-        "data.height": (data.get("height", ""), side), "model.halvings": (meta["model"].get("halvings"), int),
+        "data.height": (data.get("height", ""), side), "model.generator.name": (generator.get("name"), str),
         "seg_noise": (meta.get("seg_noise"), bool), "level": (meta.get("level", ""), side),
         "alpha": (meta.get("alpha"), (int, float)),
     }  # fmt: skip
-    if "kind" not in meta["model"]:  # APF-GAN
-        wanted |= {"parity": (meta.get("parity"), dict), "heads": (meta.get("heads"), int)}
+    if kind := GENERATORS.get(generator.get("name", "")):
+        wanted |= {name: (meta.get(name), type_) for name, type_ in kind.header_entries.items()}
     return [name for name, (value, kind) in wanted.items() if not isinstance(value, kind)]

@@ -113,7 +113,7 @@ class Session:
     def meta(self, epoch: int) -> Meta:
         """Return the metadata of the weights after `epoch`: all that generating needs, and their origin."""
         step, source = self.schedule.at(epoch), self.config.source
-        named = ("data", "model", "encoder", "discriminator", "parity", "preset", "seed")
+        named = ("data", "model", "parity", "preset", "seed")
         return {
             **{name: source[name] for name in named if name in source},
             "phase": self.config.phase,

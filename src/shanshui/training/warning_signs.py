@@ -69,7 +69,7 @@ def _won(lines: Sequence[StatsLine]) -> Iterator[Sign]:
             "discriminator",
             f"the discriminator has distinguished all images from photographs throughout epoch {last['epoch']} "
             f"(its loss is {sum(lost):.2g}), and the generator's grows: {before['G/adv']:.3g} -> {last['G/adv']:.3g}",
-            "a lower lr_d, narrower discriminators (discriminator_channels), finetune.augment, or more pairs",
+            "a lower lr_d, a narrower discriminator (its base_channels), finetune.augment, or more pairs",
         )
 
 

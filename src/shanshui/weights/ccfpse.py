@@ -46,8 +46,8 @@ def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> A
     }
 
 
-def generator_structure(arrays: Arrays, source: str, size: Size | None) -> dict[str, object]:
-    """Infer the sizes of a `ConditionalGenerator` from the shapes of its arrays; `channels` are those of the segmap.
+def generator_structure(arrays: Arrays, source: str, size: Size | None) -> tuple[dict[str, object], int]:
+    """Infer the section of a `ConditionalGenerator` from the shapes of its arrays, and the segmap's channels.
 
     Args:
         arrays: by our names.
@@ -67,10 +67,16 @@ def generator_structure(arrays: Arrays, source: str, size: Size | None) -> dict[
         _check_size(start[0] // (TRUNK * out[1]), 2 ** HALVINGS[upsampling], source, size)
     elif size is not None:
         raise UsageError("--size", "nothing: this generator starts from the label map and takes any size")
-    return {
-        "channels": labels[1], "base_channels": out[1], "upsampling": upsampling, "halvings": HALVINGS[upsampling],
-        "z_dim": start[1] if from_z else None, "spectral_norm": "labelenc1.0.0.weight_u" in arrays,
-    }  # fmt: skip
+    norm = "on" if "labelenc1.0.0.weight_u" in arrays else "off"
+    z_dim = start[1] if from_z else 0
+    section = {
+        "name": "ccfpse",
+        "base_channels": out[1],
+        "spectral_norm": norm,
+        "upsampling": upsampling,
+        "z_dim": z_dim,
+    }
+    return section, labels[1]
 
 
 def _check_size(cells: int, step: int, source: str, size: Size | None) -> None:
@@ -86,20 +92,20 @@ def _check_size(cells: int, step: int, source: str, size: Size | None) -> None:
         raise UsageError(f"{source} does not make images of {size}", expected)
 
 
-def discriminator_structure(arrays: Arrays, source: str) -> dict[str, object]:
-    """Infer the sizes of an `FPSEDiscriminator` from the shapes of its arrays.
+def discriminator_structure(arrays: Arrays, source: str) -> tuple[dict[str, object], int]:
+    """Infer the section of an `FPSEDiscriminator`, and the segmap's channels, from the shapes of its arrays.
 
     Raises:
         ShanshuiError: the arrays are not those of such a discriminator.
     """
     kind = "FPSE discriminator (net_D)"
     enc, embedding = (_shape(arrays, name, (4,), kind, source) for name in ("enc1.0.0.weight", "embedding.weight"))
-    spectral_norm = "enc1.0.0.weight_u" in arrays
-    return {"channels": embedding[1], "base_channels": enc[0], "spectral_norm": spectral_norm}
+    norm = "on" if "enc1.0.0.weight_u" in arrays else "off"
+    return {"name": "fpse", "base_channels": enc[0], "spectral_norm": norm}, embedding[1]
 
 
-def encoder_structure(arrays: Arrays, source: str) -> dict[str, object]:
-    """Infer the sizes of the style encoder, which is SPADE's: six convolutions, then two linear layers.
+def encoder_structure(arrays: Arrays, source: str) -> tuple[dict[str, object], int]:
+    """Infer the section of the style encoder, which is SPADE's (six convolutions, two linear layers), and its z_dim.
 
     Raises:
         ShanshuiError: names or shapes are not exactly those.
@@ -117,7 +123,11 @@ def encoder_structure(arrays: Arrays, source: str) -> dict[str, object]:
     for layer in ("fc_mu", "fc_var"):
         wanted |= {f"{layer}.weight": (z_dim, ENCODER_CELLS * channels[-1]), f"{layer}.bias": (z_dim,)}
     check_keys(arrays, wanted, source)
-    return {"base_channels": base_channels, "z_dim": z_dim, "spectral_norm": spectral_norm}
+    return {
+        "base_channels": base_channels,
+        "norm": "instance",
+        "spectral_norm": "on" if spectral_norm else "off",
+    }, z_dim
 
 
 def _shape(arrays: Arrays, name: str, ranks: tuple[int, ...], kind: str, source: str) -> tuple[int, ...]:

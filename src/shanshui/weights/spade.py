@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -27,8 +26,8 @@ def drop_spectral_norm(state: State) -> dict[str, np.ndarray]:
 
 def generator_structure(
     state: State, source: str, *, edges: bool, upsampling: str | None, size: Size | None
-) -> tuple[dict[str, Any], Size | None]:
-    """Infer sizes and options of a generator from names and shapes of its arrays.
+) -> tuple[dict[str, object], int, bool, Size | None]:
+    """Infer the section of a generator, and what one must know of its label maps and images.
 
     Args:
         state: `net_G` of SPADE or CLADE.
@@ -39,7 +38,8 @@ def generator_structure(
             that fits its first features.
 
     Returns:
-        The structure, and the size of the images if the start from z fixes it.
+        The section, the number of classes, whether it sees edges, and the size of the images if the start from z fixes
+        it.
 
     Raises:
         ShanshuiError: the arrays are not those of such a generator.
@@ -48,20 +48,21 @@ def generator_structure(
     base_channels, spectral_norm = first_layer(state, "head_0.conv_0", source)
     layer = "head_0.norm_0"
     found = _upsampling(state, source, upsampling)
-    structure: dict[str, Any] = {
-        "kind": "spade",
+    found = _upsampling(state, source, upsampling)
+    kind, num_classes, sees_edges = modulation(state, layer, source, edges)
+    section: dict[str, object] = {
+        **kind,
         "base_channels": base_channels // 16,
-        "spectral_norm": spectral_norm,
+        "spectral_norm": "on" if spectral_norm else "off",
         "norm": "batch" if f"{layer}.param_free_norm.running_mean" in state else "instance",
         "upsampling": found,
-        "activation": "leaky_relu",
-        "attention": "none",
-    } | modulation(state, layer, source, edges)
+        "z_dim": 0,
+    }
     fc = need(state, "fc.weight", source)
     if fc.ndim != 2:
         if size is not None:
             raise UsageError("--size", "nothing: this generator starts from the label map and takes any size")
-        return structure | {"z_dim": None}, None
+        return section, num_classes, sees_edges, None
     positions = fc.shape[0] // base_channels
     size = size or likely_size(positions, found, source)
     step = 2 ** HALVINGS[found]
@@ -71,21 +72,21 @@ def generator_structure(
             f"WxH with W * H = {positions * step * step} and both multiples of {step}",
             "give --size as it was trained, or another --upsampling",
         )
-    return structure | {"z_dim": fc.shape[1]}, size
+    return section | {"z_dim": fc.shape[1]}, num_classes, sees_edges, size
 
 
-def modulation(state: State, layer: str, source: str, edges: bool) -> dict[str, Any]:
-    """Infer the kind of a normalisation layer from its arrays; `edges` is for SPADE, where it cannot be inferred."""
+def modulation(state: State, layer: str, source: str, edges: bool) -> tuple[dict[str, object], int, bool]:
+    """Name and options of a generator from the arrays of a modulating layer, number of classes, whether it sees edges.
+
+    `edges` is for SPADE, where it cannot be inferred.
+    """
     table = f"{layer}.class_specified_affine"
     if f"{table}.weight" in state:
         kind = "clade_icpe" if f"{table}.dist_conv_w.weight" in state else "clade"
         classes = need(state, f"{table}.weight", source).shape[0]
-        found = {"modulation": kind, "num_classes": classes, "edges": f"{layer}.inst_conv.weight" in state}
-        return found | {"kernel": 3, "hidden": 0}
+        return {"name": kind}, classes, f"{layer}.inst_conv.weight" in state
     hidden, channels, kernel = need(state, f"{layer}.mlp_shared.0.weight", source).shape[:3]
-    return {
-        "modulation": "spade", "num_classes": channels - edges, "edges": edges, "kernel": kernel, "hidden": hidden,
-    }  # fmt: skip
+    return {"name": "spade", "spade_hidden": hidden, "spade_kernel": kernel}, channels - edges, edges
 
 
 def likely_size(positions: int, upsampling: str, source: str) -> Size:
@@ -102,26 +103,27 @@ def likely_size(positions: int, upsampling: str, source: str) -> Size:
     raise UsageError(f"{source} starts from {positions} positions", "the images' size", "give --size WxH")
 
 
-def encoder_structure(state: State, source: str) -> dict[str, object]:
-    """Infer the sizes of a style encoder, `net_E`."""
+def encoder_structure(state: State, source: str) -> tuple[dict[str, object], int]:
+    """Infer the section of `net_E`, and the length of its styles."""
     base_channels, spectral_norm = first_layer(state, "layer1.0", source)
     z_dim = need(state, "fc_mu.weight", source).shape[0]
-    return {"base_channels": base_channels, "z_dim": z_dim, "norm": "instance", "spectral_norm": spectral_norm}
+    norm = "on" if spectral_norm else "off"
+    return {"base_channels": base_channels, "norm": "instance", "spectral_norm": norm}, z_dim
 
 
-def discriminator_structure(state: State, source: str) -> dict[str, object]:
-    """Infer the sizes of a multiscale discriminator, `net_D`."""
+def discriminator_structure(state: State, source: str) -> tuple[dict[str, object], int]:
+    """Infer the section of `net_D`, and the channels of the label maps it sees."""
     start = "discriminator_0.model"
     first = need(state, f"{start}0.0.weight", source)
     layers = {int(key.removeprefix(start).split(".")[0]) for key in state if re.match(rf"{start}\d+\.", key)}
-    return {
-        "kind": "multiscale",
-        "channels": first.shape[1] - 3,
+    section = {
+        "name": "multiscale",
         "base_channels": first.shape[0],
+        "spectral_norm": "on" if f"{start}1.0.0.weight_orig" in state else "off",
         "count": len({key.split(".")[0] for key in state}),
         "layers": max(layers),
-        "spectral_norm": f"{start}1.0.0.weight_orig" in state,
     }
+    return section, first.shape[1] - 3
 
 
 def first_layer(state: State, layer: str, source: str) -> tuple[int, bool]:

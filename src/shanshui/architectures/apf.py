@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -17,9 +17,13 @@ from shanshui.config.section import Positive
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
+    from jittor import Module, Var
+
+    from shanshui.architectures.apf_generator import Generator as GeneratorNetwork
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
+    from shanshui.nn.losses import Features
 
 
 @architecture
@@ -60,7 +64,7 @@ class Apf(SpectrallyNormed, Generator):
     def extra_header(self) -> dict[str, Any]:
         return {"heads": self.heads, "seg_noise": self.seg_noise}
 
-    def build(self) -> tuple[Any, Any]:
+    def build(self) -> tuple[Module, Module | None]:
         from shanshui.architectures import apf_encoder, apf_generator
 
         E = apf_encoder.MaskEncoder(self.num_classes, self.base_channels, self.halvings, self.normed)
@@ -70,7 +74,7 @@ class Apf(SpectrallyNormed, Generator):
         )  # fmt: skip
         return G, E
 
-    def initialise(self, *networks: Any) -> None:
+    def initialise(self, *networks: Module) -> None:
         from shanshui.nn.init import init_weights
 
         start: Literal["xavier", "zero"] = "zero"
@@ -83,14 +87,16 @@ class Apf(SpectrallyNormed, Generator):
     def takes_noise(self) -> bool:
         return self.seg_noise
 
-    def patch_sizes(self, G: Any, size: Size, step: Step) -> list[Size]:
-        found: list[Size] = G.patch_sizes(size, step.level, step.alpha)
+    def patch_sizes(self, G: Module, size: Size, step: Step) -> list[Size]:
+        found: list[Size] = cast("GeneratorNetwork", G).patch_sizes(size, step.level, step.alpha)
         return found
 
-    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+    def generate(
+        self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
+    ) -> Var:
         noise = noise_source.layer if self.seg_noise else None
         return G(
-            E(conditioning.segmap),
+            cast("Module", E)(conditioning.segmap),
             conditioning.segmap,
             level=step.level,
             alpha=step.alpha,
@@ -128,7 +134,7 @@ class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
     def output_sizes(self) -> int:
         return self.count
 
-    def build(self) -> Any:
+    def build(self) -> Module:
         from shanshui.architectures.apf_discriminator import Discriminator
 
         parity = self.context.parity
@@ -137,7 +143,7 @@ class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
             reverse_in_full=parity["full_order"] == "reversed", pool_counts_padding=parity["pool_padding"] == "counted",
         )  # fmt: skip
 
-    def forward_features(self, D: Any, step: Step, labels: Any, *images: Any) -> Any:
+    def forward_features(self, D: Module, step: Step, labels: Var, *images: Var) -> list[Features]:
         return D(labels, *images, level=step.level, alpha=step.alpha)
 
     def parameters(self) -> int:

@@ -19,6 +19,7 @@ from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     import numpy as np
+    from jittor import Module, Var
 
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from shanshui.nn.losses import GanLoss
 
 Sections = dict[str, dict[str, Any]]
-Terms = dict[str, Any]  # loss terms by name, scalars on the device
+Terms = dict[str, "Var"]  # loss terms by name, scalars on the device
 Edges = Literal["none", "label", "instance"]
 SMALL_CLASSES = 3  # of networks as small as can be
 SWITCHES = ("spectral_norm", "seg_noise_init", "full_order", "pool_padding")  # of `parity`, which networks read
@@ -226,11 +227,11 @@ class Generator(Network):
 
     # --- networks -----------------------------------------------------------------------------------------
 
-    def build(self) -> tuple[Any, Any]:
+    def build(self) -> tuple[Module, Module | None]:
         """Generator and encoder (None without one), freshly made."""
         raise NotImplementedError
 
-    def initialise(self, *networks: Any) -> None:
+    def initialise(self, *networks: Module) -> None:
         """Give fresh networks the weights training starts from."""
         from shanshui.nn.init import init_weights
 
@@ -252,7 +253,7 @@ class Generator(Network):
         """Whether its images depend on random numbers."""
         return self.vector > 0
 
-    def patch_sizes(self, G: Any, size: Size, step: Step) -> list[Size]:
+    def patch_sizes(self, G: Module, size: Size, step: Step) -> list[Size]:
         """Sizes at which the generator can use distinct patches."""
         return []
 
@@ -262,11 +263,13 @@ class Generator(Network):
 
         return {"edges": edges(label_maps if instances is None else instances)} if self.edges else {}
 
-    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+    def generate(
+        self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
+    ) -> Var:
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         raise NotImplementedError
 
-    def random_vector(self, conditioning: Conditioning, noise_source: NoiseSource) -> Any:
+    def random_vector(self, conditioning: Conditioning, noise_source: NoiseSource) -> Var | None:
         """(N, `vector`), or None."""
         return noise_source.vector(conditioning.segmap.shape[0], self.vector) if self.vector else None
 
@@ -283,7 +286,7 @@ class LossConfig:
     """
 
     weights: Mapping[str, float]
-    perceptual: Callable[[Any, Any], Any] | None
+    perceptual: Callable[[Var, Var], Var] | None
     gan: GanLoss = "hinge"
     label_mix: float = 0.0
 
@@ -292,9 +295,9 @@ class LossConfig:
 class DiscriminatorBatch:
     """What a discriminator sees of a batch: photographs, fakes (N, 3, h, w) and label maps, augmented alike."""
 
-    photo: Any
-    fake: Any
-    labels: Any
+    photo: Var
+    fake: Var
+    labels: Var
 
 
 class Discriminator(Network):
@@ -316,22 +319,22 @@ class Discriminator(Network):
         """Output sizes that training goes through; 1 where nothing grows."""
         return 1
 
-    def build(self) -> Any:
+    def build(self) -> Module:
         """The network, freshly made."""
         raise NotImplementedError
 
-    def forward(self, D: Any, labels: Any, photo: Any) -> Any:
+    def forward(self, D: Module, labels: Var, photo: Var) -> object:
         """What the network says of images (N, 3, H, W) of label maps, full size; for counting what that costs."""
         return D(labels, photo)
 
     def generator_loss(
-        self, D: Any, fake: Any, photo: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
+        self, D: Module, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
         """Terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         raise NotImplementedError
 
     def discriminator_loss(
-        self, D: Any, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
+        self, D: Module, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
     ) -> Terms:
         """Terms of D, to which the fakes are constant; `rng` draws alike on all MPI ranks."""
         raise NotImplementedError

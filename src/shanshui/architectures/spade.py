@@ -6,7 +6,7 @@ Three generators of one trunk, which differ in how features are modulated by the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,10 +17,12 @@ from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
     import numpy as np
+    from jittor import Module, Var
 
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
+    from shanshui.architectures.spade_generator import SPADEGenerator as SPADEGeneratorNetwork
 
 UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}  # doublings of the first features
 
@@ -131,7 +133,7 @@ class Modulated(Upsampled):
         """Kernel and hidden channels inside the modulating layers."""
         return {"kernel": 3, "hidden": 0}
 
-    def build(self) -> tuple[Any, Any]:
+    def build(self) -> tuple[Module, Module | None]:
         from shanshui.architectures.spade_generator import SPADEGenerator
         from shanshui.nn.spade_block import BlockKind
 
@@ -142,11 +144,13 @@ class Modulated(Upsampled):
         G = SPADEGenerator(kind, self.base_channels, self.upsampling, z_dim=self.z_dim or None, size=self.start())
         return G, self.build_encoder()
 
-    def patch_sizes(self, G: Any, size: Size, step: Step) -> list[Size]:
-        found: list[Size] = G.patch_sizes(size)
+    def patch_sizes(self, G: Module, size: Size, step: Step) -> list[Size]:
+        found: list[Size] = cast("SPADEGeneratorNetwork", G).patch_sizes(size)
         return found
 
-    def generate(self, G: Any, E: Any, conditioning: Conditioning, noise_source: NoiseSource, step: Step) -> Any:
+    def generate(
+        self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
+    ) -> Var:
         return G(
             conditioning.with_edges(),
             self.random_vector(conditioning, noise_source),
@@ -221,7 +225,7 @@ class Multiscale(SpectrallyNormed, SegmapDiscriminator):
     activation: Literal["leaky_relu", "gelu"] = Field("leaky_relu", description="activation after each of these")
     attention: Literal["none", "simam"] = Field("none", description="attention after every such activation")
 
-    def build(self) -> Any:
+    def build(self) -> Module:
         from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
 
         return MultiscaleDiscriminator(

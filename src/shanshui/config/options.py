@@ -81,12 +81,12 @@ def _network_rows(field: FieldInfo, kinds: Mapping[str, type[BaseModel]], place:
     return rows
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
+def _section(annotation: object) -> type[BaseModel] | None:
     kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
-def _choices(annotation: Any) -> str:
+def _choices(annotation: object) -> str:
     kinds = [annotation, *get_args(annotation)]
     choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
     return f" ({', '.join(f'`{choice}`' for choice in choices)})" if choices else ""

@@ -28,11 +28,11 @@ class Card:
 
     source: str = ""
     generator: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
+    recipe: Mapping[str, object] = field(default_factory=dict)
     phase: str = ""
     epoch: int | None = None
-    averaged: tuple[Mapping[str, Any], ...] = ()
+    averaged: tuple[Mapping[str, object], ...] = ()
     imported: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     code: str = ""

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "src" / "shanshui"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PYTHON_FILES = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "workflow").rglob("*.py"))]
 LONGEST = 400
-MOST_ANY = 119  # occurrences of the word, imports included
+MOST_ANY = 140  # occurrences of the word, imports included
 VAGUE_NAMES = {"utils", "util", "helpers", "misc", "common", "tools"}
 LIGHT = (  # what Snakemake and `--help` import: no Jittor, no plots
     "shanshui.__main__",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -135,7 +135,7 @@ def import_apf(args: argparse.Namespace) -> None:
     checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
 
 
-def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: str) -> dict[str, Any]:
+def infer(G: checkpoint.Arrays, E: checkpoint.Arrays, generator: str, encoder: str) -> checkpoint.Meta:
     """Infer the metadata of an APF-GAN checkpoint from the shapes of its arrays.
 
     Args:
@@ -208,7 +208,7 @@ def import_spade(args: argparse.Namespace) -> None:
     checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
 
 
-def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -> dict[str, Any]:
+def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -> checkpoint.Meta:
     """Infer the metadata of a checkpoint from the arrays of its networks (`states`, by letter) and the arguments.
 
     Raises:
@@ -230,7 +230,7 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
     height, width = size or (None, None)
     ignored = 255 if args.unknown_class else None
     data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
-    parts: dict[str, Any] = {"generator": generator}
+    parts: checkpoint.Meta = {"generator": generator}
     if "E" in states:
         encoder, z_dim = spade.encoder_structure(states["E"], str(args.encoder))
         _check_styles(z_dim, generator, args)
@@ -241,13 +241,13 @@ def spade_meta(args: argparse.Namespace, states: dict[str, checkpoint.Arrays]) -
     return _meta(data, parts, edges, args)
 
 
-def _meta(data: dict[str, Any], parts: dict[str, Any], edges: bool, args: argparse.Namespace) -> dict[str, Any]:
+def _meta(data: checkpoint.Meta, parts: checkpoint.Meta, edges: bool, args: argparse.Namespace) -> checkpoint.Meta:
     """Metadata of a checkpoint of one image size, from sections of its networks."""
     model = {**parts, "edges": "label" if edges else "none", "unknown_class": args.unknown_class}
     return {"data": data, "model": model, "seg_noise": False, "level": None, "alpha": 0.0}
 
 
-def _check_styles(z_dim: int, generator: dict[str, Any], args: argparse.Namespace) -> None:
+def _check_styles(z_dim: int, generator: checkpoint.Meta, args: argparse.Namespace) -> None:
     """UsageError where the encoder's styles are not of the length that the generator takes."""
     if z_dim != generator["z_dim"]:
         raise UsageError(
@@ -286,7 +286,7 @@ def import_ccfpse(args: argparse.Namespace) -> None:
     checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
 
 
-def ccfpse_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -> dict[str, Any]:
+def ccfpse_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -> checkpoint.Meta:
     """Infer the metadata of a checkpoint from the arrays of its networks (`parts`, by letter) and the arguments.
 
     Raises:
@@ -302,7 +302,7 @@ def ccfpse_meta(args: argparse.Namespace, parts: dict[str, checkpoint.Arrays]) -
     height, width = args.size or (None, None)
     ignored = 255 if args.unknown_class else None
     data = {"classes": names, "width": width, "height": height, "label_offset": 0, "ignore_label": ignored}
-    networks: dict[str, Any] = {"generator": generator}
+    networks: checkpoint.Meta = {"generator": generator}
     if "E" in parts:
         encoder, z_dim = ccfpse.encoder_structure(parts["E"], str(args.encoder))
         _check_styles(z_dim, generator, args)

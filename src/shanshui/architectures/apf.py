@@ -1,4 +1,4 @@
-"""APF-GAN: a generator with a mask encoder that grows, and progressive discriminators, one added per size.
+"""APF-GAN: a generator with a mask encoder that grows, and its progressive discriminators.
 
 https://doi.org/10.1007/s41095-023-0357-1
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @architecture
 class Apf(SpectrallyNormed, Generator):
-    """Mask encoder, sizes that grow, noise in every SPADE layer."""
+    """Generator of APF-GAN: mask encoder, sizes that grow, noise in every SPADE layer."""
 
     training_options: ClassVar[frozenset[str]] = frozenset({"seg_noise"})
     parity_options: ClassVar[frozenset[str]] = frozenset({"seg_noise_init"})
@@ -47,24 +47,28 @@ class Apf(SpectrallyNormed, Generator):
 
     @property
     def heads(self) -> int:
-        """Output sizes below the full one."""
+        """Return the number of output sizes below the full one."""
         return self.context.heads
 
     @property
     def seg_noise(self) -> bool:
-        """Whether SPADE layers add noise whose strength depends on the class."""
+        """Return whether SPADE layers add noise whose strength depends on the class."""
         return self.context.seg_noise
 
     def divisor(self) -> tuple[int, str]:
+        """Return the number of which the sides of images must be multiples, and the reason."""
         return 2**self.halvings, f"model.generator.halvings {self.halvings} halves it {self.halvings} times"
 
     def in_phase(self, heads: int, seg_noise: bool) -> Self:
+        """Return the generator of a training phase: with `heads` smaller outputs, with noise or not."""
         return self.within(replace(self.context, heads=heads, seg_noise=seg_noise))
 
     def extra_header(self) -> dict[str, Any]:
+        """Return the metadata of a checkpoint that the networks need in addition to the sections."""
         return {"heads": self.heads, "seg_noise": self.seg_noise}
 
     def build(self) -> tuple[Module, Module | None]:
+        """Build generator and encoder (None without one)."""
         from shanshui.architectures import apf_encoder, apf_generator
 
         E = apf_encoder.MaskEncoder(self.num_classes, self.base_channels, self.halvings, self.normed)
@@ -75,6 +79,7 @@ class Apf(SpectrallyNormed, Generator):
         return G, E
 
     def initialise(self, *networks: Module) -> None:
+        """Set the weights that training starts from, in place."""
         from shanshui.nn.init import init_weights
 
         start: Literal["xavier", "zero"] = "zero"
@@ -85,15 +90,18 @@ class Apf(SpectrallyNormed, Generator):
 
     @property
     def takes_noise(self) -> bool:
+        """Return whether its images depend on random numbers."""
         return self.seg_noise
 
     def patch_sizes(self, G: Module, size: Size, step: Step) -> list[Size]:
+        """List the sizes at which the generator can use distinct patches."""
         found: list[Size] = cast("GeneratorNetwork", G).patch_sizes(size, step.level, step.alpha)
         return found
 
     def generate(
         self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
     ) -> Var:
+        """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         noise = noise_source.layer if self.seg_noise else None
         return G(
             cast("Module", E)(conditioning.segmap),
@@ -105,6 +113,7 @@ class Apf(SpectrallyNormed, Generator):
         )
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import apf, mask_encoder
 
         return apf(self) + mask_encoder(self)
@@ -122,7 +131,7 @@ class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
 
     @model_validator(mode="after")
     def width_can_be_halved(self) -> Self:
-        """The first layer's width is halved for each discriminator but the first."""
+        """Check that the first layer's width can be halved for each discriminator but the first."""
         if self.base_channels % 2 ** (self.count - 1):
             raise ValueError(
                 f"base_channels {self.base_channels} is halved {self.count - 1} times: use a multiple of "
@@ -132,9 +141,11 @@ class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
 
     @property
     def output_sizes(self) -> int:
+        """Return the number of output sizes that training goes through; 1 where nothing grows."""
         return self.count
 
     def build(self) -> Module:
+        """Build the network."""
         from shanshui.architectures.apf_discriminator import Discriminator
 
         parity = self.context.parity
@@ -144,9 +155,11 @@ class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
         )  # fmt: skip
 
     def forward_features(self, D: Module, step: Step, labels: Var, *images: Var) -> list[Features]:
+        """Compute feature maps and scores of batches of images of the same label maps."""
         return D(labels, *images, level=step.level, alpha=step.alpha)
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import progressive_discriminators
 
         return progressive_discriminators(self)

@@ -1,8 +1,8 @@
-"""What an architecture declares: its options, how its networks are built and called, how they are trained.
+"""Declarations of architectures: their options, how their networks are built and called, how they are trained.
 
 A declaration is a section of the configuration: `model.generator` and `model.discriminator` are unions of all
 declared classes, distinguished by `name`. Settings and checkpoint headers hold the section as it is. Importing a
-declaration loads neither Jittor nor numpy: networks are imported where they are built or called.
+declaration loads neither Jittor nor NumPy: networks are imported where they are built or called.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SWITCHES = ("spectral_norm", "seg_noise_init", "full_order", "pool_padding")  # 
 
 @dataclass(frozen=True)
 class Context:
-    """What networks must know beyond their own options.
+    """What networks depend on in addition to their own options.
 
     Attributes:
         num_classes: channels of the one-hot label maps.
@@ -57,7 +57,7 @@ class Context:
 
     @classmethod
     def of(cls, meta: Mapping[str, Any]) -> Context:
-        """Read it from training's settings or a checkpoint's metadata."""
+        """Read the context from training's settings or a checkpoint's metadata."""
         data, model, parity = meta["data"], meta["model"], meta.get("parity", {})
         unknown = model.get("unknown_class", False)
         return cls(
@@ -74,7 +74,7 @@ class Network(Section):
     """A network by its options; `within` a context it can be built.
 
     Attributes:
-        name: what the configuration calls it, in a subclass with the type Literal[name] and as the default.
+        name: its name in the configuration, in a subclass with the type Literal[name] and as the default.
         parity_options: those of the section `parity` that it knows.
         smallest: the least values with which it needs the same kernels.
     """
@@ -86,34 +86,34 @@ class Network(Section):
     _context: Context | None = PrivateAttr(None)
 
     def within(self, context: Context) -> Self:
-        """Return the same network, to be built for these classes, sizes and switches."""
+        """Return the same network, to be built for the classes, size and switches of `context`."""
         found = self.model_copy()
         found._context = context
         return found
 
     @property
     def context(self) -> Context:
-        """What it is built for."""
+        """Return the context it is built for."""
         if self._context is None:
             raise ValueError(f"{self.name} has no context yet: call within()")
         return self._context
 
     @property
     def num_classes(self) -> int:
-        """Channels of the one-hot label maps, edges not counted."""
+        """Return the channels of the one-hot label maps, edges not counted."""
         return self.context.num_classes
 
     @property
     def edges(self) -> bool:
-        """Whether boundaries are one channel more."""
+        """Return whether boundaries are one channel more."""
         return self.context.edges != "none"
 
     def section(self) -> dict[str, Any]:
-        """Return the section as settings and headers hold it: every option, the name first."""
+        """Return the section of settings and headers: every option, the name first."""
         return self.model_dump()
 
     def minimal(self) -> Self:
-        """Return the same network as small as can be: for compiling kernels beforehand, and for tests."""
+        """Return the same network at its smallest widths, for kernel precompilation and for tests."""
         small = {name: value for name, value in self.smallest.items() if getattr(self, name, 0)}
         return self.model_copy(update=small).within(replace(self.context, num_classes=SMALL_CLASSES))
 
@@ -122,12 +122,12 @@ class Network(Section):
         return 1, ""
 
     def parameters(self) -> int:
-        """Return the number of its parameters and buffers in a checkpoint."""
+        """Count the values that a checkpoint stores of it, buffers included."""
         raise NotImplementedError
 
 
 class SpectrallyNormed(Network):
-    """A network whose convolutions may be normalised spectrally (Miyato et al. 2018)."""
+    """A network whose convolutions can be spectrally normalised (Miyato et al. 2018)."""
 
     spectral_norm: Literal["on", "off"] | None = Field(
         None, description="spectral normalisation of its convolutions; null: as parity.spectral_norm"
@@ -140,12 +140,12 @@ class SpectrallyNormed(Network):
 
     @property
     def normed(self) -> bool:
-        """Whether convolutions are normalised."""
+        """Return whether convolutions are spectrally normalised."""
         return self.spectral_norm == "on"
 
 
 class StyleEncoder(Section):
-    """Encoder of a VAE, from a photograph to its style."""
+    """The encoder of a VAE, which computes the style of a photograph."""
 
     base_channels: Positive = Field(64, description="width of its first layer (nef)")
     norm: Literal["instance", "batch"] = Field(
@@ -162,7 +162,7 @@ class StyleEncoder(Section):
         return style_encoder.StyleEncoder(self.base_channels, z_dim, self.norm, self.spectral_norm == "on")
 
     def parameters(self, z_dim: int) -> int:
-        """Return the number of its parameters and buffers in a checkpoint."""
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import style_encoder
 
         return style_encoder({**self.model_dump(), "spectral_norm": self.spectral_norm == "on", "z_dim": z_dim})
@@ -172,12 +172,13 @@ class Generator(Network):
     """A generator with its encoder, if any.
 
     Attributes:
-        inputs: what it can be given in addition to label maps: "edges".
+        inputs: inputs it can be given in addition to label maps: "edges".
         training_options: options of the training phases that only some generators know, and this one does.
-        header_entries: entries of a checkpoint's metadata, in addition to its section, that it needs.
-        grows: it generates smaller images first, and the discriminator grows with it.
-        least_side: below it a network has too few pixels to mirror at its smallest size.
-        fresh: layers that fine-tuning may add to what pretraining left.
+        header_entries: entries of a checkpoint's metadata, in addition to its section, without which it cannot be
+            built.
+        grows: it generates smaller images first, with discriminators that grow with it.
+        least_side: smallest side of an image; below it a network has too few pixels to reflect at its smallest size.
+        fresh: layers that fine-tuning may add to those of pretraining.
         dropped: layers of pretraining that fine-tuning does without.
     """
 
@@ -193,46 +194,46 @@ class Generator(Network):
 
     @property
     def unknown_class(self) -> bool:
-        """Whether the last class is that of unlabelled pixels."""
+        """Return whether the last class is that of unlabelled pixels."""
         return self.context.unknown_class
 
     @property
     def instances(self) -> bool:
-        """Whether edges are those of instances, not of classes."""
+        """Return whether edges are those of instances, not of classes."""
         return self.context.edges == "instance"
 
     @property
     def has_style_encoder(self) -> bool:
-        """Whether an encoder reads styles off photographs."""
+        """Return whether an encoder computes styles from photographs."""
         return False
 
     @property
     def has_batch_norm(self) -> bool:
-        """Whether it keeps running statistics, which can be estimated again for averaged weights."""
+        """Return whether it has running statistics, which can be re-estimated for averaged weights."""
         return True
 
     # --- training -----------------------------------------------------------------------------------------
 
     def in_phase(self, heads: int, seg_noise: bool) -> Self:
-        """Return the generator of a training phase: with `heads` outputs below full size, with noise or not."""
+        """Return the generator of a training phase: with `heads` smaller outputs, with noise or not."""
         return self
 
     def extra_header(self) -> dict[str, Any]:
-        """Return the entries of a checkpoint's header, besides the sections, from which networks are built."""
+        """Return the metadata of a checkpoint that the networks need in addition to the sections."""
         return {"seg_noise": False}
 
     def step_bytes(self, batch: int) -> int | None:
-        """Bytes at the peak of a training step, without weights and discriminators; None if unknown."""
+        """Estimate the bytes at the peak of a training step, without weights and discriminators; None if unknown."""
         return None
 
     # --- networks -----------------------------------------------------------------------------------------
 
     def build(self) -> tuple[Module, Module | None]:
-        """Generator and encoder (None without one), freshly made."""
+        """Build generator and encoder (None without one)."""
         raise NotImplementedError
 
     def initialise(self, *networks: Module) -> None:
-        """Give fresh networks the weights training starts from."""
+        """Set the weights that training starts from, in place."""
         from shanshui.nn.init import init_weights
 
         for network in networks:
@@ -240,25 +241,30 @@ class Generator(Network):
 
     @property
     def takes_style(self) -> bool:
-        """Whether the random vector is a style, which an encoder can compute from a photograph."""
+        """Return whether the random vector is a style, which an encoder can compute from a photograph."""
         return False
 
     @property
     def vector(self) -> int:
-        """Length of the random vector of each image; 0 for none."""
+        """Return the length of the random vector of each image; 0 for none."""
         return 0
 
     @property
     def takes_noise(self) -> bool:
-        """Whether its images depend on random numbers."""
+        """Return whether its images depend on random numbers."""
         return self.vector > 0
 
     def patch_sizes(self, G: Module, size: Size, step: Step) -> list[Size]:
-        """Sizes at which the generator can use distinct patches."""
+        """List the sizes at which the generator can use distinct patches."""
         return []
 
     def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Arrays in addition to label maps uint8 (N, H, W), by name in `Conditioning`; edges of instances (N, H, W)."""
+        """Compute inputs in addition to label maps, by their names in `Conditioning`.
+
+        Args:
+            label_maps: class ids uint8 (N, H, W).
+            instances: instance ids (N, H, W), whose edges are used instead of those of classes; or None.
+        """
         from shanshui.data.edges import edges
 
         return {"edges": edges(label_maps if instances is None else instances)} if self.edges else {}
@@ -270,13 +276,13 @@ class Generator(Network):
         raise NotImplementedError
 
     def random_vector(self, conditioning: Conditioning, noise_source: NoiseSource) -> Var | None:
-        """(N, `vector`), or None."""
+        """Draw the random vectors (N, `vector`), or return None where there are none."""
         return noise_source.vector(conditioning.segmap.shape[0], self.vector) if self.vector else None
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What losses are made of, the same for every step of a phase.
+    """Configuration of the losses, the same for every step of a phase.
 
     Attributes:
         weights: factors of the generator's loss terms: feat, rec, perceptual.
@@ -293,7 +299,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class DiscriminatorBatch:
-    """What a discriminator sees of a batch: photographs, fakes (N, 3, h, w) and label maps, augmented alike."""
+    """A discriminator's inputs of a batch: photographs, fakes (N, 3, h, w) and label maps, augmented alike."""
 
     photo: Var
     fake: Var
@@ -301,11 +307,11 @@ class DiscriminatorBatch:
 
 
 class Discriminator(Network):
-    """A discriminator, and the losses it makes.
+    """A discriminator and its losses.
 
     Attributes:
         loss_options: options of the training phases that only some discriminators know, and this one does.
-        grows: it takes in one output size of a growing generator after another.
+        grows: it adds one output size of a growing generator after another.
     """
 
     loss_options: ClassVar[frozenset[str]] = frozenset()
@@ -316,27 +322,27 @@ class Discriminator(Network):
 
     @property
     def output_sizes(self) -> int:
-        """Output sizes that training goes through; 1 where nothing grows."""
+        """Return the number of output sizes that training goes through; 1 where nothing grows."""
         return 1
 
     def build(self) -> Module:
-        """The network, freshly made."""
+        """Build the network."""
         raise NotImplementedError
 
     def forward(self, D: Module, labels: Var, photo: Var) -> object:
-        """What the network says of images (N, 3, H, W) of label maps, full size; for counting what that costs."""
+        """Apply the network to images (N, 3, H, W) of label maps at full size, to count the cost."""
         return D(labels, photo)
 
     def generator_loss(
         self, D: Module, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
-        """Terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
+        """Compute the loss terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         raise NotImplementedError
 
     def discriminator_loss(
         self, D: Module, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
     ) -> Terms:
-        """Terms of D, to which the fakes are constant; `rng` draws alike on all MPI ranks."""
+        """Compute the loss terms of D, with the fakes held constant; `rng` is the same on all MPI ranks."""
         raise NotImplementedError
 
 
@@ -348,10 +354,10 @@ Kind = TypeVar("Kind", bound=type[Network])
 
 
 def architecture(kind: Kind) -> Kind:
-    """Declare a generator or a discriminator, a decorator of its class: a choice in the configuration from then on.
+    """Declare a generator or a discriminator, as a decorator of its class: it becomes a choice in the configuration.
 
     Raises:
-        ShanshuiError: where its name is taken, or an option has no default.
+        ShanshuiError: its name is already used, or an option has no default.
     """
     what = "generator" if issubclass(kind, Generator) else "discriminator"
     table: dict[str, Any] = GENERATORS if what == "generator" else DISCRIMINATORS

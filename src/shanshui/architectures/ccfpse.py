@@ -22,18 +22,20 @@ PEAK = 2.6  # of a training step's memory / the convolutions' results: with norm
 
 @architecture
 class Ccfpse(Upsampled):
-    """From the label map, or from a style vector."""
+    """Generator of CC-FPSE: from the label map, or from a style vector."""
 
     name: Literal["ccfpse"] = "ccfpse"
     upsampling: Literal["normal", "more"] = Field("normal", description="5 or 6 halvings of the label pyramid")
 
     def step_bytes(self, batch: int) -> int | None:
+        """Estimate the bytes at the peak of a training step, without weights and discriminators; None if unknown."""
         from shanshui.nn.ccfpse_shape import activation_bytes
 
         size = self.context.size
         return size and int(PEAK * activation_bytes(size, batch, self.base_channels, self.upsampling))
 
     def build(self) -> tuple[Module, Module | None]:
+        """Build generator and encoder (None without one)."""
         from shanshui.architectures.ccfpse_generator import ConditionalGenerator
 
         G = ConditionalGenerator(
@@ -45,9 +47,11 @@ class Ccfpse(Upsampled):
     def generate(
         self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
     ) -> Var:
+        """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(conditioning.with_edges(), self.random_vector(conditioning, noise_source))
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import ccfpse
 
         encoder = self.style_encoder.parameters(self.z_dim) if self.style_encoder else 0
@@ -56,21 +60,24 @@ class Ccfpse(Upsampled):
 
 @architecture
 class Fpse(SpectrallyNormed, SegmapDiscriminator):
-    """A pyramid whose three scores share four features, hence the factor of feature matching."""
+    """Feature-pyramid discriminator, whose three scores share four features, hence the factor of feature matching."""
 
     matching: ClassVar[float] = 3 / 4  # the losses divide by the three lists, the paper's code by the four maps
 
     name: Literal["fpse"] = "fpse"
 
     def divisor(self) -> tuple[int, str]:
+        """Return the number of which the sides of images must be multiples, and the reason."""
         return 32, "discriminator fpse halves it 5 times"
 
     def build(self) -> Module:
+        """Build the network."""
         from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 
         return FPSEDiscriminator(self.channels, self.base_channels, spectral_norm=self.normed)
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import fpse
 
         return fpse({**self.model_dump(), "channels": self.channels, "spectral_norm": self.normed})

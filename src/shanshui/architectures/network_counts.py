@@ -1,7 +1,7 @@
-"""How many numbers the networks hold, in closed form, from their sections: for estimates made without Jittor.
+"""Numbers of parameters and buffers of the networks in closed form, for estimates made without Jittor.
 
-Parameters and buffers, as a checkpoint has them. The layers are those of `nn/` and `architectures/`; c stands for a
-base width.
+They are counted from the networks' sections, as a checkpoint stores them. The layers are those of `nn/` and
+`architectures/`; c stands for a base width.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LAYERS, _WIDEST = 4, 512  # of a patch discriminator
 
 
 def conv(inputs: int, outputs: int, kernel: int, bias: bool = True, vectors: int = 0) -> int:
-    """A convolution; spectral norm adds one singular vector or both."""
+    """Count a convolution; spectral norm adds one singular vector or both."""
     kept = (0, outputs, outputs + inputs * kernel**2)[vectors]
     return inputs * outputs * kernel**2 + outputs * bias + kept
 
@@ -46,13 +46,13 @@ def _spade(channels: int, channels_in: int, hidden: int, kernel: int = 3) -> int
 
 
 def _start(model: Sizes, channels_in: int, channels: int, pixels: int) -> int:
-    """First features, of the label map or of a vector."""
+    """Count the layer of the first features, from the label map or from a vector."""
     size = (pixels >> model["halvings"]) >> model["halvings"]
     return (model["z_dim"] + 1) * channels * size if model["z_dim"] else conv(channels_in, channels, 3)
 
 
 def spade(model: Sizes, pixels: int) -> int:
-    """Count the parameters of G of SPADE and CLADE, for images of `pixels` pixels."""
+    """Count G of SPADE and CLADE, for images of `pixels` pixels."""
     channels_in, clade = model["num_classes"] + model["edges"], model["modulation"] != "spade"
     added, vectors = int(clade and model["edges"]), 2 * model["spectral_norm"]
 
@@ -76,7 +76,7 @@ def spade(model: Sizes, pixels: int) -> int:
 
 
 def ccfpse(model: Sizes, pixels: int) -> int:
-    """G of CC-FPSE, likewise."""
+    """Count G of CC-FPSE, for images of `pixels` pixels."""
     c, channels_in, vectors = model["base_channels"], model["num_classes"] + model["edges"], 2 * model["spectral_norm"]
     condition = channels_in + c
 
@@ -99,7 +99,7 @@ def ccfpse(model: Sizes, pixels: int) -> int:
 
 
 def oasis(model: Sizes, pixels: int) -> int:
-    """Count the parameters of G of OASIS, for images of any size."""
+    """Count G of OASIS, whatever its images' size."""
     channels_in, vectors = model["num_classes"] + (model["z_dim"] or 0), int(model["spectral_norm"])
 
     def layer(channels: int) -> int:
@@ -116,7 +116,7 @@ def oasis(model: Sizes, pixels: int) -> int:
 
 
 def pix2pixhd(model: Sizes, pixels: int) -> int:
-    """Count the parameters of G of pix2pixHD, for images of any size."""
+    """Count G of pix2pixHD, whatever its images' size."""
     widths = [model["base_channels"] << i for i in range(model["halvings"] + 1)]
     ends = conv(model["num_classes"] + model["edges"], widths[0], _WIDE) + conv(widths[0], 3, _WIDE)
     ways = sum(conv(fin, fout, 3) + conv(fout, fin, 3) for fin, fout in _pairs(widths))
@@ -126,7 +126,7 @@ def pix2pixhd(model: Sizes, pixels: int) -> int:
 
 
 def style_encoder(sizes: Sizes) -> int:
-    """E of the style."""
+    """Count the style encoder."""
     widths = [3, *(sizes["base_channels"] * width for width in _STYLE)]
     layers = sum(conv(*pair, 3, bias=False, vectors=2 * sizes["spectral_norm"]) for pair in _pairs(widths))
     layers += 2 * sum(widths[1:]) * (sizes["norm"] == "batch")
@@ -134,14 +134,14 @@ def style_encoder(sizes: Sizes) -> int:
 
 
 def multiscale(sizes: Sizes) -> int:
-    """Multi-scale discriminator."""
+    """Count the multi-scale discriminator."""
     widths = [min(sizes["base_channels"] << i, _WIDEST) for i in range(_LAYERS)]
     inner = sum(conv(*pair, 4, bias=False, vectors=2 * sizes["spectral_norm"]) for pair in _pairs(widths))
     return int(sizes["count"] * (conv(sizes["channels"] + 3, widths[0], 4) + inner + conv(widths[-1], 1, 4)))
 
 
 def fpse(sizes: Sizes) -> int:
-    """FPSE discriminator."""
+    """Count the feature-pyramid discriminator."""
     c, vectors = sizes["base_channels"], 2 * sizes["spectral_norm"]
 
     def conv_unit(inputs: int, outputs: int, kernel: int) -> int:
@@ -154,7 +154,7 @@ def fpse(sizes: Sizes) -> int:
 
 
 def oasis_discriminator(sizes: Sizes) -> int:
-    """Discriminator of OASIS."""
+    """Count the discriminator of OASIS."""
     vectors = int(sizes["spectral_norm"])
 
     def block(fin: int, fout: int) -> int:
@@ -169,7 +169,7 @@ def oasis_discriminator(sizes: Sizes) -> int:
 
 
 def apf(model: Apf) -> int:
-    """G of APF-GAN."""
+    """Count G of APF-GAN."""
     classes, norm = model.num_classes, int(model.normed)
 
     def layer(channels: int) -> int:
@@ -188,14 +188,14 @@ def apf(model: Apf) -> int:
 
 
 def mask_encoder(model: Apf) -> int:
-    """E of APF-GAN."""
+    """Count E of APF-GAN."""
     widths = [model.base_channels * width for width in _MASK[model.halvings]]
     layers = _pairs([model.num_classes, *widths])
     return sum(conv(*layer, 3, bias=False, vectors=int(model.normed)) for layer in layers)
 
 
 def progressive_discriminators(sizes: ProgressiveDiscriminators) -> int:
-    """Count the parameters of D of APF-GAN, all progressive discriminators together."""
+    """Count the progressive discriminators of APF-GAN."""
     width, channels_in = sizes.base_channels, sizes.num_classes + 3
     body = [min(width << i, _WIDEST) for i in range(_BANK)]
     total = 0
@@ -210,7 +210,7 @@ def progressive_discriminators(sizes: ProgressiveDiscriminators) -> int:
 
 
 def segmenter(channels: int, classes: int) -> int:
-    """The network that finds the classes again."""
+    """Count the U-Net segmenter."""
 
     def layer(inputs: int, outputs: int, kernel: int = 3) -> int:
         return conv(inputs, outputs, kernel, bias=False) + 4 * outputs

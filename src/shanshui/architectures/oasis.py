@@ -32,7 +32,7 @@ HALVINGS = 5
 
 @architecture
 class Oasis(SpectrallyNormed, Generator):
-    """The same random vector at every pixel of an image."""
+    """Generator of OASIS, with the same random vector at every pixel of an image."""
 
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "z_dim": 4, "spade_hidden": 8}
 
@@ -42,12 +42,15 @@ class Oasis(SpectrallyNormed, Generator):
 
     @property
     def vector(self) -> int:
+        """Return the length of the random vector of each image; 0 for none."""
         return self.z_dim
 
     def divisor(self) -> tuple[int, str]:
+        """Return the number of which the sides of images must be multiples, and the reason."""
         return 2**HALVINGS, f"generator oasis doubles its first features {HALVINGS} times"
 
     def build(self) -> tuple[Module, Module | None]:
+        """Build generator and encoder (None without one)."""
         from shanshui.architectures.oasis_networks import OasisGenerator
 
         G = OasisGenerator(
@@ -59,9 +62,11 @@ class Oasis(SpectrallyNormed, Generator):
     def generate(
         self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
     ) -> Var:
+        """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(conditioning.segmap, self.random_vector(conditioning, noise_source))
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import oasis
 
         facts = {"num_classes": self.num_classes, "hidden": self.spade_hidden, "spectral_norm": self.normed}
@@ -70,26 +75,30 @@ class Oasis(SpectrallyNormed, Generator):
 
 @architecture
 class PixelClassifier(SpectrallyNormed, Discriminator):
-    """Labels every pixel with its class, or as generated; there are no features to match."""
+    """Discriminator of OASIS: classifies every pixel as one of the classes or as generated; no feature matching."""
 
     loss_options: ClassVar[frozenset[str]] = frozenset({"label_mix"})
 
     name: Literal["oasis"] = "oasis"
 
     def divisor(self) -> tuple[int, str]:
+        """Return the number of which the sides of images must be multiples, and the reason."""
         return 64, "discriminator oasis halves it 6 times"
 
     def build(self) -> Module:
+        """Build the network."""
         from shanshui.architectures.oasis_networks import OasisDiscriminator
 
         return OasisDiscriminator(self.num_classes, self.base_channels, spectral_norm=self.normed)
 
     def forward(self, D: Module, labels: Var, photo: Var) -> object:
+        """Apply the network to images (N, 3, H, W) of label maps at full size, to count the cost."""
         return D(photo)
 
     def generator_loss(
         self, D: Module, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
+        """Compute the loss terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         from shanshui.nn.losses import image_losses
         from shanshui.nn.oasis_losses import oasis_generator_losses
 
@@ -99,6 +108,7 @@ class PixelClassifier(SpectrallyNormed, Discriminator):
     def discriminator_loss(
         self, D: Module, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
     ) -> Terms:
+        """Compute the loss terms of D, with the fakes held constant; `rng` is the same on all MPI ranks."""
         from shanshui.backend import ranks
         from shanshui.nn.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses
 
@@ -114,10 +124,11 @@ class PixelClassifier(SpectrallyNormed, Discriminator):
         return oasis_discriminator_losses(fake, real, segmap, mixed, mask, loss_config.label_mix)
 
     def classes(self, batch: DiscriminatorBatch) -> Var:
-        """The label maps without edges."""
+        """Return the label maps of a batch without edges."""
         return batch.labels[:, : self.num_classes]
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import oasis_discriminator
 
         return oasis_discriminator({**self.model_dump(), "num_classes": self.num_classes, "spectral_norm": self.normed})

@@ -1,4 +1,4 @@
-"""Discriminators that score patches and have features to match: what the declarations of all of them share."""
+"""Discriminators that score patches and whose features are matched: what their declarations have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PatchDiscriminator(Discriminator):
-    """Scores patches of label map and image together.
+    """Discriminator that scores patches of label map and image together.
 
     Attributes:
         matching: factor of feature matching.
@@ -26,12 +26,13 @@ class PatchDiscriminator(Discriminator):
     matching: ClassVar[float] = 1.0
 
     def forward_features(self, D: Module, step: Step, labels: Var, *images: Var) -> list[Features]:
-        """Feature maps and scores of batches of images of the same label maps."""
+        """Compute feature maps and scores of batches of images of the same label maps."""
         return D(labels, *images)
 
     def generator_loss(
         self, D: Module, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
+        """Compute the loss terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         from shanshui.nn.losses import generator_losses
 
         (of_fake,) = self.forward_features(D, step, batch.labels, batch.fake)
@@ -43,6 +44,7 @@ class PatchDiscriminator(Discriminator):
     def discriminator_loss(
         self, D: Module, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig, rng: np.random.Generator
     ) -> Terms:
+        """Compute the loss terms of D, with the fakes held constant; `rng` is the same on all MPI ranks."""
         from shanshui.nn.losses import discriminator_losses
 
         of_fake, of_real = self.forward_features(D, step, batch.labels, batch.fake, batch.photo)
@@ -50,9 +52,9 @@ class PatchDiscriminator(Discriminator):
 
 
 class SegmapDiscriminator(PatchDiscriminator):
-    """Patch discriminator whose input is the segmap, edges included."""
+    """Patch discriminator whose input is the segmap, edges counted."""
 
     @property
     def channels(self) -> int:
-        """Channels of the segmap."""
+        """Return the channels of the segmap, edges counted."""
         return self.num_classes + self.edges

@@ -20,7 +20,10 @@ HALVINGS = 4
 
 @architecture
 class Pix2pixHD(Generator):
-    """Convolutions down, residual blocks, convolutions up; published without spectral norm."""
+    """Global generator of pix2pixHD: strided convolutions, residual blocks, transposed convolutions.
+
+    It was published without spectral norm.
+    """
 
     inputs: ClassVar[frozenset[str]] = frozenset({"edges"})
     least_side: ClassVar[int] = 32
@@ -30,12 +33,15 @@ class Pix2pixHD(Generator):
 
     @property
     def has_batch_norm(self) -> bool:
+        """Return whether it has running statistics, which can be re-estimated for averaged weights."""
         return self.norm == "batch"
 
     def divisor(self) -> tuple[int, str]:
+        """Return the number of which the sides of images must be multiples, and the reason."""
         return 2**HALVINGS, f"generator pix2pixhd halves it {HALVINGS} times"
 
     def build(self) -> tuple[Module, Module | None]:
+        """Build generator and encoder (None without one)."""
         from shanshui.architectures.pix2pixhd_generator import GlobalGenerator
 
         return GlobalGenerator(self.num_classes + self.edges, self.base_channels, HALVINGS, norm=self.norm), None
@@ -43,9 +49,11 @@ class Pix2pixHD(Generator):
     def generate(
         self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
     ) -> Var:
+        """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(conditioning.with_edges())
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import pix2pixhd
 
         facts = {"num_classes": self.num_classes, "edges": self.edges, "halvings": HALVINGS}

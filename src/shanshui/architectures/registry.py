@@ -1,4 +1,4 @@
-"""All architectures, by the names the configuration has for them.
+"""All architectures, by their names in the configuration.
 
 A module of this package declares its own with `architectures.base.architecture`, a plug-in through the entry point
 group `shanshui.architectures`.
@@ -30,12 +30,20 @@ load_plugins("shanshui.architectures")
 
 
 def generator_of(meta: Mapping[str, Any], source: str = "the settings") -> Generator:
-    """The generator in training's settings or a checkpoint's metadata; ShanshuiError where there is none known."""
+    """Return the generator in training's settings or a checkpoint's metadata.
+
+    Raises:
+        ShanshuiError: there is none known.
+    """
     return _read(GENERATORS, meta, "generator", source)
 
 
 def discriminator_of(meta: Mapping[str, Any], source: str = "the settings") -> Discriminator:
-    """The discriminator, likewise."""
+    """Return the discriminator in training's settings or a checkpoint's metadata.
+
+    Raises:
+        ShanshuiError: there is none known.
+    """
     return _read(DISCRIMINATORS, meta, "discriminator", source)
 
 
@@ -53,26 +61,26 @@ def _read(kinds: Mapping[str, Any], meta: Mapping[str, Any], part: str, source: 
 
 
 class Networks(NamedTuple):
-    """What a configuration trains."""
+    """The networks that a configuration trains."""
 
     generator: Generator
     discriminator: Discriminator
 
     def sections(self) -> Sections:
-        """Section `model` of settings and headers."""
+        """Return the section `model` of settings and headers."""
         parts = {"generator": self.generator.section(), "discriminator": self.discriminator.section()}
         return {"model": {**parts, "edges": self.generator.context.edges}}
 
     def divisors(self) -> list[tuple[int, str]]:
-        """Return the numbers of which the sides of images must be multiples, largest first, with reasons."""
+        """List the numbers of which the images' sides must be multiples, each with the reason; the largest first."""
         return sorted((self.generator.divisor(), self.discriminator.divisor()), reverse=True)
 
     def extra_kernels(self) -> Sections | None:
-        """Return the networks whose kernels are not those of APF-GAN, which are always compiled; or None."""
+        """Return the sections to precompile kernels for besides APF-GAN's, which always are; None for APF-GAN."""
         return None if self.discriminator.grows else self.minimal()
 
     def minimal(self) -> Sections:
-        """Sections of networks as small as can be, which need the same kernels, and of their data."""
+        """Return the sections of networks at their smallest widths, which need the same kernels, and of their data."""
         small = Networks(self.generator.minimal(), self.discriminator.minimal())
         classes = [str(i) for i in range(SMALL_CLASSES)]
         return {"data": {"classes": classes, "width": SMALL_SIDE, "height": SMALL_SIDE}, **small.sections()}

@@ -1,6 +1,6 @@
 """SPADE (Park et al. 2019), CLADE and CLADE-ICPE (Tan et al. 2021), and the multi-scale discriminator.
 
-Three generators of one trunk, which differ in how features are modulated by the label map.
+Three generators with the same trunk, which differ in how features are modulated by the label map.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}  # doublings of the first feat
 
 
 class Upsampled(SpectrallyNormed, Generator):
-    """A generator that doubles its first features as often as `upsampling` says, and may begin with a style."""
+    """Generator that doubles its first features as often as `upsampling` says, and may start from a style vector."""
 
     inputs: ClassVar[frozenset[str]] = frozenset({"edges"})
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "z_dim": 4, "spade_hidden": 8}
@@ -45,21 +45,23 @@ class Upsampled(SpectrallyNormed, Generator):
 
     @model_validator(mode="after")
     def style_has_a_length(self) -> Self:
-        """A style encoder finds vectors of `z_dim` numbers."""
+        """Check that there is a `z_dim` where there is a style encoder."""
         if self.style_encoder and not self.z_dim:
             raise ValueError("style_encoder needs a z_dim, the length of the styles it finds (256 in the paper)")
         return self
 
     @property
     def halvings(self) -> int:
-        """Number of doublings."""
+        """Return the number of doublings."""
         return UPSAMPLINGS[self.upsampling]
 
     def divisor(self) -> tuple[int, str]:
+        """Return the number of which the sides of images must be multiples, and the reason."""
         doublings = f"doubles the first features {self.halvings} times"
         return 2**self.halvings, f"model.generator.upsampling {self.upsampling} {doublings}"
 
     def within(self, context: Context) -> Self:
+        """Return the same network, to be built for the classes, size and switches of `context`."""
         found = super().within(context)
         if found.style_encoder is None:
             return found
@@ -68,6 +70,7 @@ class Upsampled(SpectrallyNormed, Generator):
         return super(Upsampled, found.model_copy(update={"style_encoder": encoder})).within(context)
 
     def minimal(self) -> Self:
+        """Return the same network at its smallest widths, for kernel precompilation and for tests."""
         found = super().minimal()
         if found.style_encoder is None:
             return found
@@ -75,33 +78,36 @@ class Upsampled(SpectrallyNormed, Generator):
         return found.model_copy(update={"style_encoder": encoder})
 
     def build_encoder(self) -> Any:
-        """The style encoder, or None."""
+        """Build the style encoder; None without one."""
         return self.style_encoder.build(self.z_dim) if self.style_encoder else None
 
     @property
     def has_style_encoder(self) -> bool:
+        """Return whether an encoder computes styles from photographs."""
         return self.style_encoder is not None
 
     @property
     def vector(self) -> int:
+        """Return the length of the random vector of each image; 0 for none."""
         return self.z_dim
 
     @property
     def takes_style(self) -> bool:
+        """Return whether the random vector is a style, which an encoder can compute from a photograph."""
         return self.vector > 0
 
     def start(self) -> Size | None:
-        """Size of the images, which the start from a vector fixes; None for one from the label map."""
+        """Return the size of the images where a start from a vector fixes it; None for a start from the label map."""
         return self.context.size if self.z_dim else None
 
     def counted(self) -> dict[str, Any]:
-        """What the counts of parameters depend on."""
+        """Return what the counts of parameters depend on."""
         extra_header = {"num_classes": self.num_classes, "edges": self.edges, "halvings": self.halvings}
         return {**self.model_dump(), **extra_header, "spectral_norm": self.normed}
 
     @property
     def pixels(self) -> int:
-        """Of an image."""
+        """Return the pixels of an image."""
         return self.context.size.pixels if self.context.size else 0
 
 
@@ -109,7 +115,7 @@ class Modulated(Upsampled):
     """SPADE's trunk of residual blocks, whose features the label map modulates.
 
     Attributes:
-        modulation: how.
+        modulation: "spade", "clade" or "clade_icpe".
     """
 
     modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]]
@@ -120,20 +126,22 @@ class Modulated(Upsampled):
 
     @model_validator(mode="after")
     def width_can_be_halved(self) -> Self:
-        """The last features of 7 doublings are half as wide as the first option says."""
+        """Check that the width is even for 7 doublings, whose last features have half of it."""
         if self.upsampling == "most" and self.base_channels % 2:
             raise ValueError(f"base_channels {self.base_channels} is halved by upsampling most: use an even number")
         return self
 
     @property
     def has_batch_norm(self) -> bool:
+        """Return whether it has running statistics, which can be re-estimated for averaged weights."""
         return self.norm == "batch"
 
     def modulation_sizes(self) -> dict[str, int]:
-        """Kernel and hidden channels inside the modulating layers."""
+        """Return kernel side and hidden channels of the modulating layers."""
         return {"kernel": 3, "hidden": 0}
 
     def build(self) -> tuple[Module, Module | None]:
+        """Build generator and encoder (None without one)."""
         from shanshui.architectures.spade_generator import SPADEGenerator
         from shanshui.nn.spade_block import BlockKind
 
@@ -145,12 +153,14 @@ class Modulated(Upsampled):
         return G, self.build_encoder()
 
     def patch_sizes(self, G: Module, size: Size, step: Step) -> list[Size]:
+        """List the sizes at which the generator can use distinct patches."""
         found: list[Size] = cast("SPADEGeneratorNetwork", G).patch_sizes(size)
         return found
 
     def generate(
         self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
     ) -> Var:
+        """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(
             conditioning.with_edges(),
             self.random_vector(conditioning, noise_source),
@@ -159,6 +169,7 @@ class Modulated(Upsampled):
         )
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import spade
 
         encoder = self.style_encoder.parameters(self.z_dim) if self.style_encoder else 0
@@ -169,7 +180,7 @@ class Modulated(Upsampled):
 
 @architecture
 class Spade(Modulated):
-    """SPADE: scale and shift of each pixel, convolved from the label map around it."""
+    """Generator of SPADE: scale and shift of each pixel are convolved from the label map around it."""
 
     modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]] = "spade"
 
@@ -186,12 +197,13 @@ class Spade(Modulated):
         return side
 
     def modulation_sizes(self) -> dict[str, int]:
+        """Return kernel side and hidden channels of the modulating layers."""
         return {"kernel": self.spade_kernel, "hidden": self.spade_hidden}
 
 
 @architecture
 class Clade(Modulated):
-    """CLADE: a scale and a shift for each class."""
+    """Generator of CLADE: a scale and a shift for each class."""
 
     modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]] = "clade"
 
@@ -200,13 +212,14 @@ class Clade(Modulated):
 
 @architecture
 class CladeIcpe(Modulated):
-    """CLADE with intra-class positional encoding: the position of each pixel within its region is an input."""
+    """Generator of CLADE with intra-class positional encoding: scale and shift also depend on a pixel's position."""
 
     modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]] = "clade_icpe"
 
     name: Literal["clade_icpe"] = "clade_icpe"
 
     def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Compute edges and positions within regions, see `Generator.extra_inputs`."""
         import numpy as np
 
         from shanshui.data.positions import positions
@@ -217,7 +230,7 @@ class CladeIcpe(Modulated):
 
 @architecture
 class Multiscale(SpectrallyNormed, SegmapDiscriminator):
-    """The same discriminator at the full size, half of it, and so on."""
+    """Multi-scale discriminator: the same patch discriminator at the full size, half of it, and so on."""
 
     name: Literal["multiscale"] = "multiscale"
     count: int = Field(2, ge=1, le=5, description="number of discriminators, each of half the size of the one before")
@@ -226,6 +239,7 @@ class Multiscale(SpectrallyNormed, SegmapDiscriminator):
     attention: Literal["none", "simam"] = Field("none", description="attention after every such activation")
 
     def build(self) -> Module:
+        """Build the network."""
         from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
 
         return MultiscaleDiscriminator(
@@ -234,6 +248,7 @@ class Multiscale(SpectrallyNormed, SegmapDiscriminator):
         )  # fmt: skip
 
     def parameters(self) -> int:
+        """Count the values that a checkpoint stores of it, buffers included."""
         from shanshui.architectures.network_counts import multiscale
 
         return multiscale({**self.model_dump(), "channels": self.channels, "spectral_norm": self.normed})

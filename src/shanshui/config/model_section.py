@@ -43,7 +43,7 @@ class Use:
     neutral: tuple[object, ...] = ()
 
     def lacking(self, model: Model) -> str:
-        """Why the option has no effect in the networks of `model`; "" where it has one."""
+        """Explain why the option has no effect in the networks of `model`; "" if it has one."""
         generator, discriminator = model.generator.name, model.discriminator.name
         if self.style and not model.generator.has_style_encoder:
             return NO_STYLE
@@ -61,7 +61,7 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
 
 
 def uses(of_generator: str, of_discriminator: str) -> dict[str, Use]:
-    """Options that not all networks know, from the declarations' attributes of these names."""
+    """Collect the options that not all networks have, from these attributes of their declarations."""
     known_to: list[dict[str, frozenset[str]]] = [
         {name: getattr(kind, of_generator, frozenset()) for name, kind in GENERATORS.items()},
         {name: getattr(kind, of_discriminator, frozenset()) for name, kind in DISCRIMINATORS.items()},
@@ -87,7 +87,7 @@ USES = {
 
 
 def without_effect(model: Model, section: str) -> dict[str, str]:
-    """Options of a section that the networks of `model` leave without effect, each with the reason."""
+    """Return the options of a section that have no effect with the networks of `model`, each with the reason."""
     found = {option: use.lacking(model) for option, use in USES[section].items()}
     return {option: reason for option, reason in found.items() if reason}
 
@@ -95,8 +95,7 @@ def without_effect(model: Model, section: str) -> dict[str, str]:
 def ignored(model: Model, section: str, values: BaseModel, given: Mapping[str, object]) -> Iterator[str]:
     """Yield a message for every option that was set and that the chosen networks would ignore.
 
-    An option counts as set where it is among `given`, what the user's own files and command line say, and where it
-    differs from its default, wherever that was said.
+    An option counts as set if it is in `given`, the user's own files and command line, or differs from its default.
     """
     reasons = without_effect(model, section)
     for option, field in type(values).model_fields.items():
@@ -108,7 +107,7 @@ def ignored(model: Model, section: str, values: BaseModel, given: Mapping[str, o
 
 
 def misplaced(part: str, name: str, option: str) -> str:
-    """Say of an `option` in the section of a `part` that its network `name` lacks it, what it has, and who has it."""
+    """Explain that a network lacks an `option`, which options it has, and which networks have that one."""
     own = [field for field in PARTS[part][name].model_fields if field != "name"]
     owners = [other for other, kind in PARTS[part].items() if option in kind.model_fields]
     belongs = f"; it is an option of {', '.join(owners)}" if owners else ""
@@ -116,7 +115,7 @@ def misplaced(part: str, name: str, option: str) -> str:
 
 
 def owners_of(option: str) -> Iterator[str]:
-    """Parts of `model` below which an option of this name stands, each with the networks that have it."""
+    """Yield the parts of `model` that have an option of this name, each with the networks that have it."""
     for part, kinds in PARTS.items():
         if names := [name for name, kind in kinds.items() if option in kind.model_fields and option != "name"]:
             yield f"`{part}:` ({', '.join(names)})"
@@ -135,7 +134,7 @@ class Model(Section):
     @field_validator("generator", "discriminator", mode="before")
     @classmethod
     def name_alone(cls, value: Any) -> Any:
-        """`generator: spade` is short for `generator: {name: spade}`."""
+        """Expand `generator: spade` to `generator: {name: spade}`."""
         return {"name": value} if isinstance(value, str) else value
 
     @property
@@ -145,7 +144,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def networks_fit(self) -> Model:
-        """Refuse a discriminator that grows with a generator that does not."""
+        """Refuse a progressive discriminator for a generator that is not progressive."""
         if self.discriminator.grows and not self.generator.grows:
             *others, last = (name for name, kind in DISCRIMINATORS.items() if not kind.grows)
             raise ValueError(

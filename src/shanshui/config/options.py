@@ -66,7 +66,7 @@ def _rows(section: type[BaseModel], prefix: str) -> list[str]:
 
 
 def _network_rows(field: FieldInfo, kinds: Mapping[str, type[BaseModel]], place: str) -> list[str]:
-    """The choice of a network, then the options of all of them: one row for those that say the same of an option."""
+    """Return the row of the choice of a network, and rows of all networks' options; equal ones share a row."""
     names = ", ".join(f"`{name}`" for name in kinds)
     having: dict[str, list[str]] = {}
     for name, kind in kinds.items():

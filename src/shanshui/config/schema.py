@@ -60,7 +60,7 @@ class Config(Section):
     report: Report = Report()
 
     def networks(self) -> Networks:
-        """What is trained: generator with encoder, and discriminator, with the values in force."""
+        """Return the trained networks, generator with encoder and discriminator, with their effective options."""
         parity = self.parity.resolved()
         context = Context(
             len(self.data.classes), self.data.size, edges=self.model.edges,
@@ -71,7 +71,7 @@ class Config(Section):
     @field_validator("gpus", mode="before")
     @classmethod
     def gpus_are_numbers(cls, gpus: object) -> object:
-        """One sentence for what is none of the three, where each of them would have its own."""
+        """Refuse values other than "auto", 0 or a list of GPU indices, with a single message."""
         numbers = isinstance(gpus, list) and gpus and all(type(one) is int and one >= 0 for one in gpus)
         if not numbers and (isinstance(gpus, bool) or gpus not in ("auto", 0)):
             raise ValueError(f"auto, 0 for none, or a list of their numbers such as [0] or [0, 1], found {gpus!r}")
@@ -88,7 +88,7 @@ class Config(Section):
     @field_validator("parity", mode="before")
     @classmethod
     def preset_alone(cls, value: object) -> object:
-        """`parity: winner` is short for `parity: {preset: winner}`."""
+        """Expand `parity: winner` to `parity: {preset: winner}`."""
         return {"preset": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
@@ -151,7 +151,8 @@ class Config(Section):
     def options_have_an_effect(self, info: ValidationInfo) -> Config:
         """Refuse options that neither of the chosen networks uses.
 
-        The context's `given` is what the user said, where defaults of another file lie below (`settings.validate`).
+        `given` in the context has the options that the user set, above the defaults of other files
+        (`settings.validate`).
         """
         given = (info.context or {}).get("given", {})
         said: list[str] = []

@@ -25,7 +25,7 @@ def _is_number(annotation: object) -> bool:
 
 
 def _word(value: bool, switch: bool, number: bool) -> object:
-    """Return what a YAML boolean means: `on` or `off` for a switch, a (refused) word for a number, else itself."""
+    """Return the meaning of a YAML boolean: `on` or `off` for a switch, a (refused) word for a number, else itself."""
     if switch:
         return "on" if value else "off"
     return str(value).lower() if number else value
@@ -39,9 +39,9 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def words_of_yaml(cls, value: object) -> object:
-        """YAML 1.1 reads the bare words `on` and `off` as true and false, as names and as values.
+        """Restore the words `on` and `off`, which YAML 1.1 reads as true and false, in names and values.
 
-        Where a number is wanted, true is none: it is left as the word, which is refused.
+        For an option that takes numbers, a boolean is replaced by the word, which is refused.
         """
         if not isinstance(value, dict):
             return value

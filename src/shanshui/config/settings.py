@@ -62,9 +62,9 @@ def _elsewhere(name: str) -> str:
 
 
 def _of_network(location: list[int | str], error: Mapping[str, Any]) -> str | None:
-    """What is wrong with the section of a network as a whole; None for a value within it.
+    """Explain what is wrong with the section of a network as a whole; None for a value in it.
 
-    Takes the name of the network out of `location`, where pydantic puts it: it is no part of an option's name.
+    The network's name is removed from `location`, where pydantic inserts it.
     """
     if len(location) < 2 or location[0] != "model" or location[1] not in PARTS:
         return None

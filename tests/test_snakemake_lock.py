@@ -24,7 +24,7 @@ SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(SOURCE)!r})
 from shanshui.pipeline import snakemake_lock
-launch.prepare(workflow, 3, "demo")
+snakemake_lock.prepare(workflow, 3, "demo")
 
 rule slow:
     output: "a.txt"

@@ -20,10 +20,9 @@ from shanshui.backend.runtime import load_jittor
 jt: Any = load_jittor(parallel_compile=True)
 nn: Any = jt.nn
 
-from shanshui.nn import norms, resize  # noqa: E402 - after Jittor
+from shanshui.nn import losses, norms, resize  # noqa: E402 - after Jittor
 from shanshui.nn.spectral_norm import PairedSpectralConv, SpectralConv  # noqa: E402
 from shanshui.storage.size import Size  # noqa: E402
-from shanshui.training import losses  # noqa: E402
 
 EXACT, FAST, TF32 = 1e-6, 1e-5, 3e-3  # relative differences; FAST: approximate exp, log, division
 SHAPE = 2, 8, 32, 48

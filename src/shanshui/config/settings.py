@@ -19,6 +19,8 @@ from shanshui.metrics.registry import weights_of
 from shanshui.storage.files import read_json
 from shanshui.weights.builtin import BUILTIN
 
+CODE = "code"  # of a settings file: the digest of the code that the stage depends on; Snakemake's, not the stage's
+
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Merge `over` into `base` as Snakemake does: mappings are merged, everything else (lists too) is replaced."""

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from shanshui.architectures.registry import Networks, discriminator_of, generator_of
 from shanshui.config.section import Positive, Section, Weight
 from shanshui.config.sections import Perceptual
-from shanshui.config.settings import read_settings
+from shanshui.config.settings import CODE, read_settings
 from shanshui.data.labels import Classes
 from shanshui.errors import UsageError
 from shanshui.storage.size import Size
@@ -27,7 +27,7 @@ NETWORKS = "model"  # the section that `architectures.registry` reads and checks
 
 
 def checked(kind: type[Kind], settings: Mapping[str, Any], source: object) -> Kind:
-    """Convert the content of a settings file, or a section of it, to its type.
+    """Convert the content of a settings file, or a section of it, to its type; the code digest is left out.
 
     Args:
         kind: the type.
@@ -38,7 +38,7 @@ def checked(kind: type[Kind], settings: Mapping[str, Any], source: object) -> Ki
         UsageError: names every entry that is unknown, missing or wrong.
     """
     try:
-        return kind.model_validate(settings)
+        return kind.model_validate({name: value for name, value in settings.items() if name != CODE})
     except ValidationError as error:
         wrong = "; ".join(_said(dict(item)) for item in error.errors(include_url=False))
         raise UsageError(

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shanshui.config.settings import CODE
 from shanshui.pipeline.code_dependencies import PACKAGE_MARK, Sources, code_digest, sources
 from shanshui.storage.files import read_json, write_json
 
 ACCEPTED = "accepted.json"
-CODE = "code"
 
 
 def read_accepted(run_folder: Path) -> dict[str, dict[str, str]]:

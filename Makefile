@@ -32,7 +32,7 @@ test: compile lint ## run all checks: style, types, workflow, tests
 	@envs/cuda_wheels.sh nvcc
 	@$(BIN)/python -m pytest $(PYTEST)
 
-test-cuda: compile ## compile all CUDA kernels with NVIDIA's compiler; needs no GPU, downloads 1.4 GB (20 minutes)
+test-cuda: compile ## compile all CUDA kernels with NVIDIA's compiler; needs no GPU, downloads 1.4 GB (40 minutes)
 	@envs/cuda_wheels.sh cuda
 	@$(BIN)/python -m pytest -n 0 -v -s -m cuda
 

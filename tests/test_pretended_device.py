@@ -14,9 +14,10 @@ from pretended_cuda.runs import counting_device
 
 SIDES = dict.fromkeys(OTHERS, (128, 128)) | {"pictures": (64, 128)}  # of pictures: height, width
 FLOAT = 4  # bytes
-LAUNCHES = {  # of a step: Jittor's kernels, and those of libraries
-    "fading": 1500, "finetuning": 2100, "full_size": 2080, "segmenter": 170, "recipe:spade": 2050,
-    "recipe:clade-icpe": 2450, "recipe:ccfpse": 3100, "recipe:oasis": 3050, "recipe:pix2pixhd": 1300,
+LAUNCHES = {  # of a step: Jittor's kernels, and these with those of libraries; each some percent above what is counted
+    "fading": (920, 1500), "finetuning": (1280, 2080), "full_size": (1300, 2100), "segmenter": (128, 175),
+    "recipe:spade": (850, 1320), "recipe:clade-icpe": (1360, 1740), "recipe:ccfpse": (1420, 2140),
+    "recipe:oasis": (1230, 1860), "recipe:pix2pixhd": (800, 1030),
 }  # fmt: skip
 
 
@@ -55,8 +56,9 @@ def test_step_is_the_same_every_time(counted: dict[str, Any], name: str) -> None
 
 @pytest.mark.parametrize("name", [*STEPS, *OTHERS])
 def test_few_launches(counted: dict[str, Any], name: str) -> None:
-    counts = part(counted, name, "step")
-    assert launched(counts) <= LAUNCHES[name], as_line(name, counts)
+    counts, (kernels, together) = part(counted, name, "step"), LAUNCHES[name]
+    assert counts["launches"] <= kernels, as_line(name, counts)
+    assert launched(counts) <= together, as_line(name, counts)
 
 
 @pytest.mark.parametrize("name", ["pictures", *OTHERS])

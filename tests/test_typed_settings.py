@@ -12,7 +12,8 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.config.settings import stage_settings, validate
-from shanshui.config.typed_settings import MetricSettings, TrainingConfig, checked
+from shanshui.config.training_settings import TrainingConfig
+from shanshui.config.typed_settings import MetricSettings, checked
 from shanshui.errors import EXIT_USAGE, UsageError
 from shanshui.storage.size import Size
 

@@ -59,8 +59,8 @@ Perceptual = Callable[[Any, Any], Any]
 
 def networks(settings: dict[str, Any], finetuning: bool) -> Networks:
     """All that is trained, with an average where it is fine-tuned."""
-    heads = settings["model"].get("discriminators", 1) - 1
-    generator = build_generator(settings, seg_noise=finetuning, heads=0 if finetuning else heads)
+    heads = 0 if finetuning else settings["model"]["discriminator"]["count"] - 1
+    generator = build_generator(settings, seg_noise=finetuning, heads=heads)
     discriminator = build_discriminator(settings)
     opt_g, opt_d = adam(generator.networks().values(), 1e-4, (0.0, 0.9)), adam([discriminator.D], 4e-4, (0.0, 0.9))
     return Networks(

@@ -7,10 +7,9 @@ end, so that its logits are of the classes of the label maps only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shanshui.backend.lazy import Module, jt, nn
-from shanshui.nn.losses import total
 from shanshui.nn.resize import bilinear
 from shanshui.nn.vgg import imagenet_range
 from shanshui.storage.size import Size
@@ -177,7 +176,7 @@ class Head(Module):
                 as_map(project(as_tokens(x)), Size.of_maps(x)), self.fuse.weight[:, place * c : place * c + c]
             )
             parts.append(bilinear(part, size))
-        return self.classify(nn.relu(self.norm(total(parts))))
+        return self.classify(nn.relu(self.norm(cast("Var", sum(parts)))))
 
 
 class SegFormer(Module):

@@ -19,7 +19,8 @@ import numpy as np
 
 from shanshui.backend.lazy import jt
 from shanshui.config.schema import Config
-from shanshui.config.typed_settings import DataSettings, TrainingConfig
+from shanshui.config.training_settings import TrainingConfig
+from shanshui.config.typed_settings import DataSettings
 from shanshui.errors import UsageError
 from shanshui.storage.size import Size
 

@@ -7,10 +7,9 @@ by the layer's head, are averaged over positions and summed over the layers.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from shanshui.backend.lazy import Module, jt, nn
-from shanshui.nn.losses import total
 from shanshui.nn.resize import upsample2
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class LPIPS(Module):
 
     def execute(self, images: Var, others: Var) -> Var:
         """Compute LPIPS (N,) between images (N, 3, h, w) in [-1, 1], 0 for equal ones."""
-        return total(self.layers(images, others))
+        return cast("Var", sum(self.layers(images, others)))
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from pathlib import Path
 from shanshui.backend.parallel import spread
 from shanshui.config.settings import training_settings
 from shanshui.config.stages import Stage
-from shanshui.config.typed_settings import TrainingConfig
+from shanshui.config.training_settings import TrainingConfig
 from shanshui.errors import UsageError
 from shanshui.storage import checkpoint
 from shanshui.storage.outputs import add_file

@@ -14,7 +14,8 @@ from shanshui.architectures.schedule import FullSize, Schedule
 from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.backend.runtime import seed_everything
-from shanshui.config.typed_settings import DataSettings, PhaseSettings
+from shanshui.config.training_settings import PhaseSettings
+from shanshui.config.typed_settings import DataSettings
 from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress

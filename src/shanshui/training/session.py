@@ -18,7 +18,7 @@ from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 from shanshui.backend.runtime import seed_everything
-from shanshui.config.typed_settings import TrainingConfig
+from shanshui.config.training_settings import TrainingConfig
 from shanshui.data.loader import TrainingPairs
 from shanshui.data.prepared import prepared_digests
 from shanshui.logs import StatsLog

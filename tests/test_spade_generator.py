@@ -11,7 +11,7 @@ from shanshui.architectures.multiscale_discriminator import MultiscaleDiscrimina
 from shanshui.architectures.spade_generator import SPADEGenerator, start_size
 from shanshui.architectures.style_encoder import StyleEncoder
 from shanshui.backend.modules import gather, restore
-from shanshui.backend.runtime import load_jittor
+from shanshui.backend.runtime import load_jittor, seed_everything
 from shanshui.data.labels import one_hot
 from shanshui.data.patches import patch_pyramid
 from shanshui.errors import ShanshuiError
@@ -142,6 +142,7 @@ def test_sizes_of_patches_are_those_of_the_features() -> None:
     ],
 )
 def test_every_option_matters_and_learns(kind: BlockKind) -> None:
+    seed_everything(0)
     G = filled(SPADEGenerator(kind, 2))
     G.train()
     segmap = jt.array(np.random.default_rng(1).random((1, CLASSES + kind.edges, 32, 64), np.float32).round())

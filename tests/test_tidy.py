@@ -144,7 +144,7 @@ ROWS = [
     Row("`select.top` higher than the checkpoints kept", {"select": {"top": 3}}, refused="would be trained again"),
     Row(
         "a recipe too large for the disk",
-        {"model": {"generator": {"name": "apf", "base_channels": 2**16}}},
+        {"model": {"generator": {"name": "apf", "base_channels": 2**16, "halvings": 5}}},
         refused="will not fit",
     ),
 ]

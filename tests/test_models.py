@@ -152,7 +152,7 @@ def test_recipe_from_pretraining_to_pictures(root: Path, recipe: str, pairs: Pat
     grid = np.asarray(Image.open(tmp_path / "look" / "samples" / "finetune" / f"epoch_{config.score.last:03d}.png"))
     np.testing.assert_array_equal(grid[SIDE + 2 : 2 * SIDE + 2, :SIDE], np.asarray(shanshui.to_pil(sample)[0]))
 
-    if config.model.style_encoder:
+    if config.model.generator.has_style_encoder:
         styled = generate(files[1], pairs, tmp_path / "s", "--style", pairs / "photo.png")
         assert np.abs(styled - pictures).max() > 0
         other = Image.fromarray(255 - np.asarray(Image.open(pairs / "photo.png")))

@@ -84,7 +84,7 @@ def _any(path: Path, rng: random.Random) -> Truth:
     file = io.BytesIO()
     try:
         image.save(file, rng.choice(FORMATS), **more)
-    except (OSError, KeyError, ValueError, SystemError, TypeError):
+    except (OSError, KeyError, ValueError, SystemError, TypeError, RuntimeError):
         image.convert("RGB").save(file, "PNG")
     data = bytearray(file.getvalue())
     if rng.random() < 0.3:

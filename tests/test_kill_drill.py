@@ -61,13 +61,14 @@ class Workflow:
         config["score"]["metrics"] = ["dct_frechet", "mask_accuracy"]
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
-    def start(self) -> psutil.Popen:
-        """The one command."""
+    def start(self, *again: str) -> psutil.Popen:
+        """The one command, or that with rules to run again."""
         cores = os.environ.get("OMP_NUM_THREADS", "all")
         with open(self.folder / "said.txt", "ab") as said:
             return psutil.Popen(
                 [sys.executable, "-m", "snakemake", "--snakefile", str(self.root / "Snakefile"),
-                 "--directory", str(self.folder), "--configfile", str(self.folder / "config.yaml"), "--cores", cores],
+                 "--directory", str(self.folder), "--configfile", str(self.folder / "config.yaml"), "--cores", cores,
+                 *(["--forcerun", *again] if again else [])],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             )  # fmt: skip
 
@@ -185,9 +186,11 @@ def run_killed(workflow: Workflow, used: dict[str, float], rng: random.Random) -
 
     Where Snakemake was killed and left its locks, its next start names the command that removes them.
 
-    The moment is drawn in CPU seconds of the job, so that it lies within the job on a busy machine too.
+    The moment is drawn in CPU seconds of the job, so that it lies within the job on a busy machine too. A job that was
+    over before it was noticed is run again, three times in all.
     """
     left, snakemake, wounded, before = list(KILLS), workflow.start(), False, 0
+    tries = 3
     while True:
         if found := next_victim(workflow, snakemake, left):
             job, planned = found
@@ -202,7 +205,11 @@ def run_killed(workflow: Workflow, used: dict[str, float], rng: random.Random) -
             left.remove(planned)
             wounded = who == "job" or (wounded and snakemake.is_running())
         elif snakemake.returncode == 0:
-            return left
+            if not left or not tries:
+                return left
+            tries, before = tries - 1, len((workflow.folder / "said.txt").read_text(errors="replace"))
+            snakemake = workflow.start({"select": "select_model"}.get(left[0][0], left[0][0]))
+            continue
         elif not workflow.unlocks(before):
             assert wounded, "it failed though no job of it was killed:\n" + workflow.said()
             wounded = False

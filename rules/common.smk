@@ -6,7 +6,7 @@ from snakemake.io import checkpoint_target
 
 from shanshui.config.settings import validate
 from shanshui.config.yaml_file import words_of
-from shanshui.pipeline import closing, file_times, retention, run_checks, run_paths, snakemake_lock
+from shanshui.pipeline import closing, disk, file_times, retention, run_checks, run_paths, snakemake_lock
 from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.storage.system_errors import exit_on_error
 
@@ -48,11 +48,13 @@ def check_before_start():
     if jobs and (said := PATHS.average_warning()):
         print(said, file=sys.stderr)
     with exit_on_error():
-        findings = run_checks.examine(CONFIG, {name for name, _ in jobs}, workflow.local_exec)
+        names = {name for name, _ in jobs}
+        findings = run_checks.examine(CONFIG, names, workflow.local_exec)
         if said := run_checks.stop_at_gaps(findings):
             print(said, file=sys.stderr)
         if PATHS.finetuned:
             retention.check_plan(folder, jobs, CONFIG.select.tried())
+        disk.remember_plan(CONFIG, names)
         file_times.begin(folder)
         PATHS.remember_code()
 

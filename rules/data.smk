@@ -32,11 +32,12 @@ rule doctor:
         gpu=GPU,  # so that it finds the same device as the jobs after it
     params:
         networks=PATHS.precompiled_networks(),
+        plan="results/{run}/.state/plan.json",  # of the start; no input, since it does not change the result
     message:
         "doctor: check the machine, compile Jittor's kernels"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui doctor --compile {params.networks:q} --out {output:q} "
-        "2>&1 | tee -i {log:q}"
+        "OMP_NUM_THREADS={threads} python -m shanshui doctor --compile {params.networks:q} --planned {params.plan:q} "
+        "--out {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule landscapes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -13,13 +12,14 @@ import pytest
 from small_models import fitting
 
 from shanshui.__main__ import main
-from shanshui.architectures import network_counts
 from shanshui.architectures.apf import Apf
+from shanshui.architectures.network_cost import NetworkCounts
 from shanshui.config.schema import Config
-from shanshui.config.settings import stage_settings, validate
+from shanshui.config.settings import validate
 from shanshui.errors import ShanshuiError
 from shanshui.pipeline import disk
 from shanshui.pipeline.disk_estimate import ImageCounts, Part, averages, count_images, estimate
+from shanshui.pipeline.network_counts import find_counts
 from shanshui.pipeline.retention import REMOVED
 from shanshui.storage import checkpoint
 from shanshui.storage.files import write_json
@@ -37,10 +37,6 @@ SMALL = {
     "score": {"first": 9, "last": 12, "metrics": ["dct_frechet"], "rank_by": "dct_frechet"},
     "infer": {"seeds": [0, 1]},
 }
-WIDE = {
-    "generator": {"name": "apf", "base_channels": 10, "halvings": 6, "spade_hidden": 20},
-    "discriminator": {"name": "bank", "count": 5, "base_channels": 64},
-}
 
 
 def configured(**sections: Any) -> Config:
@@ -51,10 +47,6 @@ def configured(**sections: Any) -> Config:
 def shapes(network: Any) -> dict[str, tuple[int, ...]]:
     """What a checkpoint of it holds; nothing is computed."""
     return {name: tuple(var.shape) for name, var in network.state_dict().items()}
-
-
-def count(network: Any) -> int:
-    return sum(math.prod(shape) for shape in shapes(network).values())
 
 
 def generator(config: Config, heads: int, seg_noise: bool) -> tuple[Any, Any]:
@@ -71,80 +63,19 @@ def generator(config: Config, heads: int, seg_noise: bool) -> tuple[Any, Any]:
     return G, MaskEncoder(classes, section.base_channels, section.halvings, norm)
 
 
-@pytest.mark.parametrize("config", [
-    configured(),
-    configured(model=WIDE, parity={"spectral_norm": "off"}, data={"height": 64, "classes": ["a", "b", "c"]}),
-])  # fmt: skip
-@pytest.mark.parametrize("seg_noise", [False, True])
-def test_counts_are_those_of_the_networks(config: Config, seg_noise: bool) -> None:
-    from shanshui.architectures.apf_discriminator import Discriminator
-
-    classes, norm = len(config.data.classes), config.parity.resolved()["spectral_norm"] == "on"
-    heads = 0 if seg_noise else config.model.sizes - 1
-    G, E = generator(config, heads, seg_noise)
-    D = Discriminator(classes, config.model.discriminator.base_channels, config.model.sizes, spectral_norm=norm)
-    networks = config.networks()
-    assert networks.generator.in_phase(heads, seg_noise).parameters() == count(G) + count(E)
-    assert networks.discriminator.parameters() == count(D)
-
-
-OTHERS: list[dict[str, Any]] = [
-    {"generator": "spade", "discriminator": "multiscale"},
-    {
-        "generator": {"name": "spade", "norm": "instance", "z_dim": 5, "style_encoder": {"base_channels": 2}},
-        "discriminator": "multiscale",
-    },
-    {
-        "generator": {"name": "spade", "z_dim": 5, "style_encoder": {"base_channels": 2, "norm": "batch"}},
-        "discriminator": "multiscale",
-    },
-    {"generator": {"name": "spade", "upsampling": "more"}, "discriminator": "fpse", "edges": "label"},
-    {"generator": {"name": "spade", "upsampling": "most"}, "discriminator": "oasis"},
-    {"generator": "clade", "discriminator": "multiscale", "edges": "label"},
-    {"generator": {"name": "clade_icpe", "upsampling": "most"}, "discriminator": "multiscale"},
-    {
-        "generator": {"name": "ccfpse", "z_dim": 3, "style_encoder": {"base_channels": 2}},
-        "discriminator": "fpse",
-        "edges": "label",
-    },
-    {"generator": {"name": "ccfpse", "upsampling": "more"}, "discriminator": "fpse"},
-    {"generator": {"name": "oasis", "z_dim": 4}, "discriminator": "oasis"},
-    {"generator": "pix2pixhd", "discriminator": "multiscale", "edges": "label"},
-    {"generator": {"name": "pix2pixhd", "norm": "instance"}, "discriminator": "multiscale"},
-    {"generator": "apf", "discriminator": "oasis"},
-]
-
-
-@pytest.mark.parametrize("norm", ["on", "off"])
-@pytest.mark.parametrize("model", OTHERS, ids=lambda model: "-".join(map(str, model.values())))
-def test_counts_of_the_other_models_are_those_of_their_networks(model: dict[str, Any], norm: str) -> None:
-    from shanshui.architectures.networks import build_discriminator, build_generator
-
-    data = {"width": 256, "height": 128, "load_width": 288}
-    config = configured(model=model, parity={"spectral_norm": norm}, data=data)
-    settings = stage_settings(config, "pretrain")
-    networks = build_generator(settings).networks().values()
-    declared = config.networks()
-    assert declared.generator.parameters() == sum(map(count, networks))
-    assert declared.discriminator.parameters() == count(build_discriminator(settings).D)
-
-
-def test_segmenter_is_counted() -> None:
-    from shanshui.architectures.segmenter import UNet
-
-    assert network_counts.segmenter(6, 3) == count(UNet(3, 6))
-
-
 FEW = ImageCounts(16, 4, 4)
+COUNTS = NetworkCounts(1_517_521, 1_558_507, 2_134_015, 0, 1)  # of the small networks
 
 
 def sizes(config: Config, pictures: ImageCounts = FEW) -> dict[str, Part]:
-    return {part.name: part for part in estimate(config, pictures)}
+    return {part.name: part for part in estimate(config, pictures, COUNTS)}
 
 
 def test_weights_and_pairs_are_as_large_as_their_files(tmp_path: Path) -> None:
     config = configured()
-    part = sizes(config)
+    counts = find_counts(config)
+    assert isinstance(counts, NetworkCounts)
+    part = {part.name: part for part in estimate(config, FEW, counts)}
     G, E = generator(config, 0, True)
     names = {f"{letter}.{name}": shape for letter, net in (("G", G), ("E", E)) for name, shape in shapes(net).items()}
     arrays = {name: np.zeros(shape, np.float32) for name, shape in names.items()}
@@ -182,7 +113,7 @@ def test_pictures_are_counted_as_their_layout_lays_them(tmp_path: Path, monkeypa
 
 
 def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> None:
-    parts = estimate(configured(), FEW)
+    parts = estimate(configured(), FEW, COUNTS)
     whole = disk.bytes_to_write(tmp_path, parts)
     (tmp_path / "finetune").mkdir()
     (tmp_path / "finetune" / "epoch_009.safetensors").write_bytes(bytes(1000))
@@ -196,7 +127,7 @@ def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> Non
 
 
 def test_jobs_that_write_nothing_large_need_no_room(tmp_path: Path) -> None:
-    parts = estimate(configured(), FEW)
+    parts = estimate(configured(), FEW, COUNTS)
     part = {part.name: part.most for part in parts}
     assert disk.bytes_to_write(tmp_path, parts, {"verify", "all"}) == 0
     assert disk.bytes_to_write(tmp_path, parts, {"report"}) == part["report, tables, logs"]
@@ -213,12 +144,12 @@ def nearly_full(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 
 
 def test_run_that_will_not_fit_is_refused_with_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = round(disk.bytes_to_write(tmp_path, estimate(configured(), FEW)))
+    needed = round(disk.bytes_to_write(tmp_path, estimate(configured(), FEW, COUNTS)))
     nearly_full(monkeypatch, needed + 1)
-    assert "demo takes about" in disk.check(configured(), tmp_path / "not" / "yet")
+    assert "demo takes about" in disk.check(configured(), tmp_path / "not" / "yet", COUNTS)
     nearly_full(monkeypatch, needed - 1)
     with pytest.raises(ShanshuiError, match="will not fit") as refused:
-        disk.check(configured(), tmp_path)
+        disk.check(configured(), tmp_path, COUNTS)
     assert "finetune.ema: 0 saves" in str(refused.value)
     assert "each epoch less between score.first and score.last saves" in str(refused.value)
 
@@ -235,6 +166,51 @@ def test_doctor_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     found = capsys.readouterr()
     assert "gap  disk: the run" in found.out
     assert "disk: the run" in found.err
+
+
+def test_weights_that_cannot_be_counted_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before Jittor is compiled; what is known is checked all the same."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHANSHUI_CACHE", str(tmp_path / "cache"))
+    parts, whole = estimate(configured(), FEW, None), estimate(configured(), FEW, COUNTS)
+    assert [part.name for part in parts] == [part.name for part in whole]
+    unknown = {part.name for part in parts if part.each is None}
+    assert {"fine-tuned weights", "resume states of it", "averages of weights"} <= unknown
+    assert "prepared pairs" not in unknown
+    write_json(tmp_path / "my.yaml", SMALL)
+    assert main(["doctor", "--config", "my.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "note disk: the run demo takes about" in said
+    assert "besides weights and training states" in said
+    assert "those are not counted: Jittor is not compiled yet" in said
+    row = next(line for line in said.splitlines() if line.startswith("fine-tuned weights"))
+    assert row.split()[-4:] == ["4", "unknown", "unknown", "unknown"]
+    assert "in all, what is known" in said
+    nearly_full(monkeypatch, 10**6)
+    assert main(["doctor", "--config", "my.yaml"]) == 1
+    assert "gap  disk: the run" in capsys.readouterr().out
+
+
+def test_doctor_checks_a_run_that_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what is planned of it: weights alone, then nothing large."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    disk.remember_plan(configured(), {"finetune"})
+    plan = str(Path("results") / "demo" / disk.PLAN)
+    assert main(["doctor", "--planned", plan]) == 0
+    assert "ok   disk: the run demo takes about" in capsys.readouterr().out
+    nearly_full(monkeypatch, 10**6)
+    assert main(["doctor", "--planned", plan]) == 1
+    assert "will not fit" in capsys.readouterr().out
+    disk.remember_plan(configured(), {"verify"})
+    main(["doctor", "--planned", plan])
+    assert "ok   disk: the run" in capsys.readouterr().out
+    assert main(["doctor", "--planned", "results/demo/none.json"]) in (0, 1)
+    assert "disk: the run" not in capsys.readouterr().out
 
 
 def test_features_of_efficientnet_and_of_the_built_in_segmenter_are_counted() -> None:

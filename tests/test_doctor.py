@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from shanshui.architectures.network_cost import NetworkCounts
 from shanshui.backend.device import Device
 from shanshui.backend.runtime import cache_home, load_jittor
+from shanshui.config.settings import validate
 from shanshui.errors import ShanshuiError
 from shanshui.pipeline import diagnosis, run_checks
 from shanshui.pipeline.diagnosis import GIB, check_disk, check_weights
 from shanshui.pipeline.finding import Finding, asked
+from shanshui.pipeline.network_counts import find_counts
 from shanshui.storage.files import write_json
-from shanshui.storage.size import Size
 
 SMALL = {
     "generator": {"name": "apf", "base_channels": 8},
@@ -122,15 +124,12 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_step_of_ccfpse_is_told_before_training() -> None:
-    """2.6 times the convolutions' results of a process's pictures."""
-    from shanshui.config.settings import validate
-    from shanshui.nn.ccfpse_shape import activation_bytes
-    from shanshui.pipeline.step_memory import sentence, step_bytes
-
-    model = {"generator": "ccfpse", "discriminator": "fpse"}
+    """2.77 times the outputs of convolutions for the images of a process."""
+    model = {"generator": {"name": "ccfpse", "base_channels": 4}, "discriminator": {"name": "fpse", "base_channels": 4}}
     phases = {phase: {"batch": 4, "processes": 2} for phase in ("pretrain", "finetune")}
     config = validate({"model": model, **phases})
-    assert step_bytes(config) == int(2.6 * activation_bytes(Size(384, 512), batch=2))
-    assert "GiB in each process" in (sentence(config) or "")
-    assert "memory: a step" in {finding.name for finding in run_checks.examine(config, {"finetune"})}
+    counts = find_counts(config)
+    assert isinstance(counts, NetworkCounts)
+    said = {finding.name: finding.text for finding in run_checks.examine(config, {"finetune"})}["memory: a step"]
+    assert f"about {2.77 * 4 * counts.outputs * 2 / GIB:.1f} GiB in each process" in said
     assert "memory: a step" not in {finding.name for finding in run_checks.examine(validate({}), {"finetune"})}

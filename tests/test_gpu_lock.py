@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shanshui.backend import gpu_lock
-from shanshui.backend.gpu_lock import Gpu, acquire_gpu, allowed, try_lock_gpu, visible_gpus
+from shanshui.backend.gpu_lock import Gpu, acquire_gpu, acquire_gpu_if_free, allowed, try_lock_gpu, visible_gpus
 from shanshui.errors import UsageError
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
@@ -168,3 +168,18 @@ def test_device_that_slurm_gave_to_the_job_needs_no_lock(fresh: pytest.MonkeyPat
     assert list(tmp_path.iterdir()) == []
     fresh.setenv(gpu_lock.VISIBLE, "0,1")
     assert acquire_gpu(["a", "b"]) == "0", "several jobs within one allocation"
+
+
+def test_device_is_taken_only_if_free(fresh: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    others = [try_lock_gpu([Gpu(name, name)], 1, tmp_path) for name in ("a", "b")]
+    assert not acquire_gpu_if_free(["a", "b"])
+    assert os.environ[gpu_lock.VISIBLE] == "4,5"
+    assert others[1]
+    others[1].release()
+    assert acquire_gpu_if_free(["a", "b"])
+    assert os.environ[gpu_lock.VISIBLE] == "5"
+    assert acquire_gpu(["a", "b"]) == "5", "it is this process's from then on"
+    assert acquire_gpu_if_free(["a", "b"])
+    for held in (others[0], *gpu_lock._held):
+        assert held
+        held.release()

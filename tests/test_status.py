@@ -15,6 +15,7 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.config.settings import load_config, stage_settings
+from shanshui.pipeline.network_counts import find_counts
 from shanshui.pipeline.retention import REMOVED
 from shanshui.pipeline.run_reader import begun_outputs, read_progress, read_run
 from shanshui.pipeline.snakemake_lock import LOCK
@@ -138,9 +139,12 @@ def test_averages_and_seeds_count_once_they_are_named(demo: Path) -> None:
     assert found["seeds"].now == "009+010/seed_0"
 
 
-def test_screen_has_stages_choices_and_disk(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_screen_has_stages_choices_and_disk(
+    demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_json(demo / "select/seed.json", choice(["009+010"], [0.51234], 1))
     make(demo, "submission.zip", "report.html", "fid_table.csv", "fuse.json")
+    assert not isinstance(find_counts(load_config(["my.yaml"])), str)  # as when the run starts
     assert main(["status", "demo"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"demo: {demo}; no Snakemake is running here"
@@ -148,6 +152,9 @@ def test_screen_has_stages_choices_and_disk(demo: Path, capsys: pytest.CaptureFi
     assert "chosen seed: 009+010 seed 1 (0.5123) by dct_frechet on holdout" in lines
     assert lines[-1].startswith("disk: 0.00 GiB in this run, ")
     assert re.search(r"GiB free; at most \d+\.\d GiB expected, \d+\.\d in the end$", lines[-1])
+    monkeypatch.setenv("SHANSHUI_CACHE", str(demo))
+    assert main(["status", "demo"]) == 0
+    assert "expected" not in capsys.readouterr().out, "of networks that have not been counted"
     assert len(lines) < 24, "one screen"
     assert text(read_run(demo)).splitlines()[:3] == lines[:3]
 

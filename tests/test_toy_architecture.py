@@ -39,9 +39,6 @@ class ToyGenerator(Generator):
     def generate(self, G, E, conditioning, noise_source, step):
         return G(conditioning.with_edges()).tanh()
 
-    def parameters(self):
-        return 3 * (self.num_classes + self.edges) * self.kernel**2 + 3
-
 
 @architecture
 class ToyDiscriminator(SegmapDiscriminator):
@@ -59,9 +56,6 @@ class ToyDiscriminator(SegmapDiscriminator):
                 return [[[feature, self.last(feature)]] for feature in features]
 
         return Patches(self.channels + 3, self.base_channels)
-
-    def parameters(self):
-        return (self.channels + 3) * self.base_channels * 16 + 10 * self.base_channels + 1
 '''
 MODEL = {"generator": {"name": "toy", "kernel": 5}, "discriminator": {"name": "toy_patches", "base_channels": 4}}
 PHASE = {"epochs": 1, "batch": 2, "reconstruction": 10.0, "perceptual": {"net": "none"}}

@@ -112,12 +112,6 @@ class Apf(SpectrallyNormed, Generator):
             patches=conditioning.patches,
         )
 
-    def parameters(self) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        from shanshui.architectures.network_counts import apf, mask_encoder
-
-        return apf(self) + mask_encoder(self)
-
 
 @architecture
 class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
@@ -157,9 +151,3 @@ class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
     def forward_features(self, D: Module, step: Step, labels: Var, *images: Var) -> list[Features]:
         """Compute feature maps and scores of batches of images of the same label maps."""
         return D(labels, *images, level=step.level, alpha=step.alpha)
-
-    def parameters(self) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        from shanshui.architectures.network_counts import progressive_discriminators
-
-        return progressive_discriminators(self)

@@ -121,10 +121,6 @@ class Network(Section):
         """Return the number of which the sides of images must be multiples, and the reason."""
         return 1, ""
 
-    def parameters(self) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        raise NotImplementedError
-
 
 class SpectrallyNormed(Network):
     """A network whose convolutions can be spectrally normalised (Miyato et al. 2018)."""
@@ -161,12 +157,6 @@ class StyleEncoder(Section):
 
         return style_encoder.StyleEncoder(self.base_channels, z_dim, self.norm, self.spectral_norm == "on")
 
-    def parameters(self, z_dim: int) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        from shanshui.architectures.network_counts import style_encoder
-
-        return style_encoder({**self.model_dump(), "spectral_norm": self.spectral_norm == "on", "z_dim": z_dim})
-
 
 class Generator(Network):
     """A generator with its encoder, if any.
@@ -177,6 +167,8 @@ class Generator(Network):
         header_entries: entries of a checkpoint's metadata, in addition to its section, without which it cannot be
             built.
         grows: it generates smaller images first, with discriminators that grow with it.
+        step_peak: memory at the peak of a training step / outputs of its convolutions, which training keeps; None where
+            it was not measured.
         least_side: smallest side of an image; below it a network has too few pixels to reflect at its smallest size.
         fresh: layers that fine-tuning may add to those of pretraining.
         dropped: layers of pretraining that fine-tuning does without.
@@ -186,6 +178,7 @@ class Generator(Network):
     training_options: ClassVar[frozenset[str]] = frozenset()
     header_entries: ClassVar[Mapping[str, type]] = {}
     grows: ClassVar[bool] = False
+    step_peak: ClassVar[float | None] = None
     least_side: ClassVar[int] = 1
     fresh: ClassVar[tuple[str, ...]] = ()
     dropped: ClassVar[tuple[str, ...]] = ()
@@ -221,10 +214,6 @@ class Generator(Network):
     def extra_header(self) -> dict[str, Any]:
         """Return the metadata of a checkpoint that the networks need in addition to the sections."""
         return {"seg_noise": False}
-
-    def step_bytes(self, batch: int) -> int | None:
-        """Estimate the bytes at the peak of a training step, without weights and discriminators; None if unknown."""
-        return None
 
     # --- networks -----------------------------------------------------------------------------------------
 

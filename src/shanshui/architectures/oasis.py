@@ -65,13 +65,6 @@ class Oasis(SpectrallyNormed, Generator):
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(conditioning.segmap, self.random_vector(conditioning, noise_source))
 
-    def parameters(self) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        from shanshui.architectures.network_counts import oasis
-
-        facts = {"num_classes": self.num_classes, "hidden": self.spade_hidden, "spectral_norm": self.normed}
-        return oasis({**self.model_dump(), **facts}, 0)
-
 
 @architecture
 class PixelClassifier(SpectrallyNormed, Discriminator):
@@ -126,9 +119,3 @@ class PixelClassifier(SpectrallyNormed, Discriminator):
     def classes(self, batch: DiscriminatorBatch) -> Var:
         """Return the label maps of a batch without edges."""
         return batch.labels[:, : self.num_classes]
-
-    def parameters(self) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        from shanshui.architectures.network_counts import oasis_discriminator
-
-        return oasis_discriminator({**self.model_dump(), "num_classes": self.num_classes, "spectral_norm": self.normed})

@@ -51,10 +51,3 @@ class Pix2pixHD(Generator):
     ) -> Var:
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(conditioning.with_edges())
-
-    def parameters(self) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        from shanshui.architectures.network_counts import pix2pixhd
-
-        facts = {"num_classes": self.num_classes, "edges": self.edges, "halvings": HALVINGS}
-        return pix2pixhd({**self.model_dump(), **facts}, 0)

@@ -100,16 +100,6 @@ class Upsampled(SpectrallyNormed, Generator):
         """Return the size of the images where a start from a vector fixes it; None for a start from the label map."""
         return self.context.size if self.z_dim else None
 
-    def counted(self) -> dict[str, Any]:
-        """Return what the counts of parameters depend on."""
-        extra_header = {"num_classes": self.num_classes, "edges": self.edges, "halvings": self.halvings}
-        return {**self.model_dump(), **extra_header, "spectral_norm": self.normed}
-
-    @property
-    def pixels(self) -> int:
-        """Return the pixels of an image."""
-        return self.context.size.pixels if self.context.size else 0
-
 
 class Modulated(Upsampled):
     """SPADE's trunk of residual blocks, whose features the label map modulates.
@@ -166,15 +156,6 @@ class Modulated(Upsampled):
             self.random_vector(conditioning, noise_source),
             conditioning.positions,
             conditioning.patches,
-        )
-
-    def parameters(self) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        from shanshui.architectures.network_counts import spade
-
-        encoder = self.style_encoder.parameters(self.z_dim) if self.style_encoder else 0
-        return (
-            spade({**self.counted(), "modulation": self.modulation, **self.modulation_sizes()}, self.pixels) + encoder
         )
 
 
@@ -246,9 +227,3 @@ class Multiscale(SpectrallyNormed, SegmapDiscriminator):
             self.channels, self.base_channels, self.count, self.layers, spectral_norm=self.normed,
             activation=self.activation, attention=self.attention,
         )  # fmt: skip
-
-    def parameters(self) -> int:
-        """Count the values that a checkpoint stores of it, buffers included."""
-        from shanshui.architectures.network_counts import multiscale
-
-        return multiscale({**self.model_dump(), "channels": self.channels, "spectral_norm": self.normed})

@@ -199,6 +199,21 @@ def acquire_gpu(identities: Sequence[str]) -> str:
     return _held[0].gpu.token
 
 
+def acquire_gpu_if_free(identities: Sequence[str]) -> bool:
+    """Lock one visible device as `acquire_gpu` does, without waiting; return whether this process has one to use."""
+    if HELD in os.environ or _held:
+        return True
+    gpus = visible_gpus(identities)
+    if len(gpus) == 1 and "SLURM_JOB_ID" in os.environ:
+        return True
+    chosen = allowed(gpus, os.environ.get(GPUS, AUTO))
+    held = try_lock_gpus(chosen, 1, int(os.environ.get(JOBS_PER_GPU, "1")), lock_folder())
+    if held:
+        _held.extend(held)
+        os.environ[VISIBLE] = held[0].gpu.token
+    return bool(held)
+
+
 def acquire_gpus(identities: Sequence[str], count: int) -> list[str]:
     """Lock `count` of the visible devices until this process ends, unless Slurm has given the job just these.
 

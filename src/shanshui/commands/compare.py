@@ -67,6 +67,7 @@ def read_run(folder: Path) -> FinishedRun:
     Raises:
         ShanshuiError: it is not finished.
     """
+    from shanshui.pipeline.network_counts import find_counts
     from shanshui.report.comparison import submitted, training_time
     from shanshui.report.readers import read_benchmarks
     from shanshui.report.tables import read_rows
@@ -78,11 +79,11 @@ def read_run(folder: Path) -> FinishedRun:
     rows = read_rows(read_csv(folder / "fid_table.csv"))
     final = submitted(rows)
     config = validate_recorded(settings, str(folder))
-    generator = config.networks().generator.in_phase(0, config.finetune.seg_noise)
-    facts = {
+    counts = find_counts(config)
+    facts: dict[str, object] = {
         "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
         **training_time(read_benchmarks(folder / "benchmarks")),
-        "parameters (M)": generator.parameters() / 1e6,
+        "parameters (M)": "not counted" if isinstance(counts, str) else counts.finetuned / 1e6,
     }
     images = folder / "infer" / final["model"] / f"seed_{final['seed']}"
     return FinishedRun(settings["run"], facts, folder / "validate", images, config, rows)

@@ -9,7 +9,6 @@ when SPADE layers compute on distinct patches, and the time per image on this ma
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import time
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shanshui.backend.lazy import jt
 from shanshui.config.schema import Config
 from shanshui.config.training_settings import TrainingConfig
 from shanshui.config.typed_settings import DataSettings
@@ -58,28 +56,14 @@ def read_label_maps(folder: Path, data: DataSettings) -> np.ndarray:
 
 def network_costs(config: TrainingConfig) -> tuple[BuiltGenerator, dict[str, Cost]]:
     """Build the networks, and count the costs of one image per network (by letter)."""
+    from shanshui.architectures.network_cost import discriminator_cost, generator_costs
     from shanshui.architectures.networks import init_discriminator, init_generator
-    from shanshui.architectures.noise_source import seeded_noise
-    from shanshui.nn.cost import cost
 
     size = config.data.size
     generator = init_generator(config.networks.generator, config.options.seg_noise)
     discriminator = init_discriminator(config.networks.discriminator)
-    conditioning = generator.condition(np.zeros((1, *size), np.uint8))
-    photo = jt.zeros((1, 3, *size))
-    costs = {"G": cost(generator.G, lambda: generator.generate(conditioning, seeded_noise(0)(["one"])))}
-    if generator.E is not None:
-        encoder_input = photo if generator.takes_style else conditioning.segmap
-        costs["E"] = cost(generator.E, functools.partial(generator.E, encoder_input))
-        if not generator.takes_style:  # painting has gone through it
-            costs["G"].macs -= costs["E"].macs
-            costs["G"].outputs -= costs["E"].outputs
-    return generator, {
-        **costs,
-        "D": cost(
-            discriminator.D, lambda: discriminator.declared.forward(discriminator.D, conditioning.with_edges(), photo)
-        ),
-    }
+    costs = generator_costs(generator, size)
+    return generator, {**costs, "D": discriminator_cost(discriminator.declared, discriminator.D, size)}
 
 
 def patch_shares(generator: BuiltGenerator, label_maps: np.ndarray) -> dict[Size, float]:

@@ -1,4 +1,8 @@
-"""Check whether a run fits on the disk: required, existing and free space, and possible savings."""
+"""Check whether a run fits on the disk: required, existing and free space, and possible savings.
+
+Before Jittor is compiled, the networks cannot be counted: Snakemake then checks without their weights when it starts,
+and the job `doctor`, which compiles Jittor, repeats the check with them, before anything is trained.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,18 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from shanshui.architectures.network_cost import NetworkCounts
 from shanshui.config.schema import Config
+from shanshui.config.settings import validate
 from shanshui.errors import ShanshuiError
 from shanshui.pipeline.disk_estimate import Part, count_images, estimate
-from shanshui.pipeline.retention import read_removed
+from shanshui.pipeline.finding import Finding, asked
+from shanshui.pipeline.network_counts import find_counts
+from shanshui.pipeline.retention import STATES, read_removed
+from shanshui.storage.files import read_json, write_json
 
+UNKNOWN = "unknown"
+PLAN = f"{STATES}/plan.json"  # in a run's folder
 CHOOSING = {"select_checkpoints", "select_model", "select_seed"}
 AFTER_CHOICES = {"merge", "generate", "infer", "score", "fuse"}  # not planned before the choices are made
 
@@ -63,11 +74,14 @@ def gigabytes(size: float) -> str:
 
 def disk_table(parts: Sequence[Part]) -> str:
     """Format the estimate as a table."""
-    rows = [(p.name, str(p.count), gigabytes(p.each), gigabytes(p.most), gigabytes(p.final)) for p in parts]
+    rows = [
+        (p.name, str(p.count), *(UNKNOWN if p.each is None else gigabytes(n) for n in (p.each or 0, p.most, p.final)))
+        for p in parts
+    ]
     most, final = sum(p.most for p in parts), sum(p.final for p in parts)
     rows = [
         ("", "files", "each", "at most", "in the end"), *rows,
-        ("in all", "", "", gigabytes(most), gigabytes(final)),
+        (f"in all{'' if complete(parts) else ', what is known'}", "", "", gigabytes(most), gigabytes(final)),
     ]  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     return "\n".join(
@@ -76,12 +90,18 @@ def disk_table(parts: Sequence[Part]) -> str:
     )
 
 
+def complete(parts: Sequence[Part]) -> bool:
+    """Return whether the sizes of all parts are known."""
+    return all(part.each is not None for part in parts)
+
+
 def sentence(config: Config, folder: Path, parts: Sequence[Part], free: int) -> str:
     """Return one line with the largest and final size of the run, its existing files, and the free space."""
     most, final = sum(p.most for p in parts), sum(p.final for p in parts)
     there = sum(there_already(folder, parts).values())
+    beside = "" if complete(parts) else " besides weights and training states"
     return (
-        f"{config.run} takes about {gigabytes(most)} at most and {gigabytes(final)} in the end; "
+        f"{config.run} takes about {gigabytes(most)} at most and {gigabytes(final)} in the end{beside}; "
         f"{gigabytes(there)} there, {gigabytes(free)} free"
     )
 
@@ -92,13 +112,15 @@ def free_at(folder: Path) -> int:
     return shutil.disk_usage(present).free
 
 
-def check(config: Config, folder: Path, rules: Collection[str] | None = None) -> str:
+def check(config: Config, folder: Path, counts: NetworkCounts | None, rules: Collection[str] | None = None) -> str:
     """Check that the run, or its planned `rules`, fits on the disk; return the text of `sentence`.
+
+    Without `counts` of the networks, weights and training states are not included.
 
     Raises:
         ShanshuiError: it does not fit; the message says how to reduce what is needed.
     """
-    parts = estimate(config, count_images(config))
+    parts = estimate(config, count_images(config), counts)
     free = free_at(folder)
     needed = bytes_to_write(folder, parts, rules)
     said = sentence(config, folder, parts, free)
@@ -111,14 +133,37 @@ def check(config: Config, folder: Path, rules: Collection[str] | None = None) ->
     )
 
 
+def examine(config: Config, counts: NetworkCounts | str, rules: Collection[str] | None = None) -> Finding:
+    """Check as `check` does; report why weights are not included where `counts` is a reason instead of numbers."""
+    known = None if isinstance(counts, str) else counts
+    found = asked("disk: the run", lambda: check(config, Path("results") / config.run, known, rules))
+    if found.state != "ok" or not isinstance(counts, str):
+        return found
+    text = f"{found.text}; those are not counted: {counts}"
+    return Finding(found.name, "note", text, "nothing: the job `doctor` compiles Jittor, counts them and checks again")
+
+
+def remember_plan(config: Config, rules: Collection[str]) -> None:
+    """Write what `examine_plan` reads: the configuration and the planned rules of a run that starts."""
+    plan = {"config": config.model_dump(mode="json"), "rules": sorted(rules)}
+    write_json(Path("results") / config.run / PLAN, plan)
+
+
+def examine_plan(file: Path) -> Finding:
+    """Check the disk for a run that has started, now that its networks can be counted."""
+    plan = read_json(file)
+    config = validate(plan["config"], str(file), given={})
+    return examine(config, find_counts(config), plan["rules"])
+
+
 def advice(config: Config, parts: Sequence[Part]) -> str:
     """Return ways to reduce the required space, with the amounts."""
     size = {part.name: part.most for part in parts}
     each = {part.name: part.each for part in parts}
     ways: Mapping[str, float] = {
-        "each epoch less between score.first and score.last": each["fine-tuned weights"],
+        "each epoch less between score.first and score.last": each["fine-tuned weights"] or 0.0,
         "finetune.ema: 0": size.get("moving average of the last", 0.0),
-        "each seed less in infer.seeds": each["images of noise seeds"],
+        "each seed less in infer.seeds": each["images of noise seeds"] or 0.0,
     }
     saved = ", ".join(f"{way} saves {gigabytes(bytes_)}" for way, bytes_ in ways.items() if bytes_)
     return f"put results/ on another disk (a link will do), free some space, or write less: {saved}"

@@ -1,7 +1,8 @@
 """Estimate what a run writes from its configuration: kinds, numbers and sizes of files.
 
-Weights and prepared pairs are counted exactly. Images are estimated from their size, rather too large than too small;
-resume states are counted as two per phase, though a short phase leaves one.
+Weights are counted on the built networks (`network_counts`), prepared pairs exactly; where the networks could not be
+counted, the sizes of weights and states are unknown. Images are estimated from their size, rather too large than too
+small; resume states are counted as two per phase, though a short phase leaves one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from shanshui.architectures import network_counts
+from shanshui.architectures.network_cost import NetworkCounts
 from shanshui.config.schema import Config
 from shanshui.data.layouts import LAYOUTS
 from shanshui.metrics.registry import kinds_of, need_segmenter
@@ -31,7 +32,7 @@ REFERENCE = 2000  # photographs whose features are stored one by one, at most
 
 @dataclass(frozen=True)
 class Part:
-    """Files of one kind: their largest number, the bytes of each, and how many stay in the end.
+    """Files of one kind: their largest number, the bytes of each (None: not known), and how many stay in the end.
 
     `rule` writes them. `folders` are patterns of their places in the run's folder; what exists there need not be
     written again.
@@ -40,19 +41,19 @@ class Part:
     name: str
     rule: str
     count: int
-    each: float
+    each: float | None
     stay: int
     folders: tuple[str, ...]
 
     @property
     def most(self) -> float:
-        """Bytes while the run is running."""
-        return self.count * self.each
+        """Bytes while the run is running; 0 where they are not known."""
+        return self.count * (self.each or 0)
 
     @property
     def final(self) -> float:
-        """Bytes when it is done."""
-        return self.stay * self.each
+        """Bytes when it is done; 0 where they are not known."""
+        return self.stay * (self.each or 0)
 
 
 @dataclass(frozen=True)
@@ -82,24 +83,57 @@ def averages(config: Config) -> int:
     return 2**top - 1 - top + max(0, soups + 1 - top)
 
 
-def estimate(config: Config, counts: ImageCounts) -> list[Part]:
-    """Estimate what a run writes, in data-flow order."""
+@dataclass(frozen=True)
+class WeightBytes:
+    """Bytes of the files that hold weights, None where the networks were not counted.
+
+    Attributes:
+        pretrained: weights of pretraining.
+        pretraining: state of it, with the discriminator and Adam's two moments.
+        finetuned: weights of fine-tuning.
+        finetuning: state of it, with those and the moving average.
+        segmenter: weights of the segmenter.
+    """
+
+    pretrained: float | None = None
+    pretraining: float | None = None
+    finetuned: float | None = None
+    finetuning: float | None = None
+    segmenter: float | None = None
+
+    @classmethod
+    def of(cls, counts: NetworkCounts | None, moving_average: bool) -> WeightBytes:
+        """Compute the bytes from the numbers of float32 values."""
+        if counts is None:
+            return cls()
+        pretraining, finetuning = (
+            3 * (values + counts.discriminator) for values in (counts.pretrained, counts.finetuned)
+        )
+        return cls(
+            NUMBER * counts.pretrained, NUMBER * pretraining, NUMBER * counts.finetuned,
+            NUMBER * (finetuning + moving_average * counts.finetuned), NUMBER * counts.segmenter,
+        )  # fmt: skip
+
+
+def estimate(config: Config, images: ImageCounts, counts: NetworkCounts | None) -> list[Part]:
+    """Estimate what a run writes, in data-flow order; without `counts` the sizes of weights are not known."""
+    weights = WeightBytes.of(counts, bool(config.finetune.ema))
     return [
-        *_data(config, counts),
-        *_training(config),
-        *_choosing(config, counts),
+        *_data(config, images),
+        *_training(config, weights),
+        *_choosing(config, images, weights.finetuned),
         Part("report, tables, logs", "report", 1, REPORT_BYTES, 1, ("logs", "validate", "benchmarks")),
     ]
 
 
-def _data(config: Config, counts: ImageCounts) -> list[Part]:
+def _data(config: Config, images: ImageCounts) -> list[Part]:
     """Estimate the training pairs: drawn and prepared."""
     data, drawn = config.data, config.landscapes
     pixels = data.load_width * data.load_height
     each = (6 if config.model.edges == "instance" else 4) * pixels
-    parts = [Part("prepared pairs", "prepare", counts.train, each, counts.train, ("prepare",))]
+    parts = [Part("prepared pairs", "prepare", images.train, each, images.train, ("prepare",))]
     if drawn:
-        every = counts.train + counts.holdout + counts.test
+        every = images.train + images.holdout + images.test
         parts.insert(
             0,
             Part("drawn pairs", "landscapes", every, PHOTO["jpg"] * drawn.width * drawn.height, every, ("landscapes",)),
@@ -107,46 +141,40 @@ def _data(config: Config, counts: ImageCounts) -> list[Part]:
     return parts
 
 
-def _training(config: Config) -> list[Part]:
-    """Estimate weights and training states of both phases and of the segmenter; states include Adam's two moments."""
+def _training(config: Config, weights: WeightBytes) -> list[Part]:
+    """Estimate weights and training states of both phases and of the segmenter."""
     best = config.retention == "best"
-    networks = config.networks()
-    growing = networks.generator.in_phase(networks.discriminator.output_sizes - 1, seg_noise=False).parameters()
-    tuned = networks.generator.in_phase(0, config.finetune.seg_noise).parameters()
-    discriminators, sizes = networks.discriminator.parameters(), len(RunPaths(config).resolutions())
+    sizes = len(RunPaths(config).resolutions())
     epochs = config.score.last - config.score.first + 1
-    moving = bool(config.finetune.ema)
-    state, tuning = 3 * (growing + discriminators), 3 * (tuned + discriminators) + moving * tuned
     stay = min(epochs, _most_kept(config)) if best else epochs
     grid = GRID * GRID_IMAGES * config.data.width * config.data.height
     parts = [
         Part(
-            "weights of pretraining", "pretrain", sizes, growing * NUMBER, 1 if best else sizes,
+            "weights of pretraining", "pretrain", sizes, weights.pretrained, 1 if best else sizes,
             ("pretrain/*[0-9].safetensors",),
         ),
         Part(
-            "states of pretraining", "pretrain", sizes, state * NUMBER, 1 if best else sizes,
+            "states of pretraining", "pretrain", sizes, weights.pretraining, 1 if best else sizes,
             ("pretrain/*.state.safetensors",),
         ),
         Part(
-            "resume states of it", "pretrain", STATES_KEPT * sizes + ONE_MORE, state * NUMBER,
+            "resume states of it", "pretrain", STATES_KEPT * sizes + ONE_MORE, weights.pretraining,
             0 if best else STATES_KEPT * sizes,
             (f"{STATES}/pretrain_*",),
         ),
         Part(
-            "resume states of fine-tuning", "finetune", STATES_KEPT + ONE_MORE, tuning * NUMBER, STATES_KEPT,
+            "resume states of fine-tuning", "finetune", STATES_KEPT + ONE_MORE, weights.finetuning, STATES_KEPT,
             (f"{STATES}/finetune",),
         ),
-        Part("fine-tuned weights", "finetune", epochs, tuned * NUMBER, stay, ("finetune/epoch_*.safetensors",)),
+        Part("fine-tuned weights", "finetune", epochs, weights.finetuned, stay, ("finetune/epoch_*.safetensors",)),
     ]  # fmt: skip
-    if moving:
+    if config.finetune.ema:
         files = ("finetune/ema_*.safetensors",)
-        parts.append(Part("moving average of the last", "finetune", 1, tuned * NUMBER, 1, files))
+        parts.append(Part("moving average of the last", "finetune", 1, weights.finetuned, 1, files))
     if need_segmenter(config.score.metrics) and not config.segmenter.weights:
         saved = 1 + 3 * STATES_KEPT
-        of_segmenter = network_counts.segmenter(config.segmenter.channels, len(config.data.classes))
         folders = ("segmenter", f"{STATES}/segmenter")
-        parts.append(Part("segmenter", "segmenter", saved, of_segmenter * NUMBER, saved, folders))
+        parts.append(Part("segmenter", "segmenter", saved, weights.segmenter, saved, folders))
     if config.data.holdout:
         parts.append(Part("sample grids", "finetune", config.score.last, grid, config.score.last, ("samples",)))
     return parts
@@ -157,19 +185,18 @@ def _most_kept(config: Config) -> int:
     return config.select.tried() + 1
 
 
-def _choosing(config: Config, counts: ImageCounts) -> list[Part]:
+def _choosing(config: Config, images: ImageCounts, weights: float | None) -> list[Part]:
     """Estimate averages, images and features."""
     best = config.retention == "best"
     size = config.data.width * config.data.height
     image_bytes = PHOTO[config.generate.format] * size
-    shown = {"train": counts.train, "holdout": counts.holdout, "test": counts.test}
+    shown = {"train": images.train, "holdout": images.holdout, "test": images.test}
     whole = sum(shown[name] for name in RunPaths(config).sets())
     seeds, merged = len(config.infer.seeds), averages(config)
-    weights = config.networks().generator.in_phase(0, config.finetune.seg_noise).parameters()
     scored = len(config.score.epochs()) + merged + bool(config.finetune.ema) + seeds
-    submission = 3 * counts.test * image_bytes  # fused, zipped, and the contact sheet below one of them
+    submission = 3 * images.test * image_bytes  # fused, zipped, and the contact sheet below one of them
     return [
-        Part("averages of weights", "merge", merged, weights * NUMBER, min(1, merged) if best else merged, ("merge",)),
+        Part("averages of weights", "merge", merged, weights, min(1, merged) if best else merged, ("merge",)),
         Part("images being scored", "generate", 1, whole * image_bytes, 0, ("images",)),
         Part("images of noise seeds", "infer", seeds, whole * image_bytes, 1 if best else seeds, ("infer",)),
         Part("features and scores", "score", scored, whole * _features(config) * NUMBER, scored, ("features", "score")),

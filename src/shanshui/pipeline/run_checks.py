@@ -5,12 +5,14 @@ What would stop a run after hours of training stops it before its first job; omi
 
 from __future__ import annotations
 
+import functools
 import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from shanshui.architectures.network_cost import NetworkCounts
 from shanshui.backend import gpu_lock
 from shanshui.backend.device import cuda_devices, cuda_identities, find_device
 from shanshui.backend.memory import available_memory
@@ -28,6 +30,7 @@ from shanshui.pipeline import disk, step_memory
 from shanshui.pipeline.disk_estimate import ImageCounts
 from shanshui.pipeline.finding import Finding, asked
 from shanshui.pipeline.inputs_there import check_data_there, check_segmenter_there
+from shanshui.pipeline.network_counts import find_counts
 from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage.outputs import check_writable
 from shanshui.weights.builtin import BUILTIN
@@ -47,6 +50,11 @@ class PlannedRun:
     config: Config
     local: bool = True
 
+    @functools.cached_property
+    def counts(self) -> NetworkCounts | str:
+        """Return the parameter counts of its networks, or why there are none."""
+        return find_counts(self.config)
+
     @property
     def run_paths(self) -> RunPaths:
         """Return the run's file names."""
@@ -61,7 +69,7 @@ def examine(config: Config, rules: Collection[str] | None = None, local: bool = 
         if rules is None or not concerned or concerned & set(rules):
             found += list(check(planned_run))
     if rules is None or rules:
-        found.append(asked("disk: the run", lambda: disk.check(config, Path("results") / config.run, rules)))
+        found.append(disk.examine(config, planned_run.counts, rules))
     return found
 
 
@@ -251,13 +259,13 @@ def networks(planned_run: PlannedRun) -> Iterator[Finding]:
 
 def step(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check the memory of a training step, if known."""
-    config = planned_run.config
-    taken, said = step_memory.step_bytes(config), step_memory.sentence(config)
-    if taken is None or said is None:
+    config, counts = planned_run.config, planned_run.counts
+    taken = None if isinstance(counts, str) else step_memory.step_bytes(config, counts)
+    if taken is None:
         return
     much = planned_run.local and find_device().kind == "cpu" and taken > available_memory()
     do = "lower batch, base_channels or the images' size" if much else ""
-    yield Finding("memory: a step", "note" if much else "ok", said, do)
+    yield Finding("memory: a step", "note" if much else "ok", step_memory.sentence(config, taken), do)
 
 
 def gpus(planned_run: PlannedRun) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from shanshui.architectures.schedule import schedule
 from shanshui.config.stages import stages
 from shanshui.pipeline.disk_estimate import count_images, estimate
+from shanshui.pipeline.network_counts import read_counts
 from shanshui.pipeline.run_paths import RunPaths, epoch_name
 from shanshui.pipeline.run_reader import Progress, RunState
 from shanshui.training.warning_signs import signs
@@ -142,11 +143,14 @@ def chosen(state: RunState) -> list[str]:
 
 
 def _expected(state: RunState) -> str:
-    """Return the expected total time of the run, if it can be estimated."""
+    """Return the expected sizes of the run, if they can be estimated."""
     images = count_images(state.config)
     if not images.train:  # asked from a folder that the data are not seen from
         return ""
-    parts = estimate(state.config, images)
+    counts = read_counts(state.config)
+    if counts is None:  # the start of the run counts its networks
+        return ""
+    parts = estimate(state.config, images, counts)
     most, final = sum(part.most for part in parts), sum(part.final for part in parts)
     return f"; at most {most / GIB:.1f} GiB expected, {final / GIB:.1f} in the end"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from shanshui.config.stages import Stage
 from shanshui.errors import ShanshuiError
@@ -27,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="YAML",
         help="also ask for the weight files and the disk space this run needs, and compile its networks' kernels",
     )
+    parser.add_argument(
+        "--planned", type=Path, metavar="JSON",
+        help="the run that Snakemake has started: check its disk space again, with weights, which are counted now",
+    )  # fmt: skip
     add_file(parser, "--out", metavar="JSON", help="write the result to this file")
 
 
@@ -40,6 +45,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.pipeline import disk
     from shanshui.pipeline.diagnosis import examine, summary
     from shanshui.pipeline.disk_estimate import count_images, estimate
+    from shanshui.pipeline.network_counts import find_counts
     from shanshui.storage import provenance
     from shanshui.storage.files import write_json
     from shanshui.training.precompilation import ensure_compiled
@@ -50,9 +56,13 @@ def run(args: argparse.Namespace) -> None:
     networks = args.networks or (config.networks().extra_kernels() if config else None)
     if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled(networks):
         findings = examine(needed, config)
+    if args.planned and args.planned.is_file():
+        findings.append(disk.examine_plan(args.planned))
     print("\n".join(finding.line() for finding in findings), flush=True)
     if config:
-        print("\n" + disk.disk_table(estimate(config, count_images(config))), flush=True)
+        counts = find_counts(config)
+        parts = estimate(config, count_images(config), None if isinstance(counts, str) else counts)
+        print("\n" + disk.disk_table(parts), flush=True)
     gaps = [finding.name for finding in findings if finding.state == "gap"]
     if gaps:
         raise ShanshuiError(f"not usable: {', '.join(gaps)}", do="see the lines that begin with `gap`")

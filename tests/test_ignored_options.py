@@ -86,3 +86,22 @@ def test_option_changes_the_training_or_is_refused_by_name(generator: str, discr
     else:
         does = trained(validate(changed)) != trained(before)
         assert does or (use and value in use.neutral), "accepted, and it does nothing"
+
+
+@pytest.mark.parametrize(("generator", "discriminator"), PAIRS)
+def test_common_spectral_norm_is_refused_where_all_networks_set_their_own(generator: str, discriminator: str) -> None:
+    styled = "style_encoder" in GENERATORS[generator].model_fields
+    plain, off = networks(generator, discriminator, styled), {"parity": {"spectral_norm": "off"}}
+    model = plain["model"]
+    sections = [model["discriminator"]]
+    sections += [model["generator"]] if "spectral_norm" in GENERATORS[generator].model_fields else []
+    sections += [model["generator"]["style_encoder"]] if styled else []
+    for section in sections:
+        before, changed = trained(validate(plain)), trained(validate(merge(plain, off)))
+        assert all(one["model"] != other["model"] for one, other in zip(changed, before, strict=True)), "one is unset"
+        section["spectral_norm"] = "on"
+    with pytest.raises(
+        UsageError, match=r"parity\.spectral_norm off has no effect with .*discriminator\.spectral_norm on"
+    ):
+        validate(merge(plain, off))
+    validate(merge(plain, {"parity": {"preset": "winner"}}))  # it sets this option together with others

@@ -31,7 +31,7 @@ class Apf(SpectrallyNormed, Generator):
     """Generator of APF-GAN: mask encoder, sizes that grow, noise in every SPADE layer."""
 
     training_options: ClassVar[frozenset[str]] = frozenset({"seg_noise"})
-    parity_options: ClassVar[frozenset[str]] = frozenset({"seg_noise_init"})
+    parity_options: ClassVar[frozenset[str]] = SpectrallyNormed.parity_options | {"seg_noise_init"}
     header_entries: ClassVar[Mapping[str, type]] = {"parity": dict, "heads": int}
     grows: ClassVar[bool] = True
     fresh: ClassVar[tuple[str, ...]] = ("seg_noise_var",)
@@ -117,7 +117,9 @@ class Apf(SpectrallyNormed, Generator):
 class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
     """Progressive discriminators: one for each output size, added one after another as the generator grows."""
 
-    parity_options: ClassVar[frozenset[str]] = frozenset({"grow_copy", "full_order", "loss_resize", "pool_padding"})
+    parity_options: ClassVar[frozenset[str]] = SpectrallyNormed.parity_options | {
+        "grow_copy", "full_order", "loss_resize", "pool_padding",
+    }  # fmt: skip
     grows: ClassVar[bool] = True
 
     name: Literal["bank"] = "bank"

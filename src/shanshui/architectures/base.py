@@ -125,6 +125,8 @@ class Network(Section):
 class SpectrallyNormed(Network):
     """A network whose convolutions can be spectrally normalised (Miyato et al. 2018)."""
 
+    parity_options: ClassVar[frozenset[str]] = frozenset({"spectral_norm"})
+
     spectral_norm: Literal["on", "off"] | None = Field(
         None, description="spectral normalisation of its convolutions; null: as parity.spectral_norm"
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from shanshui.architectures.apf import Apf, ProgressiveDiscriminators
-from shanshui.architectures.base import Discriminator, Edges, Generator, Network
+from shanshui.architectures.base import Discriminator, Edges, Generator, Network, SpectrallyNormed
 from shanshui.architectures.registry import DISCRIMINATORS, GENERATORS
 from shanshui.config.section import Section
 
@@ -34,12 +34,14 @@ class Use:
 
     Attributes:
         style: it concerns the style encoder, and needs one.
+        own: the networks' own option that takes its place where it is set; "" where they have none.
         neutral: values that say what is the case without such a network, and so are no mistake.
     """
 
     generators: tuple[str, ...] = ()
     discriminators: tuple[str, ...] = ()
     style: bool = False
+    own: str = ""
     neutral: tuple[object, ...] = ()
 
     def lacking(self, model: Model) -> str:
@@ -47,6 +49,8 @@ class Use:
         generator, discriminator = model.generator.name, model.discriminator.name
         if self.style and not model.generator.has_style_encoder:
             return NO_STYLE
+        if self.own and (values := own_values(model, self.own)) and None not in values.values():
+            return f"with {' and '.join(f'{place} {value}' for place, value in values.items())}, which take its place"
         if self.style or generator in self.generators or discriminator in self.discriminators:
             return ""
         users = [", ".join(self.generators)] if self.generators else []
@@ -55,8 +59,20 @@ class Use:
         return f"with {chosen}: it is for {' and for '.join(users)}"
 
 
+def own_values(model: Model, option: str) -> dict[str, object]:
+    """Return the values of an option that several networks have, by its place in the configuration; None if not set."""
+    generator, discriminator = model.generator, model.discriminator
+    sections: dict[str, Section | None] = {
+        "model.generator": generator, "model.discriminator": discriminator,
+        "model.generator.style_encoder": getattr(generator, "style_encoder", None),
+    }  # fmt: skip
+    return {f"{place}.{option}": getattr(section, option)
+            for place, section in sections.items() if section and hasattr(section, option)}  # fmt: skip
+
+
 NEUTRAL: dict[str, tuple[object, ...]] = {
     "edges": ("none",), "feature_matching": (0.0,), "kl": (0.0,), "label_mix": (0.0,), "seg_noise": (False,),
+    "spectral_norm": (None,),
 }  # fmt: skip
 
 
@@ -72,7 +88,8 @@ def uses(of_generator: str, of_discriminator: str) -> dict[str, Use]:
         generators, discriminators = (
             tuple(n for n, options in known.items() if option in options) for known in known_to
         )
-        found[option] = Use(generators, discriminators, neutral=NEUTRAL.get(option, ()))
+        own = option if option in SpectrallyNormed.model_fields else ""
+        found[option] = Use(generators, discriminators, own=own, neutral=NEUTRAL.get(option, ()))
     return found
 
 

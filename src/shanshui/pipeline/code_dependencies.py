@@ -63,6 +63,7 @@ LOOKED_AT = {  # imports for images and words that no later stage reads
         "shanshui.training.samples",
         "shanshui.training.warning_signs",
     },
+    "shanshui.stages.tidy": {"shanshui.pipeline.disk"},
     "shanshui.stages.validate": {"shanshui.data.validation_report"},
     "shanshui.data.statistics": {"shanshui.data.palette"},
 }

@@ -138,6 +138,7 @@ LAYERS = (  # each may import its own layer and those before it
     ("evaluation",),
     ("submission", "report"),
     ("pipeline",),
+    ("painting",),
     ("stages", "commands"),
     ("__main__",),
 )
@@ -202,6 +203,11 @@ def test_nothing_imports_a_stage_or_a_command() -> None:
     called = {"stages", "commands"}
     found = {(name, got) for name, all_got in IMPORTS.items() for got in all_got if package_of(got) in called}
     assert {arrow for arrow in found if arrow[0] != "__main__"} == set()
+
+
+def test_only_its_command_imports_the_drawing_page() -> None:
+    users = {name for name, all_got in IMPORTS.items() if "painting" in {package_of(got) for got in all_got}}
+    assert {name for name in users if package_of(name) != "painting"} == {"commands.paint"}
 
 
 def test_some_libraries_stay_out() -> None:

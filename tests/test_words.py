@@ -54,7 +54,9 @@ INSTEAD = {  # what is not written: what to write instead
     r"cup of tea|in kind": "a plain statement",
 }
 BANNED = {re.compile(rf"\b(?:{words})\b", re.IGNORECASE): instead for words, instead in INSTEAD.items()}
-NO_PROSE = re.compile(r"`[^`]*`|\]\([^)]*\)|https?:\S+|--\w+|^ +\w+:")  # code, links, options, arguments
+NO_PROSE = re.compile(
+    r"`[^`]*`|shanshui[ .]paint\w*|paint\w*\.(?:md|png|json|zip)|\]\([^)]*\)|https?:\S+|--\w+|^ +\w+:"
+)  # code, links, options, arguments
 
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "data/README.md", "results/README.md")),

@@ -17,6 +17,7 @@ from shanshui.backend.lazy import jt
 from shanshui.data.labels import Classes
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.nn import patch_spade
+from shanshui.nn.cost import Cost, cost
 from shanshui.storage import images
 from shanshui.storage.size import Size
 from shanshui.synthesis import inputs, styles
@@ -174,6 +175,37 @@ class Synthesizer:
             style = np.array(mean.numpy()[0])
         jt.sync_all()
         return style
+
+    # --- sizes and cost -----------------------------------------------------------------------------------
+
+    @property
+    def multiple(self) -> int:
+        """Return the number of which the sides of label maps must be multiples."""
+        return self._divisor
+
+    @property
+    def one_size(self) -> bool:
+        """Return whether the network itself makes images of one size only: it starts from a vector, not labels."""
+        return getattr(self._generator.G, "size", None) is not None
+
+    def at_size(self, size: Size) -> Synthesizer:
+        """Return a synthesizer for label maps of another size, with the same networks.
+
+        Raises:
+            UsageError: the network cannot make the size.
+        """
+        if self.one_size and size != self.size:
+            raise UsageError(f"size {size}", f"{self.size}: these weights make images of one size")
+        return Synthesizer(self._generator, self.classes, size, self._step, self.card)
+
+    def cost(self, size: Size) -> Cost:
+        """Count parameters and multiply-accumulates of one image, computed densely; no forward pass is run."""
+        generator = self._generator
+        conditioning = generator.condition(np.zeros((1, *size), np.uint8))
+        counted = cost(generator.G, lambda: generator.generate(conditioning, seeded_noise(0)(["one"]), self._step))
+        if generator.E is not None and not generator.takes_style:
+            counted.parameters += sum(p.numel() for p in generator.E.parameters() if not p.is_stop_grad())
+        return counted
 
     # --- files --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,101 @@
+"""A worker whose images are the colours of the classes, for tests of the server and of the page.
+
+Run as the worker's command: `[sys.executable, "tests/paint_stand_in.py", "--seconds", "0.3"]`. The style of a
+photograph is its mean colour. Class 28 (`other`) in the first pixel asks for an accident, see `ACCIDENTS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from shanshui.data.labels import Classes
+from shanshui.data.landscape_classes import CLASSES
+from shanshui.data.palette import class_palette
+from shanshui.errors import ShanshuiError
+from shanshui.nn.cost import Cost
+from shanshui.painting.worker import main
+from shanshui.storage.images import to_float
+from shanshui.storage.size import Size
+from shanshui.synthesis.card import Card
+from shanshui.synthesis.synthesizer import Accepts
+
+KILL, HANG, EXIT, REFUSE, MEMORY = 1000, 1001, 1002, 1003, 1004  # seeds that ask for an accident
+
+
+@dataclasses.dataclass
+class Colouring:
+    """Colours classes, darker with the seed, and mixed with a style."""
+
+    seconds: float
+    style: bool
+    classes: Classes = dataclasses.field(default_factory=lambda: Classes(CLASSES))
+    size: Size | None = Size(96, 128)
+    multiple: int = 32
+    one_size: bool = False
+    card: Card = dataclasses.field(default_factory=lambda: Card("stand-in", "colouring"))
+
+    @property
+    def accepts(self) -> Accepts:
+        return Accepts(True, 3 if self.style else 0, self.style, False, False)
+
+    def at_size(self, size: Size) -> Colouring:
+        return dataclasses.replace(self, size=size)
+
+    def cost(self, size: Size) -> Cost:
+        return Cost(parameters=1, macs=size.pixels)
+
+    def generate(self, label_maps: np.ndarray, names: str, seed: int, *, z: np.ndarray | None = None) -> np.ndarray:
+        assert names == "paint"
+        time.sleep(self.seconds)
+        if seed == KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if seed == HANG:
+            time.sleep(1000)
+        if seed == EXIT:
+            raise RuntimeError("what a person would like to know")
+        if seed == REFUSE:
+            raise ShanshuiError("the image of paint is not finite", "weights that did not diverge")
+        if seed == MEMORY:
+            np.zeros(1 << 40, np.uint8).sum()
+        colours = np.vstack([class_palette(list(self.classes.names)), np.zeros((227, 3), np.uint8)])
+        image = to_float(colours[label_maps]) * (1 - (seed % 10) / 20)
+        if z is not None:
+            image = (image + z[:, None, None]) / 2
+        return image[None].astype(np.float32)
+
+    def style_of(self, photograph: np.ndarray) -> np.ndarray:
+        return to_float(photograph).mean((1, 2)).astype(np.float32)
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=0.0, help="that an image takes")
+    parser.add_argument("--style", action="store_true", help="take styles")
+    parser.add_argument("--no-class", action="store_true", help="know pixels of no class: 99 in files")
+    parser.add_argument("--hostile", action="store_true", help="class names that are markup")
+    parser.add_argument("--room", type=int, default=4 << 30, help="bytes of memory")
+    return parser.parse_args()
+
+
+def loader(chosen: argparse.Namespace) -> Colouring:
+    names = ("<img src=x onerror=alert(1)>", *CLASSES[1:]) if chosen.hostile else CLASSES
+    classes = Classes(names, 0, 99 if chosen.no_class else None)
+    return Colouring(chosen.seconds, chosen.style, classes)
+
+
+if __name__ == "__main__":
+    chosen = options()
+
+    def load(weights: str) -> Colouring:
+        if "broken" in Path(weights).name:
+            raise ShanshuiError(f"{weights} is not a whole safetensors file", "a checkpoint", "fetch it again")
+        return loader(chosen)
+
+    main(load, chosen.room)

@@ -190,7 +190,7 @@ def run_killed(workflow: Workflow, used: dict[str, float], rng: random.Random) -
     over before it was noticed is run again, three times in all.
     """
     left, snakemake, wounded, before = list(KILLS), workflow.start(), False, 0
-    tries = 3
+    tries, again = 3, tuple[str, ...]()
     while True:
         if found := next_victim(workflow, snakemake, left):
             job, planned = found
@@ -208,14 +208,15 @@ def run_killed(workflow: Workflow, used: dict[str, float], rng: random.Random) -
             if not left or not tries:
                 return left
             tries, before = tries - 1, len((workflow.folder / "said.txt").read_text(errors="replace"))
-            snakemake = workflow.start({"select": "select_model"}.get(left[0][0], left[0][0]))
+            again = ({"select": "select_model"}.get(left[0][0], left[0][0]),)
+            snakemake = workflow.start(*again)
             continue
         elif not workflow.unlocks(before):
             assert wounded, "it failed though no job of it was killed:\n" + workflow.said()
             wounded = False
         if not snakemake.is_running():
             before = len((workflow.folder / "said.txt").read_text(errors="replace"))
-            snakemake = workflow.start()
+            snakemake = workflow.start(*again)  # Snakemake does not make what is missing but no longer needed
 
 
 @pytest.fixture

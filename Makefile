@@ -72,7 +72,7 @@ graph: setup ## redraw the README's rule graph, after a demo
 		$(BIN)/python -m shanshui.report.graph > workflow/rulegraph.svg
 
 lock: setup ## resolve the dependencies of pyproject.toml again, keeping versions that still fit
-	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev \
+	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --extra export \
 		--custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml
 
 clean: ## remove caches; keep results and .venv

@@ -131,7 +131,7 @@ LAYERS = (  # each may import its own layer and those before it
     ("errors", "logs", "storage"),
     ("plugins",),
     ("backend", "data", "landscapes", "weights", "metrics"),
-    ("nn",),
+    ("nn", "export"),
     ("architectures",),
     ("config",),
     ("training", "synthesis"),

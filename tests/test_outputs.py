@@ -287,11 +287,12 @@ def test_weights_of_others_stay_when_some_are_fetched(here: Path, capsys: pytest
 
 WRITING = {  # names of arguments that are written, by whatever command has them
     "out", "zip", "manifest", "sheet", "csv", "md", "curve", "strip", "statistics", "pure", "features_out", "weights",
-    "state", "average", "photos", "label_maps", "instances", "names", "digests", "log", "report",
+    "state", "average", "photos", "label_maps", "instances", "names", "digests", "log", "report", "examples", "encoder",
 }  # fmt: skip
 LEARN = {"pretrain", "finetune", "segmenter"}
 READ = {  # where arguments of these names are read, or are no files
-    "weights": {"generate", "styles", "merge", "import"}, "pure": {"fuse", "landscapes"}, "photos": LEARN,
+    "weights": {"generate", "styles", "merge", "import", "paint", "card", "export"}, "encoder": {"import"},
+    "pure": {"fuse", "landscapes"}, "photos": LEARN,
     "label_maps": LEARN, "digests": LEARN, "instances": {"pretrain", "finetune", "generate", "styles"},
     "names": {"weights"}, "manifest": {"report"}, "sheet": {"report"},
 }  # fmt: skip

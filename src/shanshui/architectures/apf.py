@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
+    from shanshui.export.graph import Graph
+    from shanshui.export.inputs import Inputs
     from shanshui.nn.losses import Features
 
 
@@ -111,6 +113,12 @@ class Apf(SpectrallyNormed, Generator):
             noise=noise,
             patches=conditioning.patches,
         )
+
+    def add_to_onnx(self, graph: Graph, inputs: Inputs) -> str:
+        """Add its nodes to an ONNX graph, see `Generator.add_to_onnx`."""
+        from shanshui.architectures.apf_onnx import add_apf
+
+        return add_apf(graph, inputs, self.halvings, self.seg_noise)
 
 
 @architecture

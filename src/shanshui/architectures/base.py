@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
+    from shanshui.export.graph import Graph
+    from shanshui.export.inputs import Inputs
     from shanshui.nn.losses import GanLoss
 
 Sections = dict[str, dict[str, Any]]
@@ -269,6 +271,21 @@ class Generator(Network):
     def random_vector(self, conditioning: Conditioning, noise_source: NoiseSource) -> Var | None:
         """Draw the random vectors (N, `vector`), or return None where there are none."""
         return noise_source.vector(conditioning.segmap.shape[0], self.vector) if self.vector else None
+
+    def onnx_size(self) -> Size | None:
+        """Return the only size of label maps that its ONNX graph takes; None where it takes several."""
+        return None
+
+    def add_to_onnx(self, graph: Graph, inputs: Inputs) -> str:
+        """Add its nodes to an ONNX graph that holds its arrays, and return the name of the images (N, 3, H, W).
+
+        Raises:
+            ShanshuiError: the architecture declares no such graph.
+        """
+        raise ShanshuiError(
+            f"the generator {self.name} declares no ONNX graph", "one of an architecture that does",
+            "override `add_to_onnx` in its declaration",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

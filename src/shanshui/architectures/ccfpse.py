@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
+    from shanshui.export.graph import Graph
+    from shanshui.export.inputs import Inputs
 
 
 @architecture
@@ -42,6 +44,15 @@ class Ccfpse(Upsampled):
     ) -> Var:
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(conditioning.with_edges(), self.random_vector(conditioning, noise_source))
+
+    def add_to_onnx(self, graph: Graph, inputs: Inputs) -> str:
+        """Add its nodes to an ONNX graph, see `Generator.add_to_onnx`."""
+        from shanshui.architectures.ccfpse_onnx import add_ccfpse
+
+        return add_ccfpse(
+            graph, inputs, base_channels=self.base_channels, upsampling=self.upsampling, z_dim=self.z_dim,
+            size=self.start(),
+        )  # fmt: skip
 
 
 @architecture

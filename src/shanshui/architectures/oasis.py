@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
+    from shanshui.export.graph import Graph
+    from shanshui.export.inputs import Inputs
 
 HALVINGS = 5
 
@@ -64,6 +66,12 @@ class Oasis(SpectrallyNormed, Generator):
     ) -> Var:
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(conditioning.segmap, self.random_vector(conditioning, noise_source))
+
+    def add_to_onnx(self, graph: Graph, inputs: Inputs) -> str:
+        """Add its nodes to an ONNX graph, see `Generator.add_to_onnx`."""
+        from shanshui.architectures.oasis_onnx import add_oasis
+
+        return add_oasis(graph, inputs, self.z_dim, HALVINGS)
 
 
 @architecture

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from shanshui.architectures.generator_networks import Conditioning
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
+    from shanshui.export.graph import Graph
+    from shanshui.export.inputs import Inputs
 
-HALVINGS = 4
+HALVINGS, BLOCKS = 4, 9
 
 
 @architecture
@@ -44,10 +46,18 @@ class Pix2pixHD(Generator):
         """Build generator and encoder (None without one)."""
         from shanshui.architectures.pix2pixhd_generator import GlobalGenerator
 
-        return GlobalGenerator(self.num_classes + self.edges, self.base_channels, HALVINGS, norm=self.norm), None
+        return GlobalGenerator(
+            self.num_classes + self.edges, self.base_channels, HALVINGS, BLOCKS, norm=self.norm
+        ), None
 
     def generate(
         self, G: Module, E: Module | None, conditioning: Conditioning, noise_source: NoiseSource, step: Step
     ) -> Var:
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the first steps of a progressive schedule."""
         return G(conditioning.with_edges())
+
+    def add_to_onnx(self, graph: Graph, inputs: Inputs) -> str:
+        """Add its nodes to an ONNX graph, see `Generator.add_to_onnx`."""
+        from shanshui.architectures.pix2pixhd_onnx import add_pix2pixhd
+
+        return add_pix2pixhd(graph, inputs, HALVINGS, BLOCKS)

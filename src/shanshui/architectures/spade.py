@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from shanshui.architectures.noise_source import NoiseSource
     from shanshui.architectures.schedule import Step
     from shanshui.architectures.spade_generator import SPADEGenerator as SPADEGeneratorNetwork
+    from shanshui.export.graph import Graph
+    from shanshui.export.inputs import Inputs
 
 UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}  # doublings of the first features
 
@@ -100,6 +102,10 @@ class Upsampled(SpectrallyNormed, Generator):
         """Return the size of the images where a start from a vector fixes it; None for a start from the label map."""
         return self.context.size if self.z_dim else None
 
+    def onnx_size(self) -> Size | None:
+        """Return the only size of label maps that its ONNX graph takes; None where it takes several."""
+        return self.start()
+
 
 class Modulated(Upsampled):
     """SPADE's trunk of residual blocks, whose features the label map modulates.
@@ -157,6 +163,15 @@ class Modulated(Upsampled):
             conditioning.positions,
             conditioning.patches,
         )
+
+    def add_to_onnx(self, graph: Graph, inputs: Inputs) -> str:
+        """Add its nodes to an ONNX graph, see `Generator.add_to_onnx`."""
+        from shanshui.architectures.spade_onnx import add_modulated
+
+        return add_modulated(
+            graph, inputs, base_channels=self.base_channels, upsampling=self.upsampling, z_dim=self.z_dim,
+            size=self.start(), activation=self.activation, attention=self.attention, edges=self.edges,
+        )  # fmt: skip
 
 
 @architecture

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 See = Callable[["Module | None", "Var", int], None]  # layer, output, MACs
+BUFFERS = frozenset({"running_mean", "running_var", "weight_u", "weight_v"})  # stored, but not trained
 _one_at_a_time = threading.RLock()
 
 
@@ -51,13 +52,19 @@ class Cost:
         return round(self.macs - spared)
 
 
+def trained_parameters(network: Module) -> int:
+    """Count the trained parameters of a network, in training or evaluation mode (where none has a gradient)."""
+    named = network.state_dict().items()
+    return sum(var.numel() for name, var in named if name.rpartition(".")[2] not in BUFFERS)
+
+
 def cost(network: Module, forward: Callable[[], object]) -> Cost:
     """Count the cost of `forward`, a call of `network` in evaluation mode, on lazily made arguments.
 
     Nothing is computed as long as neither the arguments nor the result are read. Every module keeps its mode, training
     or evaluation. What other threads compute meanwhile does not count.
     """
-    counted = Cost(sum(p.numel() for p in network.parameters() if not p.is_stop_grad()))
+    counted = Cost(trained_parameters(network))
     inner = {id(layer) for module in network.modules() if isinstance(module, SPADE)
              for layer in (module.mlp_shared, module.mlp_gamma, module.mlp_beta)}  # fmt: skip
 

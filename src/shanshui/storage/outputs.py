@@ -30,8 +30,9 @@ LARGEST = 2**28  # bytes of a file that is read again to list it
 MARK = "shanshui"  # in what is recognised: metadata of weights, stamps of JSON files
 BEGINNINGS = {  # of texts written here
     ".csv": ("name,image,label", "kind,model,epoch,seed", "id,name,train_pixels"),
-    ".md": ("# Data report\n", "# Scores of ", "# Runs side by side\n"),
+    ".md": ("# Data report\n", "# Scores of ", "# Runs side by side\n", "---\nlibrary_name: shanshui\n"),
 }
+ONNX_BEGINNING = b"\x08\x08\x12\x08shanshui"  # the version of the format, and the program that wrote the file
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,9 @@ def _recognised(path: Path, mark: str) -> bool:
     if suffix == ".safetensors":
         return _weights_of(path, mark)
     try:
+        if suffix == ".onnx":
+            with open(path, "rb") as content:
+                return content.read(len(ONNX_BEGINNING)) == ONNX_BEGINNING
         if suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 return "fingerprint" in json.loads(str(archive["header"]))

@@ -17,7 +17,7 @@ from shanshui.backend.lazy import jt
 from shanshui.data.labels import Classes
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.nn import patch_spade
-from shanshui.nn.cost import Cost, cost
+from shanshui.nn.cost import Cost, cost, trained_parameters
 from shanshui.storage import images
 from shanshui.storage.size import Size
 from shanshui.synthesis import inputs, styles
@@ -204,7 +204,7 @@ class Synthesizer:
         conditioning = generator.condition(np.zeros((1, *size), np.uint8))
         counted = cost(generator.G, lambda: generator.generate(conditioning, seeded_noise(0)(["one"]), self._step))
         if generator.E is not None and not generator.takes_style:
-            counted.parameters += sum(p.numel() for p in generator.E.parameters() if not p.is_stop_grad())
+            counted.parameters += trained_parameters(generator.E)
         return counted
 
     # --- files --------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""ONNX graphs of trained networks, built from their arrays without running them."""

@@ -49,7 +49,7 @@ def test_parameters() -> None:
 @pytest.mark.parametrize(("classes", "channels", "noise", "size"), [(3, 1, 0, (32, 64)), (7, 2, 5, (64, 96))])
 def test_sizes_of_pictures(classes: int, channels: int, noise: int, size: tuple[int, int]) -> None:
     G = OasisGenerator(classes, channels, noise_channels=noise, spade_hidden=4)
-    init_weights(G)
+    init_weights(G, gain=0.02)
     labels = segmap(np.zeros((2, *size), np.uint8), classes)
     image = G(labels, jt.randn(2, noise) if noise else None)
     assert tuple(image.shape) == (2, 3, *size)
@@ -144,7 +144,7 @@ def test_generator_against_numpy() -> None:
 @pytest.mark.parametrize("size", [(64, 128), (128, 64)])
 def test_sizes_of_logits(size: tuple[int, int]) -> None:
     D = OasisDiscriminator(5, 1)
-    init_weights(D)
+    init_weights(D, gain=0.02)
     assert tuple(D(jt.array(np.zeros((2, 3, *size), np.float32))).shape) == (2, 6, *size)
 
 

@@ -156,7 +156,7 @@ def test_every_option_matters_and_learns(kind: BlockKind) -> None:
 
 def test_first_values() -> None:
     G = SPADEGenerator(BlockKind(CLASSES, "clade_icpe"), 2)
-    init_weights(G)
+    init_weights(G, gain=0.02)
     arrays = gather(G)
     scales = arrays["head_0.norm_0.class_specified_affine.weight"]
     assert scales.min() >= 0

@@ -80,15 +80,15 @@ class Apf(SpectrallyNormed, Generator):
         )  # fmt: skip
         return G, E
 
-    def initialise(self, *networks: Module) -> None:
-        """Set the weights that training starts from, in place."""
+    def initialise(self, *networks: Module, gain: float) -> None:
+        """Set the weights that training starts from, in place; `gain` is `pretrain.init_gain`."""
         from shanshui.nn.init import init_weights
 
         start: Literal["xavier", "zero"] = "zero"
         if self.context.parity.get("seg_noise_init") == "xavier":
             start = "xavier"
         for network in reversed(networks):  # E first, as published: that is the order of the random numbers
-            init_weights(network, seg_noise=start)
+            init_weights(network, gain, seg_noise=start)
 
     @property
     def takes_noise(self) -> bool:

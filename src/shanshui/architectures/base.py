@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Sections = dict[str, dict[str, Any]]
 Terms = dict[str, "Var"]  # loss terms by name, scalars on the device
 Edges = Literal["none", "label", "instance"]
+INIT_GAIN = 0.02  # of initial weights, as published for SPADE, pix2pixHD and APF-GAN
 SMALL_CLASSES = 3  # of networks as small as can be
 SWITCHES = ("spectral_norm", "seg_noise_init", "full_order", "pool_padding")  # of `parity`, which networks read
 
@@ -225,12 +226,12 @@ class Generator(Network):
         """Build generator and encoder (None without one)."""
         raise NotImplementedError
 
-    def initialise(self, *networks: Module) -> None:
-        """Set the weights that training starts from, in place."""
+    def initialise(self, *networks: Module, gain: float) -> None:
+        """Set the weights that training starts from, in place; `gain` is `pretrain.init_gain`."""
         from shanshui.nn.init import init_weights
 
         for network in networks:
-            init_weights(network)
+            init_weights(network, gain)
 
     @property
     def takes_style(self) -> bool:

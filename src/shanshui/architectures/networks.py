@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from shanshui.architectures.base import Discriminator, DiscriminatorBatch, Generator, LossConfig, Terms
+from shanshui.architectures.base import INIT_GAIN, Discriminator, DiscriminatorBatch, Generator, LossConfig, Terms
 from shanshui.architectures.generator_networks import BuiltGenerator
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.architectures.schedule import Step
@@ -62,11 +62,20 @@ def build_generator(settings: Mapping[str, Any], seg_noise: bool = False, heads:
     return init_generator(generator_of(settings), seg_noise, heads)
 
 
-def init_generator(section: Generator, seg_noise: bool = False, heads: int = 0) -> BuiltGenerator:
-    """Build the generator of a section with its encoder, freshly initialised; arguments as of `build_generator`."""
+def init_generator(
+    section: Generator, seg_noise: bool = False, heads: int = 0, gain: float = INIT_GAIN
+) -> BuiltGenerator:
+    """Build the generator of a section with its encoder, freshly initialised.
+
+    Args:
+        section: the generator's.
+        seg_noise: as of `build_generator`.
+        heads: likewise.
+        gain: factor of the initial weights' standard deviation.
+    """
     declared = section.in_phase(heads, seg_noise)
     generator = BuiltGenerator(declared, *declared.build())
-    declared.initialise(*generator.networks().values())
+    declared.initialise(*generator.networks().values(), gain=gain)
     return generator
 
 
@@ -96,10 +105,10 @@ def build_discriminator(settings: Mapping[str, Any]) -> BuiltDiscriminator:
     return init_discriminator(discriminator_of(settings))
 
 
-def init_discriminator(declared: Discriminator) -> BuiltDiscriminator:
-    """Build the discriminator of a section, freshly initialised."""
+def init_discriminator(declared: Discriminator, gain: float = INIT_GAIN) -> BuiltDiscriminator:
+    """Build the discriminator of a section, freshly initialised; `gain` is a factor of its weights' deviation."""
     D = declared.build()
-    init_weights(D)
+    init_weights(D, gain)
     return BuiltDiscriminator(declared, D)
 
 

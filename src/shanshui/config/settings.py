@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from shanshui.architectures.base import INIT_GAIN
 from shanshui.config.model_section import PARTS, misplaced, owners_of, without_effect
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
@@ -206,6 +207,8 @@ def training_settings(config: Config, phase: str) -> dict[str, Any]:
     numbers = section.model_dump(exclude={"snapshot_minutes", "log_every", *without_effect(config.model, phase)})
     if numbers.get("gan") == "hinge":
         del numbers["gan"]  # as it was before there were others: what was trained then stays
+    if numbers.get("init_gain") == INIT_GAIN:
+        del numbers["init_gain"]  # likewise
     if phase == "finetune" and not section.lr_decay_epochs:
         del numbers["epochs"]  # more epochs must not retrain the first ones
     data = config.data.model_dump(

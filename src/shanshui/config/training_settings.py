@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from shanshui.architectures.base import INIT_GAIN
 from shanshui.architectures.registry import Networks, discriminator_of, generator_of
 from shanshui.config.section import Positive, Section, Weight
 from shanshui.config.sections import Perceptual
@@ -50,6 +51,7 @@ class PhaseSettings(Section):
     kl_reduction: Literal["sum", "mean"] = "sum"
     label_mix: Weight = 0.0
     processes: Positive
+    init_gain: float = INIT_GAIN
     augment: tuple[Literal["color", "crop", "translation"], ...] = ()
     seg_noise: bool = False
     ema: float = 0.0

@@ -1,4 +1,4 @@
-"""Weight initialisation: Xavier normal with a small gain, biases zero."""
+"""Weight initialisation: Xavier normal, biases zero; with the published, small gain or a larger one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.spade import SPADE
 
 
-def init_weights(network: Module, gain: float = 0.02, seg_noise: Literal["zero", "xavier"] = "zero") -> None:
+def init_weights(network: Module, gain: float, seg_noise: Literal["zero", "xavier"] = "zero") -> None:
     """Initialise all convolution and linear weights of a network again, in place.
 
     A weight (out, in, k, k) is normal with standard deviation gain * sqrt(2 / ((in + out) * k * k)).

@@ -70,8 +70,8 @@ class Session:
         """Build networks and optimisers with initial weights."""
         declared, options = self.config.networks, self.config.options
         heads = self.sizes - 1 if self.config.phase == "pretrain" else 0
-        generator = init_generator(declared.generator, options.seg_noise, heads)
-        discriminator = init_discriminator(declared.discriminator)
+        generator = init_generator(declared.generator, options.seg_noise, heads, options.init_gain)
+        discriminator = init_discriminator(declared.discriminator, options.init_gain)
         betas = options.beta1, options.beta2
         opt_g = adam(generator.networks().values(), options.lr_g, betas)
         return Networks(generator, discriminator, opt_g, adam([discriminator.D], options.lr_d, betas))

@@ -1,7 +1,7 @@
 """A worker whose images are the colours of the classes, for tests of the server and of the page.
 
 Run as the worker's command: `[sys.executable, "tests/paint_stand_in.py", "--seconds", "0.3"]`. The style of a
-photograph is its mean colour. Class 28 (`other`) in the first pixel asks for an accident, see `ACCIDENTS`.
+photograph is its mean colour. Seeds from 1000 ask for an accident.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from shanshui.storage.size import Size
 from shanshui.synthesis.card import Card
 from shanshui.synthesis.synthesizer import Accepts
 
-KILL, HANG, EXIT, REFUSE, MEMORY = 1000, 1001, 1002, 1003, 1004  # seeds that ask for an accident
+KILL, HANG, EXIT, REFUSE, MEMORY, GATE = 1000, 1001, 1002, 1003, 1004, 1005  # seeds that ask for an accident
 
 
 @dataclasses.dataclass
@@ -35,6 +35,7 @@ class Colouring:
 
     seconds: float
     style: bool
+    gate: str = ""
     classes: Classes = dataclasses.field(default_factory=lambda: Classes(CLASSES))
     size: Size | None = Size(96, 128)
     multiple: int = 32
@@ -56,6 +57,8 @@ class Colouring:
         time.sleep(self.seconds)
         if seed == KILL:
             os.kill(os.getpid(), signal.SIGKILL)
+        while seed == GATE and not Path(self.gate).exists():
+            time.sleep(0.005)
         if seed == HANG:
             time.sleep(1000)
         if seed == EXIT:
@@ -80,6 +83,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--style", action="store_true", help="take styles")
     parser.add_argument("--no-class", action="store_true", help="know pixels of no class: 99 in files")
     parser.add_argument("--hostile", action="store_true", help="class names that are markup")
+    parser.add_argument("--gate", default="", help="file until which images of the seed GATE wait")
     parser.add_argument("--room", type=int, default=4 << 30, help="bytes of memory")
     return parser.parse_args()
 
@@ -87,7 +91,7 @@ def options() -> argparse.Namespace:
 def loader(chosen: argparse.Namespace) -> Colouring:
     names = ("<img src=x onerror=alert(1)>", *CLASSES[1:]) if chosen.hostile else CLASSES
     classes = Classes(names, 0, 99 if chosen.no_class else None)
-    return Colouring(chosen.seconds, chosen.style, classes)
+    return Colouring(chosen.seconds, chosen.style, chosen.gate, classes)
 
 
 if __name__ == "__main__":

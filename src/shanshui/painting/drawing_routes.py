@@ -34,18 +34,18 @@ class DrawingRoutes:
         context = self._context
         drawing, ids = await self._drawing(request)
         key, images = _key(drawing, ids), context.memory.images
-        headers = {"X-Number": str(drawing.number), "X-Cached": "1" if key in images else "0"}
-        if key not in images:
+        known = images.get(key)
+        headers = {"X-Number": str(drawing.number), "X-Cached": "0" if known is None else "1"}
+        if known is None:
             job = self._job("generate", drawing)
             try:
                 answer, image = await context.done(request, drawing.client, job, ids, drawing.number)
             except Overtaken:
                 return Response(status_code=204, headers=headers)
-            keep(images, key, (image, answer.seconds), context.limits.cached)
-        images.move_to_end(key)
-        image, seconds = images[key]
-        headers["X-Seconds"] = f"{seconds:.3f}"
-        return Response(image, media_type=f"image/{drawing.format}", headers=headers)
+            known = image, answer.seconds
+        keep(images, key, known, context.limits.cached)
+        headers["X-Seconds"] = f"{known[1]:.3f}"
+        return Response(known[0], media_type=f"image/{drawing.format}", headers=headers)
 
     async def export(self, request: Request) -> Response:
         """Answer an archive of label map, image and record."""

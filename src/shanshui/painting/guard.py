@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shanshui.painting.limits import RateLimit
+from shanshui.painting.limits import HEADER_BYTES, RateLimit
 from shanshui.painting.refusals import RETRY, Refusal
 
 HEADERS = {
@@ -110,6 +110,8 @@ class Guard:
         Raises:
             Refusal: the request is not allowed.
         """
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+            raise Refusal("too_large", "headers that are too long", f"at most {HEADER_BYTES} bytes")
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._access.hosts:
             raise Refusal("bad_host", f"Host {', '.join(hosts)[:100]!r}", "the address that the server printed",

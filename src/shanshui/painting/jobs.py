@@ -30,7 +30,8 @@ from shanshui.synthesis.styles import blended
 from shanshui.synthesis.synthesizer import Accepts
 
 USUAL = Size(384, 512)  # for weights of no one size
-SCENES = (  # examples where no label maps are given: scenes of the embedded dataset
+EXAMPLES = Path(__file__).resolve().parent / "examples"
+SCENES = (  # label maps in `EXAMPLES`, by `draw_landscape(SCENE_SEED, Size(384, 512), scene)`
     "lake", "river", "karst", "waterfall", "beach", "alps", "great_wall", "village", "fields",
 )  # fmt: skip
 SCENE_SEED = 7
@@ -213,19 +214,15 @@ class Jobs:
         return report, ids.tobytes()
 
     def _example(self, job: Job, body: bytes) -> tuple[dict[str, object], bytes]:
-        from shanshui.landscapes import draw_landscape
-
         size = Size(job.height, job.width)
         classes = self._at(size).classes
         if self._files:
-            content = self._files[job.number].read_bytes()
-            found = decoding.read_label_map(
-                content, classes, class_palette(list(classes.names)), size, LABEL_MEGAPIXELS
-            )
+            palette, content = class_palette(list(classes.names)), self._files[job.number].read_bytes()
+            found = decoding.read_label_map(content, classes, palette, size, LABEL_MEGAPIXELS)
             return found.report, found.ids.tobytes()
-        _, drawn = draw_landscape(SCENE_SEED, size, SCENES[job.number])
+        drawn = images.read_label_map(EXAMPLES / f"{SCENES[job.number]}.png")
         table = np.array([classes.names.index(name) for name in CLASSES], np.uint8)
-        return {}, table[drawn].tobytes()
+        return {}, table[images.resize_label_map(drawn, size)].tobytes()
 
     def _examples(self, classes: Classes) -> list[str]:
         """Name the examples: given label maps, or scenes where the classes are those of the embedded dataset."""

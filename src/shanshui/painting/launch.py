@@ -21,11 +21,10 @@ from shanshui.errors import ShanshuiError, UsageError
 from shanshui.painting.context import Options
 from shanshui.painting.engine import Engine, Offer
 from shanshui.painting.guard import Access
-from shanshui.painting.limits import Limits
+from shanshui.painting.limits import HEADER_BYTES, Limits
 from shanshui.painting.server import application
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-HEADER_BYTES = 16 << 10
 IDLE_SECONDS, LAST_SECONDS = 5, 1  # of a connection between requests; of requests when the server ends
 TOKEN = re.compile(r"[A-Za-z0-9_.~-]{16,128}")
 HTTP_PORT = 80
@@ -61,6 +60,7 @@ def listening(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen()
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:

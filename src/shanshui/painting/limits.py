@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from shanshui.painting.refusals import Refusal
 
 LABEL_MEGAPIXELS, PHOTO_MEGAPIXELS = 16, 24
 LABEL_BYTES, PHOTO_BYTES = 4 << 20, 8 << 20
+DISCARDED_BYTES = 32 << 20  # of bodies that are too large; larger ones are answered at once
 SMALLEST_SIDE, LARGEST_SIDE = 32, 1024
+HEADER_BYTES = 16 << 10
 MOST_RUNS = 65536
 RUN_BYTES = 3
 ADDRESSES = 1024  # whose requests are counted
@@ -104,6 +107,17 @@ def check_type(request: Request, allowed: tuple[str, ...]) -> str:
     return found
 
 
+async def _discard(request: Request, seconds: float) -> None:
+    """Read a body that is too large, keeping nothing: a client that still sends would not see the answer."""
+    got = 0
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                got += len(part)
+                if got > DISCARDED_BYTES:
+                    return
+
+
 async def read_body(request: Request, most: int, seconds: float) -> bytes:
     """Read a body within a time, counting its bytes.
 
@@ -117,6 +131,8 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
     """
     declared = content_length(request)
     if declared > most:
+        if declared <= DISCARDED_BYTES:
+            await _discard(request, seconds)
         raise Refusal("too_large", f"a body of {declared} bytes", f"at most {most} bytes", length=declared, most=most)
     parts, got = [], 0
     try:

@@ -9,7 +9,7 @@ import golden_rule
 import numpy as np
 from golden_files import GoldenFiles, Wanted, close, largest
 
-from shanshui.architectures.keys import translate
+from shanshui.architectures.converter import translate
 from shanshui.backend.modules import restore
 from shanshui.backend.runtime import load_jittor
 

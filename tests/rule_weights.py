@@ -9,7 +9,7 @@ from typing import Any
 import golden_rule
 import numpy as np
 
-from shanshui.architectures.keys import translate
+from shanshui.architectures.converter import translate
 from shanshui.storage import checkpoint
 from shanshui.storage.size import Size
 

@@ -14,7 +14,7 @@ from golden_networks import IMAGE, Golden, close_map
 from shanshui.architectures.apf_discriminator import Discriminator
 from shanshui.architectures.apf_encoder import MaskEncoder
 from shanshui.architectures.apf_generator import Generator
-from shanshui.architectures.keys import discriminator_key, encoder_key, generator_key
+from shanshui.architectures.apf_weights import discriminator_key, encoder_key, generator_key
 from shanshui.architectures.schedule import Schedule
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.nearest import nearest_index

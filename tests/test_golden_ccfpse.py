@@ -10,11 +10,11 @@ from golden_files import GoldenFiles, close
 from golden_networks import IMAGE, Golden, close_map
 
 from shanshui.architectures.ccfpse_generator import ConditionalGenerator
+from shanshui.architectures.ccfpse_weights import our_key
 from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 from shanshui.backend.runtime import load_jittor
 from shanshui.nn.losses import discriminator_losses, feature_matching, generator_losses, l1
 from shanshui.storage.size import Size
-from shanshui.weights.ccfpse import our_key
 
 jt = load_jittor()
 

@@ -7,8 +7,8 @@ import pytest
 from golden_files import GoldenFiles, close
 from golden_networks import IMAGE, Golden, close_map
 
-from shanshui.architectures.keys import spade_key
 from shanshui.architectures.spade_generator import SPADEGenerator
+from shanshui.architectures.spade_weights import our_key
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.edges import edges
 from shanshui.data.positions import positions
@@ -33,7 +33,7 @@ def test_generator(golden: Golden, variant: str) -> None:
         CLASSES, "clade_icpe" if with_positions else "clade", norm="instance" if from_z else "batch", edges=with_edges
     )
     network = SPADEGenerator(kind, 4, **({"z_dim": 256, "size": Size(96, 128)} if from_z else {}))
-    golden.fill(network, settings["keys"][variant], spade_key, power=1)
+    golden.fill(network, settings["keys"][variant], our_key, power=1)
     network.eval()
     segmap = golden.segmap(arrays["label"])
     segmap = jt.concat([segmap, jt.array(arrays["edges"])], 1) if with_edges else segmap

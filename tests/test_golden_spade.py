@@ -11,9 +11,9 @@ import pytest
 from golden_files import GoldenFiles, close
 from golden_networks import IMAGE, Golden, close_map
 
-from shanshui.architectures.keys import spade_key
 from shanshui.architectures.multiscale_discriminator import MultiscaleDiscriminator
 from shanshui.architectures.spade_generator import SPADEGenerator
+from shanshui.architectures.spade_weights import our_key
 from shanshui.architectures.style_encoder import StyleEncoder, reparameterise
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.edges import edges
@@ -47,7 +47,7 @@ def generator(golden: Golden) -> Callable[[str], Any]:
         kind = BlockKind(CLASSES, norm="instance" if norm == "instance" else "batch")
         from_z = {"z_dim": 256, "size": Size(96, 128)} if start == "z" else {}
         network = SPADEGenerator(kind, 8, upsampling, **from_z)
-        golden.fill(network, golden("spade_generator")[0]["keys"][variant], spade_key, power=1)
+        golden.fill(network, golden("spade_generator")[0]["keys"][variant], our_key, power=1)
         network.eval()
         return network
 
@@ -120,7 +120,7 @@ def test_generator_in_training_mode(golden: Golden, generator: Callable[[str], A
 
 def test_style_encoder(golden: Golden) -> None:
     settings, arrays = golden("spade_encoder")
-    network = golden.fill(StyleEncoder(8), settings["keys"], spade_key, power=1)
+    network = golden.fill(StyleEncoder(8), settings["keys"], our_key, power=1)
     network.eval()
     layers = dict(network.trace(jt.array(arrays["image"])))
     for name in ("layer3", "layer4", "layer5", "layer6"):
@@ -142,7 +142,7 @@ def test_style_encoder(golden: Golden) -> None:
 @pytest.fixture(scope="module")
 def discriminator(golden: Golden) -> Any:
     keys = golden("spade_discriminator")[0]["keys"]
-    return golden.fill(MultiscaleDiscriminator(CLASSES, 8), keys, spade_key, power=1)
+    return golden.fill(MultiscaleDiscriminator(CLASSES, 8), keys, our_key, power=1)
 
 
 def outputs(golden: Golden, network: Any) -> list[Any]:
@@ -168,14 +168,14 @@ def test_discriminator_and_losses(golden: Golden, discriminator: Any) -> None:
 
 def test_discriminator_in_training_mode(golden: Golden) -> None:
     settings, arrays = golden("spade_discriminator")
-    network = golden.fill(MultiscaleDiscriminator(CLASSES, 8), settings["keys"], spade_key, power=1)
+    network = golden.fill(MultiscaleDiscriminator(CLASSES, 8), settings["keys"], our_key, power=1)
     fakes, reals = outputs(golden, network)
     close_map(jt.concat([fakes[0][4], reals[0][4]], 0), arrays["train_d0_f4"])
     state = {name: var.numpy() for name, var in network.state_dict().items()}
     for key, wanted in arrays.items():
         start, _, name = key.partition(":")
         if start == "train_after":
-            ours = spade_key(name)
+            ours = our_key(name)
             assert ours is not None
             np.testing.assert_allclose(state[ours], wanted, atol=1e-5)
 

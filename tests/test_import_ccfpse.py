@@ -12,14 +12,14 @@ from painted import generate
 from safetensors.numpy import save_file
 
 from shanshui.__main__ import main
-from shanshui.architectures.networks import load_generator
+from shanshui.architectures.ccfpse_weights import our_key
+from shanshui.architectures.networks import restore_generator
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.backend.modules import restore
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
 from shanshui.storage import checkpoint
 from shanshui.weights.catalogue import load_state
-from shanshui.weights.ccfpse import our_key
 
 jt = load_jittor()
 
@@ -109,7 +109,7 @@ def test_a_start_from_z_with_its_encoder(generator: Path, tmp_path: Path) -> Non
         "base_channels": 1, "norm": "instance", "spectral_norm": "on",
     }  # fmt: skip
     assert set(loaded.part("E")) >= {"layer1.weight", "layer6.weight_v", "fc_mu.weight", "fc_var.bias"}
-    network, _ = load_generator(loaded.arrays, loaded.meta, str(weights))
+    network = restore_generator(loaded.arrays, loaded.meta, str(weights)).G
     segmap = jt.array(one_hot(np.zeros((2, 64, 96), np.uint8), CLASSES))
     images = network(segmap, jt.array(normal(2, Z))).numpy()
     assert images.shape == (2, 3, 64, 96)

@@ -15,13 +15,13 @@ from painted import generate
 from PIL import Image
 
 from shanshui.__main__ import main
+from shanshui.architectures import spade_weights
 from shanshui.architectures.registry import discriminator_of
 from shanshui.architectures.spade_generator import HALVINGS
 from shanshui.backend.modules import restore
 from shanshui.backend.runtime import load_jittor
 from shanshui.errors import UsageError
 from shanshui.storage import checkpoint
-from shanshui.weights import spade
 from shanshui.weights.classes import class_names
 
 jt = load_jittor()
@@ -88,7 +88,7 @@ def test_a_photo_file_is_a_style(weights: Path, expected: dict[str, Any], tmp_pa
 
 
 def test_halvings_are_told_as_they_are_built() -> None:
-    assert spade.HALVINGS == HALVINGS
+    assert spade_weights.HALVINGS == HALVINGS
 
 
 def test_the_discriminator_comes_along(weights: Path, expected: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ from small_weights import save_label_maps
 
 import shanshui
 from shanshui.__main__ import main
-from shanshui.architectures.keys import encoder_key, generator_key, spade_key
+from shanshui.architectures import ccfpse_weights, spade_weights
+from shanshui.architectures.apf_weights import encoder_key, generator_key
 from shanshui.architectures.noise import image_noise, image_style
 from shanshui.architectures.registry import GENERATORS
 from shanshui.storage import checkpoint
@@ -27,7 +28,6 @@ from shanshui.synthesis import onnx_check
 from shanshui.synthesis.generator_file import read_generator
 from shanshui.synthesis.onnx_check import session
 from shanshui.synthesis.onnx_file import generator_file
-from shanshui.weights.ccfpse import our_key
 
 Feed = dict[str, np.ndarray]
 SPADE = {"name": "spade", "base_channels": 8}
@@ -69,7 +69,7 @@ def test_spade(golden_files: GoldenFiles, tmp_path: Path, variant: str) -> None:
     section = SPADE | ({"upsampling": first} if first in ("more", "most") else {"norm": first})
     section |= Z if start == "z" else {}
     labels = arrays.get(f"{variant}:label", arrays["label"])
-    trained = reference(settings["keys"][variant], spade_key)
+    trained = reference(settings["keys"][variant], spade_weights.our_key)
     weights = write(tmp_path / "w.safetensors", section, trained, Size.of_maps(labels))
     feed = {"labels": labels} | ({"z": arrays["z"]} if start == "z" else {})
     close(images_of(weights, feed), arrays[f"{variant}:image"], IMAGE)
@@ -80,7 +80,7 @@ def test_clade(golden_files: GoldenFiles, tmp_path: Path, variant: str) -> None:
     settings, arrays = golden_files("clade_generator")
     section = CLADE | {"name": "clade_icpe" if "dist" in variant else "clade"}
     section |= {**Z, "norm": "instance"} if "_z_" in variant else {}
-    trained = reference(settings["keys"][variant], spade_key)
+    trained = reference(settings["keys"][variant], spade_weights.our_key)
     edges = {"edges": "instance"} if "edges" in variant else {}
     weights = write(tmp_path / "w.safetensors", section, trained, Size.of_maps(arrays["label"]), **edges)
     feed = {"labels": arrays["label"]}
@@ -97,7 +97,10 @@ def test_ccfpse(golden_files: GoldenFiles, tmp_path: Path, case: str) -> None:
     section |= Z if case.startswith("z") else {}
     labels = arrays[f"{case}:label"]
     weights = write(
-        tmp_path / "w.safetensors", section, reference(settings["keys"][case], our_key), Size.of_maps(labels)
+        tmp_path / "w.safetensors",
+        section,
+        reference(settings["keys"][case], ccfpse_weights.our_key),
+        Size.of_maps(labels),
     )
     feed = {"labels": labels} | ({"z": arrays[f"{case}:z"]} if case.startswith("z") else {})
     close(images_of(weights, feed), arrays[f"{case}:image"], IMAGE)
@@ -241,7 +244,7 @@ def test_label_maps_of_the_user_are_compared_too(
 
 def test_style_encoder(golden_files: GoldenFiles, tmp_path: Path) -> None:
     settings, arrays = golden_files("spade_encoder")
-    trained = reference(settings["keys"], spade_key, "E")
+    trained = reference(settings["keys"], spade_weights.our_key, "E")
     section = SPADE | Z | {"base_channels": 4, "spade_hidden": 8, "style_encoder": {"base_channels": 8}}
     trained |= {n: a for n, a in own(section, Size(32, 64), CLASSES).items() if n.startswith("G.")}
     weights = write(tmp_path / "w.safetensors", section, trained, Size(32, 64), CLASSES)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from shanshui.__main__ import main
+from shanshui.architectures.segformer_weights import SIZES, source_name, structure
 from shanshui.architectures.segmenters import load_segmenter
 from shanshui.data.ade20k import ADE20K, grouping
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.storage import checkpoint
-from shanshui.weights.segformer import SIZES, source_name, structure
 
 Arrays = dict[str, np.ndarray]
 SMALL = {

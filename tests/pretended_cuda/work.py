@@ -21,6 +21,7 @@ from pretended_cuda.device_counts import Counts, counted
 from shanshui.architectures.base import LossConfig
 from shanshui.architectures.networks import build_discriminator, build_generator
 from shanshui.architectures.schedule import Schedule
+from shanshui.architectures.segformer_weights import structure
 from shanshui.architectures.segmenter import build as build_segmenter
 from shanshui.architectures.segmenters import BUILDERS, Segmenter
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
@@ -39,7 +40,6 @@ from shanshui.training.optim import adam
 from shanshui.training.precompilation_steps import SETTINGS
 from shanshui.training.segmenting import Trainer
 from shanshui.training.step import Networks, StepConfig, train_step
-from shanshui.weights.segformer import structure
 
 jt = load_jittor()
 jt.flags.use_cuda = 2  # an operation without a form for a device is an error, not a detour by the host

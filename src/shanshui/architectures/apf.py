@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
+from shanshui.architectures.apf_weights import JITTOR
 from shanshui.architectures.base import Generator, SpectrallyNormed, architecture
+from shanshui.architectures.converter import Converter
 from shanshui.architectures.patch_losses import PatchDiscriminator
 from shanshui.config.section import Positive
 from shanshui.storage.size import Size
@@ -38,6 +40,7 @@ class Apf(SpectrallyNormed, Generator):
     grows: ClassVar[bool] = True
     fresh: ClassVar[tuple[str, ...]] = ("seg_noise_var",)
     dropped: ClassVar[tuple[str, ...]] = ("inter_conv_img",)
+    converters: ClassVar[Mapping[str, Converter]] = {"apf": JITTOR}
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "spade_hidden": 8}
 
     name: Literal["apf"] = "apf"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, PrivateAttr
 
+from shanshui.architectures.converter import Converter
 from shanshui.config.section import Positive, Section
 from shanshui.errors import ShanshuiError
 from shanshui.storage.size import Size
@@ -175,6 +176,7 @@ class Generator(Network):
         step_peak: memory at the peak of a training step / outputs of its convolutions, which training keeps; None where
             it was not measured.
         least_side: smallest side of an image; below it a network has too few pixels to reflect at its smallest size.
+        converters: of the weights of other implementations, by the name that `shanshui import` has for them.
         fresh: layers that fine-tuning may add to those of pretraining.
         dropped: layers of pretraining that fine-tuning does without.
     """
@@ -185,6 +187,7 @@ class Generator(Network):
     grows: ClassVar[bool] = False
     step_peak: ClassVar[float | None] = None
     least_side: ClassVar[int] = 1
+    converters: ClassVar[Mapping[str, Converter]] = {}
     fresh: ClassVar[tuple[str, ...]] = ()
     dropped: ClassVar[tuple[str, ...]] = ()
 

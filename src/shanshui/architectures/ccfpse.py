@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from shanshui.architectures.base import SpectrallyNormed, architecture
+from shanshui.architectures.ccfpse_weights import PYTORCH
+from shanshui.architectures.converter import Converter
 from shanshui.architectures.patch_losses import SegmapDiscriminator
 from shanshui.architectures.spade import Upsampled
 
@@ -25,6 +28,7 @@ class Ccfpse(Upsampled):
     """Generator of CC-FPSE: from the label map, or from a style vector."""
 
     step_peak: ClassVar[float | None] = 2.77  # 2.6 with depthwise ones (measured on a CPU at 192x256, 8 to 32 channels)
+    converters: ClassVar[Mapping[str, Converter]] = {"ccfpse": PYTORCH}
 
     name: Literal["ccfpse"] = "ccfpse"
     upsampling: Literal["normal", "more"] = Field("normal", description="5 or 6 halvings of the label pyramid")

@@ -19,6 +19,7 @@ from shanshui.architectures.generator_networks import BuiltGenerator
 from shanshui.architectures.noise_source import seeded_noise
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.backend.lazy import jt
+from shanshui.backend.runtime import load_jittor
 from shanshui.nn.cost import Cost, cost
 from shanshui.storage.size import Size
 
@@ -89,6 +90,7 @@ def count(settings: Mapping[str, Any]) -> NetworkCounts:
         settings: sections data, model and parity, and the entries `seg_noise`, noise in the SPADE layers of
             fine-tuning, and `segmenter_channels`, None where no segmenter is trained.
     """
+    load_jittor()  # as this package sets it up; a plug-in's network may `import jittor`
     generator, discriminator = generator_of(settings), discriminator_of(settings)
     tuned = generator.in_phase(0, settings["seg_noise"])
     built = BuiltGenerator(tuned, *tuned.build())

@@ -13,6 +13,7 @@ from shanshui.architectures.generator_networks import BuiltGenerator
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.architectures.schedule import Step
 from shanshui.backend.modules import gather, restore
+from shanshui.backend.runtime import load_jittor
 from shanshui.nn.init import init_weights
 from shanshui.storage.checkpoint import Arrays, Meta
 
@@ -73,6 +74,7 @@ def init_generator(
         heads: likewise.
         gain: factor of the initial weights' standard deviation.
     """
+    load_jittor()  # as this package sets it up; a plug-in's network may `import jittor`
     declared = section.in_phase(heads, seg_noise)
     generator = BuiltGenerator(declared, *declared.build())
     declared.initialise(*generator.networks().values(), gain=gain)
@@ -85,6 +87,7 @@ def restore_generator(arrays: Arrays, meta: Meta, source: str) -> BuiltGenerator
     Raises:
         ShanshuiError: the metadata describe no known generator, or the arrays do not fit it.
     """
+    load_jittor()
     declared = generator_of(meta, source)
     generator = BuiltGenerator(declared, *declared.build())
     for letter, network in generator.networks().items():
@@ -107,6 +110,7 @@ def build_discriminator(settings: Mapping[str, Any]) -> BuiltDiscriminator:
 
 def init_discriminator(declared: Discriminator, gain: float = INIT_GAIN) -> BuiltDiscriminator:
     """Build the discriminator of a section, freshly initialised; `gain` is a factor of its weights' deviation."""
+    load_jittor()
     D = declared.build()
     init_weights(D, gain)
     return BuiltDiscriminator(declared, D)

@@ -28,8 +28,8 @@ from shanshui.weights.builtin import BUILTIN
 if TYPE_CHECKING:
     from shanshui.architectures.deeplab import DeepLab
     from shanshui.architectures.segformer import SegFormer
+    from shanshui.architectures.segformer_weights import SegFormerSizes
     from shanshui.architectures.segmenter import UNet
-    from shanshui.weights.segformer import SegFormerSizes
 
 
 KIND = "segmenter"

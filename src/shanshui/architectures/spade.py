@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from pydantic import Field, field_validator, model_validator
 
 from shanshui.architectures.base import Context, Generator, SpectrallyNormed, StyleEncoder, architecture
+from shanshui.architectures.converter import Converter
 from shanshui.architectures.patch_losses import SegmapDiscriminator
+from shanshui.architectures.spade_weights import CLADE, SPADE
 from shanshui.config.section import Positive
 from shanshui.storage.size import Size
 
@@ -179,6 +181,7 @@ class Spade(Modulated):
     """Generator of SPADE: scale and shift of each pixel are convolved from the label map around it."""
 
     modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]] = "spade"
+    converters: ClassVar[Mapping[str, Converter]] = {"spade": SPADE}
 
     name: Literal["spade"] = "spade"
     spade_hidden: Positive = Field(128, description="hidden channels inside every SPADE layer")
@@ -202,6 +205,7 @@ class Clade(Modulated):
     """Generator of CLADE: a scale and a shift for each class."""
 
     modulation: ClassVar[Literal["spade", "clade", "clade_icpe"]] = "clade"
+    converters: ClassVar[Mapping[str, Converter]] = {"clade": CLADE}  # and CLADE-ICPE, which the arrays distinguish
 
     name: Literal["clade"] = "clade"
 

@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent.parent
 
 _VALUES = "its values count themselves: they are the stage's settings"
 _MACHINE = "where a job runs; another machine is no reason to run again either"
+_CONVERTERS = "reading of other implementations' weights, by `shanshui import` alone"
 LEFT_OUT = {
     "shanshui": "the version number, and functions for notebooks",
     "shanshui.config.schema": _VALUES,
@@ -48,6 +49,10 @@ LEFT_OUT = {
     "shanshui.backend.toolchain": _MACHINE,
     "shanshui.backend.mpi": _MACHINE,
     "shanshui.backend.parallel": _MACHINE,
+    "shanshui.architectures.converter": _CONVERTERS,
+    "shanshui.architectures.apf_weights": _CONVERTERS,
+    "shanshui.architectures.ccfpse_weights": _CONVERTERS,
+    "shanshui.architectures.spade_weights": _CONVERTERS,
     "shanshui.training.resume": "what a killed job continues from; its result equals an undisturbed one's",
 }
 

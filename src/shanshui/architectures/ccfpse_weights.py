@@ -10,12 +10,16 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
+from shanshui.architectures.converter import VECTORS, Converted, Converter, Given
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.storage.checkpoint import Arrays, check_keys
 from shanshui.storage.size import Size
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from shanshui.storage.checkpoint import Arrays, Meta
 
 UNUSED = re.compile(r"\.num_batches_tracked$|^\w+\.norm_0\.|^\w+\.conv_[02]\.norm_layer\.")
 TRUNK = 16  # channels of the start / base channels
@@ -31,6 +35,27 @@ def our_key(key: str) -> str | None:
     return re.sub(r"\.weight_orig$", ".weight", key)
 
 
+def convert(given: Given) -> Converted:
+    """Convert a generator, with style encoder and FPSE discriminator if given.
+
+    Raises:
+        ShanshuiError: the arrays are not those of such networks.
+        UsageError: the networks do not belong together, or arguments do not fit them.
+    """
+    arrays = {letter: our_arrays(state, given.spectral_norm) for letter, state in given.states.items()}
+    generator, channels = generator_structure(arrays["G"], given.files["G"], given.size)
+    data = given.data(channels - given.edges, given.size)
+    networks: Meta = {"generator": generator}
+    if "E" in arrays:
+        encoder, z_dim = encoder_structure(arrays["E"], given.files["E"])
+        given.check_styles(z_dim, cast("int", generator["z_dim"]))
+        generator["style_encoder"] = encoder
+    if "D" in arrays:
+        networks["discriminator"], seen = discriminator_structure(arrays["D"], given.files["D"])
+        given.check_channels(seen, channels)
+    return Converted(arrays, given.meta(data, networks, given.edges))
+
+
 def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> Arrays:
     """Select the arrays of a state dict that are needed, under our names.
 
@@ -42,7 +67,7 @@ def our_arrays(state: Mapping[str, np.ndarray], spectral_norm: bool = True) -> A
     return {
         name: array
         for name, array in named.items()
-        if name is not None and (spectral_norm or not name.endswith(("weight_u", "weight_v")))
+        if name is not None and (spectral_norm or not name.endswith(VECTORS))
     }
 
 
@@ -122,6 +147,8 @@ def encoder_structure(arrays: Arrays, source: str) -> tuple[dict[str, object], i
             wanted |= {f"layer{i}.weight_u": (fout,), f"layer{i}.weight_v": (9 * fin,)}
     for layer in ("fc_mu", "fc_var"):
         wanted |= {f"{layer}.weight": (z_dim, ENCODER_CELLS * channels[-1]), f"{layer}.bias": (z_dim,)}
+    from shanshui.storage.checkpoint import check_keys
+
     check_keys(arrays, wanted, source)
     return {
         "base_channels": base_channels,
@@ -136,3 +163,9 @@ def _shape(arrays: Arrays, name: str, ranks: tuple[int, ...], kind: str, source:
         found = f"has {name} of shape {arrays[name].shape}" if name in arrays else f"has no {name}"
         raise ShanshuiError(f"{source} {found}", f"the state dict of a CC-FPSE {kind}", "check the file")
     return tuple(arrays[name].shape)
+
+
+PYTORCH = Converter(
+    "CC-FPSE in PyTorch: latest_net_G.pth, _E.pth, _D.pth", convert,
+    options=frozenset({"classes", "unknown_class", "edges", "size", "spectral_norm"}),
+)  # fmt: skip

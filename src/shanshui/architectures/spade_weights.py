@@ -1,21 +1,75 @@
-"""SPADE-family weights saved by PyTorch: network structure inferred from names and shapes."""
+"""Weights of SPADE, CLADE and CLADE-ICPE saved by PyTorch: translation of names, structure from names and shapes."""
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias, cast
 
-import numpy as np
-
+from shanshui.architectures.converter import Converted, Converter, Given, Option, translate
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.size import Size
 
-State = Mapping[str, np.ndarray]
+if TYPE_CHECKING:
+    import numpy as np
+
+    from shanshui.storage.checkpoint import Meta
+
+State: TypeAlias = "Mapping[str, np.ndarray]"
 
 HALVINGS = {"normal": 5, "more": 6, "most": 7}
 RATIOS = ((1, 1), (4, 3), (2, 1))  # width to height of the images, where nothing is said of them
 VECTORS = re.compile(r"\.weight_[uv]$")
+
+
+def our_key(key: str) -> str | None:
+    """Translate a name of `net_G`, `net_E` or `net_D` of SPADE or CLADE; None for torch's batch counters.
+
+    The vectors of spectral norm are needed: evaluation there divides by the value the stored ones give.
+    """
+    if key.endswith(".num_batches_tracked"):
+        return None
+    key = re.sub(r"\b(mlp_shared|layer\d|model\d)(?:\.0)+\.", r"\1.", key)
+    return re.sub(r"\.weight_orig$", ".weight", key)
+
+
+def convert(given: Given, family: str) -> Converted:
+    """Convert a generator of the `family` "spade" or "clade", with style encoder and discriminator if given.
+
+    Raises:
+        ShanshuiError: the arrays are not those of such networks.
+        UsageError: the networks do not belong together, or arguments do not fit them.
+    """
+    states: Mapping[str, State] = given.states
+    if not given.spectral_norm:
+        states = {letter: drop_spectral_norm(state) for letter, state in states.items()}
+    meta = metadata(given, states, family)
+    return Converted({letter: translate(state, our_key) for letter, state in states.items()}, meta)
+
+
+def metadata(given: Given, states: Mapping[str, State], family: str) -> Meta:
+    """Infer the metadata of a checkpoint, as `convert` does, from the state dicts by letter."""
+    source = given.files["G"]
+    generator, num_classes, edges, size = generator_structure(
+        states["G"], source, edges=given.edges, upsampling=given.upsampling, size=given.size
+    )
+    if (generator["name"] == "spade") != (family == "spade"):
+        raise UsageError(f"{source} is a generator of {generator['name']}", "import spade for SPADE, clade for CLADE")
+    data = given.data(num_classes, size)
+    if size and not given.size:
+        print(f"images of {size} assumed; --size or --upsampling say otherwise", file=sys.stderr)
+    networks: Meta = {"generator": generator}
+    if "E" in states:
+        encoder, z_dim = encoder_structure(states["E"], given.files["E"])
+        given.check_styles(z_dim, cast("int", generator["z_dim"]))
+        generator["style_encoder"] = encoder
+    if "D" in states:
+        networks["discriminator"], channels = discriminator_structure(states["D"], given.files["D"])
+        given.check_channels(channels, num_classes + edges)
+    return given.meta(data, networks, edges)
 
 
 def drop_spectral_norm(state: State) -> dict[str, np.ndarray]:
@@ -47,7 +101,6 @@ def generator_structure(
     """
     base_channels, spectral_norm = first_layer(state, "head_0.conv_0", source)
     layer = "head_0.norm_0"
-    found = _upsampling(state, source, upsampling)
     found = _upsampling(state, source, upsampling)
     kind, num_classes, sees_edges = modulation(state, layer, source, edges)
     section: dict[str, object] = {
@@ -152,3 +205,14 @@ def _upsampling(state: State, source: str, wanted: str | None) -> str:
     if wanted is not None and (found == "most") != (wanted == "most"):
         raise UsageError(f'{source} is a generator of upsampling "{found}"', "--upsampling normal or more without up_4")
     return wanted or found
+
+
+OPTIONS: frozenset[Option] = frozenset({"classes", "unknown_class", "size", "upsampling", "spectral_norm"})
+SPADE = Converter(
+    "SPADE (GauGAN) in PyTorch: latest_net_G.pth, _E.pth, _D.pth", functools.partial(convert, family="spade"),
+    options=OPTIONS | {"edges"},
+)  # fmt: skip
+CLADE = Converter(
+    "CLADE and CLADE-ICPE in PyTorch: latest_net_G.pth, _E.pth, _D.pth", functools.partial(convert, family="clade"),
+    options=OPTIONS,
+)  # fmt: skip

@@ -39,17 +39,27 @@ SETTINGS = {  # of each file: what tests ask of it
     "fpse_discriminator": ("keys",),
     "fid_inception": ("keys",),
     "features": (),
+    "compression_ka": ("cases", "loss"),
+    "compression_omgd": ("by_teacher", "ssim_identities", "channel_distillation"),
     "checkpoints/apf_expected": (),
     "checkpoints/spade_expected": (),
     "checkpoints/ccfpse_expected": (),
 }
 ROWS = {"fid_inception": {"*_299": 1, "set0_images": 9}, "features": {"*": 2}}  # the first of many pictures
 STEPS = {"features": {"*_grad_noise": 4}}  # pixels from one kept to the next
-LEFT_OUT = {"fid_inception": ("set1_images", "mu*", "var_diag*"), "features": ("*_same*",), "icpe": ("reference_*",)}
+LEFT_OUT = {
+    "fid_inception": ("set1_images", "mu*", "var_diag*"),
+    "features": ("*_same*",),
+    "icpe": ("reference_*",),
+    "compression_ka": ("*:ka",),
+    "compression_omgd": ("gradient", "gram_*", "features_*", "ssim_map_*"),
+}
 WHOLE = {
     "apf_generator_pretrain": ("E_out",),
     "fid_inception": ("images_*", "set*_features", "*features_*", "*_mean_*"),
     "features": ("*",),
+    "compression_ka": ("*",),
+    "compression_omgd": ("*",),
 }
 SMALL = 3000  # bytes, compressed
 SEEDS = range(100)  # of pictures made by the rule

@@ -213,6 +213,15 @@ class Generator(Network):
         """Return whether it has running statistics, which can be re-estimated for averaged weights."""
         return True
 
+    def narrowed(self, base_channels: int) -> Self:
+        """Return the same network of another width; SPADE layers get two hidden channels per channel.
+
+        Hidden channels that stay as they are would soon take most of the cost.
+        """
+        hidden = {"spade_hidden": 2 * base_channels} if "spade_hidden" in type(self).model_fields else {}
+        options = {**self.section(), "base_channels": base_channels, **hidden}
+        return type(self).model_validate(options).within(self.context)
+
     # --- training -----------------------------------------------------------------------------------------
 
     def in_phase(self, heads: int, seg_noise: bool) -> Self:

@@ -1,9 +1,12 @@
 """Report the cost of a configuration's networks: parameters, multiply-accumulates, activations, time.
 
 python -m shanshui model --config config.yaml [my.yaml] [--size 256x192 512x384] [--labels DIR] [--time]
+python -m shanshui model --config config.yaml --share 0.25 0.1
 
 Counting runs no forward pass and takes a second at any size. With label maps it also reports the remaining arithmetic
-when SPADE layers compute on distinct patches, and the time per image on this machine.
+when SPADE layers compute on distinct patches, and the time per image on this machine. With
+shares it also reports, for each, the widest generator of the same architecture that takes at most that share of the
+generator's multiply-accumulates.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=Size.parse, nargs="+", metavar="WxH", help="sizes; default: the configuration's")
     parser.add_argument("--labels", type=Path, metavar="DIR", help=f"label maps, of which the first {MOST} are taken")
     parser.add_argument("--time", action="store_true", help="also generate these images, with untrained weights")
+    parser.add_argument(
+        "--share", type=float, nargs="+", default=[], metavar="S", help="report generators that take shares of its cost"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -108,6 +115,11 @@ def cost_table(found: Report) -> str:
             "",
             f"G on distinct patches of labels: {found['on_patches'] / 1e9:.2f} GMACs, {spared:.1f} times fewer",
         ]
+    if "students" in found:
+        lines += ["", f"{'G of share':<12}{'options':36}{'parameters':>14}{'GMACs':>10}"]
+    for row in found.get("students", []):
+        options = ", ".join(f"{name}: {value}" for name, value in row["options"].items())
+        lines.append(f"{row['asked']:<12g}{options:36}{row['parameters']:>14,}{row['macs'] / 1e9:>10.2f}")
     if "seconds" in found:
         lines += [f"On this machine: {found['seconds']:.2f} s an image"]
     return "\n".join(lines)
@@ -122,7 +134,7 @@ def run(args: argparse.Namespace) -> None:
     config = load_config(args.config)
     configs = [at_size(config, size) for size in args.size] if args.size else [config]
     found = [
-        report(TrainingConfig.of(stage_settings(each, "finetune"), "finetune"), args.labels, args.time)
+        report(TrainingConfig.of(stage_settings(each, "finetune"), "finetune"), args.labels, args.time, args.share)
         for each in configs
     ]
     print(json.dumps(found, indent=1) if args.json else "\n\n".join(map(cost_table, found)))
@@ -140,7 +152,26 @@ def at_size(config: Config, size: Size) -> Config:
     return validate(merge(config.model_dump(), {"data": data}), f"--size {size}")
 
 
-def report(config: TrainingConfig, labels: Path | None, timed: bool) -> Report:
+def students(config: TrainingConfig, shares: Sequence[float]) -> list[dict[str, object]]:
+    """Find the widest generator for each share of the configured one's cost.
+
+    Raises:
+        ShanshuiError: there is none.
+    """
+    from shanshui.architectures.narrowing import narrow
+
+    generator = config.networks.generator.in_phase(0, config.options.seg_noise)
+    rows: list[dict[str, object]] = []
+    for share in shares:
+        found = narrow(generator, share, config.data.size)
+        section = found.declared.section()
+        options = {name: section[name] for name in ("base_channels", "spade_hidden") if name in section}
+        cost = {"parameters": found.cost.parameters, "macs": found.cost.macs, "share": found.share}
+        rows.append({"asked": share, "options": options, **cost})
+    return rows
+
+
+def report(config: TrainingConfig, labels: Path | None, timed: bool, shares: Sequence[float] = ()) -> Report:
     """Compute the costs of the networks and, with label maps, those on distinct patches and the time per image."""
     data = config.data
     label_maps = read_label_maps(labels, data) if labels else None
@@ -149,9 +180,11 @@ def report(config: TrainingConfig, labels: Path | None, timed: bool) -> Report:
     found: Report = {
         "size": list(data.size.width_first), "classes": len(data.classes), "networks": rows,
     }  # fmt: skip
+    if shares:
+        found["students"] = students(config, shares)
     if label_maps is not None:
-        if shares := patch_shares(generator, label_maps):
-            found["on_patches"] = costs["G"].on_patches(shares)
+        if used := patch_shares(generator, label_maps):
+            found["on_patches"] = costs["G"].on_patches(used)
         if timed:
             found["seconds"] = seconds_per_image(generator, label_maps, data)
     return found

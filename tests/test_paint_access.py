@@ -13,6 +13,7 @@ from test_paint_api import DRAWING, HERE
 
 from shanshui.errors import UsageError
 from shanshui.painting import launch
+from shanshui.painting.connections import PromptProtocol
 from shanshui.painting.limits import Limits, RateLimit
 from shanshui.painting.refusals import Refusal
 
@@ -267,6 +268,19 @@ def test_stalled_body_is_given_up(server: Running) -> None:
     assert found.startswith(b"HTTP/1.1 408 ")
     assert b'"slow_body"' in found
     assert time.monotonic() - start < 2.5
+
+
+def test_connection_without_a_whole_head_is_closed(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after a first request."""
+    monkeypatch.setattr(PromptProtocol, "head_seconds", 0.3)
+    for first in (b"", head(server, b"GET", b"/")):
+        for begun in (b"G", b"GET / HTTP/1.1\r\nHost: x\r\n") + ((b"",) if not first else ()):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=3) as connection:
+                connection.sendall(first)
+                if first:
+                    assert b"</html>" in connection.recv(65536)
+                connection.sendall(begun)
+                assert connection.recv(65536) == b""
 
 
 def test_large_body_is_refused_before_it_is_there(server: Running) -> None:

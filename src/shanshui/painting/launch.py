@@ -143,7 +143,8 @@ def settings(app: object) -> dict[str, object]:
     """Return uvicorn's settings: no logs of requests, limits on headers, connections and idle time."""
     limits = Limits()
     return {
-        "app": app, "http": PromptProtocol, "ws": "none", "lifespan": "on", "access_log": False, "log_level": "critical",
+        "app": app, "http": PromptProtocol, "ws": "none", "lifespan": "on", "access_log": False,
+        "log_level": "critical",
         "server_header": False, "proxy_headers": False, "limit_concurrency": limits.concurrency,
         "h11_max_incomplete_event_size": HEADER_BYTES, "timeout_keep_alive": IDLE_SECONDS,
         "timeout_graceful_shutdown": LAST_SECONDS,

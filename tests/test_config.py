@@ -163,7 +163,7 @@ def test_settings_of_a_run_are_read_again(root: Path, recipe: str) -> None:
     """As its report keeps them, with every default, whatever its networks."""
     config = load_config([root / "config.yaml", root / "config" / "models" / f"{recipe}.yaml"])
     shown = stage_settings(config, "report")["config"]
-    assert validate_recorded({"config": shown}, "settings/report.json") == config
+    assert validate_recorded(shown, "settings/report.json") == config
 
 
 def test_every_mistake_is_listed_at_once() -> None:

@@ -148,10 +148,6 @@ TOLERATED = {  # imports of a later layer, each with the reason
         (f"architectures.{name}", "config.section"): "declarations are sections, whose base lies below both"
         for name in ("apf", "base", "oasis", "spade")
     },
-    (
-        "data.survey",
-        "config.sections",
-    ): "what is examined is described by the section `data`, which is needed for its type",
     ("report.page", "pipeline.run_paths"): "the page shows commands with the paths of a run, and one place knows these",
 }
 NOWHERE = {

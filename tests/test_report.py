@@ -77,7 +77,7 @@ def run_folder(tmp_path: Path) -> Path:
         "model": {"generator": {"name": "apf", "halvings": 5}}, "pretrain": {"epochs": 6}, "finetune": {"epochs": 6},
         "score": {"first": 7, "last": 12, "metrics": [METRIC], "rank_by": METRIC},
     }  # fmt: skip
-    settings = {"samples": 3, "classes": CLASSES, "rank_by": METRIC, "on": "holdout", "run": "tiny",
+    settings = {"samples": 3, "rank_by": METRIC, "on": "holdout", "run": "tiny",
                 "config": validate(config).model_dump(mode="json")}  # fmt: skip
     write_json(tmp_path / "settings.json", settings)
     return tmp_path

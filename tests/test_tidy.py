@@ -20,6 +20,7 @@ from copied_workflow import CopiedWorkflow, Planner, Run
 from shanshui.errors import ShanshuiError
 from shanshui.pipeline.retention import (
     REMOVED,
+    TidySettings,
     check_plan,
     kept_names,
     losses,
@@ -30,7 +31,7 @@ from shanshui.pipeline.retention import (
 )
 from shanshui.storage.files import read_json, write_json
 
-TOLD = {"tried": 2, "last": 12, "full": "128x096"}
+TOLD = TidySettings(tried=2, last=12, full="128x096")
 RANKED = {"ranking": [{"model": f"epoch_{epoch:03d}"} for epoch in (10, 9, 11, 12)]}
 
 

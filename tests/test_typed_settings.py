@@ -1,4 +1,4 @@
-"""Settings files of training as typed objects: what is unknown, missing or wrong is refused by its name."""
+"""Settings files as typed objects: what is unknown, missing or wrong is refused by its name."""
 
 from __future__ import annotations
 
@@ -11,11 +11,42 @@ from typing import Any
 import pytest
 
 from shanshui.__main__ import main
-from shanshui.config.settings import stage_settings, validate
+from shanshui.config.section import Section
+from shanshui.config.settings import CODE, stage_settings, validate
+from shanshui.config.stages import with_settings
 from shanshui.config.training_settings import TrainingConfig
-from shanshui.config.typed_settings import MetricSettings, checked
+from shanshui.config.typed_settings import ChoiceSettings, LoadSettings, MetricSettings, ReportSettings, checked
 from shanshui.errors import EXIT_USAGE, UsageError
+from shanshui.pipeline.retention import TidySettings
+from shanshui.stages.fuse import FuseSettings
+from shanshui.stages.generate import FormatSettings
+from shanshui.stages.landscapes import DrawingSettings
+from shanshui.stages.merge import MergeSettings
+from shanshui.stages.package import PackageSettings
+from shanshui.stages.reference import ReferenceSettings
+from shanshui.stages.score import ScoreSettings
+from shanshui.stages.segmenter import SegmenterSettings
+from shanshui.stages.validate import ValidateSettings
 from shanshui.storage.size import Size
+
+READ_AS: dict[str, type[Section]] = {
+    "landscapes": DrawingSettings, "validate": ValidateSettings, "prepare": LoadSettings,
+    "segmenter": SegmenterSettings, "reference": ReferenceSettings, "generate": FormatSettings, "score": ScoreSettings,
+    "merge": MergeSettings, "select": ChoiceSettings, "fuse": FuseSettings, "table": ChoiceSettings,
+    "package": PackageSettings, "report": ReportSettings, "tidy": TidySettings,
+}  # fmt: skip
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "landscapes": {"landscapes": {"train": 8, "test": 2, "width": 600, "height": 450}},
+    "instances": {
+        "data": {"layout": "cityscapes", "root": "data", "width": 512, "height": 256},
+        "model": {"generator": "spade", "discriminator": "multiscale", "edges": "instance"},
+    },
+    "everything scored": {
+        "score": {"metrics": ["fid", "mask_accuracy", "swd"], "aesthetic_command": "true", "rank_by": "board_a"},
+        "segmenter": {"weights": "builtin"}, "merge": {"batch_norm": "estimated"}, "retention": "best",
+    },
+}  # fmt: skip
 
 SETTINGS = stage_settings(validate({"data": {"width": 512, "height": 384}}), "finetune")
 
@@ -45,6 +76,34 @@ def test_options_that_networks_do_not_know_are_neutral() -> None:
     assert not {"gan", "feature_matching", "kl", "seg_noise"} & settings["finetune"].keys()
     options = TrainingConfig.of(settings, "finetune").options
     assert (options.gan, options.feature_matching, options.kl, options.seg_noise) == ("hinge", 0.0, 0.0, False)
+
+
+def test_every_stage_reads_its_settings_as_one_type() -> None:
+    assert {*READ_AS, "pretrain", "finetune"} == set(with_settings())
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [(stage, name) for stage in READ_AS for name in CONFIGURATIONS if stage != "merge" or name == "everything scored"],
+)  # fmt: skip
+def test_what_snakemake_writes_is_read(stage: str, name: str) -> None:
+    """With the digest of the code; a mean of weights depends on no option, unless statistics are estimated."""
+    settings = stage_settings(validate(CONFIGURATIONS[name]), stage)
+    read = checked(READ_AS[stage], json.loads(json.dumps({**settings, CODE: "0" * 64})), f"{stage}.json")
+    kept = json.loads(read.model_dump_json(exclude_unset=True))
+    assert kept == json.loads(json.dumps(settings)), "as it stands in the file, nothing left out or converted"
+
+
+@pytest.mark.parametrize("stage", READ_AS)
+def test_an_entry_that_a_stage_does_not_know_is_refused(stage: str) -> None:
+    settings = {**stage_settings(validate({}), stage), "sede": 3}
+    with pytest.raises(UsageError, match=r"^s\.json: .*\bsede is not known"):
+        checked(READ_AS[stage], settings, "s.json")
+
+
+def test_pairs_are_loaded_at_the_shape_of_the_images() -> None:
+    data = validate({"data": {"width": 512, "height": 384, "load_width": 572}})
+    assert checked(LoadSettings, stage_settings(data, "prepare"), "s.json").load_size == Size(height=429, width=572)
 
 
 def _rename(settings: dict[str, Any]) -> None:

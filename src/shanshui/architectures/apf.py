@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -68,7 +68,7 @@ class Apf(SpectrallyNormed, Generator):
         """Return the generator of a training phase: with `heads` smaller outputs, with noise or not."""
         return self.within(replace(self.context, heads=heads, seg_noise=seg_noise))
 
-    def extra_header(self) -> dict[str, Any]:
+    def extra_header(self) -> Mapping[str, object]:
         """Return the metadata of a checkpoint that the networks need in addition to the sections."""
         return {"heads": self.heads, "seg_noise": self.seg_noise}
 

@@ -7,9 +7,9 @@ declaration loads neither Jittor nor NumPy: networks are imported where they are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, TypeVar, cast
 
 from pydantic import Field, PrivateAttr
 
@@ -29,12 +29,39 @@ if TYPE_CHECKING:
     from shanshui.export.inputs import Inputs
     from shanshui.nn.losses import GanLoss
 
-Sections = dict[str, dict[str, Any]]
 Terms = dict[str, "Var"]  # loss terms by name, scalars on the device
 Edges = Literal["none", "label", "instance"]
 INIT_GAIN = 0.02  # of initial weights, as published for SPADE, pix2pixHD and APF-GAN
+Options = dict[str, object]  # the section of a network: every option, the name first
 SMALL_CLASSES = 3  # of networks as small as can be
 SWITCHES = ("spectral_norm", "seg_noise_init", "full_order", "pool_padding")  # of `parity`, which networks read
+
+
+class DataEntry(TypedDict):
+    """Entry `data` of settings and headers, as far as networks depend on it."""
+
+    classes: list[str]
+    width: int
+    height: int
+
+
+class ModelEntry(TypedDict, total=False):
+    """Entry `model` of settings and headers: the networks, and what they are given besides label maps."""
+
+    generator: Options
+    discriminator: Options
+    edges: Edges
+    unknown_class: bool
+
+
+class Sections(TypedDict, total=False):
+    """What networks are built from: entries that settings of training and headers of weights have in common."""
+
+    data: DataEntry
+    model: ModelEntry
+    parity: Mapping[str, str]
+    heads: int
+    seg_noise: bool
 
 
 @dataclass(frozen=True)
@@ -60,17 +87,18 @@ class Context:
     seg_noise: bool = False
 
     @classmethod
-    def of(cls, meta: Mapping[str, Any]) -> Context:
+    def of(cls, meta: Sections) -> Context:
         """Read the context from training's settings or a checkpoint's metadata."""
         data, model, parity = meta["data"], meta["model"], meta.get("parity", {})
         unknown = model.get("unknown_class", False)
         return cls(
-            len(data["classes"]) + unknown,
-            Size(data["height"], data["width"]) if data.get("height") and data.get("width") else None,
-            unknown,
-            model.get("edges", "none"),
-            {name: parity[name] for name in SWITCHES if name in parity},
-            **{name: meta[name] for name in ("heads", "seg_noise") if name in meta},
+            num_classes=len(data["classes"]) + unknown,
+            size=Size(data["height"], data["width"]) if data.get("height") and data.get("width") else None,
+            unknown_class=unknown,
+            edges=model.get("edges", "none"),
+            parity={name: parity[name] for name in SWITCHES if name in parity},
+            heads=meta.get("heads", 0),
+            seg_noise=meta.get("seg_noise", False),
         )
 
 
@@ -112,7 +140,7 @@ class Network(Section):
         """Return whether boundaries are one channel more."""
         return self.context.edges != "none"
 
-    def section(self) -> dict[str, Any]:
+    def section(self) -> Options:
         """Return the section of settings and headers: every option, the name first."""
         return self.model_dump()
 
@@ -157,7 +185,7 @@ class StyleEncoder(Section):
         None, description="spectral normalisation of its convolutions; null: as parity.spectral_norm"
     )
 
-    def build(self, z_dim: int) -> Any:
+    def build(self, z_dim: int) -> Module:
         """Build the network: photograph -> mean and log variance of its style, each (N, z_dim)."""
         from shanshui.architectures import style_encoder
 
@@ -228,7 +256,7 @@ class Generator(Network):
         """Return the generator of a training phase: with `heads` smaller outputs, with noise or not."""
         return self
 
-    def extra_header(self) -> dict[str, Any]:
+    def extra_header(self) -> Mapping[str, object]:
         """Return the metadata of a checkpoint that the networks need in addition to the sections."""
         return {"seg_noise": False}
 
@@ -381,7 +409,7 @@ def architecture(kind: Kind) -> Kind:
         ShanshuiError: its name is already used, or an option has no default.
     """
     what = "generator" if issubclass(kind, Generator) else "discriminator"
-    table: dict[str, Any] = GENERATORS if what == "generator" else DISCRIMINATORS
+    table = cast("MutableMapping[str, type[Network]]", GENERATORS if what == "generator" else DISCRIMINATORS)
     declared: type[Network] = kind
     fields = declared.model_fields
     name = fields["name"].default

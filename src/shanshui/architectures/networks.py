@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class BuiltDiscriminator:
         return self.declared.discriminator_loss(self.D, batch, step, loss_config, rng)
 
 
-def build_generator(settings: Mapping[str, Any], seg_noise: bool = False, heads: int = 0) -> BuiltGenerator:
+def build_generator(settings: Mapping[str, object], seg_noise: bool = False, heads: int = 0) -> BuiltGenerator:
     """Build generator and encoder from `settings` (sections data, model, encoder, parity), freshly initialised.
 
     Args:
@@ -103,7 +103,7 @@ def load_generator(arrays: Arrays, meta: Meta, source: str) -> tuple[Module, Mod
     return generator.G, generator.E
 
 
-def build_discriminator(settings: Mapping[str, Any]) -> BuiltDiscriminator:
+def build_discriminator(settings: Mapping[str, object]) -> BuiltDiscriminator:
     """Build the discriminator, or the progressive discriminators, from `settings`, freshly initialised."""
     return init_discriminator(discriminator_of(settings))
 

@@ -7,7 +7,7 @@ group `shanshui.architectures`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -19,17 +19,20 @@ from shanshui.architectures.base import (
     Context,
     Discriminator,
     Generator,
+    Network,
     Sections,
 )
 from shanshui.errors import ShanshuiError
 from shanshui.plugins.discovery import load_plugins
 
 SMALL_SIDE = 128  # which every network can halve
+Part = Literal["generator", "discriminator"]
+Kind = TypeVar("Kind", bound=Network)
 DECLARING = (apf, spade, ccfpse, oasis, pix2pixhd)  # importing them declares what they hold
 load_plugins("shanshui.architectures")
 
 
-def generator_of(meta: Mapping[str, Any], source: str = "the settings") -> Generator:
+def generator_of(meta: Mapping[str, object], source: str = "the settings") -> Generator:
     """Return the generator in training's settings or a checkpoint's metadata.
 
     Raises:
@@ -38,7 +41,7 @@ def generator_of(meta: Mapping[str, Any], source: str = "the settings") -> Gener
     return _read(GENERATORS, meta, "generator", source)
 
 
-def discriminator_of(meta: Mapping[str, Any], source: str = "the settings") -> Discriminator:
+def discriminator_of(meta: Mapping[str, object], source: str = "the settings") -> Discriminator:
     """Return the discriminator in training's settings or a checkpoint's metadata.
 
     Raises:
@@ -47,17 +50,19 @@ def discriminator_of(meta: Mapping[str, Any], source: str = "the settings") -> D
     return _read(DISCRIMINATORS, meta, "discriminator", source)
 
 
-def _read(kinds: Mapping[str, Any], meta: Mapping[str, Any], part: str, source: str) -> Any:
-    section = meta.get("model", {}).get(part, {})
-    kind = kinds.get(section.get("name"))
+def _read(kinds: Mapping[str, type[Kind]], meta: Mapping[str, object], part: Part, source: str) -> Kind:
+    sections = cast("Sections", meta)
+    section = sections.get("model", {}).get(part, {})
+    name = str(section.get("name"))
+    kind = kinds.get(name)
     if kind is None:
-        raise ShanshuiError(f"{source} describes a {part} of the name {section.get('name')}", ", ".join(kinds))
+        raise ShanshuiError(f"{source} describes a {part} of the name {name}", ", ".join(kinds))
     try:
-        return kind.model_validate(section).within(Context.of(meta))
+        return kind.model_validate(section).within(Context.of(sections))
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         place = ".".join(map(str, ("model", part, *wrong["loc"])))
-        raise ShanshuiError(f"{source}: {place}: {wrong['msg']}", f"options of the {part} {section['name']}") from None
+        raise ShanshuiError(f"{source}: {place}: {wrong['msg']}", f"options of the {part} {name}") from None
 
 
 class Networks(NamedTuple):
@@ -68,8 +73,13 @@ class Networks(NamedTuple):
 
     def sections(self) -> Sections:
         """Return the section `model` of settings and headers."""
-        parts = {"generator": self.generator.section(), "discriminator": self.discriminator.section()}
-        return {"model": {**parts, "edges": self.generator.context.edges}}
+        return {
+            "model": {
+                "generator": self.generator.section(),
+                "discriminator": self.discriminator.section(),
+                "edges": self.generator.context.edges,
+            }
+        }
 
     def divisors(self) -> list[tuple[int, str]]:
         """List the numbers of which the images' sides must be multiples, each with the reason; the largest first."""

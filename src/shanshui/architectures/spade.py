@@ -81,7 +81,7 @@ class Upsampled(SpectrallyNormed, Generator):
         encoder = found.style_encoder.model_copy(update={"base_channels": 4})
         return found.model_copy(update={"style_encoder": encoder})
 
-    def build_encoder(self) -> Any:
+    def build_encoder(self) -> Module | None:
         """Build the style encoder; None without one."""
         return self.style_encoder.build(self.z_dim) if self.style_encoder else None
 

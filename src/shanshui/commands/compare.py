@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from shanshui.config.settings import read_settings, validate_recorded
+from shanshui.config.settings import validate_recorded
+from shanshui.config.typed_settings import ReportSettings, read_checked
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage.files import read_csv, write_text
 from shanshui.storage.images import write_image
@@ -75,10 +76,10 @@ def read_run(folder: Path) -> FinishedRun:
     for part in ("settings/report.json", "fid_table.csv", "infer"):
         if not (folder / part).exists():
             raise ShanshuiError(f"{folder} has no {part}", "the folder of a finished run, such as results/demo")
-    settings = read_settings(folder / "settings" / "report.json")
+    settings = read_checked(ReportSettings, folder / "settings" / "report.json")
     rows = read_rows(read_csv(folder / "fid_table.csv"))
     final = submitted(rows)
-    config = validate_recorded(settings, str(folder))
+    config = validate_recorded(settings.config, str(folder))
     counts = find_counts(config)
     facts: dict[str, object] = {
         "epochs": f"{config.pretrain.epochs} + {config.finetune.epochs}",
@@ -86,7 +87,7 @@ def read_run(folder: Path) -> FinishedRun:
         "parameters (M)": "not counted" if isinstance(counts, str) else counts.finetuned / 1e6,
     }
     images = folder / "infer" / final["model"] / f"seed_{final['seed']}"
-    return FinishedRun(settings["run"], facts, folder / "validate", images, config, rows)
+    return FinishedRun(settings.run, facts, folder / "validate", images, config, rows)
 
 
 def common_metrics(runs: Sequence[FinishedRun], part: str) -> list[str]:

@@ -16,7 +16,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
 
@@ -30,9 +30,54 @@ if TYPE_CHECKING:
     from shanshui.architectures.generator_networks import BuiltGenerator
     from shanshui.nn.cost import Cost
 
-Report = dict[str, Any]  # of a configuration, as JSON
 MOST = 20  # label maps that are looked at
 MIB = 2**20
+
+
+class NetworkCost(TypedDict):
+    """Cost of a network for one image: parameters, multiply-accumulates, outputs of its layers that training keeps."""
+
+    parameters: int
+    macs: int
+    outputs: int
+
+
+class Student(TypedDict):
+    """The widest generator whose multiply-accumulates are at most a share of the configured one's.
+
+    Attributes:
+        asked: the share.
+        options: those of its widths.
+        parameters: trained parameters.
+        macs: multiply-accumulates of an image.
+        share: its own.
+    """
+
+    asked: float
+    options: dict[str, object]
+    parameters: int
+    macs: int
+    share: float
+
+
+class Report(TypedDict):
+    """Report of a configuration, printed as JSON.
+
+    Attributes:
+        size: width and height of the images.
+        classes: number of classes.
+        networks: by letter.
+        on_patches: multiply-accumulates of G on distinct patches of label maps.
+        students: narrower generators, by share of the cost.
+        seconds: wall time of an image.
+    """
+
+    size: list[int]
+    classes: int
+    networks: dict[str, NetworkCost]
+    on_patches: NotRequired[float]
+    students: NotRequired[list[Student]]
+    seconds: NotRequired[float]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,9 +162,10 @@ def cost_table(found: Report) -> str:
         ]
     if "students" in found:
         lines += ["", f"{'G of share':<12}{'options':36}{'parameters':>14}{'GMACs':>10}"]
-    for row in found.get("students", []):
-        options = ", ".join(f"{name}: {value}" for name, value in row["options"].items())
-        lines.append(f"{row['asked']:<12g}{options:36}{row['parameters']:>14,}{row['macs'] / 1e9:>10.2f}")
+    for student in found.get("students", []):
+        options = ", ".join(f"{name}: {value}" for name, value in student["options"].items())
+        asked, parameters, macs = student["asked"], student["parameters"], student["macs"] / 1e9
+        lines.append(f"{asked:<12g}{options:36}{parameters:>14,}{macs:>10.2f}")
     if "seconds" in found:
         lines += [f"On this machine: {found['seconds']:.2f} s an image"]
     return "\n".join(lines)
@@ -152,7 +198,7 @@ def at_size(config: Config, size: Size) -> Config:
     return validate(merge(config.model_dump(), {"data": data}), f"--size {size}")
 
 
-def students(config: TrainingConfig, shares: Sequence[float]) -> list[dict[str, object]]:
+def students(config: TrainingConfig, shares: Sequence[float]) -> list[Student]:
     """Find the widest generator for each share of the configured one's cost.
 
     Raises:
@@ -161,13 +207,17 @@ def students(config: TrainingConfig, shares: Sequence[float]) -> list[dict[str, 
     from shanshui.architectures.narrowing import narrow
 
     generator = config.networks.generator.in_phase(0, config.options.seg_noise)
-    rows: list[dict[str, object]] = []
+    rows: list[Student] = []
     for share in shares:
         found = narrow(generator, share, config.data.size)
         section = found.declared.section()
-        options = {name: section[name] for name in ("base_channels", "spade_hidden") if name in section}
-        cost = {"parameters": found.cost.parameters, "macs": found.cost.macs, "share": found.share}
-        rows.append({"asked": share, "options": options, **cost})
+        options: dict[str, object] = {
+            name: section[name] for name in ("base_channels", "spade_hidden") if name in section
+        }
+        rows.append({
+            "asked": share, "options": options, "parameters": found.cost.parameters, "macs": found.cost.macs,
+            "share": found.share,
+        })  # fmt: skip
     return rows
 
 
@@ -176,7 +226,9 @@ def report(config: TrainingConfig, labels: Path | None, timed: bool, shares: Seq
     data = config.data
     label_maps = read_label_maps(labels, data) if labels else None
     generator, costs = network_costs(config)
-    rows = {name: {"parameters": c.parameters, "macs": c.macs, "outputs": c.outputs} for name, c in costs.items()}
+    rows: dict[str, NetworkCost] = {
+        name: {"parameters": c.parameters, "macs": c.macs, "outputs": c.outputs} for name, c in costs.items()
+    }
     found: Report = {
         "size": list(data.size.width_first), "classes": len(data.classes), "networks": rows,
     }  # fmt: skip

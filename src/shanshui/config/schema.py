@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, create_model, field_validator, model
 from shanshui.architectures.base import SWITCHES, Context
 from shanshui.architectures.registry import Networks
 from shanshui.config.model_section import USES, Model, ignored
-from shanshui.config.section import Positive, Section
+from shanshui.config.section import NonNegative, Positive, Section
 from shanshui.config.sections import (
     Data,
     Finetune,
@@ -36,7 +36,7 @@ class Config(Section):
     run: str = Field(
         "leaderboard", pattern=r"^\w[\w.-]*$", description="name of the run, and of its folder under results/"
     )
-    gpus: Literal["auto", 0] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+    gpus: Literal["auto", 0] | Annotated[list[NonNegative], Field(min_length=1)] = Field(
         "auto", description="all visible GPUs, none (0), or a list of indices; without a GPU the CPU is used"
     )
     jobs_per_gpu: Positive = Field(1, description="number of jobs that may share one GPU")

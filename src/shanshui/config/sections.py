@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from shanshui.architectures.base import INIT_GAIN
-from shanshui.config.section import Positive, Section, Weight
+from shanshui.config.section import NonNegative, Positive, Section, Weight
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.data.layouts import LAYOUTS
 from shanshui.metrics.registry import METRICS
@@ -84,7 +84,7 @@ class Data(Section):
     @property
     def load_height(self) -> int:
         """Height to which training photographs are resized (the winner's integer rule: 429 for 572)."""
-        return self.load_width * self.height // self.width
+        return self.load_size.height
 
     @property
     def size(self) -> Size:
@@ -94,7 +94,7 @@ class Data(Section):
     @property
     def load_size(self) -> Size:
         """Size to which training pairs are resized before cropping."""
-        return Size(self.load_height, self.load_width)
+        return self.size.at_width(self.load_width)
 
 
 PARITY = {
@@ -307,7 +307,7 @@ class Select(Section):
 class Infer(Section):
     """Inference with several noise seeds."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([*range(19), 2433], min_length=1, description="noise seeds tried")
+    seeds: list[NonNegative] = Field([*range(19), 2433], min_length=1, description="noise seeds tried")
 
     @field_validator("seeds")
     @classmethod

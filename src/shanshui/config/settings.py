@@ -155,13 +155,16 @@ def validate(
     return config
 
 
-def validate_recorded(settings: object, source: str) -> Config:
-    """Return the configuration in a report's settings, which list every option.
+def validate_recorded(shown: object, source: str) -> Config:
+    """Check the entry `config` of a report's settings, which lists every option, and return it as a `Config`.
+
+    Args:
+        shown: the entry.
+        source: how error messages call the file.
 
     Raises:
-        UsageError: there is none in them.
+        UsageError: it is no configuration, or has mistakes.
     """
-    shown = settings.get("config") if isinstance(settings, Mapping) else None
     if not isinstance(shown, Mapping):
         raise UsageError(f"{source} holds no configuration", "settings/report.json of a run, as Snakemake starts with")
     return validate(shown, f"{source}, config", given={})

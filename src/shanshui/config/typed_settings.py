@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from shanshui.config.section import Positive, Section
 from shanshui.config.settings import CODE, read_settings
@@ -59,7 +59,7 @@ def _said(error: Mapping[str, Any]) -> str:
 class LabelSettings(Section):
     """Classes, and the meaning of the values in label map files."""
 
-    classes: list[str]
+    classes: Annotated[list[str], Field(min_length=1, max_length=255)]
     label_offset: int
     ignore_label: int | None
 
@@ -81,11 +81,36 @@ class ImageSettings(LabelSettings):
         return Size(self.height, self.width)
 
 
-class DataSettings(ImageSettings):
-    """Section `data` of a training stage."""
+class LoadSettings(ImageSettings):
+    """Classes, size of the images, and width at which training pairs are loaded before they are cropped to it."""
 
     load_width: Positive
+
+    @property
+    def load_size(self) -> Size:
+        """Size to which training pairs are resized before cropping."""
+        return self.size.at_width(self.load_width)
+
+
+class DataSettings(LoadSettings):
+    """Section `data` of a training stage."""
+
     flip: bool
+
+
+class ChoiceSettings(Section):
+    """What models are ranked by: a metric, and the set of label maps it is measured on."""
+
+    rank_by: str
+    on: Literal["holdout", "test", "train"]
+
+
+class ReportSettings(ChoiceSettings):
+    """Settings of a report; `config` is the configuration of its run (`config.settings.validate_recorded`)."""
+
+    run: str
+    samples: Positive
+    config: dict[str, object]
 
 
 class MetricSettings(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -77,6 +77,14 @@ def apply_label_rules(
     return ids.astype(np.uint8)
 
 
+class LabelEntry(TypedDict):
+    """Entry `data` of settings and headers, as far as label maps depend on it."""
+
+    classes: list[str]
+    label_offset: NotRequired[int]
+    ignore_label: NotRequired[int | None]
+
+
 @dataclass(frozen=True)
 class Classes:
     """The classes of a dataset, and the meaning of the values in its label map files.
@@ -92,9 +100,10 @@ class Classes:
     ignore_label: int | None = None
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Classes:
+    def of(cls, data: Mapping[str, object]) -> Classes:
         """Create them from a `data` section, of settings or of a checkpoint."""
-        return cls(tuple(data["classes"]), data.get("label_offset", 0), data.get("ignore_label"))
+        entry = cast("LabelEntry", data)
+        return cls(tuple(entry["classes"]), entry.get("label_offset", 0), entry.get("ignore_label"))
 
     @property
     def no_class(self) -> int | None:

@@ -6,15 +6,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shanshui.config.sections import Data
 from shanshui.data import annotation_checks, checks, file_checks, set_checks, value_checks
 from shanshui.data.findings import ORDER, Finding
 from shanshui.data.folders import Folder
 from shanshui.data.instances import InstanceFacts
+from shanshui.data.labels import Classes
 from shanshui.data.layouts import LAYOUTS, Layout
 from shanshui.data.pairs import Exclusion, Pair, Pairing, ambiguous_files, holdout_names
 from shanshui.data.scan import LabelFacts, PhotoFacts
 from shanshui.data.statistics import ClassStatistics, class_counts, class_statistics
+from shanshui.storage.size import Size
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What training and generation need of the data.
+
+    Attributes:
+        layout: name of the dataset's layout.
+        classes: with the meaning of the values in label map files.
+        size: of the generated images.
+        load_size: of training pairs before they are cropped to `size`.
+        batch: training pairs per step.
+        holdout: training pairs that are held out.
+        seed: which chooses them.
+    """
+
+    layout: str
+    classes: Classes
+    size: Size
+    load_size: Size
+    batch: int
+    holdout: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -25,9 +49,7 @@ class Survey:
     there is one, and `unlisted` are names that are not on it.
     """
 
-    data: Data
-    batch: int
-    seed: int
+    required: Requirements
     folders: Sequence[Folder]
     exclusion: Exclusion
     pairing: Pairing
@@ -42,7 +64,7 @@ class Survey:
     @property
     def layout(self) -> Layout:
         """Layout of the dataset."""
-        return LAYOUTS[self.data.layout]
+        return LAYOUTS[self.required.layout]
 
     def complete(self) -> bool:
         """Test whether every folder has images."""
@@ -50,7 +72,7 @@ class Survey:
 
     def split(self) -> tuple[list[Pair], list[Pair]]:
         """Return training and hold-out pairs, both in natural order."""
-        kept_back = holdout_names([pair.name for pair in self.pairing.pairs], self.data.holdout, self.seed)
+        kept_back = holdout_names([pair.name for pair in self.pairing.pairs], self.required.holdout, self.required.seed)
         train = [pair for pair in self.pairing.pairs if pair.name not in kept_back]
         return train, [pair for pair in self.pairing.pairs if pair.name in kept_back]
 
@@ -62,21 +84,22 @@ class Survey:
     def class_statistics(self) -> tuple[ClassStatistics, ClassStatistics]:
         """Compute the statistics of the label maps trained on (without the hold-out), and of the test label maps."""
         mine = {pair.label for pair in self.split()[0]}
-        data = self.data
+        classes = self.required.classes
+        count = len(classes.names)
 
         def summary(facts: list[LabelFacts]) -> ClassStatistics:
             good = [f for f in facts if not f.problem]
-            counts = [class_counts(f, len(data.classes), data.label_offset, data.ignore_label) for f in good]
-            return class_statistics(counts, len(data.classes))
+            counts = [class_counts(f, count, classes.label_offset, classes.ignore_label) for f in good]
+            return class_statistics(counts, count)
 
         return summary([label for label in self.labels if label.path in mine]), summary(self.tests)
 
 
 def _annotations(survey: Survey) -> list[Finding]:
     """Run the checks of files that only some datasets have."""
-    data, pairs = survey.data, survey.pairing.pairs
+    classes, pairs = survey.required.classes, survey.pairing.pairs
     label, test = "training label map", "test label map"
-    meant = (data.classes, data.label_offset)
+    meant = (classes.names, classes.label_offset)
     found = [
         *annotation_checks.palette_means_ids(survey.labels, label, *meant),
         *annotation_checks.palette_means_ids(survey.tests, test, *meant),
@@ -94,10 +117,11 @@ def _annotations(survey: Survey) -> list[Finding]:
 
 def examine(survey: Survey) -> list[Finding]:
     """Run all checks and return their findings, errors first."""
-    if whole := annotation_checks.not_the_full_dataset(survey.data.layout, survey.folders):
+    if whole := annotation_checks.not_the_full_dataset(survey.required.layout, survey.folders):
         return whole
-    data, pairs = survey.data, list(zip(survey.photos, survey.labels, strict=True))
-    rules = (len(data.classes), data.label_offset, data.ignore_label)
+    required, pairs = survey.required, list(zip(survey.photos, survey.labels, strict=True))
+    classes, count = required.classes, len(required.classes.names)
+    rules = (count, classes.label_offset, classes.ignore_label)
     photo, label, test = "training photograph", "training label map", "test label map"
     layout, folders = survey.layout, survey.folders
     names = {folder.option: layout.patterns.get(folder.option, "*") for folder in folders}
@@ -110,7 +134,7 @@ def examine(survey: Survey) -> list[Finding]:
         *set_checks.partners(survey.pairing),
         *set_checks.unique_names(survey.pairing.ambiguous + ambiguous_files(test_files, layout.name)),
         *set_checks.exclusions_found(survey.pairing),
-        *(set_checks.enough_pairs(survey.pairing, data.holdout, survey.batch) if survey.complete() else []),
+        *(set_checks.enough_pairs(survey.pairing, required.holdout, required.batch) if survey.complete() else []),
         *set_checks.enough_to_compare(len(survey.split()[1]), len(survey.asked)),
         *checks.readable(survey.photos, photo),
         *checks.readable(survey.labels, label),
@@ -118,21 +142,21 @@ def examine(survey: Survey) -> list[Finding]:
         *value_checks.scaled_as_shades(survey.labels, label),
         *value_checks.scaled_as_shades(survey.tests, test),
         *value_checks.palettes_agree([*survey.labels, *survey.tests], "label map"),
-        *value_checks.palettes_of_greys(survey.labels, label, len(data.classes)),
-        *value_checks.palettes_of_greys(survey.tests, test, len(data.classes)),
+        *value_checks.palettes_of_greys(survey.labels, label, count),
+        *value_checks.palettes_of_greys(survey.tests, test, count),
         *file_checks.turned(survey.photos, photo, "label maps"),
         *file_checks.turned([*survey.labels, *survey.tests], "label map", "photographs"),
         *file_checks.as_shown(survey.photos),
         *checks.matching_sizes(pairs),
-        *checks.fitting_sizes(survey.photos, photo, data.size, data.load_size),
-        *checks.fitting_sizes(survey.tests, test, data.size, data.size),
+        *checks.fitting_sizes(survey.photos, photo, required.size, required.load_size),
+        *checks.fitting_sizes(survey.tests, test, required.size, required.size),
         *checks.ids_in_range(survey.labels, label, *rules),
         *checks.ids_in_range(survey.tests, test, *rules),
         *checks.coloured_photos(survey.photos),
         *checks.distinct_photos(survey.photos),
         *checks.unseen_tests(survey.labels, survey.tests),
         *set_checks.more_than_one_value(survey.tests),
-        *set_checks.classes_occur(data.classes, *survey.class_statistics(), len(survey.split()[1])),
+        *set_checks.classes_occur(classes.names, *survey.class_statistics(), len(survey.split()[1])),
         *_annotations(survey),
     ]
     return sorted(found, key=lambda finding: ORDER[finding.level])

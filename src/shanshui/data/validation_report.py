@@ -29,7 +29,7 @@ def _table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
 
 def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -> list[tuple[str, object]]:
     """Return the rows of the table of numbers: files, pairs, sizes, brightness."""
-    data, pairing, exclusion = survey.data, survey.pairing, survey.exclusion
+    required, pairing, exclusion = survey.required, survey.pairing, survey.exclusion
     trained, held = survey.split()
     rows: list[tuple[str, object]] = []
     for folder in survey.folders:
@@ -42,10 +42,10 @@ def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -
         ("pairs", len(pairing.pairs)),
         ("... trained on", len(trained)),
         ("... held out", len(held)),
-        (f"steps per epoch with batch {survey.batch}", len(trained) // survey.batch),
+        (f"steps per epoch with batch {required.batch}", len(trained) // required.batch),
         ("sizes of the photographs", _sizes(p.size for p in survey.photos)),
         ("sizes of the test label maps", _sizes(t.size for t in survey.tests)),
-        ("trained at", f"{data.load_size}, cropped to {data.size}"),
+        ("trained at", f"{required.load_size}, cropped to {required.size}"),
         ("pixels without class, train / test", f"{train.no_class:.2%} / {test.no_class:.2%}"),
     ]
     if edges := [found.edges for found in survey.instances.values() if not found.problem]:
@@ -58,10 +58,11 @@ def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -
 
 def _class_table(survey: Survey, train: ClassStatistics, test: ClassStatistics) -> str:
     """Format the classes in order of falling share in training."""
-    order = sorted(range(len(survey.data.classes)), key=lambda i: -train.share[i])
+    names = survey.required.classes.names
+    order = sorted(range(len(names)), key=lambda i: -train.share[i])
     rows = [
         (
-            i, survey.data.classes[i],
+            i, names[i],
             f"{train.share[i]:.2%}", int(train.present[i]), f"{train.mean_share[i]:.2%}",
             f"{test.share[i]:.2%}", int(test.present[i]), f"{test.mean_share[i]:.2%}",
         )

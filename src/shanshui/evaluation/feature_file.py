@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -19,11 +19,42 @@ from shanshui.metrics.registry import FEATURES, Metric
 from shanshui.storage.checkpoint import fingerprint
 from shanshui.storage.files import atomic, digest
 
+if TYPE_CHECKING:
+    from shanshui.architectures.segmenters import SegmenterFacts
+
 HEADER = "header"
 AGAIN = "score the folder of images instead"
 
 
-Protocol = dict[str, Any]  # JSON in the files of features, statistics and scores; see `reference.make_protocol`
+class Protocol(TypedDict, total=False):
+    """How features were extracted: JSON in the files of features, statistics and scores.
+
+    Attributes:
+        version: of all features together.
+        size: width and height of the images.
+        seed: of patches and of random subsets.
+        resize: how images come to Inception's size.
+        weights: SHA-256 of the Inception weights.
+        efficientnet: SHA-256 of the EfficientNet weights.
+        segmenter: digest of the segmenter's weights.
+        segmenter_facts: description of the segmenter.
+        label_rules: meaning of the values in the label map files of the images.
+    """
+
+    version: int
+    size: Sequence[int]
+    seed: int
+    resize: str
+    weights: str
+    efficientnet: str
+    segmenter: str
+    segmenter_facts: SegmenterFacts
+    label_rules: Mapping[str, int | None]
+
+
+def differences(one: Mapping[str, object], other: Mapping[str, object]) -> list[tuple[str, object, object]]:
+    """List the entries that two protocols both have and that differ: name, value in the one, value in the other."""
+    return [(key, value, other[key]) for key, value in one.items() if key in other and other[key] != value]
 
 
 @dataclass(frozen=True)
@@ -34,15 +65,14 @@ class FeatureSet:
     features: dict[str, np.ndarray]
     protocol: Protocol
 
-    def check(self, metrics: Sequence[Metric], protocol: Mapping[str, object], source: str | Path) -> None:
+    def check(self, metrics: Sequence[Metric], protocol: Protocol, source: str | Path) -> None:
         """Check that the features serve `metrics` and were extracted under `protocol`.
 
         Raises:
             ShanshuiError: where features are missing, or the protocol differs.
         """
-        for key, ours in self.protocol.items():
-            if key in protocol and protocol[key] != ours:
-                raise ShanshuiError(f"{source} was made with {key} {ours}", f"{key} {protocol[key]}", AGAIN)
+        for key, ours, theirs in differences(self.protocol, protocol):
+            raise ShanshuiError(f"{source} was made with {key} {ours}", f"{key} {theirs}", AGAIN)
         measured = (metric for metric in metrics if not metric.needs_photographs)  # which not every set has
         lacking = [metric.name for metric in measured if metric.features not in self.features]
         if lacking:
@@ -77,7 +107,7 @@ def load_features(path: str | Path, name: str) -> FeatureSet:
     try:
         with np.load(path, allow_pickle=False) as archive:
             header = json.loads(str(archive[HEADER]))
-            listed: Mapping[str, Any] = header["sets"]
+            listed = header["sets"]
             chosen = next(iter(listed)) if len(listed) == 1 else name
             keys = [key for key in archive.files if key.rpartition(".")[0] == chosen]
             features = {key.rpartition(".")[2]: archive[key] for key in keys}

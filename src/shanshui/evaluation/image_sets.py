@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from shanshui.architectures.segmenters import Segmenter
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.evaluation.feature_file import FeatureSet, load_features
+from shanshui.evaluation.feature_file import FeatureSet, Protocol, load_features
 from shanshui.evaluation.feature_reader import FeatureReader
 from shanshui.evaluation.image_folder import list_image_files, match_names
 from shanshui.evaluation.inception_features import SIDE
@@ -156,7 +155,7 @@ def common_size(sets: Mapping[str, ImageSet], metrics: Sequence[Metric]) -> Size
 def take_features(
     sets: Mapping[str, ImageSet],
     metrics: Sequence[Metric],
-    protocol: Mapping[str, Any],
+    protocol: Protocol,
     weights: Path | None,
     segmenter: Segmenter | None = None,
 ) -> dict[str, FeatureSet]:
@@ -180,5 +179,5 @@ def take_features(
             continue
         size = Size.of_width_first(protocol["size"])
         reader = reader or FeatureReader(kinds, size, protocol["seed"], weights, look)
-        found[name] = FeatureSet(one.names, reader.read(one.paths, name, one.labels, one.photographs), dict(protocol))
+        found[name] = FeatureSet(one.names, reader.read(one.paths, name, one.labels, one.photographs), protocol.copy())
     return found

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from shanshui.architectures.segmenters import Segmenter, describe_segmenter
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.evaluation.feature_file import Protocol
+from shanshui.evaluation.feature_file import Protocol, differences
 from shanshui.evaluation.feature_reader import FeatureReader
 from shanshui.evaluation.network_features import weights_digest
 from shanshui.evaluation.other_statistics import of_others
@@ -24,10 +23,6 @@ from shanshui.storage.files import atomic, digest, sha256
 from shanshui.storage.kinds import ZIP, kind_of
 from shanshui.storage.size import Size
 from shanshui.weights.catalogue import entry, require
-
-if TYPE_CHECKING:
-    from shanshui.architectures.segmenters import SegmenterFacts
-
 
 VERSION = 1  # of all features together; raised when any of them is computed in another way
 RESIZE = "pytorch-fid"  # how images come to 299x299
@@ -46,7 +41,7 @@ class Reference:
     arrays: dict[str, dict[str, np.ndarray]]
     count: int
     photographs: str
-    protocol: Protocol = field(default_factory=dict)
+    protocol: Protocol = field(default_factory=Protocol)
 
     @property
     def fingerprint(self) -> str:
@@ -111,7 +106,7 @@ class Reference:
             raise ShanshuiError(f"{path} was made by another version of shanshui, or altered", do=again)
         return loaded
 
-    def check(self, metrics: Sequence[Metric], protocol: Mapping[str, object]) -> None:
+    def check(self, metrics: Sequence[Metric], protocol: Protocol) -> None:
         """Check that the statistics serve `metrics` and were computed under `protocol`.
 
         Raises:
@@ -121,9 +116,8 @@ class Reference:
         again = "run `python -m shanshui reference` with these settings"
         if missing:
             raise ShanshuiError(f"the statistics lack {', '.join(missing)}", f"only {', '.join(self.arrays)}", again)
-        for key, ours in self.protocol.items():
-            if key in protocol and protocol[key] != ours:
-                raise ShanshuiError(f"the statistics were made with {key} {ours}", f"{key} {protocol[key]}", again)
+        for key, ours, theirs in differences(self.protocol, protocol):
+            raise ShanshuiError(f"the statistics were made with {key} {ours}", f"{key} {theirs}", again)
 
     def check_photographs(self, photographs: Sequence[tuple[str, Path]]) -> None:
         """Check that the statistics are of these (name, file) pairs.
@@ -174,15 +168,14 @@ def make_protocol(
             "a file of `python -m shanshui segmenter` or `python -m shanshui import segformer`",
             "--segmenter FILE",
         )
-    return {
-        "version": VERSION,
-        "size": list(size.width_first),
-        "seed": seed,
-        "resize": RESIZE,
-        **({"weights": sha256(require("fid_inception", weights))} if needed else {}),
-        **({"efficientnet": weights_digest("efficientnet_lite0")} if deep else {}),
-        **({"segmenter": segmenter.identity, "segmenter_facts": segmenter.facts} if seeing and segmenter else {}),
-    }
+    protocol: Protocol = {"version": VERSION, "size": list(size.width_first), "seed": seed, "resize": RESIZE}
+    if needed:
+        protocol["weights"] = sha256(require("fid_inception", weights))
+    if deep:
+        protocol["efficientnet"] = weights_digest("efficientnet_lite0")
+    if seeing and segmenter:
+        protocol |= {"segmenter": segmenter.identity, "segmenter_facts": segmenter.facts}
+    return protocol
 
 
 def photographs_digest(photographs: Sequence[tuple[str, Path]]) -> str:
@@ -213,21 +206,20 @@ def make_reference(
     return Reference(arrays, len(in_order), photographs_digest(photographs), protocol)
 
 
-def is_published(protocol: Mapping[str, object]) -> bool:
+def is_published(protocol: Protocol) -> bool:
     """Return whether the Inception weights are the published ones, so that a score may be called FID."""
     return bool(protocol.get("weights") == entry("fid_inception").sha256)
 
 
-def describe(metrics: Sequence[Metric], protocol: Mapping[str, object]) -> dict[str, str]:
+def describe(metrics: Sequence[Metric], protocol: Protocol) -> dict[str, str]:
     """Describe the features behind each metric by its name; unpublished Inception weights are named."""
     return {metric.name: _basis(metric, protocol) for metric in metrics}
 
 
-def _basis(metric: Metric, protocol: Mapping[str, object]) -> str:
+def _basis(metric: Metric, protocol: Protocol) -> str:
     if metric.needs_weights and not is_published(protocol):
         found = str(protocol.get("weights"))[:12]
         return f"Inception-v3 with weights {found}, NOT the published ones: comparable to itself only"
     if metric.needs_segmenter:
-        network, facts = str(protocol["segmenter"]), cast("SegmenterFacts", protocol["segmenter_facts"])
-        return f"{metric.description}; {describe_segmenter(network, facts)}"
+        return f"{metric.description}; {describe_segmenter(protocol['segmenter'], protocol['segmenter_facts'])}"
     return metric.description

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation import contest
@@ -19,7 +19,26 @@ if TYPE_CHECKING:
 
 BOARD_A = "board_a"
 BOARD_A_FEATURES = "2nd challenge, board A: mask accuracy * (aesthetics and FID, half each), by scorers of our own"
-Entry = dict[str, Any]  # of a set in the score file, JSON
+
+
+class ContestEntry(TypedDict):
+    """Entry of the contest's score in the score file, and the terms that it lacks."""
+
+    board_a: float | None
+    not_measured: list[str]
+
+
+class Entry(TypedDict):
+    """Entry of a set in the score file, JSON; by metric but `unjudged`. `selection.ScoreSet` is what is read of it."""
+
+    n: int
+    metrics: dict[str, float | None]
+    contest: ContestEntry
+    standard_errors: NotRequired[dict[str, float]]
+    hints: NotRequired[dict[str, float]]
+    not_measured: NotRequired[dict[str, str]]
+    per_class: NotRequired[dict[str, Mapping[str, float | None]]]
+    unjudged: NotRequired[float]
 
 
 def estimate_all(
@@ -75,22 +94,33 @@ def score_entry(
     board = contest.board_a({**values, "fid": values.get("fid") if published else None})
     if board.value is not None:
         values[BOARD_A] = board.value
-    return {
+    found: Entry = {
         "n": count,
         "metrics": values,
-        "contest": {BOARD_A: board.value, "not_measured": list(board.missing)},
-        **({"standard_errors": errors} if errors else {}),
-        **({"hints": hints} if hints else {}),
-        **({"not_measured": reasons} if reasons else {}),
-        **({"per_class": dict(by_class)} if by_class else {}),
-        **({} if unjudged is None else {"unjudged": unjudged}),
+        "contest": {"board_a": board.value, "not_measured": list(board.missing)},
     }
+    if errors:
+        found["standard_errors"] = errors
+    if hints:
+        found["hints"] = hints
+    if reasons:
+        found["not_measured"] = reasons
+    if by_class:
+        found["per_class"] = dict(by_class)
+    if unjudged is not None:
+        found["unjudged"] = unjudged
+    return found
 
 
-def as_text(result: Mapping[str, Any]) -> str:
-    """Format the result as text: a line per set and metric, with what each metric is computed from."""
+def as_text(sets: Mapping[str, Entry], described: Mapping[str, str]) -> str:
+    """Format scores as text: a line per set and metric.
+
+    Args:
+        sets: entries of the score file by name of the set.
+        described: what each metric is computed from.
+    """
     lines = []
-    for name, scores in result["sets"].items():
+    for name, scores in sets.items():
         lines.append(f"{name}: {scores['n']} images")
         errors, hints = scores.get("standard_errors", {}), scores.get("hints", {})
         for metric, value in scores["metrics"].items():
@@ -98,11 +128,11 @@ def as_text(result: Mapping[str, Any]) -> str:
                 lines.append(f"  {metric:<13} not measured: {scores['not_measured'][metric]}")
                 continue
             error = f" +- {errors[metric]:.2g}" if metric in errors else ""
-            lines.append(f"  {metric:<13} {value:<10.6g}{error:<11}  {result['features'][metric]}")
+            lines.append(f"  {metric:<13} {value:<10.6g}{error:<11}  {described[metric]}")
             if (hint := hints.get(f"{metric}_infinity")) is not None:
                 lines.append(f"    hint, not a score: {hint:.4g} for infinitely many images, by a line in 1/N")
         board = scores["contest"]
-        outcome = contest.Outcome(board[BOARD_A], tuple(board["not_measured"]))
+        outcome = contest.Outcome(board["board_a"], tuple(board["not_measured"]))
         lines.append(f"  contest score (board A): {outcome}")
         if (share := scores.get("unjudged")) is not None:
             lines.append(f"  unknown, and left out of mask accuracy and mIoU: {share:.1%} of the labelled pixels")

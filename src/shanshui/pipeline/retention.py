@@ -12,8 +12,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from shanshui.config.section import Positive, Section
 from shanshui.config.stages import stages
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import read_json, sha256, write_json
@@ -35,19 +36,33 @@ class Removal:
     gone: list[str]
 
 
-def kept_names(settings: Mapping[str, Any], checkpoints: Ranking, model: str, seed: int) -> set[str]:
+class TidySettings(Section):
+    """Settings file of the stage `tidy`.
+
+    Attributes:
+        tried: number of best checkpoints that are averaged.
+        last: last scored epoch.
+        full: name of the last resolution of pretraining, the images' own.
+    """
+
+    tried: Positive
+    last: Positive
+    full: str
+
+
+def kept_names(settings: TidySettings, checkpoints: Ranking, model: str, seed: int) -> set[str]:
     """Return the names of files and folders to keep.
 
     Args:
-        settings: of the stage `tidy`: `tried` best checkpoints, `last` epoch, name of the `full` resolution.
+        settings: of the stage `tidy`.
         checkpoints: ranking of the checkpoints.
         model: name of the chosen model.
         seed: chosen noise seed.
     """
-    tuned = {entry["model"] for entry in checkpoints["ranking"][: settings["tried"]]}
-    tuned |= {f"{kind}_{settings['last']:03d}" for kind in ("epoch", "ema")}
+    tuned = {entry["model"] for entry in checkpoints["ranking"][: settings.tried]}
+    tuned |= {f"{kind}_{settings.last:03d}" for kind in ("epoch", "ema")}
     tuned |= {f"epoch_{epoch}" for epoch in model.split("+")} if "+" in model else {model}
-    full = f"pretrain/{settings['full']}"
+    full = f"pretrain/{settings.full}"
     names = {f"finetune/{name}.safetensors" for name in tuned} | {f"merge/{model}.safetensors"}
     return names | {f"{full}.safetensors", f"{full}.state.safetensors", f"infer/{model}/seed_{seed}"}
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import gpu_lock
@@ -98,7 +98,7 @@ class RunPaths:
 
     # --- the machine and the code -------------------------------------------------------------------------
 
-    def settings(self, run: str, stage: str) -> dict[str, Any]:
+    def settings(self, run: str, stage: str) -> dict[str, object]:
         """Return what a stage's results depend on: its options and the digest of the code it imports."""
         code = counted_digest(stage, read_accepted(Path("results") / run))
         return {**stage_settings(self.config, stage), CODE: code}

@@ -10,7 +10,7 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shanshui.config.schema import Config
 from shanshui.config.settings import validate_recorded
@@ -21,6 +21,9 @@ from shanshui.pipeline.run_paths import RunPaths
 from shanshui.pipeline.snakemake_lock import STATE, is_locked
 from shanshui.report.readers import read_stats
 from shanshui.storage.files import read_json
+
+if TYPE_CHECKING:
+    from shanshui.evaluation.selection import Ranking
 
 TAIL = 4096  # bytes at the end of a log in which the last progress is looked for
 PROGRESS = re.compile(r"(\d+)%\|[^|]*\|\s*\S+/\S+ \[[^<\]]*<([\d:]+)")
@@ -59,7 +62,7 @@ class RunState:
     alive: bool
     stats: dict[str, list[StatsLine]] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
-    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    choices: dict[str, Ranking] = field(default_factory=dict)
     size: int = 0
     free: int = 0
 
@@ -73,7 +76,8 @@ def read_config(folder: Path) -> Config:
     file = folder / "settings" / "report.json"
     if not file.exists():
         raise ShanshuiError(f"{file} does not exist (yet)", "settings, written when Snakemake starts", "look again")
-    return validate_recorded(read_json(file), str(file))
+    settings = read_json(file)
+    return validate_recorded(settings.get("config") if isinstance(settings, dict) else None, str(file))
 
 
 def begun_outputs(state: Path) -> list[str]:

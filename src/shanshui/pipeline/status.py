@@ -98,11 +98,11 @@ def _scored(state: RunState, run_paths: RunPaths) -> list[Row]:
     """Return rows for checkpoints, averages and seeds; the latter two are named once the choice before is made."""
     config = state.config
     checkpoints = [epoch_name(epoch) for epoch in config.score.epochs()]
-    best = state.choices.get("checkpoints", {}).get("chosen", [])
+    ranked, chosen = state.choices.get("checkpoints"), state.choices.get("model")
+    best, model = ranked["chosen"] if ranked else [], chosen["chosen"][0] if chosen else None
     trials = [e["model"] for name, choice in state.choices.items() if "soup" in name for e in choice["ranking"]]
     averages = [name for name in run_paths.candidates(best, trials) if not name.startswith("epoch_")]
     planned = 2**config.select.top - 1 - config.select.top + bool(run_paths.averaged_epoch)
-    (model,) = state.choices.get("model", {}).get("chosen", [None])[:1] or [None]
     seeds = [f"{model}/seed_{seed}" for seed in config.infer.seeds] if model else []
     rows = []
     for stage, names, total, folder, log in (

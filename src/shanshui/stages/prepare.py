@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from shanshui.config.data_section import data_section
-from shanshui.config.sections import Data
-from shanshui.config.settings import LABELS, SIZE, read_settings
+from shanshui.config.settings import LABELS, SIZE
 from shanshui.config.stages import Stage
-from shanshui.data.labels import apply_label_rules
+from shanshui.config.typed_settings import LoadSettings, read_checked
 from shanshui.data.pairs import Pair, read_manifest
 from shanshui.data.prepared import write_digests
 from shanshui.data.workers import in_threads
@@ -52,7 +50,7 @@ def check_space(folder: Path, needed: int) -> None:
         )
 
 
-def load_pair(pair: Pair, data: Data) -> tuple[np.ndarray, np.ndarray]:
+def load_pair(pair: Pair, data: LoadSettings) -> tuple[np.ndarray, np.ndarray]:
     """Read a pair at load size: photograph uint8 (H, W, 3) and class ids uint8 (H, W).
 
     Raises:
@@ -61,11 +59,10 @@ def load_pair(pair: Pair, data: Data) -> tuple[np.ndarray, np.ndarray]:
     if pair.image is None:
         raise ShanshuiError(f"{pair.name} has no photograph", "a manifest of training pairs, such as train.csv")
     raw = resize_label_map(read_label_map(pair.label), data.load_size)
-    ids = apply_label_rules(raw, len(data.classes), data.label_offset, data.ignore_label, source=pair.label)
-    return resize_photo(read_photo(pair.image), data.load_size), ids
+    return resize_photo(read_photo(pair.image), data.load_size), data.labels.ids(raw, pair.label)
 
 
-def load_instances(pair: Pair, data: Data) -> np.ndarray:
+def load_instances(pair: Pair, data: LoadSettings) -> np.ndarray:
     """Read the instance map of a pair at load size, uint16 (H, W), with ids from 0.
 
     Raises:
@@ -78,7 +75,7 @@ def load_instances(pair: Pair, data: Data) -> np.ndarray:
     return numbers.reshape(ids.shape).astype(np.uint16)
 
 
-def fill_instances(file: Path, pairs: list[Pair], data: Data) -> None:
+def fill_instances(file: Path, pairs: list[Pair], data: LoadSettings) -> None:
     """Write the memory map of all instance maps."""
     with atomic(file) as staged:
         shape = (len(pairs), *data.load_size)
@@ -93,7 +90,7 @@ def fill_instances(file: Path, pairs: list[Pair], data: Data) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the memory maps of all pairs, with a few pairs in memory at a time."""
-    data = data_section(read_settings(args.settings))
+    data = read_checked(LoadSettings, args.settings)
     pairs = read_manifest(args.pairs)
     shape = (len(pairs), *data.load_size)
     check_space(args.photos.parent, (6 if args.instances else 4) * int(np.prod(shape)))
@@ -116,10 +113,7 @@ def run(args: argparse.Namespace) -> None:
 
 STAGE = Stage(
     after="validate",
-    settings=lambda c: {
-        **c.data.model_dump(include=LABELS | SIZE | {"load_width"}),
-        "load_height": c.data.load_height,
-    },
+    settings=lambda c: c.data.model_dump(include=LABELS | SIZE | {"load_width"}),
     section="data",
     outputs=lambda run_paths: ["prepare/names.json"],
     report_as="other",

@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shanshui.config.settings import choice_settings, read_settings, recorded_options, validate_recorded
+from shanshui.config.settings import choice_settings, recorded_options, validate_recorded
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import ReportSettings, read_checked
 from shanshui.storage.files import read_csv, read_json, write_text
 from shanshui.storage.images import read_photo, write_image
 from shanshui.storage.outputs import add_file
@@ -130,15 +131,15 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.report.page import Page, render
     from shanshui.report.tables import read_rows
 
-    settings = read_settings(args.settings)
-    config = validate_recorded(settings, str(args.settings))
+    settings = read_checked(ReportSettings, args.settings)
+    config = validate_recorded(settings.config, str(args.settings))
     part = "holdout" if read_csv(args.holdout) else "test"
-    samples, legend = readers.read_samples(getattr(args, part), args.images / part, config.data, settings["samples"])
+    samples, legend = readers.read_samples(getattr(args, part), args.images / part, config.data, settings.samples)
     rows = read_rows(read_csv(args.table))
-    metric, on = settings["rank_by"], settings["on"]
+    metric, on = settings.rank_by, settings.on
     checkpoints, model, seed = (read_json(path) for path in args.choices)
     page = Page(
-        run=settings["run"], rank_by=metric, on=on, manifest=read_json(args.manifest), rows=rows,
+        run=settings.run, rank_by=metric, on=on, manifest=read_json(args.manifest), rows=rows,
         checkpoints=checkpoints, model=model, seed=seed, config=config, samples=samples, legend=legend,
         curve=plotting.to_svg(curves.score_curve(rows, metric, on)),
     )  # fmt: skip

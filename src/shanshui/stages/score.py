@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shanshui.config.settings import score_settings
 from shanshui.config.stages import Stage
@@ -77,7 +77,7 @@ class Job:
     reference: Reference
     metrics: Sequence[Metric]
     sets: Mapping[str, ImageSet]
-    protocol: Mapping[str, Any]
+    protocol: Protocol
     segmenter: Segmenter | None
     aesthetic_command: str | None
 
@@ -145,7 +145,7 @@ def prepare(args: argparse.Namespace) -> Job:
     segmenter = None
     if seeing and args.segmenter:
         segmenter = load_segmenter(args.segmenter, request.classes, request.size_of_segmenter)
-    made_with = reference.protocol if reference else {}
+    made_with: Protocol = reference.protocol if reference else {}
     size = request.size_of_images or (Size.of_width_first(made_with["size"]) if "size" in made_with else None)
     size = size or image_sets.common_size(sets, metrics)
     seed = made_with.get("seed", 0) if request.seed is None else request.seed
@@ -174,12 +174,15 @@ def choose_protocol(
     stored = [(one.source, one.stored.protocol) for one in sets.values() if one.stored]
     if len(stored) < len(sets):
         protocol = make_protocol(metrics, size, seed, weights, segmenter)
-        return protocol | ({"label_rules": request.label_rules or PLAIN_RULES} if segmenter else {})
+        if segmenter:
+            protocol["label_rules"] = request.label_rules or PLAIN_RULES
+        return protocol
     source, first = stored[0]
-    protocol = {**first, "size": list(size.width_first), "seed": seed}
+    protocol = first | {"size": list(size.width_first), "seed": seed}
     if any(metric.needs_segmenter for metric in metrics) and "segmenter" in protocol:
-        protocol |= {"label_rules": request.label_rules or first["label_rules"]}
-        protocol |= {"segmenter": segmenter.identity} if segmenter else {}
+        protocol["label_rules"] = request.label_rules or first["label_rules"]
+        if segmenter:
+            protocol["segmenter"] = segmenter.identity
         check_classes(first["segmenter_facts"]["classes"], request.classes, str(source))
     return protocol
 
@@ -252,7 +255,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(result, indent=1, sort_keys=True))
     elif not args.out:
-        print(as_text(result))
+        print(as_text(scores, described))
 
 
 STAGE = Stage(

@@ -12,8 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from shanshui.config.settings import choice_settings, read_settings
+from shanshui.config.settings import choice_settings
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import ChoiceSettings, read_checked
 from shanshui.evaluation import selection
 from shanshui.storage.files import read_json, write_json
 from shanshui.storage.outputs import add_file
@@ -31,9 +32,9 @@ def run(args: argparse.Namespace) -> None:
     """Rank the scores and write the ranking."""
     from shanshui.metrics.registry import METRICS
 
-    settings = read_settings(args.settings)
+    settings = read_checked(ChoiceSettings, args.settings)
     scores = [selection.parse_score(read_json(path), str(path)) for path in args.scores]
-    by, on = settings["rank_by"], settings["on"]
+    by, on = settings.rank_by, settings.on
     lower = by in METRICS and METRICS[by].lower_is_better is not False  # aesthetics and the contest's score: higher
     result = selection.rank(scores, by, on, args.top, lower)
     write_json(args.out, result)

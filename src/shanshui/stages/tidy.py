@@ -27,13 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """List and remove what a finished run no longer needs, and write the list of kept files."""
-    from shanshui.config.settings import read_settings
+    from shanshui.config.typed_settings import read_checked
     from shanshui.pipeline import retention
     from shanshui.pipeline.disk import gigabytes
     from shanshui.storage.files import read_json
 
     checkpoints, model, seed = (read_json(path) for path in args.choices)
-    names = retention.kept_names(read_settings(args.settings), checkpoints, model["chosen"][0], seed["chosen_seeds"][0])
+    settings = read_checked(retention.TidySettings, args.settings)
+    names = retention.kept_names(settings, checkpoints, model["chosen"][0], seed["chosen_seeds"][0])
     plan = retention.plan_removal(args.run_folder, names)
     before = sum(retention.read_removed(args.run_folder).values())
     removed = retention.remove(args.run_folder, plan.gone)

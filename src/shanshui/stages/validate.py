@@ -12,9 +12,11 @@ import os
 import sys
 from pathlib import Path
 
-from shanshui.config.data_section import data_section
-from shanshui.config.settings import LABELS, SIZE, read_settings
+from shanshui.config.section import NonNegative, Positive
+from shanshui.config.sections import LayoutName
+from shanshui.config.settings import LABELS, SIZE
 from shanshui.config.stages import Stage
+from shanshui.config.typed_settings import LoadSettings, read_checked
 from shanshui.data.findings import SHOWN_IN_MESSAGE, as_error, some
 from shanshui.data.folders import Folder, look, only
 from shanshui.data.instances import scan_instances
@@ -32,7 +34,7 @@ from shanshui.data.pairs import (
 from shanshui.data.scan import scan_label, scan_photo
 from shanshui.data.scenes import is_outdoor, read_scenes
 from shanshui.data.statistics import CLASS_COLUMNS, class_rows, plot_classes
-from shanshui.data.survey import Survey, examine
+from shanshui.data.survey import Requirements, Survey, examine
 from shanshui.data.validation_report import render, verdict
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
@@ -64,21 +66,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "--report", metavar="FILE", help="report outside of --out, which is kept if the job fails")
 
 
-def _survey(args: argparse.Namespace) -> Survey:
+class ValidateSettings(LoadSettings):
+    """Settings file of this stage."""
+
+    layout: LayoutName = "competition"
+    holdout: NonNegative
+    seed: int
+    batch: Positive
+    instances: bool = False
+
+    @property
+    def required(self) -> Requirements:
+        """The same, as the checks take it."""
+        return Requirements(
+            layout=self.layout, classes=self.labels, size=self.size, load_size=self.load_size,
+            batch=self.batch, holdout=self.holdout, seed=self.seed,
+        )  # fmt: skip
+
+
+def _survey(args: argparse.Namespace, required: Requirements) -> Survey:
     """Find all files and, unless a folder is empty, decode each once."""
-    settings = read_settings(args.settings)
-    data = data_section(settings)
-    name = LAYOUTS[data.layout].name
-    folders, unlisted = _folders(args, LAYOUTS[data.layout])
+    layout = LAYOUTS[required.layout]
+    name = layout.name
+    folders, unlisted = _folders(args, layout)
     files = {folder.option: folder.files or [] for folder in folders}
     train_maps, test_maps = ({name(path): path for path in files.get(option, [])} for option in INSTANCES)
     exclusion = read_exclusion(args.exclude)
     pairing = pair_files(files["train_images"], files["train_labels"], exclusion.names, name)
     pairs = [dataclasses.replace(pair, instance=train_maps.get(pair.name)) for pair in pairing.pairs]
     found = Survey(
-        data,
-        settings["batch"],
-        settings["seed"],
+        required,
         folders,
         exclusion,
         dataclasses.replace(pairing, pairs=pairs),
@@ -134,7 +151,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ShanshuiError: the data cannot be trained on.
     """
-    survey = _survey(args)
+    settings = read_checked(ValidateSettings, args.settings)
+    survey = _survey(args, settings.required)
     findings = examine(survey)
     report, plot = args.out / "report.md", args.out / "classes.png"
     extra = args.report or report
@@ -145,7 +163,7 @@ def run(args: argparse.Namespace) -> None:
         raise error
     for finding in findings:
         print(f"{finding.level}: {finding.what}{some(finding.files, SHOWN_IN_MESSAGE)}", file=sys.stderr)
-    if read_settings(args.settings).get("instances"):
+    if settings.instances:
         check_instances([*survey.pairing.pairs, *survey.asked])
     train, held = survey.split()
     asked = sorted(survey.asked, key=lambda pair: natural_key(pair.name))
@@ -155,9 +173,9 @@ def run(args: argparse.Namespace) -> None:
         rows = [pair.row() | {CONTENT_COLUMN: of} for pair, of in zip(pairs, contents, strict=True)]
         write_csv(args.out / f"{name}.csv", rows, [*MANIFEST_COLUMNS, *instances, CONTENT_COLUMN])
     statistics = survey.class_statistics()
-    write_csv(args.out / "classes.csv", class_rows(survey.data.classes, *statistics), CLASS_COLUMNS)
+    write_csv(args.out / "classes.csv", class_rows(settings.classes, *statistics), CLASS_COLUMNS)
     with atomic(plot) as staged:
-        plot_classes(staged, survey.data.classes, *statistics)
+        plot_classes(staged, settings.classes, *statistics)
     print(
         f"data {verdict(findings)}: {len(train)} pairs to train on, {len(held)} held out, "
         f"{len(asked)} label maps to generate from; see {report}"

@@ -71,3 +71,7 @@ class Size(NamedTuple):
     def divided(self, divisor: int) -> Size:
         """Return the size with both sides divided by `divisor`, rounded down."""
         return Size(self.height // divisor, self.width // divisor)
+
+    def at_width(self, width: int) -> Size:
+        """Return the size of the same shape at another width, the height rounded down."""
+        return Size(width * self.height // self.width, width)

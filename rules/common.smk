@@ -8,7 +8,7 @@ from shanshui.config.settings import validate
 from shanshui.config.yaml_file import words_of
 from shanshui.pipeline import closing, disk, file_times, retention, run_checks, run_paths, snakemake_lock
 from shanshui.pipeline.inputs_there import check_inputs
-from shanshui.storage.system_errors import exit_on_error
+from shanshui.errors import exit_on_error
 
 with exit_on_error():
     WORDS = words_of(workflow.configfiles)  # Snakemake reads these files too, but of two equal keys it takes the last

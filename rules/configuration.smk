@@ -5,7 +5,7 @@ SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
 
 from shanshui.config.yaml_file import read_yaml
-from shanshui.storage.system_errors import exit_on_error
+from shanshui.errors import exit_on_error
 
 with exit_on_error():
     read_yaml(Path(workflow.basedir) / "config.yaml")

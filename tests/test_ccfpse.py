@@ -11,11 +11,11 @@ from shanshui.architectures.ccfpse_generator import ConditionalGenerator
 from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError
-from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.ccfpse_shape import LEVELS, WIDTHS
 from shanshui.nn.conditional_conv import ConditionalBlock, depthwise_by_pixel
 from shanshui.nn.cost import cost
 from shanshui.nn.init import init_weights
+from shanshui.nn.norms import AffineBatchNorm
 from shanshui.storage.size import Size
 from shanshui.training.optim import trainable
 

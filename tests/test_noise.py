@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shanshui.architectures.noise import batch_noise, image_noise, image_style
+from shanshui.architectures.noise_source import batch_noise, image_noise, image_style
 
 
 def test_noise_depends_on_seed_name_and_layer_only() -> None:

@@ -19,7 +19,7 @@ import shanshui
 from shanshui.__main__ import main
 from shanshui.architectures import ccfpse_weights, spade_weights
 from shanshui.architectures.apf_weights import encoder_key, generator_key
-from shanshui.architectures.noise import image_noise, image_style
+from shanshui.architectures.noise_source import image_noise, image_style
 from shanshui.architectures.registry import GENERATORS
 from shanshui.storage import checkpoint
 from shanshui.storage.files import sha256

@@ -89,7 +89,7 @@ def test_a_disk_that_is_mounted_there_is_filled(here: Path) -> None:
 def test_any_error_of_the_system_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from shanshui.storage.system_errors import SENTENCES
+    from shanshui.errors import SENTENCES
 
     for number in SENTENCES:
 

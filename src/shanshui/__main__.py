@@ -11,10 +11,9 @@ import sys
 from shanshui import __version__, commands
 from shanshui.backend import mpi
 from shanshui.config.stages import stage_modules
-from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
+from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError, readable_error
 from shanshui.storage import outputs
 from shanshui.storage.names import at_home
-from shanshui.storage.system_errors import readable_error
 
 NAMES = {"import_weights": "import"}  # `import` is a keyword: no statement could import a module of that name
 

@@ -26,8 +26,8 @@ from shanshui.storage.size import Size
 if TYPE_CHECKING:
     from jittor import Var
 
+    from shanshui.architectures.noise_source import Noise
 
-Noise = Callable[[int, int, int, int], "Var"]
 
 MIDDLE = ("head_0", "G_middle_0", "G_middle_1")
 UPS = ("up_0", "up_1", "up_2", "up_3", "up_4")

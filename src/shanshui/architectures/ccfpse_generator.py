@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from shanshui.architectures.spade_generator import start_size
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
-from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.ccfpse_shape import BLOCKS, HALVINGS, LEVELS, WIDTHS, Upsampling
 from shanshui.nn.conditional_conv import ConditionalBlock
+from shanshui.nn.norms import AffineBatchNorm
 from shanshui.nn.resize import nearest, upsample2
 from shanshui.nn.spade import SLOPE, leaky_relu
 from shanshui.nn.spectral_norm import PairedSpectralConv

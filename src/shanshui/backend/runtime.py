@@ -37,7 +37,7 @@ from shanshui.backend.toolchain import (
 )
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import digest, temporary_name
-from shanshui.storage.system_errors import home_folder
+from shanshui.storage.names import home_folder
 
 __all__ = ["Device", "cache_home", "compile_for_ranks", "find_device", "load_jittor", "seed_everything"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, nn
-from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.ccfpse_shape import HIDDEN, TAPS
+from shanshui.nn.norms import AffineBatchNorm
 from shanshui.nn.spade import SPADE, leaky_relu
 from shanshui.nn.spectral_norm import PairedSpectralConv
 

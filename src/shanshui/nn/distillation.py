@@ -15,8 +15,8 @@ import numpy as np
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import UsageError
-from shanshui.nn.affine_norm import AffineBatchNorm
 from shanshui.nn.losses import mean, total
+from shanshui.nn.norms import AffineBatchNorm
 from shanshui.nn.resize import separable
 
 if TYPE_CHECKING:

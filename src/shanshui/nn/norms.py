@@ -1,4 +1,4 @@
-"""Normalisation without learnt parameters: batch norm (with running statistics) and instance norm.
+"""Batch norm with running statistics, with or without learnt scale and shift, and instance norm without.
 
 Jittor adds float32 numbers one after another and takes the variance as E[x^2] - E[x]^2; both lose digits
 on large maps (spread 1 around 100: off by 0.1). Here the mean is taken along the rows first, and the
@@ -66,6 +66,24 @@ class BatchNorm(Module):
         """Move the running statistics towards those of a batch, each C values in any shape."""
         for running, batch in ((self.running_mean, mean), (self.running_var, variance)):
             running.update(running + (batch.reshape(-1) - running) * self.momentum)
+
+
+class AffineBatchNorm(BatchNorm):
+    """Batch norm with scale and shift: weight * standardised(x) + bias, (N, C, h, w) -> (N, C, h, w).
+
+    The weight starts normal around 1 with standard deviation 0.02, as in the code of SPADE and related models.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.weight = jt.init.gauss((channels,), mean=1.0, std=0.02)
+        self.bias = jt.zeros((channels,))
+
+    def execute(self, x: Var) -> Var:
+        """Normalise x (N, C, h, w), by its own statistics in training, by the running ones otherwise."""
+        if self.is_training() and usable(x):
+            return standardise(x, self.weight, self.bias, unit=0.0, norm=self)
+        return super().execute(x) * self.weight.reshape(1, -1, 1, 1) + self.bias.reshape(1, -1, 1, 1)
 
 
 def modulates(norm: BatchNorm | InstanceNorm, x: Var) -> bool:

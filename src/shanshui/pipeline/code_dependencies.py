@@ -37,7 +37,6 @@ LEFT_OUT = {
     "shanshui.storage.files": "how files get to the disk, not what is in them",
     "shanshui.storage.folders": "how folders get to the disk, not what is in them",
     "shanshui.storage.outputs": "where results may be written",
-    "shanshui.storage.system_errors": "how mistakes are worded",
     "shanshui.logs": "progress and statistics, to be looked at",
     "shanshui.storage.provenance": "who made a file",
     "shanshui.plugins.discovery": "what it finds counts itself",

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from shanshui.backend.compilation import environment_key, is_compiled
 from shanshui.backend.device import cuda_devices, driver_version, find_device
-from shanshui.backend.memory import available_memory
 from shanshui.backend.runtime import LEAST_FREE, cache_home
 from shanshui.backend.toolchain import cpu_model, find_compiler, onednn_prefix, python_include
 from shanshui.config.schema import Config
 from shanshui.errors import ShanshuiError
 from shanshui.pipeline import run_checks
 from shanshui.pipeline.finding import Finding, State, asked
+from shanshui.pipeline.memory import available_memory
 from shanshui.storage.outputs import check_writable
 
 GIB = 1024**3

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from shanshui.errors import ShanshuiError
-from shanshui.storage.system_errors import readable_error
+from shanshui.errors import ShanshuiError, readable_error
 
 State = Literal["ok", "note", "gap"]
 

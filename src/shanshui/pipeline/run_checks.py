@@ -15,7 +15,6 @@ from pathlib import Path
 from shanshui.architectures.network_cost import NetworkCounts
 from shanshui.backend import gpu_lock
 from shanshui.backend.device import cuda_devices, cuda_identities, find_device
-from shanshui.backend.memory import available_memory
 from shanshui.backend.mpi import find_mpi
 from shanshui.config.schema import Config
 from shanshui.config.settings import needed_weights
@@ -26,7 +25,7 @@ from shanshui.data.layouts import FOLDERS, LAYOUTS
 from shanshui.data.pairs import Pairing, pair_files, read_exclusion
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.registry import METRICS, need_segmenter
-from shanshui.pipeline import disk, step_memory
+from shanshui.pipeline import disk, memory
 from shanshui.pipeline.disk_estimate import ImageCounts
 from shanshui.pipeline.finding import Finding, asked
 from shanshui.pipeline.inputs_there import check_data_there, check_segmenter_there
@@ -260,12 +259,12 @@ def networks(planned_run: PlannedRun) -> Iterator[Finding]:
 def step(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check the memory of a training step, if known."""
     config, counts = planned_run.config, planned_run.counts
-    taken = None if isinstance(counts, str) else step_memory.step_bytes(config, counts)
+    taken = None if isinstance(counts, str) else memory.step_bytes(config, counts)
     if taken is None:
         return
-    much = planned_run.local and find_device().kind == "cpu" and taken > available_memory()
+    much = planned_run.local and find_device().kind == "cpu" and taken > memory.available_memory()
     do = "lower batch, base_channels or the images' size" if much else ""
-    yield Finding("memory: a step", "note" if much else "ok", step_memory.sentence(config, taken), do)
+    yield Finding("memory: a step", "note" if much else "ok", memory.step_sentence(config, taken), do)
 
 
 def gpus(planned_run: PlannedRun) -> Iterator[Finding]:

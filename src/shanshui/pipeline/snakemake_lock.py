@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shanshui.errors import exit_on_error
 from shanshui.pipeline import file_times
 from shanshui.pipeline.inputs_there import check_targets
-from shanshui.storage.system_errors import exit_on_error
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow

@@ -16,7 +16,7 @@ from shanshui.config.sections import Positive, Section
 from shanshui.config.stages import Stage
 from shanshui.config.typed_settings import read_checked
 from shanshui.errors import UsageError
-from shanshui.evaluation.merging import average
+from shanshui.evaluation.merging import average, estimate_statistics
 from shanshui.nn.singular_vectors import refresh_singular_vectors
 from shanshui.storage import checkpoint
 from shanshui.storage.checkpoint import Arrays, Meta
@@ -53,7 +53,6 @@ def estimate(arrays: Arrays, meta: Meta, file: Path, settings: MergeSettings) ->
     """
     from shanshui.architectures.networks import restore_generator
     from shanshui.backend.modules import gather
-    from shanshui.evaluation.batch_statistics import estimate_statistics
 
     label_maps = np.load(file, mmap_mode="r")
     batch, count = settings.batch, min(settings.label_maps, len(label_maps))

@@ -15,9 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shanshui.errors import ShanshuiError
+from shanshui.errors import ShanshuiError, full_disk, is_full
 from shanshui.storage.names import printable
-from shanshui.storage.system_errors import full_disk, is_full
 from shanshui.storage.texts import decode_text
 
 Row = Mapping[str, object]

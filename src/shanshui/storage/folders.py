@@ -14,9 +14,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from shanshui.errors import ShanshuiError, UsageError
+from shanshui.errors import ShanshuiError, UsageError, full_disk, is_full
 from shanshui.storage.files import behind_links, open_up, put_in_place, read_json, sha256, to_disk, write_json
-from shanshui.storage.system_errors import full_disk, is_full
 
 LIST = ".shanshui.json"
 OF_THE_SYSTEM = frozenset({LIST, ".snakemake_timestamp", ".DS_Store", "Thumbs.db", "desktop.ini"})

@@ -50,6 +50,22 @@ def check_plain(names: Iterable[str], source: object) -> None:
             )
 
 
+def home_folder() -> Path:
+    """Return the user's home folder.
+
+    Raises:
+        UsageError: HOME is not set, and the system has no entry of the user.
+    """
+    try:
+        return Path.home()
+    except (RuntimeError, KeyError):
+        raise UsageError(
+            f"user {os.getuid()} has no home folder: HOME is not set, and the system has no entry of this user",
+            "a folder for what is compiled",
+            "name one: export SHANSHUI_CACHE=/some/folder, or export HOME=/some/folder",
+        ) from None
+
+
 def at_home(value: object) -> object:
     """Expand a leading `~` in an argument to the home folder, which shells do not do in `--out=~/x`.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.architectures.noise import image_noise, image_style
+from shanshui.architectures.noise_source import image_noise, image_style
 from shanshui.backend.lazy import jt
 from shanshui.data.labels import NO_CLASS, Classes
 from shanshui.errors import ShanshuiError

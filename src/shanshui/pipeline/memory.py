@@ -1,12 +1,23 @@
-"""Estimate the memory of a training step where it is known to be large."""
+"""Available memory of the machine, and an estimate of what a training step takes where that is known to be large."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 from shanshui.architectures.network_cost import NetworkCounts
 from shanshui.config.schema import Config
 
 GIB = 1024**3
 NUMBER = 4  # bytes of a float32
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that can be used without swapping."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def step_bytes(config: Config, counts: NetworkCounts) -> int | None:
@@ -16,7 +27,7 @@ def step_bytes(config: Config, counts: NetworkCounts) -> int | None:
     return None if peak is None else int(peak * NUMBER * counts.outputs * batch)
 
 
-def sentence(config: Config, taken: int) -> str:
+def step_sentence(config: Config, taken: int) -> str:
     """Format the estimated bytes of a step as text."""
     return (
         f"a training step takes about {taken / GIB:.1f} GiB in each process, besides weights and discriminators, at "

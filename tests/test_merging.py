@@ -9,7 +9,7 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.architectures.apf_generator import MIDDLE
-from shanshui.architectures.networks import build_generator, load_generator
+from shanshui.architectures.networks import build_generator, restore_generator
 from shanshui.backend.modules import gather
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
@@ -96,7 +96,7 @@ def test_statistics_are_those_of_the_averaged_network(tmp_path: Path) -> None:
     assert changed
     assert all("running" in name for name in changed)
 
-    _, encoder = load_generator(plain, merged.meta, "plain")
+    encoder = restore_generator(plain, merged.meta, "plain").E
     label_maps = np.load(tmp_path / "maps.npy")[[0, 2, 4, 6]]
     rows, columns = nearest_index(40, 32), nearest_index(80, 64)
     means = []

@@ -81,7 +81,7 @@ def step_counts(
 
     def step() -> dict[str, Any]:
         real = jt.array(rng.standard_normal((batch, 3, *size)).astype(np.float32))
-        ids = rng.integers(0, generator.num_classes, (batch, *size.divided(16)))
+        ids = rng.integers(0, generator.declared.num_classes, (batch, *size.divided(16)))
         label_maps = ids.repeat(16, 1).repeat(16, 2).astype(np.uint8)
         conditioning = generator.condition(label_maps, generator.patch_sizes(size, at))
         losses = train_step(nets, recipe, at, real, conditioning, rng)

@@ -68,29 +68,9 @@ class BuiltGenerator:
         return {"G": self.G} if self.E is None else {"G": self.G, "E": self.E}
 
     @property
-    def num_classes(self) -> int:
-        """Return the channels of the one-hot label maps."""
-        return self.declared.num_classes
-
-    @property
-    def takes_style(self) -> bool:
-        """Return whether the random vector is a style, which an encoder can compute from a photograph."""
-        return self.declared.takes_style
-
-    @property
     def style_encoder(self) -> Module | None:
         """Return the style encoder, photograph -> mean and log variance of its style, where there is one."""
-        return self.E if self.takes_style else None
-
-    @property
-    def vector(self) -> int:
-        """Return the length of the random vector of each image; 0 for none."""
-        return self.declared.vector
-
-    @property
-    def takes_noise(self) -> bool:
-        """Return whether its images depend on random numbers."""
-        return self.declared.takes_noise
+        return self.E if self.declared.takes_style else None
 
     def patch_sizes(self, size: Size, step: Step = FULL) -> list[Size]:
         """List the sizes at which the generator can use distinct patches."""
@@ -100,11 +80,7 @@ class BuiltGenerator:
         """Convert class ids to the generator's: 255, no class, may be a class of its own, the last."""
         if not self.declared.unknown_class:
             return label_maps
-        return np.where(label_maps == NO_CLASS, self.num_classes - 1, label_maps).astype(np.uint8)
-
-    def extra_inputs(self, label_maps: np.ndarray, instances: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Compute inputs in addition to label maps, see `Generator.extra_inputs`."""
-        return self.declared.extra_inputs(label_maps, instances)
+        return np.where(label_maps == NO_CLASS, self.declared.num_classes - 1, label_maps).astype(np.uint8)
 
     def condition(
         self, label_maps: np.ndarray, sizes: Sequence[Size] = (), instances: np.ndarray | None = None
@@ -116,12 +92,11 @@ class BuiltGenerator:
             sizes: (h, w) at which distinct patches are found.
             instances: instance ids (N, H, W), whose edges are used instead of those of classes; or None.
         """
-        label_maps = self.classes(label_maps)
-        extra_inputs = {name: jt.array(array) for name, array in self.extra_inputs(label_maps, instances).items()}
-        segmap = jt.array(one_hot(label_maps, self.num_classes))
-        return Conditioning(
-            segmap, patches=to_device(patch_pyramid(label_maps, sizes), self.num_classes), **extra_inputs
-        )
+        declared, label_maps = self.declared, self.classes(label_maps)
+        extra_inputs = {name: jt.array(array) for name, array in declared.extra_inputs(label_maps, instances).items()}
+        segmap = jt.array(one_hot(label_maps, declared.num_classes))
+        patches = to_device(patch_pyramid(label_maps, sizes), declared.num_classes)
+        return Conditioning(segmap, patches=patches, **extra_inputs)
 
     def generate(self, conditioning: Conditioning, noise_source: NoiseSource, step: Step = FULL) -> Var:
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the steps of a growing schedule."""

@@ -69,9 +69,9 @@ def generator_costs(generator: BuiltGenerator, size: Size) -> dict[str, Cost]:
     conditioning = generator.condition(np.zeros((1, *size), np.uint8))
     costs = {"G": cost(generator.G, lambda: generator.generate(conditioning, seeded_noise(0)(["one"])))}
     if generator.E is not None:
-        encoder_input = jt.zeros((1, 3, *size)) if generator.takes_style else conditioning.segmap
+        encoder_input = jt.zeros((1, 3, *size)) if generator.declared.takes_style else conditioning.segmap
         costs["E"] = cost(generator.E, functools.partial(generator.E, encoder_input))
-        if not generator.takes_style:  # generating has gone through it
+        if not generator.declared.takes_style:  # generating has gone through it
             costs["G"].macs -= costs["E"].macs
             costs["G"].outputs -= costs["E"].outputs
     return costs

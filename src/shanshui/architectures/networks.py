@@ -97,12 +97,6 @@ def restore_generator(arrays: Arrays, meta: Meta, source: str) -> BuiltGenerator
     return generator
 
 
-def load_generator(arrays: Arrays, meta: Meta, source: str) -> tuple[Module, Module | None]:
-    """Return generator and encoder (None without one) of `restore_generator`."""
-    generator = restore_generator(arrays, meta, source)
-    return generator.G, generator.E
-
-
 def build_discriminator(settings: Mapping[str, object]) -> BuiltDiscriminator:
     """Build the discriminator, or the progressive discriminators, from `settings`, freshly initialised."""
     return init_discriminator(discriminator_of(settings))

@@ -6,7 +6,7 @@ Three generators with the same trunk, which differ in how features are modulated
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 
 from pydantic import Field, field_validator, model_validator
 

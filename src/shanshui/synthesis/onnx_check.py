@@ -67,10 +67,10 @@ def feeds(
     instances: np.ndarray | None,
 ) -> dict[Name, np.ndarray]:  # fmt: skip
     """Compute the inputs of the file for named label maps, uint8 (N, H, W), with random numbers by (`SEED`, name)."""
-    extra = generator.extra_inputs(generator.classes(label_maps), instances)
+    extra = generator.declared.extra_inputs(generator.classes(label_maps), instances)
     given = {"labels": label_maps, **{name: array for name, array in extra.items() if name in found.inputs}}
     if "z" in found.inputs:
-        given["z"] = np.stack([image_style(SEED, name, generator.vector) for name in names])
+        given["z"] = np.stack([image_style(SEED, name, generator.declared.vector) for name in names])
     for number, halvings in enumerate(found.noise_halvings):
         sides = Size.of_maps(label_maps).divided(2**halvings)
         given[f"noise_{number}"] = np.stack([image_noise(SEED, name, number, *sides) for name in names])

@@ -77,13 +77,16 @@ class Synthesizer:
         Raises:
             UsageError: a side of `size` is not a multiple of the network's divisor.
         """
-        self._generator, self._step, self._divisor = generator, step, generator.declared.divisor()[0]
-        self.classes, self.size, self.card = classes, size, card or Card("networks without a file")
         declared = generator.declared
+        self._generator, self._step, self._divisor = generator, step, declared.divisor()[0]
+        self.classes, self.size, self.card = classes, size, card or Card("networks without a file")
         self.accepts = Accepts(
-            generator.takes_noise, generator.vector, generator.style_encoder is not None,
-            declared.edges, declared.instances,
-        )  # fmt: skip
+            seed=declared.takes_noise,
+            z=declared.vector,
+            style=generator.style_encoder is not None,
+            edges=declared.edges,
+            instances=declared.instances,
+        )
         if size:
             inputs.check_size(size, size, self._divisor)
 
@@ -158,7 +161,7 @@ class Synthesizer:
             ShanshuiError: the weights take no style or have no encoder, or the photograph cannot be read.
         """
         encoder, source = self._generator.style_encoder, self.card.source
-        if not self._generator.takes_style:
+        if not self._generator.declared.takes_style:
             raise UsageError(
                 f"a style for {source}", "weights of a generator that starts from one, not from label maps"
             )
@@ -203,7 +206,7 @@ class Synthesizer:
         generator = self._generator
         conditioning = generator.condition(np.zeros((1, *size), np.uint8))
         counted = cost(generator.G, lambda: generator.generate(conditioning, seeded_noise(0)(["one"]), self._step))
-        if generator.E is not None and not generator.takes_style:
+        if generator.E is not None and not generator.declared.takes_style:
             counted.parameters += trained_parameters(generator.E)
         return counted
 

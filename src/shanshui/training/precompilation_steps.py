@@ -99,7 +99,7 @@ def _steps(nets: Networks, step_config: StepConfig, step: Step, size: Size) -> N
     rng, generator = np.random.default_rng(0), nets.generator
     for _ in range(2):
         real = jt.array(rng.standard_normal((2, 3, *size)).astype(np.float32))
-        label_maps = rng.integers(0, generator.num_classes, (2, *size.divided(16))).repeat(16, 1).repeat(16, 2)
+        label_maps = rng.integers(0, generator.declared.num_classes, (2, *size.divided(16))).repeat(16, 1).repeat(16, 2)
         conditioning = generator.condition(label_maps.astype(np.uint8), generator.patch_sizes(size, step))
         losses = train_step(nets, step_config, step, real, conditioning, rng)
         [loss.item() for loss in losses.values()]

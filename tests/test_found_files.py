@@ -14,8 +14,8 @@ from PIL import Image
 from small_set import Set, draw_label, draw_photo, small_set
 
 from shanshui.__main__ import main
-from shanshui.data.listing import list_images
-from shanshui.data.pairs import find_images, pair_files, read_manifest
+from shanshui.data.listing import find_images, list_images
+from shanshui.data.pairs import pair_files, read_manifest
 from shanshui.data.scenes import read_scenes
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.image_folder import list_image_files
@@ -155,7 +155,7 @@ def test_other_doors_name_what_they_pass_over_too(data: Set, capsys: pytest.Capt
     folder = data.folder / "test"
     shutil.copy(data.test("t0"), folder / "t7.gif")
     link_to_nowhere(data.test("t0"))
-    assert [name for name, _ in label_files(folder)] == ["t0", "t1", "t2"]
+    assert [one.name for one in label_files(folder)] == ["t0", "t1", "t2"]
     assert "test: 1 passed over, images of formats that are not taken" in capsys.readouterr().err
     data.test("t0").unlink()
     (folder / "t7.gif").unlink()

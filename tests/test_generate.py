@@ -14,9 +14,9 @@ from safetensors.numpy import save_file
 from small_weights import SIZE, save_apf, save_label_maps, save_spade
 
 from shanshui.__main__ import main
-from shanshui.errors import ShanshuiError
+from shanshui.errors import ShanshuiError, UsageError
 from shanshui.storage import checkpoint
-from shanshui.synthesis.generation_inputs import instance_files, label_sources
+from shanshui.synthesis.generation_inputs import ImageInputs, instance_maps, label_files, label_sources
 from shanshui.synthesis.generator_file import read_generator
 from shanshui.synthesis.synthesizer import Accepts
 
@@ -147,17 +147,32 @@ def test_pictures_that_are_not_finite_are_refused(
 
 def test_instance_maps_are_found(tmp_path: Path) -> None:
     """By name in a folder, or in the manifest."""
-    for name in "ab":
-        Image.new("L", (16, 8), 7).save(tmp_path / f"{name}.png")
-    files = [("a", tmp_path / "a.png"), ("b", tmp_path / "b.png")]
+    for folder in ("labels", "maps"):
+        save_label_maps(tmp_path / folder, "ab")
+    label = tmp_path / "labels" / "a.png"
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(f"name,label,instance\na,{label},elsewhere.png\nb,{label},\n", encoding="utf-8")
+    found = label_files(tmp_path / "labels", tmp_path / "maps")
+    assert [one.instance for one in found] == [tmp_path / "maps" / f"{name}.png" for name in "ab"]
+    assert [one.instance for one in label_files(tmp_path / "labels")] == [None, None]
+    assert [one.instance for one in label_files(manifest)] == [Path("elsewhere.png"), None]
+    assert [one.instance for one in label_files(manifest, tmp_path / "maps")] == [one.instance for one in found]
+    with pytest.raises(ShanshuiError, match="absent does not exist"):
+        label_files(manifest, tmp_path / "absent")
+
+
+def test_instance_maps_are_read_where_they_are_wanted(tmp_path: Path) -> None:
     of_classes = Accepts(seed=False, z=0, style=False, edges=True, instances=False)
     of_instances = replace(of_classes, instances=True)
-    assert instance_files(of_instances, files, tmp_path, []) == {path: path for _, path in files}
-    assert instance_files(of_classes, files, None, []) == {}
-    with pytest.raises(ShanshuiError, match="no instance map of a"):
-        instance_files(of_instances, files, None, [])
-    with pytest.raises(ShanshuiError, match="absent does not exist"):
-        instance_files(of_instances, files, tmp_path / "absent", [])
+    with_maps, without = [ImageInputs("a", tmp_path, tmp_path)], [ImageInputs("a", tmp_path)]
+    assert instance_maps(of_instances, with_maps, given=False) == {tmp_path: tmp_path}
+    assert instance_maps(of_classes, with_maps, given=True) == {tmp_path: tmp_path}
+    assert instance_maps(of_classes, with_maps, given=False) == {}, "edges of classes, as it was trained"
+    for accepts, given in ((of_instances, False), (of_classes, True)):
+        with pytest.raises(ShanshuiError, match="no instance map of a"):
+            instance_maps(accepts, without, given)
+    with pytest.raises(UsageError, match="--instances"):
+        instance_maps(replace(of_classes, edges=False), with_maps, given=True)
 
 
 def test_a_path_may_hold_an_equals_sign() -> None:

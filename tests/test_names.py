@@ -34,7 +34,7 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> No
 
 def test_unusual_names_are_names(tmp_path: Path) -> None:
     for name in ("..x", "a b ", "%7B{}", "风景", "-x", "a.b"):
-        assert [found for found, _ in label_files(listed(tmp_path, name))] == [name]
+        assert [found.name for found in label_files(listed(tmp_path, name))] == [name]
     assert label_sources(["a.b=x", "c=y"]) == {"a.b": Path("x"), "c": Path("y")}
     assert label_sources(["labels"]) == {"": Path("labels")}
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from shanshui.data.listing import find_images
 from shanshui.data.pairs import (
     MANIFEST_COLUMNS,
     Pair,
-    find_images,
     holdout_names,
     pair_files,
     parse_exclusion,

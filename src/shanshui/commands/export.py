@@ -154,7 +154,7 @@ def compare(
     label_maps = []
     if labels:
         synthesizer = Synthesizer.load(weights, made.size)
-        label_maps = [synthesizer.read_label_map(label_files(labels)[0][1])]
+        label_maps = [synthesizer.read_label_map(label_files(labels)[0].label)]
     generator = restore_generator(found.arrays, found.meta, str(weights))
     difference = largest_difference(made, generator, Classes.of(found.meta["data"]), label_maps)
     check(difference, half)

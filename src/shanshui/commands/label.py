@@ -20,7 +20,8 @@ import numpy as np
 
 from shanshui.architectures.segmenters import BATCH, Segmenter, describe_segmenter, load_segmenter
 from shanshui.data.findings import number, some
-from shanshui.data.pairs import ambiguous_files, find_images
+from shanshui.data.listing import find_images
+from shanshui.data.pairs import ambiguous_files
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import read_json, write_json
 from shanshui.storage.images import read_photo, resize_label_map, resize_photo, write_image

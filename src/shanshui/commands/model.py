@@ -94,12 +94,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_label_maps(folder: Path, data: DataSettings) -> np.ndarray:
     """Read the first label maps of a folder at the configured size, uint8 class ids (N, H, W)."""
-    from shanshui.data.pairs import find_images
+    from shanshui.data.listing import find_images
     from shanshui.storage import images
 
     classes, found = data.labels, []
     for path in find_images(folder)[:MOST]:
-        ids = images.resize_label_map(images.read_label_map(path), data.size)
+        ids = images.read_label_map(path, data.size)
         found.append(classes.ids(ids, path))
     if not found:
         raise UsageError(f"{folder} holds no label maps", "a folder of label maps")

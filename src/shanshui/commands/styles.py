@@ -19,7 +19,7 @@ from shanshui.data.palette import class_palette
 from shanshui.errors import UsageError
 from shanshui.storage import images
 from shanshui.storage.outputs import add_file, check_inputs_stay
-from shanshui.synthesis.generation_inputs import Files, instance_files, label_files, positive
+from shanshui.synthesis.generation_inputs import instance_maps, label_files, positive
 
 if TYPE_CHECKING:
     from shanshui.synthesis.synthesizer import Synthesizer
@@ -72,24 +72,14 @@ def photo_lines(args: argparse.Namespace, synthesizer: Synthesizer) -> list[Line
     return lines
 
 
-def instances_of(
-    args: argparse.Namespace, synthesizer: Synthesizer, files: Files, label_maps: list[np.ndarray]
-) -> list[np.ndarray | None]:
-    """Read the instance maps (H, W) of every label map; None if the weights use none."""
-    manifests = [args.labels] if args.labels.suffix == ".csv" else []
-    maps = instance_files(synthesizer.accepts, files, args.instances, manifests)
-    pairs = zip(files, label_maps, strict=True)
-    return [synthesizer.read_instance_map(maps[path], ids) if maps else None for (_, path), ids in pairs]
-
-
 def run(args: argparse.Namespace) -> None:
     """Generate images of the same label maps in every style, and write them on one sheet."""
     if not (args.style or args.seeds):
         raise UsageError("no styles", "--style IMAGE ..., --seeds N ..., or both")
     if args.between < 0:
         raise UsageError(f"--between {args.between}", "0 or more steps")
-    every = label_files(args.labels)
-    check_inputs_stay(args.out, "file", [path for _, path in every])
+    every = label_files(args.labels, args.instances)
+    check_inputs_stay(args.out, "file", [one.label for one in every])
 
     from shanshui.logs import progress
     from shanshui.report.sheet import evenly_spaced, strip
@@ -97,8 +87,12 @@ def run(args: argparse.Namespace) -> None:
 
     files = evenly_spaced(every, args.columns)
     synthesizer = Synthesizer.load(args.weights)
-    label_maps = [synthesizer.read_label_map(path) for _, path in files]
-    instances = instances_of(args, synthesizer, files, label_maps)
+    label_maps = [synthesizer.read_label_map(one.label) for one in files]
+    maps = instance_maps(synthesizer.accepts, files, bool(args.instances))
+    instances = [
+        synthesizer.read_instance_map(maps[one.label], ids) if maps else None
+        for one, ids in zip(files, label_maps, strict=True)
+    ]
     palette = class_palette(list(synthesizer.classes.names))
     lines = [*photo_lines(args, synthesizer), *((f"seed {seed}", None, {"seed": seed}) for seed in args.seeds)]
     gap = [None] if args.style else []
@@ -108,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
     with progress(len(lines) * len(files), "styles", "image") as bar:
         for caption, photo, look in lines:
             row: list[np.ndarray | None] = [None if photo is None else images.to_uint8(photo)] if args.style else []
-            for (name, _), ids, numbers in zip(files, label_maps, instances, strict=True):
+            for (name, *_), ids, numbers in zip(files, label_maps, instances, strict=True):
                 row.append(images.to_uint8(synthesizer.generate(ids, name, instances=numbers, **look)[0]))
                 bar.update(1)
             rows.append((caption, row))

@@ -17,7 +17,6 @@ from shanshui.config.stages import plugin_sections, stages
 from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
 from shanshui.metrics.registry import weights_of
-from shanshui.storage.files import read_json
 from shanshui.weights.builtin import BUILTIN
 
 CODE = "code"  # of a settings file: the digest of the code that the stage depends on; Snakemake's, not the stage's
@@ -263,14 +262,6 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
     """Return the options that the results of `stage` depend on; while they are equal, it need not run again."""
     record = stages()[stage]
     return record.settings(config) if record.settings else {}
-
-
-def read_settings(path: str | Path) -> dict[str, Any]:
-    """Read a stage's settings file."""
-    settings = read_json(path)
-    if not isinstance(settings, dict):
-        raise UsageError(f"{path} is not a settings file", "a JSON object as written under results/<run>/settings/")
-    return settings
 
 
 def needed_weights(config: Config) -> list[str]:

@@ -11,8 +11,7 @@ from shanshui.architectures.base import INIT_GAIN
 from shanshui.architectures.registry import Networks, discriminator_of, generator_of
 from shanshui.config.section import Positive, Section, Weight
 from shanshui.config.sections import Perceptual
-from shanshui.config.settings import read_settings
-from shanshui.config.typed_settings import DataSettings, checked
+from shanshui.config.typed_settings import DataSettings, checked, read_settings
 from shanshui.errors import UsageError
 
 Phase = Literal["pretrain", "finetune"]

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from shanshui.config.section import Positive, Section
-from shanshui.config.settings import CODE, read_settings
+from shanshui.config.settings import CODE
 from shanshui.data.labels import Classes
 from shanshui.errors import UsageError
+from shanshui.storage.files import read_json
 from shanshui.storage.size import Size
 
 Kind = TypeVar("Kind", bound=Section)
@@ -39,6 +40,14 @@ def checked(kind: type[Kind], settings: Mapping[str, Any], source: object) -> Ki
         raise UsageError(
             f"{source}: {wrong}", "settings as Snakemake writes them for this stage", "let Snakemake write them again"
         ) from None
+
+
+def read_settings(path: str | Path) -> dict[str, object]:
+    """Read a stage's settings file."""
+    settings = read_json(path)
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path} is not a settings file", "a JSON object as written under results/<run>/settings/")
+    return settings
 
 
 def read_checked(kind: type[Kind], path: str | Path) -> Kind:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from shanshui.data.findings import Finding, error, note, number, warning
 from shanshui.data.folders import Folder
-from shanshui.data.listing import Passed, grouped
-from shanshui.data.pairs import RENAME
+from shanshui.data.listing import RENAME, Passed, grouped
 from shanshui.data.scan import LabelFacts, PhotoFacts
 from shanshui.storage.names import guess, is_text
 

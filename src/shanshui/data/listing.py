@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from shanshui.data.findings import SHOWN_IN_MESSAGE, number, some
 from shanshui.errors import ShanshuiError
 from shanshui.storage.images import IMAGE_SUFFIXES
+from shanshui.storage.kinds import why_no_folder
+from shanshui.storage.names import is_text, printable
 
 SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store"}
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
@@ -19,6 +23,7 @@ OTHER_IMAGES = {
     ".gif", ".jp2", ".j2k", ".heic", ".heif", ".avif", ".jxl", ".jfif", ".jpe", ".pgm", ".pbm", ".pnm", ".tga", ".dng",
     ".cr2", ".nef", ".arw", ".psd", ".exr", ".hdr", ".npy", ".mat", ".svg", ".ico", ".apng", ".dib",
 }  # fmt: skip
+RENAME = "rename them, e.g. `convmv -f gb18030 -t utf-8 -r --notest FOLDER`, or unpack the archive in its own encoding"
 Weight = Literal["lost", "aside"]  # perhaps data that is missed now; or nothing that belongs to the data
 
 
@@ -130,3 +135,25 @@ def grouped(passed: Sequence[Passed]) -> dict[tuple[str, Weight], list[Path]]:
     for entry in passed:
         found.setdefault((entry.reason, entry.weight), []).append(entry.path)
     return found
+
+
+def find_images(folder: Path) -> list[Path]:
+    """List the image files directly in `folder`, in natural order; other files are counted on the screen.
+
+    Raises:
+        ShanshuiError: there is no such folder, or a name in it is not UTF-8.
+    """
+    if not folder.is_dir():
+        raise ShanshuiError(f"{folder} {why_no_folder(folder)}", "a folder of images")
+    found = list_images([folder])
+    if foreign := [path for path in found.taken if not is_text(path.name)]:
+        raise ShanshuiError(
+            f"{printable(folder)}: {number(len(foreign), 'name')} that are not UTF-8"
+            + some([printable(path.name) for path in foreign], SHOWN_IN_MESSAGE),
+            "names in UTF-8",
+            RENAME,
+        )
+    for (reason, _), paths in grouped(found.passed).items():
+        shown = some([printable(path.name) for path in paths], SHOWN_IN_MESSAGE)
+        print(f"{printable(folder)}: {len(paths)} passed over, {reason}{shown}", file=sys.stderr)
+    return found.taken

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shanshui.data.findings import SHOWN_IN_MESSAGE, number, some
-from shanshui.data.listing import grouped, list_images
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import digest, read_csv, sha256
-from shanshui.storage.kinds import why_no_folder
-from shanshui.storage.names import check_plain, is_text, normal, printable, stem
+from shanshui.storage.names import check_plain, normal, stem
 from shanshui.storage.texts import read_text
 
 MANIFEST_COLUMNS = ("name", "image", "label")
-RENAME = "rename them, e.g. `convmv -f gb18030 -t utf-8 -r --notest FOLDER`, or unpack the archive in its own encoding"
 INSTANCE_COLUMN = "instance"  # one column more, where a dataset has instance maps
 CONTENT_COLUMN = "content"  # digest of the files of a row: whatever reads them has to run again when they change
 
@@ -62,28 +57,6 @@ class Pairing:
     ambiguous: list[Path] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
     not_found: list[str] = field(default_factory=list)
-
-
-def find_images(folder: Path) -> list[Path]:
-    """List the image files directly in `folder`, in natural order; other files are counted on the screen.
-
-    Raises:
-        ShanshuiError: there is no such folder, or a name in it is not UTF-8.
-    """
-    if not folder.is_dir():
-        raise ShanshuiError(f"{folder} {why_no_folder(folder)}", "a folder of images")
-    found = list_images([folder])
-    if foreign := [path for path in found.taken if not is_text(path.name)]:
-        raise ShanshuiError(
-            f"{printable(folder)}: {number(len(foreign), 'name')} that are not UTF-8"
-            + some([printable(path.name) for path in foreign], SHOWN_IN_MESSAGE),
-            "names in UTF-8",
-            RENAME,
-        )
-    for (reason, _), paths in grouped(found.passed).items():
-        shown = some([printable(path.name) for path in paths], SHOWN_IN_MESSAGE)
-        print(f"{printable(folder)}: {len(paths)} passed over, {reason}{shown}", file=sys.stderr)
-    return found.taken
 
 
 def parse_exclusion(text: str) -> Exclusion:

@@ -10,7 +10,7 @@ import numpy as np
 from shanshui.architectures.segmenters import Segmenter
 from shanshui.data.labels import apply_label_rules
 from shanshui.metrics.segmentation import count_classes
-from shanshui.storage.images import read_label_map, resize_label_map, resize_photo
+from shanshui.storage.images import read_label_map, resize_photo
 
 LabelRules = Mapping[str, int | None]
 PLAIN_RULES: LabelRules = {"label_offset": 0, "ignore_label": 255}
@@ -33,7 +33,7 @@ class SegmenterFeatures:
 
     def label_map(self, path: str | Path) -> np.ndarray:
         """Read the class ids uint8 (h, w) of a file, at the segmenter's size; 255 means no class."""
-        raw = resize_label_map(read_label_map(path), self._segmenter.size)
+        raw = read_label_map(path, self._segmenter.size)
         count, offset = len(self._segmenter.classes), self._rules["label_offset"] or 0
         return apply_label_rules(raw, count, offset, self._rules["ignore_label"], path)
 

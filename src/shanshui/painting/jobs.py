@@ -233,7 +233,7 @@ class Jobs:
 
 def _label_files(folder: str) -> list[Path]:
     """List the first PNG and BMP label maps of a folder, or none without one."""
-    from shanshui.data.pairs import find_images
+    from shanshui.data.listing import find_images
 
     found = find_images(Path(folder)) if folder else []
     return [path for path in found if path.suffix.lower() in (".png", ".bmp")][:MOST_EXAMPLES]

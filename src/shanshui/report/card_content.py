@@ -17,7 +17,7 @@ from shanshui.report.sheet import evenly_spaced, strip
 from shanshui.storage import images
 from shanshui.storage.files import read_json, sha256
 from shanshui.storage.size import Size
-from shanshui.synthesis.generation_inputs import instance_files, label_files
+from shanshui.synthesis.generation_inputs import instance_maps, label_files
 from shanshui.synthesis.onnx_check import made_label_maps
 from shanshui.synthesis.synthesizer import Synthesizer
 
@@ -89,10 +89,10 @@ def example_images(weights: Path, labels: Path | None, seed: int = 0) -> np.ndar
     synthesizer = Synthesizer.load(weights)
     if labels:
         files = evenly_spaced(label_files(labels), COLUMNS)
-        names, maps = [name for name, _ in files], [synthesizer.read_label_map(path) for _, path in files]
-        found = instance_files(synthesizer.accepts, files, None, [labels] if labels.suffix == ".csv" else [])
-        instances = [synthesizer.read_instance_map(found[path], ids) if found else None
-                     for (_, path), ids in zip(files, maps, strict=True)]  # fmt: skip
+        names, maps = [one.name for one in files], [synthesizer.read_label_map(one.label) for one in files]
+        found = instance_maps(synthesizer.accepts, files, given=False)
+        instances = [synthesizer.read_instance_map(found[one.label], ids) if found else None
+                     for one, ids in zip(files, maps, strict=True)]  # fmt: skip
     else:
         size = synthesizer.size or example_size(synthesizer.multiple)
         maps = list(made_label_maps(Classes(synthesizer.classes.names), size))[:2]

@@ -24,7 +24,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.evaluation.image_folder import list_image_files
 from shanshui.storage.files import read_csv, read_json, write_json
 from shanshui.storage.folders import replaced
-from shanshui.storage.images import read_label_map, read_photo, resize_label_map, resize_photo, write_image
+from shanshui.storage.images import read_label_map, read_photo, resize_label_map, write_image
 from shanshui.storage.names import stem
 from shanshui.storage.outputs import add_file, add_folder, check_inputs_stay
 from shanshui.storage.provenance import stamp
@@ -75,7 +75,7 @@ def _fuse(file: Path, label: str, fit: fusion.Fit, settings: FuseSettings, targe
     if Size.of(generated) != settings.size:
         raise ShanshuiError(f"{file} is {Size.of(generated)}", f"{settings.size}, as the settings say")
     mask = _label_ids(label, settings) == fit.class_id
-    photo = resize_photo(read_photo(fit.photo.image), settings.size)
+    photo = read_photo(fit.photo.image, settings.size)
     write_image(target, fusion.paste(generated, photo, mask), settings.quality, settings.subsampling)
     return int(mask.sum())
 

@@ -8,31 +8,20 @@ python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR -
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from shanshui.config.sections import Section
 from shanshui.config.stages import Stage
 from shanshui.config.typed_settings import read_checked
-from shanshui.errors import UsageError
 from shanshui.storage import images
 from shanshui.storage.files import atomic
 from shanshui.storage.folders import replaced
 from shanshui.storage.outputs import add_folder, check_inputs_stay
 from shanshui.storage.size import Size
-from shanshui.synthesis.generation_inputs import (
-    Files,
-    instance_files,
-    label_files,
-    label_sources,
-    positive,
-)
-
-if TYPE_CHECKING:
-    from shanshui.synthesis.synthesizer import Synthesizer
+from shanshui.synthesis.generation_inputs import instance_maps, label_files, label_sources, positive, style_vector
 
 
 class FormatSettings(Section):
@@ -73,13 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--noise", choices=("on", "off"), default="on", help="off: the mean image, without noise")
     style = parser.add_mutually_exclusive_group()
     style.add_argument(
-        "--style", type=Path, nargs="+", metavar="IMAGE",
+        "--style", type=Path, nargs="+", default=[], metavar="IMAGE",
         help="photograph whose style all images take (or NPY of an image), for weights with a style encoder; or two",
     )  # fmt: skip
     style.add_argument(
         "--z",
         type=Path,
         nargs="+",
+        default=[],
         metavar="NPY",
         help="style vector of all images, for weights that take one; or two",
     )
@@ -112,64 +102,34 @@ def write_generated(folder: Path, name: str, image: np.ndarray, settings: Format
     images.write_image(folder / f"{name}.{settings.format}", pixels, settings.quality, settings.subsampling)
 
 
-def style_vector(args: argparse.Namespace, synthesizer: Synthesizer) -> np.ndarray | None:
-    """Compute the style of all images from photographs or files of vectors; None draws it by seed and name.
-
-    Raises:
-        UsageError: `--blend` without two styles.
-    """
-    sources = args.style or args.z or []
-    if args.blend is not None and len(sources) != 2:
-        raise UsageError(f"--blend with {len(sources)} styles", "two, after --style or --z")
-    if not sources:
-        return None
-
-    from shanshui.synthesis.inputs import one_style
-    from shanshui.synthesis.styles import blended, read_array
-
-    if args.style:
-        vectors = [synthesizer.style_of(path) for path in args.style]
-    else:
-        vectors = [one_style(read_array(path), synthesizer.accepts.z, path) for path in args.z]
-    return blended(vectors, 0.5 if args.blend is None else args.blend)
-
-
-def chunks(items: Files, length: int) -> Iterator[Files]:
-    """Yield consecutive parts of at most `length` items."""
-    for start in range(0, len(items), length):
-        yield items[start : start + length]
-
-
 def run(args: argparse.Namespace) -> None:
     """Generate the images of every set; the folder appears only when all are written."""
     settings = read_checked(FormatSettings, args.settings) if args.settings else FormatSettings()
     settings = settings.model_copy(update={"format": args.format} if args.format else {})
-    sources = label_sources(args.labels)
-    sets = {name: label_files(path) for name, path in sources.items()}
-    every = [file for files in sets.values() for file in files]
-    check_inputs_stay(args.out, "folder", [path for _, path in every])  # those that a manifest names
+    sets = {name: label_files(path, args.instances) for name, path in label_sources(args.labels).items()}
+    every = [one for files in sets.values() for one in files]
+    check_inputs_stay(args.out, "folder", [one.label for one in every])  # those that a manifest names
 
     from shanshui.logs import progress
     from shanshui.synthesis.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.load(args.weights, args.size)
-    manifests = [path for path in sources.values() if path.suffix == ".csv"]
-    maps = instance_files(synthesizer.accepts, every, args.instances, manifests)
-    z, seed = style_vector(args, synthesizer), args.seed if args.noise == "on" else None
+    maps = instance_maps(synthesizer.accepts, every, bool(args.instances))
+    z, seed = style_vector(synthesizer, args.style, args.z, args.blend), args.seed if args.noise == "on" else None
     batch = args.batch if synthesizer.size else 1  # label maps of their own sizes do not stack
     with replaced(args.out, args.force) as staged, progress(len(every), "generate", "image") as bar:
         for set_name, files in sets.items():
             folder = staged / set_name
             folder.mkdir(parents=True, exist_ok=True)
-            for chunk in chunks(files, batch):
-                names = [name for name, _ in chunk]
-                ids = [synthesizer.read_label_map(path) for _, path in chunk]
-                pairs = zip(chunk, ids, strict=True)
-                numbers = [synthesizer.read_instance_map(maps[path], one) for (_, path), one in pairs] if maps else None
+            for start in range(0, len(files), batch):
+                names, labels = zip(*((one.name, one.label) for one in files[start : start + batch]), strict=True)
+                ids = [synthesizer.read_label_map(path) for path in labels]
+                pairs = zip(labels, ids, strict=True)
+                numbers = [synthesizer.read_instance_map(maps[path], one) for path, one in pairs] if maps else None
                 made = synthesizer.generate(ids, names, seed, z=z, instances=numbers, batch=batch)
                 for name, image in zip(names, made, strict=True):
                     write_generated(folder, name, image, settings)
-                bar.update(len(chunk))
+                bar.update(len(names))
 
 
 STAGE = Stage(

@@ -18,9 +18,8 @@ import numpy as np
 from pydantic import Field
 
 from shanshui.config.sections import Section
-from shanshui.config.settings import read_settings
 from shanshui.config.stages import Stage
-from shanshui.config.typed_settings import checked
+from shanshui.config.typed_settings import checked, read_settings
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.storage.files import write_json
 from shanshui.storage.folders import replaced

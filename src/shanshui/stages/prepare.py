@@ -17,7 +17,7 @@ from shanshui.data.prepared import write_digests
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import atomic, write_json
-from shanshui.storage.images import read_label_map, read_photo, resize_label_map, resize_photo
+from shanshui.storage.images import read_label_map, read_photo
 from shanshui.storage.outputs import add_file
 
 
@@ -58,8 +58,8 @@ def load_pair(pair: Pair, data: LoadSettings) -> tuple[np.ndarray, np.ndarray]:
     """
     if pair.image is None:
         raise ShanshuiError(f"{pair.name} has no photograph", "a manifest of training pairs, such as train.csv")
-    raw = resize_label_map(read_label_map(pair.label), data.load_size)
-    return resize_photo(read_photo(pair.image), data.load_size), data.labels.ids(raw, pair.label)
+    raw = read_label_map(pair.label, data.load_size)
+    return read_photo(pair.image, data.load_size), data.labels.ids(raw, pair.label)
 
 
 def load_instances(pair: Pair, data: LoadSettings) -> np.ndarray:
@@ -70,7 +70,7 @@ def load_instances(pair: Pair, data: LoadSettings) -> np.ndarray:
     """
     if pair.instance is None:
         raise ShanshuiError(f"{pair.name} has no instance map", "one for every pair, of which edges are made")
-    ids = resize_label_map(read_label_map(pair.instance), data.load_size)
+    ids = read_label_map(pair.instance, data.load_size)
     _, numbers = np.unique(ids, return_inverse=True)
     return numbers.reshape(ids.shape).astype(np.uint16)
 

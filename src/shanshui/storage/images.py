@@ -18,24 +18,34 @@ from shanshui.storage.size import Size
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
-def read_photo(path: str | Path) -> np.ndarray:
+def read_photo(path: str | Path, size: Size | None = None) -> np.ndarray:
     """Read a photograph as sRGB, uint8 (H, W, 3), rotated by EXIF; grey is replicated, transparency is over black.
+
+    Args:
+        path: the file.
+        size: to which it is resized; None for its own.
 
     Raises:
         ImageFileError: the file is broken, is not an image, or holds several images.
     """
-    return decode_photo(path).pixels
+    photo = decode_photo(path).pixels
+    return resize_photo(photo, size) if size else photo
 
 
-def read_label_map(path: str | Path) -> np.ndarray:
+def read_label_map(path: str | Path, size: Size | None = None) -> np.ndarray:
     """Read class ids: uint8 (H, W), or int32 if the file has more than 8 bits per pixel.
 
     Grey images hold ids, palette images indices that are ids.
 
+    Args:
+        path: the file.
+        size: to which it is resized; None for its own.
+
     Raises:
         ImageFileError: the file is broken, in colour, or stored with lossy compression, which changes ids.
     """
-    return decode_label_map(path).ids
+    ids = decode_label_map(path).ids
+    return resize_label_map(ids, size) if size else ids
 
 
 def photo_size(path: str | Path) -> Size:

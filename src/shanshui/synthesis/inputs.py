@@ -1,4 +1,4 @@
-"""Check the arguments of `Synthesizer.generate`: label maps, names, instance maps, seeds, style vectors."""
+"""Check the arguments of `Synthesizer.generate`: label maps, names, instance maps, seeds; styles are in `styles`."""
 
 from __future__ import annotations
 
@@ -103,32 +103,6 @@ def whole_seed(seed: object) -> int | None:
         return None if seed is None else int(operator.index(cast("SupportsIndex", seed)))
     except TypeError:
         raise UsageError(f"seed {seed!r}", "a whole number, or None for no noise") from None
-
-
-def one_style(z: ArrayLike, length: int, source: object = "z") -> np.ndarray:
-    """Return a style vector (length,) or (1, length) as float32 (length,).
-
-    Raises:
-        UsageError: as for `style_vectors`.
-    """
-    return style_vectors(z, length, 1, source)[0]
-
-
-def style_vectors(z: ArrayLike, length: int, count: int, source: object = "z") -> np.ndarray:
-    """Return style vectors (count, length), or one for all, (length,) or (1, length), as float32 (count, length).
-
-    Raises:
-        UsageError: the generator takes none (`length` 0), or they have another shape or are not finite.
-    """
-    if not length:
-        raise UsageError(f"{source} holds a style vector", "weights of a generator that takes a style or noise as one")
-    try:
-        vectors = np.asarray(z, np.float32)
-    except (TypeError, ValueError):
-        raise UsageError(f"{source} holds no numbers", f"{length} finite numbers, float32") from None
-    if vectors.shape not in ((length,), (1, length), (count, length)) or not np.isfinite(vectors).all():
-        raise UsageError(f"{source} holds numbers of shape {vectors.shape}", f"{length} finite numbers, float32")
-    return np.array(np.broadcast_to(vectors, (count, length)))
 
 
 def _integers(given: ArrayLike, what: str, form: str, do: str = "") -> np.ndarray:

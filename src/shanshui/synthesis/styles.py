@@ -1,4 +1,4 @@
-"""Styles from photographs, and interpolation between two styles."""
+"""Styles: photographs and vectors as arrays, and interpolation between two styles."""
 
 from __future__ import annotations
 
@@ -53,6 +53,32 @@ def as_photograph(photograph: ArrayLike, size: Size | None) -> np.ndarray:
     if not np.abs(array).max() <= 1 + 1e-3:
         raise UsageError(f"an image with numbers from {array.min():.4g} to {array.max():.4g}", FORM)
     return array.astype(np.float32)
+
+
+def one_style(z: ArrayLike, length: int, source: object = "z") -> np.ndarray:
+    """Return a style vector (length,) or (1, length) as float32 (length,).
+
+    Raises:
+        UsageError: as for `style_vectors`.
+    """
+    return style_vectors(z, length, 1, source)[0]
+
+
+def style_vectors(z: ArrayLike, length: int, count: int, source: object = "z") -> np.ndarray:
+    """Return style vectors (count, length), or one for all, (length,) or (1, length), as float32 (count, length).
+
+    Raises:
+        UsageError: the generator takes none (`length` 0), or they have another shape or are not finite.
+    """
+    if not length:
+        raise UsageError(f"{source} holds a style vector", "weights of a generator that takes a style or noise as one")
+    try:
+        vectors = np.asarray(z, np.float32)
+    except (TypeError, ValueError):
+        raise UsageError(f"{source} holds no numbers", f"{length} finite numbers, float32") from None
+    if vectors.shape not in ((length,), (1, length), (count, length)) or not np.isfinite(vectors).all():
+        raise UsageError(f"{source} holds numbers of shape {vectors.shape}", f"{length} finite numbers, float32")
+    return np.array(np.broadcast_to(vectors, (count, length)))
 
 
 def blended(styles: Sequence[np.ndarray], share: float) -> np.ndarray:

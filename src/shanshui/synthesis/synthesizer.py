@@ -218,7 +218,7 @@ class Synthesizer:
         Raises:
             ShanshuiError: it cannot be read, or has values that are no class.
         """
-        return self.classes.ids(_resized(images.read_label_map(path), self.size), path)
+        return self.classes.ids(images.read_label_map(path, self.size), path)
 
     def read_instance_map(self, path: str | Path, label_map: np.ndarray) -> np.ndarray:
         """Read instance ids (H, W), resized to `size`.
@@ -226,7 +226,7 @@ class Synthesizer:
         Raises:
             ShanshuiError: it cannot be read, or `label_map` has another size.
         """
-        numbers = _resized(images.read_label_map(path), self.size)
+        numbers = images.read_label_map(path, self.size)
         if numbers.shape != label_map.shape:
             found, wanted = Size(*numbers.shape), Size(*label_map.shape)
             raise ShanshuiError(f"{path} is {found}", f"its label map's size, {wanted}")
@@ -258,7 +258,7 @@ class Synthesizer:
         if z is None:
             noise_source = seeded_noise(seed)
             return lambda part: noise_source(names[part])
-        vectors = inputs.style_vectors(z, self.accepts.z, len(names))
+        vectors = styles.style_vectors(z, self.accepts.z, len(names))
         return lambda part: NoiseSource(None, lambda n, length: jt.array(vectors[part]))
 
     def _forward(self, ids: np.ndarray, noise: NoiseSource, instances: np.ndarray | None) -> np.ndarray:
@@ -269,7 +269,3 @@ class Synthesizer:
             made = np.array(generator.generate(conditioning, noise, self._step).numpy())
         jt.sync_all()
         return made
-
-
-def _resized(ids: np.ndarray, size: Size | None) -> np.ndarray:
-    return images.resize_label_map(ids, size) if size else ids

@@ -73,10 +73,10 @@ def read_samples(manifest: str | Path, data: DataSettings, limit: int = SAMPLES,
         [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))] if rows else []
     )
     classes, size = data.labels, data.size
-    raw = [images.resize_label_map(images.read_label_map(row["label"]), size) for row in rows]
+    raw = [images.read_label_map(row["label"], size) for row in rows]
     label_maps = [classes.ids(numbers, row["label"]) for numbers, row in zip(raw, rows, strict=True)]
-    photos = [images.resize_photo(images.read_photo(row["image"]), size) for row in rows]
-    numbers = [images.resize_label_map(images.read_label_map(row["instance"]), size) for row in rows if instances]
+    photos = [images.read_photo(row["image"], size) for row in rows]
+    numbers = [images.read_label_map(row["instance"], size) for row in rows if instances]
     return Samples(
         [row["name"] for row in rows], np.array(label_maps), np.array(photos), class_palette(data.classes),
         np.array(numbers) if numbers else None,

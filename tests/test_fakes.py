@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.architectures.base import Context, DiscriminatorBatch, Generator, LossConfig
+from shanshui.architectures.base import DiscriminatorBatch, Generator, LossConfig
 from shanshui.architectures.ccfpse import Fpse
+from shanshui.architectures.context import Context
 from shanshui.architectures.generator_networks import FULL, BuiltGenerator, Conditioning
 from shanshui.architectures.oasis import PixelClassifier
 from shanshui.backend import ranks

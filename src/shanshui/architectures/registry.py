@@ -16,12 +16,11 @@ from shanshui.architectures.base import (
     DISCRIMINATORS,
     GENERATORS,
     SMALL_CLASSES,
-    Context,
     Discriminator,
     Generator,
     Network,
-    Sections,
 )
+from shanshui.architectures.context import Context, Sections
 from shanshui.errors import ShanshuiError
 from shanshui.plugins.discovery import load_plugins
 

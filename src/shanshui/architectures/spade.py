@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from shanshui.architectures.base import Context, Generator, SpectrallyNormed, StyleEncoder, architecture
+from shanshui.architectures.base import Generator, SpectrallyNormed, StyleEncoder, architecture
+from shanshui.architectures.context import Context
 from shanshui.architectures.converter import Converter
 from shanshui.architectures.patch_losses import SegmapDiscriminator
 from shanshui.architectures.spade_weights import CLADE, SPADE

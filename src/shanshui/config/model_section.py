@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from shanshui.architectures.apf import Apf, ProgressiveDiscriminators
-from shanshui.architectures.base import Discriminator, Edges, Generator, Network, SpectrallyNormed
+from shanshui.architectures.base import Discriminator, Generator, Network, SpectrallyNormed
+from shanshui.architectures.context import Edges
 from shanshui.architectures.registry import DISCRIMINATORS, GENERATORS
 from shanshui.config.section import Section
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationInfo, create_model, field_validator, model_validator
 
-from shanshui.architectures.base import SWITCHES, Context
+from shanshui.architectures.context import SWITCHES, Context
 from shanshui.architectures.registry import Networks
 from shanshui.config.model_section import USES, Model, ignored
 from shanshui.config.section import NonNegative, Positive, Section

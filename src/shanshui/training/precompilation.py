@@ -23,7 +23,7 @@ from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
 from shanshui.storage.files import digest, sha256, write_json
 
 if TYPE_CHECKING:
-    from shanshui.architectures.base import Sections
+    from shanshui.architectures.context import Sections
 
 SAID_WHY = 3  # exit code of a child that needs something it cannot get by another attempt
 CHILD = """

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shanshui.architectures import segmenter
-from shanshui.architectures.base import LossConfig, Sections
+from shanshui.architectures.base import LossConfig
+from shanshui.architectures.context import Sections
 from shanshui.architectures.generator_networks import FULL, BuiltGenerator
 from shanshui.architectures.networks import build_discriminator, build_generator
 from shanshui.architectures.registry import discriminator_of, generator_of

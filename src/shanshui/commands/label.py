@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from shanshui.architectures.segmenters import BATCH, Segmenter, describe_segmenter, load_segmenter
-from shanshui.data.findings import number, some
 from shanshui.data.listing import find_images
 from shanshui.data.pairs import ambiguous_files
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import read_json, write_json
 from shanshui.storage.images import read_photo, resize_label_map, resize_photo, write_image
+from shanshui.storage.names import number, some
 from shanshui.storage.outputs import add_shared_folder
 from shanshui.storage.provenance import stamp
 from shanshui.storage.size import Size

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from shanshui.data.findings import Finding, error, number, warning
+from shanshui.data.findings import Finding, error, warning
 from shanshui.data.folders import Folder
 from shanshui.data.instances import InstanceFacts
 from shanshui.data.layouts import colours_of
 from shanshui.data.scan import LabelFacts
+from shanshui.storage.names import number
 
 SURE = 2  # so many values in the colours of other classes are no accident
 VALUES_SHOWN = 3

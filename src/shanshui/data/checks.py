@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from shanshui.data.findings import Finding, error, number, warning
+from shanshui.data.findings import Finding, error, warning
 from shanshui.data.labels import outside
 from shanshui.data.scan import LabelFacts, PhotoFacts
 from shanshui.storage.image_file import UNREADABLE
+from shanshui.storage.names import number
 from shanshui.storage.size import Size
 
 ASPECT_TOLERANCE = 0.02

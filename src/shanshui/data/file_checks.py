@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from shanshui.data.findings import Finding, error, note, number, warning
+from shanshui.data.findings import Finding, error, note, warning
 from shanshui.data.folders import Folder
 from shanshui.data.listing import RENAME, Passed, grouped
 from shanshui.data.scan import LabelFacts, PhotoFacts
-from shanshui.storage.names import guess, is_text
+from shanshui.storage.names import guess, is_text, number
 
 
 def _passed(folders: Sequence[Folder]) -> list[Passed]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from shanshui.errors import ShanshuiError
-from shanshui.storage.names import printable
+from shanshui.storage.names import SHOWN_IN_MESSAGE, number, printable, some
 
-SHOWN_IN_MESSAGE = 3
 Level = Literal["error", "warning", "note"]
 ORDER: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
 
@@ -41,18 +40,6 @@ def warning(what: str, expected: str, do: str, files: Iterable[object] = ()) -> 
 def note(what: str, expected: str, do: str, files: Iterable[object] = ()) -> Finding:
     """Create a finding that asks for nothing."""
     return Finding("note", what, expected, do, tuple(map(printable, files)))
-
-
-def some(files: Sequence[str], most: int) -> str:
-    """Format the first `most` files as indented lines, and the number of the rest."""
-    lines = [f"\n    {file}" for file in files[:most]]
-    more = len(files) - most
-    return "".join(lines) + (f"\n    ... and {more} more" if more > 0 else "")
-
-
-def number(count: int, thing: str) -> str:
-    """Format a count with its noun: `1 pair`, `2 pairs`."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def as_error(findings: Iterable[Finding], report: object) -> ShanshuiError | None:

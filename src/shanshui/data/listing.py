@@ -11,11 +11,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from shanshui.data.findings import SHOWN_IN_MESSAGE, number, some
 from shanshui.errors import ShanshuiError
 from shanshui.storage.images import IMAGE_SUFFIXES
 from shanshui.storage.kinds import why_no_folder
-from shanshui.storage.names import is_text, printable
+from shanshui.storage.names import SHOWN_IN_MESSAGE, is_text, number, printable, some
 
 SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store"}
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from shanshui.data.findings import Finding, error, number, warning
+from shanshui.data.findings import Finding, error, warning
 from shanshui.data.folders import Folder
 from shanshui.data.pairs import Pairing
 from shanshui.data.scan import LabelFacts
 from shanshui.data.statistics import ClassStatistics
 from shanshui.storage.images import IMAGE_SUFFIXES
 from shanshui.storage.kinds import why_no_folder
+from shanshui.storage.names import number
 
 NO_ACCIDENT = 3  # so many classes, all of them moved by one
 COMPARED = 2  # images that a set has at least, of which distances can be measured

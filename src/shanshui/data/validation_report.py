@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from shanshui.data.findings import Finding, number
+from shanshui.data.findings import Finding
 from shanshui.data.statistics import ClassStatistics, pixel_statistics
 from shanshui.data.survey import Survey
-from shanshui.storage.names import printable
+from shanshui.storage.names import number, printable
 from shanshui.storage.size import Size
 
 FILES_SHOWN = 200

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from shanshui.data.findings import Finding, error, number
+from shanshui.data.findings import Finding, error
 from shanshui.data.scan import LabelFacts
 from shanshui.data.seams import OF_A_SET, together
+from shanshui.storage.names import number
 
 Colour = tuple[int, int, int]
 SURE = 2  # so many colours that contradict each other are no accident

@@ -17,7 +17,7 @@ from shanshui.config.sections import LayoutName
 from shanshui.config.settings import LABELS, SIZE
 from shanshui.config.stages import Stage
 from shanshui.config.typed_settings import LoadSettings, read_checked
-from shanshui.data.findings import SHOWN_IN_MESSAGE, as_error, some
+from shanshui.data.findings import as_error
 from shanshui.data.folders import Folder, look, only
 from shanshui.data.instances import scan_instances
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS, Layout
@@ -39,6 +39,7 @@ from shanshui.data.validation_report import render, verdict
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import atomic, write_csv, write_text
+from shanshui.storage.names import SHOWN_IN_MESSAGE, some
 from shanshui.storage.outputs import add_file, add_shared_folder
 
 WRITTEN = ("report.md", "train.csv", "holdout.csv", "test.csv", "classes.csv", "classes.png")

@@ -1,16 +1,17 @@
-"""File names as text: compared in composed Unicode form (NFC), and printable whatever their bytes."""
+"""File names as text: compared in composed Unicode form (NFC), printable whatever their bytes, listed in messages."""
 
 from __future__ import annotations
 
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from shanshui.errors import ShanshuiError, UsageError
 
 GUESSES = ("gb18030", "shift_jis", "cp1252")
+SHOWN_IN_MESSAGE = 3  # names in a message; the rest is a number
 
 
 def normal(name: str) -> str:
@@ -31,6 +32,18 @@ def is_text(name: str) -> bool:
 def printable(text: object) -> str:
     r"""Convert to text that can be written as UTF-8: other bytes become `\udcb7` and the like."""
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def some(files: Sequence[str], most: int) -> str:
+    """Format the first `most` files as indented lines, and the number of the rest."""
+    lines = [f"\n    {file}" for file in files[:most]]
+    more = len(files) - most
+    return "".join(lines) + (f"\n    ... and {more} more" if more > 0 else "")
+
+
+def number(count: int, thing: str) -> str:
+    """Format a count with its noun: `1 pair`, `2 pairs`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def check_plain(names: Iterable[str], source: object) -> None:

@@ -338,6 +338,7 @@ def test_streams_of_events_are_limited_and_end(server: Running) -> None:
     reply = server.get("/api/events")
     assert (reply.status, reply.json["error"]) == (503, "busy")
     first.close()
+    assert server.ask("HEAD", "/api/events").status in (200, 503)
     end = time.monotonic() + 5
     while server.engine.listeners > 1:
         assert time.monotonic() < end

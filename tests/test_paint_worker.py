@@ -183,6 +183,32 @@ def test_two_clients_never_see_each_others_images(tmp_path: Path) -> None:
         assert counts[200] > 150
 
 
+def test_twenty_clients_at_once(tmp_path: Path) -> None:
+    """Two seconds of drawing: the queue stays within its limit, and each that is answered gets its own drawing."""
+    with running(tmp_path, "--seconds", "0.02") as server:
+        end, counts, longest = time.monotonic() + 2, dict.fromkeys((200, 204, 503), 0), [0]
+
+        def draw(client: int) -> None:
+            number = 0
+            while time.monotonic() < end:
+                number += 1
+                reply = server.paint(one_class(client), seed=number, client=f"c{client}", number=number, format="png")
+                longest[0] = max(longest[0], len(server.engine.queue))
+                counts[reply.status] += 1
+                if reply.status == 200:
+                    shade = 1 - (number % 10) / 20
+                    wanted = np.rint(((PALETTE[client] / 127.5 - 1) * shade + 1) * 127.5)
+                    assert np.abs(decoded(reply)[0, 0] - wanted).max() <= 1
+
+        with ThreadPoolExecutor(20) as pool:
+            for each in [pool.submit(draw, client) for client in range(20)]:
+                each.result()
+        assert counts[200] > 10
+        assert counts[503] > 0
+        assert 0 < longest[0] <= 8
+        assert next(server.events())["state"] in ("ready", "painting")
+
+
 # --- accidents ----------------------------------------------------------------------------------------
 
 

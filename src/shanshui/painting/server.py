@@ -82,6 +82,8 @@ class PageRoutes:
         client, engine = client_of(request.query_params), self._context.engine
         if engine.listeners >= self._context.limits.listeners:
             raise Refusal("busy", f"{engine.listeners} streams of events", f"at most {self._context.limits.listeners}")
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         return StreamingResponse(self._stream(client), media_type="text/event-stream")
 
     async def _stream(self, client: str) -> AsyncIterator[str]:

@@ -66,7 +66,7 @@ class Colouring:
         if seed == REFUSE:
             raise ShanshuiError("the image of paint is not finite", "weights that did not diverge")
         if seed == MEMORY:
-            np.zeros(1 << 40, np.uint8).sum()
+            np.zeros(1 << 29, np.uint8)
         colours = np.vstack([class_palette(list(self.classes.names)), np.zeros((227, 3), np.uint8)])
         image = to_float(colours[label_maps]) * (1 - (seed % 10) / 20)
         if z is not None:

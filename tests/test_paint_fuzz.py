@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from paint_server import Reply, Running, running
 from PIL import Image
-from test_paint_access import head, raw
+from test_paint_guard import head, raw
 
 from shanshui.painting.refusals import STATUS
 

@@ -81,7 +81,7 @@ def test_loss_of_three_layers(pairs: Any, golden_files: GoldenFiles) -> None:
 @pytest.mark.parametrize("by", ["position", "image"])
 def test_identities(by: Any) -> None:
     x = jt.array(np.random.default_rng(0).normal(1, 1, (3, 5, 4, 6)).astype(np.float32))
-    for other in (x, 3 * x, -x, x[:, [4, 2, 0, 1, 3]]):
+    for other in (x, 3 * x, -x, 1e-9 * x, 1e12 * x, x[:, [4, 2, 0, 1, 3]]):
         assert float(kernel_alignment(x, other, by).item()) == pytest.approx(1, abs=1e-5)
     zero = jt.zeros(x.shape)
     for student, teacher in ((x, zero), (zero, x), (zero, zero)):

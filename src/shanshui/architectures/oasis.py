@@ -37,6 +37,7 @@ class Oasis(SpectrallyNormed, Generator):
     """Generator of OASIS, with the same random vector at every pixel of an image."""
 
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "z_dim": 4, "spade_hidden": 8}
+    aligned: ClassVar[tuple[str, ...]] = ("body.0", "body.1", "body.3")
 
     name: Literal["oasis"] = "oasis"
     spade_hidden: Positive = Field(128, description="hidden channels inside every SPADE layer")

@@ -29,6 +29,7 @@ class Pix2pixHD(Generator):
 
     inputs: ClassVar[frozenset[str]] = frozenset({"edges"})
     least_side: ClassVar[int] = 32
+    aligned: ClassVar[tuple[str, ...]] = ("down_3", "block_4", "up_1")
 
     name: Literal["pix2pixhd"] = "pix2pixhd"
     norm: Literal["batch", "instance"] = Field("instance", description="how features are standardised")

@@ -36,6 +36,7 @@ class Upsampled(SpectrallyNormed, Generator):
     """Generator that doubles its first features as often as `upsampling` says, and may start from a style vector."""
 
     inputs: ClassVar[frozenset[str]] = frozenset({"edges"})
+    aligned: ClassVar[tuple[str, ...]] = ("head_0", "G_middle_1", "up_1")
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "z_dim": 4, "spade_hidden": 8}
 
     upsampling: Literal["normal", "more", "most"] = Field(

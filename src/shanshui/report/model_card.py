@@ -151,6 +151,9 @@ def introduction(content: CardContent) -> str:
     elif card.averaged:
         epochs = ", ".join(str(one.get("epoch", "?")) for one in card.averaged)
         lines.append(f"Its weights are the mean of the checkpoints of epochs {epochs}.")
+    elif card.teacher:
+        long = f"{card.epoch} epoch{'' if card.epoch == 1 else 's'}"
+        lines.append(f"It is a smaller network, trained for {long} on the images of `{card.teacher['file']}`.")
     elif card.epoch is not None:
         lines.append(f"Its weights are those after epoch {card.epoch}{f' ({card.phase})' if card.phase else ''}.")
     return " ".join(lines)

@@ -247,7 +247,7 @@ def _weights_of(path: Path, mark: str) -> bool:
             meta = json.loads((file.metadata() or {})[META])
     except (SafetensorError, OSError, ValueError, KeyError):
         return False
-    made_by = {key for key in ("imported", "averaged") if key in meta}
+    made_by = {key for key in ("imported", "averaged", "teacher") if key in meta}
     return made_by == ({mark} if mark else set())
 
 

@@ -22,6 +22,7 @@ class Card:
         epoch: after which the weights were saved.
         averaged: checkpoints whose mean they are, each with file, sha256 and epoch.
         imported: files of another implementation they come from, with their SHA-256.
+        teacher: file and identity of the weights that a student was trained on.
         metrics: scores in the metadata.
         code: version of this package that wrote the file.
     """
@@ -34,6 +35,7 @@ class Card:
     epoch: int | None = None
     averaged: tuple[Mapping[str, object], ...] = ()
     imported: Mapping[str, str] = field(default_factory=dict)
+    teacher: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     code: str = ""
 
@@ -49,6 +51,7 @@ class Card:
             epoch=meta.get("epoch"),
             averaged=tuple(meta.get("averaged", ())),
             imported=meta.get("imported", {}),
+            teacher=meta.get("teacher", {}),
             metrics=meta.get("metrics", {}),
             code=meta.get("shanshui", ""),
         )

@@ -302,6 +302,12 @@ def test_weights_that_cannot_be_loaded_are_a_failure_with_a_reason(tmp_path: Pat
         )  # fmt: skip
 
 
+def test_worker_that_cannot_be_started_is_a_failure_with_a_reason(tmp_path: Path) -> None:
+    with running(tmp_path, command=[str(tmp_path / "absent")]) as server:
+        assert server.engine.state.name == "failed"
+        assert "cannot be started" in server.get("/api/model").json["found"]
+
+
 def test_styles_and_images_of_other_weights_are_forgotten(tmp_path: Path) -> None:
     with running(tmp_path, "--style") as server:
         out = io.BytesIO()

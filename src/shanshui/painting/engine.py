@@ -167,6 +167,8 @@ class Engine:
                 await self._buried(died)
             except Refusal as refusal:  # of the weights
                 self._fail(refusal)
+            except OSError as error:  # of the program that could not be started
+                self._fail(Refusal("worker_failed", f"the worker cannot be started: {error}"))
             if self.state.name == "failed":
                 await self._wanted.wait()
 

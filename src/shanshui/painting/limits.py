@@ -42,7 +42,7 @@ class Limits:
 
     body_seconds: float = 10.0
     rate: float = 20.0
-    burst: int = 60
+    burst: int = 100
     waiting: int = 8
     cached: int = 16
     styles: int = 32

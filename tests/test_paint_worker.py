@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import io
 import itertools
@@ -26,6 +27,7 @@ from test_paint_api import DRAWING, PALETTE, PIXELS, decoded
 from shanshui.painting import frames
 from shanshui.painting.context import Options
 from shanshui.painting.engine import Offer
+from shanshui.painting.job_queue import JobQueue
 from shanshui.painting.limits import Limits
 
 
@@ -99,28 +101,28 @@ def test_newest_drawing_of_a_client_wins(gated: Gated) -> None:
 def test_clients_take_turns_and_see_their_place(gated: Gated) -> None:
     server = gated.server
     with ThreadPoolExecutor(8) as pool:
-        order: list[str] = []
-
-        def ask(client: str, number: int) -> None:
-            route = "/api/export" if number else "/api/paint"
-            reply = server.ask("POST", f"{route}?width=128&height=96&client={client}", one_class(number), IDS)
-            assert reply.status == 200
-            order.append(client)
-
         first = gated.close(pool)
-        asked: list[Future[None]] = []
-        for client, number in (("a", 0), ("a", 1), ("a", 2), ("b", 0), ("c", 0)):
-            asked.append(pool.submit(ask, client, number))
+        asked: list[Future[Reply]] = []
+        for client, route in (("a", "paint"), ("a", "export"), ("a", "export"), ("b", "paint"), ("c", "paint")):
+            path = f"/api/{route}?width=128&height=96&client={client}"
+            asked.append(pool.submit(server.ask, "POST", path, one_class(2), IDS))
             until(lambda: len(server.engine.queue) == len(asked))
         states = [next(server.events(client)) for client in ("a", "b", "c", "")]
         assert [(each["state"], each["place"], each["queue"]) for each in states] == [
             ("waiting", 1, 5), ("waiting", 2, 5), ("waiting", 3, 5), ("painting", None, 5),
         ]  # fmt: skip
         gated.open()
-        assert first.result().status == 200
-        for each in asked:
-            each.result()
-        assert order == ["a", "b", "c", "a", "a"]
+        assert [each.result().status for each in (first, *asked)] == [200] * 6
+
+
+def test_client_whose_turn_was_longest_ago_is_next() -> None:
+    async def taken() -> list[str]:
+        queue, job = JobQueue(8), frames.Job(do="export")
+        for client in "aaabc":
+            queue.put(client, job, b"")
+        return [(await queue.get()).client for _ in range(5)]
+
+    assert asyncio.run(taken()) == list("abcaa")
 
 
 def test_eight_jobs_wait(gated: Gated) -> None:

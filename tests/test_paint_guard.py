@@ -37,13 +37,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield served
 
 
-def raw(server: Running, *parts: bytes, pause: float = 0.0) -> bytes:
+def raw(server: Running, *parts: bytes, pause: float = 0.0, wait: float = 3.0) -> bytes:
     """Send bytes as they are, and return all that comes back until the server closes or says no more."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         for part in parts:
             connection.sendall(part)
             time.sleep(pause)
-        connection.settimeout(3)
+        connection.settimeout(wait)
         found = b""
         try:
             while part := connection.recv(65536):
@@ -287,7 +287,7 @@ def test_large_body_is_refused_before_it_is_there(server: Running) -> None:
     start = time.monotonic()
     found = raw(server, head(server, **OCTETS, Content_Length=str(10**10)))
     assert found.startswith(b"HTTP/1.1 413 ")
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 3
 
 
 def test_body_that_ends_early_harms_nobody(server: Running) -> None:
@@ -300,7 +300,7 @@ def test_body_that_ends_early_harms_nobody(server: Running) -> None:
 
 
 def test_requests_of_an_address_are_limited(tmp_path: Path) -> None:
-    with running(tmp_path, limits=Limits(rate=1, burst=5)) as served:
+    with running(tmp_path, limits=Limits(rate=0.5, burst=5)) as served:
         replies = [served.get("/api/model") for _ in range(8)]
         assert [reply.status for reply in replies[:5]] == [200] * 5
         assert (replies[-1].status, replies[-1].json["error"], replies[-1].headers["retry-after"]) == (
@@ -308,7 +308,7 @@ def test_requests_of_an_address_are_limited(tmp_path: Path) -> None:
             "too_many",
             "1",
         )
-        time.sleep(1.1)
+        time.sleep(2.1)
         assert served.get("/api/model").status == 200
 
 

@@ -7,14 +7,13 @@ PYTHON ?=
 KIT ?= # of gpu-kit: --golden DIR, --labels DIR, --python 3.12
 MINUTES ?= 10
 SEED ?= 0
-WEIGHTS ?= # of `make paint`
 PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo paint test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format graph lock \
+.PHONY: help setup compile demo test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format graph lock \
 	clean distclean
 
 help: ## show this list
@@ -28,9 +27,6 @@ compile: setup ## compile Jittor and its kernels, once per machine
 
 demo: compile ## run the whole pipeline on the embedded dataset: results/demo/
 	@$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
-
-paint: compile ## draw label maps in the browser and see the images: WEIGHTS=W.safetensors
-	@$(BIN)/python -m shanshui paint $(if $(WEIGHTS),--weights $(WEIGHTS)) --open
 
 test: compile lint ## run all checks: style, types, workflow, tests
 	@envs/cuda_wheels.sh nvcc

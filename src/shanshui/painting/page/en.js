@@ -66,7 +66,6 @@ export default {
 	scene_village: "Village",
 	scene_fields: "Fields",
 	segment: "A photograph",
-	horizon: "Horizon",
 	new: "New",
 	new_question: "Clear the drawing and start over?",
 	new_yes: "Clear",
@@ -156,6 +155,5 @@ export default {
 	key_now: "generate now",
 	key_save: "save",
 	key_shift: "square, circle, lines at 45°",
-	key_right: "pick the class (right button, pen's button)",
 	key_help: "this list",
 };

@@ -17,6 +17,7 @@ async function swap(image, url) {
 	const old = image.src;
 	image.src = url;
 	image.hidden = false;
+	await image.decode().catch(() => {});
 	if (old.startsWith("blob:")) URL.revokeObjectURL(old);
 }
 
@@ -71,10 +72,11 @@ export function imagePane(live, model, contents, restart) {
 export function failed(error) {
 	if (!(error instanceof api.Refused)) throw error;
 	const key = i18n.has(`error_${error.code}`) ? `error_${error.code}` : "error_failed";
-	const { found = "", wanted = "", advice = "" } = error.detail;
+	const { found, wanted, advice, colours = [] } = /** @type {any} */ (error.detail);
+	const nearest = colours.map((each) => `${each.colour} ≈ ${each.nearest}`).join(", ");
 	say(() => i18n.t(key));
 	i18n.write($("failure-text"), () => i18n.t(key));
-	i18n.write($("failure-detail"), () => [found, wanted, advice].filter(Boolean).join(" · "));
+	i18n.write($("failure-detail"), () => [found, nearest, wanted, advice].filter(Boolean).join(" · "));
 	$("failure").hidden = false;
 }
 

@@ -66,7 +66,6 @@ export default {
 	scene_village: "村庄",
 	scene_fields: "田野",
 	segment: "一张照片",
-	horizon: "地平线",
 	new: "新建",
 	new_question: "清空画布，重新开始？",
 	new_yes: "清空",
@@ -156,6 +155,5 @@ export default {
 	key_now: "立即生成",
 	key_save: "保存",
 	key_shift: "正方形、圆、45° 直线",
-	key_right: "吸取类别（鼠标右键或笔上的按钮）",
 	key_help: "显示这个列表",
 };

@@ -5,6 +5,8 @@ BIN := .venv/bin
 CORES ?= all
 PYTHON ?=
 KIT ?= # of gpu-kit: --golden DIR, --labels DIR, --python 3.12
+CHOSEN = $(shell awk -F '"' '/"chosen": / { getline; print $$2 }' results/demo/select/model.json 2> /dev/null)
+WEIGHTS ?= $(firstword $(wildcard results/demo/*/$(CHOSEN).safetensors))
 MINUTES ?= 10
 SEED ?= 0
 PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
@@ -13,7 +15,7 @@ export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format graph lock \
+.PHONY: help setup compile demo paint test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format graph lock \
 	clean distclean
 
 help: ## show this list
@@ -27,6 +29,9 @@ compile: setup ## compile Jittor and its kernels, once per machine
 
 demo: compile ## run the whole pipeline on the embedded dataset: results/demo/
 	@$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+
+paint: compile ## draw label maps in the browser and see images by WEIGHTS, by default those that the demo chose
+	@$(BIN)/python -m shanshui paint --open $(if $(strip $(WEIGHTS)),--weights $(WEIGHTS))
 
 test: compile lint ## run all checks: style, types, workflow, tests
 	@envs/cuda_wheels.sh nvcc

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from golden_files import GoldenFiles
 from made_sets import Pairs
+
+if TYPE_CHECKING:
+    from paint_browser import Opened
+    from paint_server import Running
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,3 +67,33 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "desk")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return tmp_path / "desk"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium, one for all tests of a file."""
+    from paint_browser import launched
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = launched(playwright)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def page_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server of the drawing page, with a worker that colours classes and takes styles."""
+    from paint_server import running
+
+    with running(tmp_path_factory.mktemp("server"), "--style") as served:
+        yield served
+
+
+@pytest.fixture
+def site(browser: Browser, page_server: Running) -> Iterator[Opened]:
+    """The drawing page, opened."""
+    from paint_browser import opened
+
+    with opened(browser, page_server) as found:
+        yield found

@@ -19,11 +19,12 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 from shanshui.data.landscape_classes import CLASSES
+from shanshui.data.palette import class_palette
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -161,3 +162,9 @@ def watched(context: BrowserContext, server: Running, refused: bool) -> Iterator
 def photograph(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
     Image.new("RGB", (64, 48), colour).save(folder / name)
     return folder / name
+
+
+def same_colours(image: np.ndarray, ids: np.ndarray) -> bool:
+    """Whether a JPEG is the colours of the classes, but for its own errors at edges."""
+    colours = class_palette(list(CLASSES))[ids].astype(int)
+    return float(np.median(np.abs(image - colours), axis=(0, 1)).max()) < 4

@@ -32,8 +32,8 @@ def controls_without_name(page: Page) -> list[str]:
         f"""() => [...document.querySelectorAll('{CONTROLS}')].filter({VISIBLE}).filter((e) => {{
           const by = e.getAttribute('aria-labelledby');
           const label = e.labels && [...e.labels].map((l) => l.textContent).join('');
-          return !(e.getAttribute('aria-label') || (by && document.getElementById(by).textContent) || label || e.textContent)
-            .trim();
+          const other = by && document.getElementById(by).textContent;
+          return !(e.getAttribute('aria-label') || other || label || e.textContent).trim();
         }}).map((e) => e.outerHTML.slice(0, 120))"""
     )
 
@@ -43,8 +43,9 @@ def small_targets(page: Page, side: int) -> list[str]:
     return page.evaluate(
         f"""(side) => [...document.querySelectorAll('{CONTROLS}')].filter({VISIBLE}).filter((e) => {{
           const box = (e.closest('label') || e).getBoundingClientRect();
-          return box.height < Math.min(side, e.type === 'range' ? 24 : side) - 0.5 || box.width < Math.min(side, 40) - 0.5;
-        }}).map((e) => `${{e.id || e.className}} ${{e.getBoundingClientRect().width}} x ${{e.getBoundingClientRect().height}}`)""",
+          const least = e.type === 'range' ? Math.min(side, 24) : side;
+          return box.height < least - 0.5 || box.width < Math.min(side, 40) - 0.5;
+        }}).map((e) => e.outerHTML.slice(0, 120))""",
         side,
     )
 
@@ -54,7 +55,7 @@ def low_contrast(page: Page) -> list[str]:
     return page.evaluate(
         f"""() => {{
           const seen = {VISIBLE};
-          const parse = (text) => {{ const n = text.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; }};
+          const parse = (text) => [...text.match(/[\\d.]+/g).map(Number), 1].slice(0, 4);
           const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
             .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
             .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);

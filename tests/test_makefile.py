@@ -129,10 +129,45 @@ def test_environment_of_the_caller_does_not_leak(clone: Path) -> None:
     assert not re.search(r"^(PYTHONPATH|VIRTUAL_ENV|PYTHONHOME)=", said, re.MULTILINE)
 
 
+def test_paint_takes_the_weights_that_the_demo_chose(clone: Path) -> None:
+    def command(*arguments: str) -> str:
+        done = subprocess.run(
+            ["make", "--dry-run", "paint", *arguments], cwd=clone, capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()[-1]
+
+    assert command() == ".venv/bin/python -m shanshui paint --open "
+    for folder in ("select", "merge"):
+        (clone / "results" / "demo" / folder).mkdir(parents=True)
+    (clone / "results" / "demo" / "merge" / "010+011.safetensors").touch()
+    (clone / "results" / "demo" / "select" / "model.json").write_text('{\n "chosen": [\n  "010+011"\n ]\n}\n')
+    assert command().endswith("paint --open --weights results/demo/merge/010+011.safetensors")
+    assert command("WEIGHTS=a b").endswith("paint --open --weights a b")
+
+
 def test_continuous_integration_is_make_test(root: Path) -> None:
     script = (root / ".ci" / "run").read_text()
     assert script.splitlines()[-1] == "exec make test"
     assert os.access(root / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("browser", "installed"), [(True, []), (False, ["update", "install -y --no-install-recommends chromium"])]
+)
+def test_continuous_integration_installs_a_missing_browser(
+    clone: Path, root: Path, browser: bool, installed: list[str]
+) -> None:
+    (clone / ".ci").mkdir()
+    shutil.copy(root / ".ci" / "run", clone / ".ci" / "run")
+    path = Path(path_of(clone))
+    (path / "make").unlink()
+    for name in ("make", "apt-get", *(["chromium"] if browser else [])):
+        (path / name).write_text(f'#!/bin/sh\necho "$@" >> "{clone}/{name}.called"\n')
+        (path / name).chmod(0o755)
+    subprocess.run(["bash", clone / ".ci" / "run"], env={"PATH": str(path)}, check=True)
+    asked = clone / "apt-get.called"
+    assert (asked.read_text().splitlines() if asked.exists() else []) == installed
+    assert (clone / "make.called").read_text() == "test\n"
 
 
 # --- the lock -----------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ INSTEAD = {  # what is not written: what to write instead
 BANNED = {re.compile(rf"\b(?:{words})\b", re.IGNORECASE): instead for words, instead in INSTEAD.items()}
 NO_PROSE = re.compile(
     r"`[^`]*`|shanshui[ .]paint\w*|paint\w*\.(?:md|png|json|zip)|\]\([^)]*\)|https?:\S+|--\w+|^ +\w+:"
+    r"|^\.PHONY:.*|^[a-z-]+:"
 )  # code, links, options, arguments
 
 DOCUMENTS = [

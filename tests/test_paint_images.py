@@ -1,0 +1,166 @@
+"""The images on the drawing page in a real browser: always the latest, seeds, styles, sizes, weights, and states as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paint_browser import Opened, opened, photograph, same_colours
+from paint_server import Running, running
+from paint_stand_in import KILL
+from playwright.sync_api import Browser
+
+from shanshui.painting.context import Options
+from shanshui.painting.engine import Offer
+from shanshui.painting.limits import Limits
+
+pytestmark = pytest.mark.browser
+
+
+def test_drawing_stays_smooth_while_an_image_takes_two_seconds(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path, "--seconds", "2") as slow, opened(browser, slow) as site:
+        active: list[int] = [0]
+        site.page.on("request", lambda request: active.append(active[-1] + ("/api/paint?" in request.url)))
+        site.page.on("requestfinished", lambda request: active.append(active[-1] - ("/api/paint?" in request.url)))
+        tick = "(t) => { window.times.push(t); requestAnimationFrame(window.tick); }"
+        site.run(f"(window.times = [], window.tick = {tick}, requestAnimationFrame(window.tick))")
+        site.choose("rock")
+        for row in range(10, 90, 8):
+            site.drag((10, row), (118, row + 6), steps=12)
+        between = np.diff(site.page.evaluate("window.times"))
+        assert len(between) > 20
+        assert np.percentile(between, 90) < 33.4
+        assert site.page.is_visible("#newer")
+        assert site.page.is_visible("#progress")
+        site.settled()
+        assert max(active) == 1
+        assert same_colours(site.image(), site.ids())
+        assert site.page.is_hidden("#newer")
+
+
+def test_live_can_be_switched_off(site: Opened) -> None:
+    site.page.uncheck("#live")
+    number = site.settled()
+    site.drag((20, 20), (90, 60))
+    site.page.wait_for_timeout(300)
+    assert site.run("p.live.number") == number
+    assert site.page.is_visible("#newer")
+    site.page.click("#now")
+    assert site.settled() == number + 1
+
+
+def test_seeds(site: Opened) -> None:
+    before = site.image()
+    site.page.keyboard.press("d")
+    site.settled()
+    seed = int(site.page.input_value("#seed"))
+    site.page.click("#compare")
+    site.until("[...document.querySelectorAll('#four img')].filter((i) => i.src).length === 4")
+    shown = [int(text) for text in site.page.locator("#four .card").evaluate_all("all => all.map(c => c.dataset.seed)")]
+    assert shown == [seed, seed + 1, seed + 2, seed + 3]
+    site.page.click("#four .card >> nth=3")
+    site.settled()
+    assert int(site.page.input_value("#seed")) == seed + 3
+    assert f"seed {seed + 3}" in site.text("#made")
+    assert seed % 10 == 0 or not np.array_equal(before, site.image())
+    site.drag((20, 20), (90, 60))
+    assert "old" in (site.page.get_attribute("#four", "class") or "")
+
+
+def test_styles_and_their_blend(site: Opened, tmp_path: Path) -> None:
+    plain = site.image().astype(int)
+    for name, colour in (("red.png", (250, 0, 0)), ("blue.png", (0, 0, 250))):
+        site.page.set_input_files("#style-file", photograph(tmp_path, name, colour))
+        site.page.wait_for_selector(f"#styles [data-style] >> nth={'rb'.index(name[0])}")
+    site.settled()
+    site.page.locator("#blend").fill("100")
+    site.settled()
+    blue = site.image().astype(int)
+    site.page.locator("#blend").fill("0")
+    site.settled()
+    red = site.image().astype(int)
+    assert (red[..., 0] - blue[..., 0]).mean() > 50
+    assert (blue[..., 2] - red[..., 2]).mean() > 50
+    site.page.click("#no-style")
+    site.settled()
+    assert np.abs(site.image() - plain).max() == 0
+
+
+def test_other_sizes(site: Opened) -> None:
+    before = site.ids()
+    site.page.select_option("#sizes", "256x192")
+    site.settled()
+    assert np.array_equal(site.ids(), before.repeat(2, 0).repeat(2, 1))
+    assert site.image().shape == (192, 256, 3)
+    site.page.click("#undo")
+    assert np.array_equal(site.ids(), before)
+    assert site.page.input_value("#sizes") == "128x96"
+
+
+def test_states_are_said_while_loading_and_after_a_crash(browser: Browser, tmp_path: Path) -> None:
+    with (
+        running(tmp_path, "--seconds", "0.6", ready=False) as served,
+        opened(browser, served, ready=False, refused=True) as site,
+    ):
+        site.until("/Compiling|Starting/.test(document.querySelector('#state').textContent)")
+        site.page.wait_for_selector("body[data-loaded]")
+        site.settled()
+        site.until(r"/^Image 1 ready, \d\.\d\d seconds$/.test(document.querySelector('#state').textContent)")
+        site.page.fill("#seed", str(KILL))
+        site.page.keyboard.press("Tab")
+        site.page.wait_for_selector("#failure:visible")
+        assert "stopped while making this image" in site.text("#failure-text")
+        site.page.fill("#seed", "1")
+        site.page.keyboard.press("Tab")
+        site.page.wait_for_selector("#failure", state="hidden")
+        site.settled()
+
+
+def test_lost_connection_is_said(browser: Browser, page_server: Running) -> None:
+    with opened(browser, page_server, refused=True) as site:
+        site.page.route("**/api/**", lambda route: route.abort())
+        site.drag((20, 20), (90, 60))
+        site.page.wait_for_selector("#failure:visible")
+        assert "python -m shanshui paint" in site.text("#failure-text")
+        site.page.unroute("**/api/**")
+        site.page.click("#again")
+        site.settled()
+
+
+@pytest.fixture(scope="module")
+def offering(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with the limits of a real one, two weights, and names of classes that are markup."""
+    folder = tmp_path_factory.mktemp("offering")
+    files = [folder / name for name in ("teacher.safetensors", "student.safetensors")]
+    for file in files:
+        file.write_bytes(b"stand-in")
+    options, offer = Options(weights=("teacher", "student")), Offer([str(file) for file in files])
+    with running(folder, "--hostile", limits=Limits(), offer=offer, options=options) as served:
+        yield served
+
+
+def test_other_weights_keep_the_drawing(browser: Browser, offering: Running) -> None:
+    with opened(browser, offering, refused=True) as site:
+        site.drag((20, 20), (90, 60))
+        drawn = site.ids()
+        with site.page.expect_navigation():
+            site.page.select_option("#weights", "1")
+        site.page.wait_for_selector("body[data-loaded]")
+        site.until("d && d.history.past.length > 0")
+        assert site.run("p.model.loaded") == 1
+        assert np.array_equal(site.ids(), drawn)
+
+
+def test_names_of_classes_are_no_markup(browser: Browser, offering: Running) -> None:
+    with opened(browser, offering) as site:
+        assert site.text('[data-id="0"]') == "<img src=x onerror=alert(1)>"
+        assert site.page.locator("#classes img").count() == 0
+
+
+def test_opening_the_page_keeps_within_the_limits_of_the_server(browser: Browser, offering: Running) -> None:
+    with opened(browser, offering) as site:
+        site.page.reload()
+        site.page.wait_for_selector("body[data-loaded]")
+        site.settled()

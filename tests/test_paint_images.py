@@ -1,4 +1,4 @@
-"""The images on the drawing page in a real browser: always the latest, seeds, styles, sizes, weights, and states as text."""
+"""Images on the drawing page in a real browser: the latest, seeds, styles, sizes, weights, and states as text."""
 
 from __future__ import annotations
 

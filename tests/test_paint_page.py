@@ -186,6 +186,7 @@ def test_import_of_label_maps(site: Opened, tmp_path: Path) -> None:
     ids = np.kron(rng.integers(0, len(CLASSES), (12, 16)), np.ones((8, 8))).astype(np.uint8)
     Image.fromarray(ids).save(tmp_path / "ids.png")
     Image.fromarray(COLOURS[ids]).save(tmp_path / "colours.png")
+    site.page.uncheck("#live")  # so that no image is announced after the file
     site.page.set_input_files("#file", tmp_path / "ids.png")
     site.until("document.querySelector('#state').textContent.includes('class ids')")
     assert np.array_equal(site.ids(), ids)

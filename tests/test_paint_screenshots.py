@@ -1,4 +1,4 @@
-"""Screenshots of the drawing page for README and docs, written when SHANSHUI_SCREENSHOTS names weights of a generator."""
+"""Screenshots of the drawing page for README and docs, written when SHANSHUI_SCREENSHOTS names weights."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def draw_landscape(site: Opened) -> None:
 def test_screenshots(browser: Browser, tmp_path: Path, root: Path, name: str, options: dict[str, object]) -> None:
     weights = Path(WEIGHTS).resolve()
     offer = Offer([str(weights)])
-    with running(tmp_path, command=COMMAND, offer=offer, options=Options(weights=(weights.stem,)), ready=False) as served:
+    with running(
+        tmp_path, command=COMMAND, offer=offer, options=Options(weights=(weights.stem,)), ready=False
+    ) as served:
         served.wait("ready", seconds=LOADING)
         with opened(browser, served, **options) as site:
             site.page.wait_for_selector("#starts .picture >> nth=4", timeout=120_000)

@@ -28,6 +28,11 @@ include: "rules/select.smk"
 include: "rules/deliver.smk"
 
 
+for added in PATHS.added_rules():
+
+    include: added
+
+
 rule all:
     default_target: True
     input:
@@ -37,6 +42,7 @@ rule all:
         expand("results/{run}/fid_curve.png", run=RUN),
         expand("results/{run}/report.html", run=RUN),
         expand("results/{run}/kept.json", run=RUN) if CONFIG.retention == "best" else [],
+        PATHS.added_outputs(),
 
 
 onstart:

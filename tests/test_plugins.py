@@ -1,4 +1,4 @@
-"""Plug-ins: what an installed module declares is known to every process, without an edit of this package."""
+"""Plug-ins: what an installed module declares is known to every process; `test_toys.py` runs the pipeline with some."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shanshui.config.options import BEGIN, END, STAGES
-
-OUTPUTS = {"schema": "schema.json", "readme": "README.md", "stages": "stages.md"}
-TEXTS = ("README.md", "stages.md")
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 METRIC = '''"""Brightness beside that of the photographs."""
 
@@ -121,30 +117,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def described(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], str, str]:
-    """The schema, README's table and the table of stages as `shanshui options` writes them with the plug-ins."""
-    folder = tmp_path_factory.mktemp("options")
-    (folder / "README.md").write_text(f"{BEGIN}\n{END}\n")
-    (folder / "stages.md").write_text("\n".join(STAGES))
-    files = [f"--{option}={folder / name}" for option, name in OUTPUTS.items()]
-    python(installed, "-m", "shanshui", "options", *files)
-    return json.loads((folder / "schema.json").read_text()), *((folder / name).read_text() for name in TEXTS)
-
-
-def test_metric_is_an_option_in_schema_and_table(described: tuple[dict[str, object], str, str]) -> None:
-    schema, table, _ = described
-    metrics = schema["$defs"]["Score"]["properties"]["metrics"]["items"]["enum"]  # type: ignore[index]
-    assert {"toy_brightness", "fid"} <= set(metrics)
-    assert "`toy_brightness`" in next(line for line in table.splitlines() if line.startswith("| `score.rank_by`"))
-
-
-def test_dataset_is_an_option_in_schema_and_table(described: tuple[dict[str, object], str, str]) -> None:
-    schema, table, _ = described
-    assert schema["$defs"]["Data"]["properties"]["layout"]["enum"][-1] == "toy-set"  # type: ignore[index]
-    assert "`toy-set`" in next(line for line in table.splitlines() if line.startswith("| `data.layout`"))
-
-
 def test_dataset_gives_folders_classes_size_and_colours(installed: Path) -> None:
     script = (
         "import json; from shanshui.config.settings import validate; from shanshui.data.palette import class_palette\n"
@@ -155,16 +127,6 @@ def test_dataset_gives_folders_classes_size_and_colours(installed: Path) -> None
     assert (data["train_images"], data["test_labels"], data["classes"]) == ("D/photos", "D/maps", ["land", "water"])
     assert (data["height"], data["width"]) == (64, 512)  # the layout's, and what the user says
     assert colours == [[1, 2, 3], [4, 5, 6]]
-
-
-def test_stage_is_in_schema_and_tables(described: tuple[dict[str, object], str, str]) -> None:
-    schema, table, stages = described
-    assert schema["$defs"]["Toy"]["properties"]["strength"]["default"] == 3  # type: ignore[index]
-    assert "toy" in schema["properties"]  # type: ignore[operator]
-    assert "| `toy.strength` | `3` | how strong it is |" in table
-    names = [line.split("`")[1] for line in stages.splitlines() if line.startswith("| `")]
-    assert names[names.index("toy") - 1] == "fuse"
-    assert "| `toy` | `toy_again` | `toy` | yes | GPU or CPU | scoring | `toy/*.bin` |" in stages
 
 
 def test_stage_has_settings_code_a_command_and_a_place_in_every_view(installed: Path) -> None:

@@ -92,6 +92,26 @@ def test_jobs_inherit_what_the_configuration_says_of_gpus(
     assert tuple(os.environ.get(name) for name in names) == expected
 
 
+@pytest.mark.parametrize(
+    ("own_python", "given", "expected"),
+    [
+        (True, None, ["src"]),
+        (True, "toys::src:more", ["src", "toys", "more"]),
+        (False, "toys", ["src"]),  # of another Python: a conda environment has packages of its own
+    ],
+)
+def test_jobs_find_plugins_where_snakemake_does(
+    own_python: bool, given: str | None, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    for name in (gpu_lock.GPUS, gpu_lock.JOBS_PER_GPU, "PYTHONPATH"):
+        monkeypatch.setenv(name, given or "")
+    if given is None:
+        monkeypatch.delenv("PYTHONPATH")
+    prepare_environment(Path("src"), own_python, Config())
+    assert os.environ["PYTHONPATH"].split(os.pathsep) == expected
+
+
 def test_candidates_are_all_subsets_named_without_rank() -> None:
     run_paths = RunPaths(validate({"finetune": {"ema": 0}}))
     names = run_paths.candidates(["epoch_299", "epoch_271", "epoch_273"])

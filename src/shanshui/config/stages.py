@@ -2,7 +2,8 @@
 
 Each module of the package `stages`, and each plug-in of the group `shanshui.stages`, has a record `STAGE`. Settings
 files, the output of `status`, kinds of work in the report, what `retention: best` may remove, the rules that need a
-device and the table of stages in the documentation are read from these records. The rules stay in `rules/*.smk`.
+device and the table of stages in the documentation are read from these records. The rules stay in `rules/*.smk`; those
+of a plug-in are in its own file, which the Snakefile includes.
 
 The modules are imported when a record is first requested, not with this module: they import the configuration.
 """
@@ -14,6 +15,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from shanshui.errors import ShanshuiError
@@ -44,6 +46,7 @@ class Stage:
         device: whether it computes on a GPU where there is one.
         removable: patterns below the run's folder of what `retention: best` may remove once the run is done.
         report_as: kind of work in the report's plot of time; None where it is not timed.
+        snakefile: file with its rules, where it comes with a plug-in; the workflow includes it and makes its outputs.
     """
 
     after: str
@@ -55,6 +58,7 @@ class Stage:
     device: bool = False
     removable: tuple[str, ...] = ()
     report_as: Kind | None = None
+    snakefile: Path | None = None
 
 
 def stage_modules() -> dict[str, str]:
@@ -101,6 +105,11 @@ def rules() -> dict[str, str]:
     after = {name: record.after for name, record in stages().items()} | _rules_after(stages())
     runs = {rule: name for name, record in stages().items() for rule in (name, *record.rules)}
     return {rule: runs[rule] for rule in _in_order(after)}
+
+
+def with_own_rules() -> list[Stage]:
+    """List the plug-ins' stages whose rules the workflow includes."""
+    return [record for record in stages().values() if record.snakefile]
 
 
 def with_settings() -> list[str]:

@@ -23,7 +23,7 @@ from shanshui.backend.device import cuda_identities, find_device
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
 from shanshui.config.settings import stage_settings
-from shanshui.config.stages import with_settings
+from shanshui.config.stages import with_own_rules, with_settings
 from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.metrics.registry import need_segmenter, weights_of
@@ -56,8 +56,13 @@ def average_name(models: Iterable[str]) -> str:
 
 
 def prepare_environment(source: Path, own_python: bool, config: Config) -> None:
-    """Set the environment of every job: path of this package, Python (Snakemake's or conda's), GPUs."""
-    os.environ["PYTHONPATH"] = str(source)
+    """Set the environment of every job: path of this package, Python (Snakemake's or conda's), GPUs.
+
+    Jobs in Snakemake's own Python keep the user's `PYTHONPATH` after this package, and so the plug-ins found there.
+    """
+    inherited = os.environ.get("PYTHONPATH", "") if own_python else ""
+    folders = [str(source), *(folder for folder in inherited.split(os.pathsep) if folder and folder != str(source))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)
     if own_python:
         os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
     if config.gpus == 0:
@@ -106,6 +111,15 @@ class RunPaths:
     def remember_code(self) -> None:
         """Record which modules the code digests of the settings cover, for `explain`."""
         remember(Path("results") / self.config.run, with_settings())
+
+    @staticmethod
+    def added_rules() -> list[str]:
+        """Return the files with the rules of plug-ins' stages."""
+        return [str(stage.snakefile) for stage in with_own_rules()]
+
+    def added_outputs(self) -> list[str]:
+        """Return what plug-ins' stages make, in data-flow order."""
+        return [f"results/{self.config.run}/{name}" for stage in with_own_rules() for name in stage.outputs(self)]
 
     def gpu_jobs(self) -> int:
         """Return the number of parallel GPU jobs on this machine; 1 without a GPU, so that a job has all cores."""

@@ -67,8 +67,8 @@ class Subject:
     def settings(self) -> dict[str, Any]:
         """Sections from which our networks are built; spectral norm is off, as the winner ran."""
         sizes = {"base_channels": self.channels, "halvings": self.halvings, "spade_hidden": 128}
-        bank = {"name": "bank", "count": 4, "base_channels": 64}
-        model = {"generator": {"name": "apf", **sizes}, "discriminator": bank}
+        progressive = {"name": "progressive", "count": 4, "base_channels": 64}
+        model = {"generator": {"name": "apf", **sizes}, "discriminator": progressive}
         parity = {"spectral_norm": "off", "full_order": "kept", "pool_padding": "excluded", "seg_noise_init": "zero"}
         return {"data": {"classes": [str(i) for i in range(CLASSES)]}, "model": model, "parity": parity}
 

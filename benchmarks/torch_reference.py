@@ -116,7 +116,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Bank of discriminators in full mode, the largest image to the one with the most halvings."""
+    """Progressive discriminators in full mode, the largest image to the one with the most halvings."""
 
     def __init__(self, classes: int, base: int, count: int) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from typing import Any
 
 from shanshui.config.model_section import PARTS, USES, Model, without_effect
 
-USUAL = {"generator": "apf", "discriminator": "bank"}  # where a section of options has no name
+USUAL = {"generator": "apf", "discriminator": "progressive"}  # where a section of options has no name
 
 
 def fitting(sections: dict[str, Any]) -> dict[str, Any]:

@@ -110,11 +110,11 @@ def test_name_alone_stands_for_the_defaults(name: str) -> None:
 
 @pytest.mark.parametrize(("generator", "discriminator", "option", "value", "users"), [
     ("oasis", "oasis", "model.edges", "label", "spade, clade, clade_icpe, ccfpse, pix2pixhd"),
-    ("spade", "oasis", "pretrain.gan", "ls", "discriminator bank, multiscale, fpse"),
-    ("oasis", "oasis", "finetune.feature_matching", 3.0, "discriminator bank, multiscale, fpse"),
+    ("spade", "oasis", "pretrain.gan", "ls", "discriminator progressive, multiscale, fpse"),
+    ("oasis", "oasis", "finetune.feature_matching", 3.0, "discriminator progressive, multiscale, fpse"),
     ("spade", "multiscale", "finetune.label_mix", 3.0, "discriminator oasis"),
     ("spade", "multiscale", "finetune.seg_noise", True, "apf"),
-    ("apf", "fpse", "parity.full_order", "reversed", "discriminator bank"),
+    ("apf", "fpse", "parity.full_order", "reversed", "discriminator progressive"),
 ])  # fmt: skip
 def test_option_of_other_networks_is_refused_with_their_names(
     generator: str, discriminator: str, option: str, value: object, users: str
@@ -141,5 +141,5 @@ def test_header_that_describes_no_generator_is_refused_by_name(entry: str, value
 
 
 def test_growing_discriminator_has_as_many_sizes_as_discriminators() -> None:
-    assert settings("apf", "bank", count=3)[0].discriminator.output_sizes == 3
+    assert settings("apf", "progressive", count=3)[0].discriminator.output_sizes == 3
     assert settings("apf", "multiscale", count=3)[0].discriminator.output_sizes == 1

@@ -68,7 +68,7 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ({"score": {"first": 180}}, "must lie in the epochs of fine-tuning, 181 to 310"),
         ({"score": {"rank_by": "swd"}}, "score.rank_by swd: swd is not among score.metrics"),
         ({"data": {"load_width": 400}}, "smaller than the crop"),
-        ({"model": {"discriminator": {"name": "bank", "base_channels": 4}}}, "use a multiple of 8"),
+        ({"model": {"discriminator": {"name": "progressive", "base_channels": 4}}}, "use a multiple of 8"),
         ({"infer": {"seeds": [1, 1]}}, "a seed is listed twice"),
         ({"pretrain": {"lr_g": "quick"}}, "pretrain.lr_g"),
         ({"data": {"classes": ["sky", "sky"]}}, "class name used twice: sky"),
@@ -114,7 +114,8 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ),
         (
             {**other(discriminator="oasis"), "pretrain": {"gan": "ls"}},
-            "pretrain.gan ls has no effect with generator apf and discriminator oasis: it is for discriminator bank",
+            "pretrain.gan ls has no effect with generator apf and discriminator oasis: "
+            "it is for discriminator progressive",
         ),
     ],
 )
@@ -153,7 +154,7 @@ def test_defaults_of_the_leaderboard_recipe_may_lie_under_any_model(root: Path, 
     assert validate(changed).finetune.seg_noise, "config.yaml itself edited: defaults are nobody's choice"
     changed["model"]["discriminator"] = {"name": "oasis", "count": 3}
     with pytest.raises(
-        UsageError, match="discriminator oasis has no option count; it is an option of bank, multiscale"
+        UsageError, match="discriminator oasis has no option count; it is an option of progressive, multiscale"
     ):
         validate(changed)
 
@@ -207,7 +208,7 @@ def test_settings_hold_the_sections_of_the_networks_with_their_names() -> None:
         "generator": {
             "name": "apf", "base_channels": 64, "spectral_norm": "on", "halvings": 6, "spade_hidden": 128,
         },
-        "discriminator": {"name": "bank", "base_channels": 64, "spectral_norm": "on", "count": 4},
+        "discriminator": {"name": "progressive", "base_channels": 64, "spectral_norm": "on", "count": 4},
         "edges": "none",
     }  # fmt: skip
     assert not {"gan", "kl", "kl_reduction", "label_mix"} & set(settings["finetune"])

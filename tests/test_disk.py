@@ -30,7 +30,7 @@ SMALL = {
     "data": {"width": 128, "height": 96, "load_width": 144, "holdout": 4},
     "model": {
         "generator": {"name": "apf", "base_channels": 8, "halvings": 5, "spade_hidden": 12},
-        "discriminator": {"name": "bank", "count": 3, "base_channels": 16},
+        "discriminator": {"name": "progressive", "count": 3, "base_channels": 16},
     },
     "pretrain": {"epochs": 8, "perceptual": {"net": "none"}},
     "finetune": {"epochs": 4, "perceptual": {"net": "none"}},

@@ -25,7 +25,7 @@ from shanshui.storage.files import write_json
 
 SMALL = {
     "generator": {"name": "apf", "base_channels": 8},
-    "discriminator": {"name": "bank", "base_channels": 8},
+    "discriminator": {"name": "progressive", "base_channels": 8},
 }  # a run that fits everywhere
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 

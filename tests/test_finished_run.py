@@ -62,7 +62,8 @@ def test_targets_are_compared_with_the_run() -> None:
 
 def test_no_rule_makes_what_is_of_another_run_or_schedule() -> None:
     config = {"pretrain": {"epochs": 100}, "finetune": {"epochs": 3}, "score": {"first": 101, "last": 103},
-              "run": "a.b", "select": {"top": 2}, "model": {"discriminator": {"name": "bank", "count": 2}}}  # fmt: skip
+              "run": "a.b", "select": {"top": 2},
+              "model": {"discriminator": {"name": "progressive", "count": 2}}}  # fmt: skip
     patterns = RunPaths(validate(config)).wildcards()
     for name, good, bad in (
         ("run", ["a.b"], ["aXb", "ab", "a.bc"]),
@@ -96,7 +97,7 @@ def test_a_longer_pretraining_is_planned_from_its_own_schedule(run: Run) -> None
 
 def test_a_choice_stands_while_it_can_still_be_made() -> None:
     config = {"pretrain": {"epochs": 100}, "finetune": {"epochs": 3}, "score": {"first": 101, "last": 103, "every": 2},
-              "select": {"top": 2}, "model": {"discriminator": {"name": "bank", "count": 2}},
+              "select": {"top": 2}, "model": {"discriminator": {"name": "progressive", "count": 2}},
               "infer": {"seeds": [1]}}  # fmt: skip
     run_paths = RunPaths(validate(config))
     for model, seed, first, second in (

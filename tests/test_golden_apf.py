@@ -146,7 +146,7 @@ def test_generator_with_noise(golden: Golden, encoder: Any, generator: Any, pyra
 
 @pytest.fixture(scope="module")
 def fill_discriminator(golden: Golden) -> Callable[[], Any]:
-    """The reference's bank with the rule's values, as at the start of an epoch."""
+    """The reference's discriminators with the rule's values, as at the start of an epoch."""
     keys = golden("apf_discriminator")[0]["D_keys"]
     network = Discriminator(CLASSES, 8, 4, pool_counts_padding=True)
     return lambda: golden.fill(network, keys, discriminator_key)

@@ -13,7 +13,7 @@ from shanshui.config.sections import Finetune, Pretrain
 from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.errors import UsageError
 
-PAIRS = [(g, d) for g in GENERATORS for d in DISCRIMINATORS if d != "bank" or g == "apf"]
+PAIRS = [(g, d) for g in GENERATORS for d in DISCRIMINATORS if d != "progressive" or g == "apf"]
 SCORE = {"first": 200, "last": 220}  # in fine-tuning with 90 or 180 epochs before it
 OF_NETWORKS = {  # values beside the defaults of all networks
     "base_channels": 32, "spectral_norm": "off", "halvings": 5, "spade_hidden": 32, "spade_kernel": 5,

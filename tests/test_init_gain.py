@@ -14,7 +14,7 @@ from shanshui.config.settings import stage_settings, validate
 from shanshui.errors import ShanshuiError
 
 SMALL = {"generator": {"name": "apf", "base_channels": 4, "halvings": 5, "spade_hidden": 8, "spectral_norm": "off"},
-         "discriminator": {"name": "bank", "count": 2, "base_channels": 4, "spectral_norm": "off"}}  # fmt: skip
+         "discriminator": {"name": "progressive", "count": 2, "base_channels": 4, "spectral_norm": "off"}}  # fmt: skip
 
 
 def configured(**pretrain: Any) -> Config:

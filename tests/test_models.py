@@ -59,10 +59,10 @@ def test_recipe_is_valid_and_says_where_it_comes_from(root: Path, recipe: str) -
 @pytest.mark.parametrize("small", ["small", "camvid-models"])
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_recipe_goes_with_the_small_ones(root: Path, recipe: str, small: str, tmp_path: Path) -> None:
-    """With what docs/models.md adds for the six halvings of OASIS's discriminator and for APF-GAN's own bank."""
+    """With what docs/models.md adds for the six halvings of OASIS's discriminator and for APF-GAN's discriminators."""
     more = tmp_path / "more.yaml"
-    bank = "model: {generator: {halvings: 5}, discriminator: {count: 3}}" if recipe == "apf-gan" else "{}"
-    more.write_text("data: {height: 128}\n" if "oasis" in recipe else bank)
+    fewer = "model: {generator: {halvings: 5}, discriminator: {count: 3}}" if recipe == "apf-gan" else "{}"
+    more.write_text("data: {height: 128}\n" if "oasis" in recipe else fewer)
     names = ("config", f"config/models/{recipe}", f"config/{small}")
     assert load_config([*(root / f"{name}.yaml" for name in names), more]).run == small
 

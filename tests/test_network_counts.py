@@ -121,7 +121,7 @@ def test_all_kinds_of_networks(model: dict[str, Any], normed: tuple[int, int], p
 def test_networks_that_grow_and_the_noise_of_fine_tuning() -> None:
     grown = {
         "generator": {"name": "apf", "base_channels": 8, "halvings": 5, "spade_hidden": 12},
-        "discriminator": {"name": "bank", "count": 3, "base_channels": 16},
+        "discriminator": {"name": "progressive", "count": 3, "base_channels": 16},
     }
     scored = {"metrics": ["mask_accuracy", "swd"], "rank_by": "swd"}
     config = configured(grown, score=scored, segmenter={"channels": 6}, finetune={"seg_noise": True})

@@ -46,7 +46,7 @@ def config(processes: int = 1, **more: object) -> Config:
         },
         "model": {
             "generator": {"name": "apf", "base_channels": 4, "halvings": 5, "spade_hidden": 8},
-            "discriminator": {"name": "bank", "count": 2, "base_channels": 8},
+            "discriminator": {"name": "progressive", "count": 2, "base_channels": 8},
         },
         "pretrain": numbers, "finetune": {**numbers, "ema": 0.9},
         "score": {"first": 2 * EPOCHS, "last": 2 * EPOCHS, "metrics": ["dct_frechet"], "rank_by": "dct_frechet"},

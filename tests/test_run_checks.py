@@ -23,7 +23,7 @@ SMALL: dict[str, Any] = {
     "data": {"classes": ["sky", "water"], "width": 64, "height": 32, "load_width": 72, "holdout": 4},
     "model": {
         "generator": {"name": "apf", "base_channels": 4, "halvings": 5},
-        "discriminator": {"name": "bank", "count": 2, "base_channels": 8},
+        "discriminator": {"name": "progressive", "count": 2, "base_channels": 8},
     },
     "pretrain": {"epochs": 2, "batch": 2, "perceptual": PLAIN},
     "finetune": {"epochs": 2, "batch": 2, "perceptual": PLAIN},

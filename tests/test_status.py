@@ -26,7 +26,7 @@ CONFIG = """
 run: demo
 landscapes: {train: 20, test: 4, width: 160, height: 120}
 data: {width: 128, height: 96, load_width: 144, holdout: 4}
-model: {generator: {name: apf, halvings: 5}, discriminator: {name: bank, count: 3, base_channels: 16}}
+model: {generator: {name: apf, halvings: 5}, discriminator: {name: progressive, count: 3, base_channels: 16}}
 pretrain: {epochs: 8, perceptual: {net: none}}
 finetune: {epochs: 4, perceptual: {net: none}}
 score: {first: 9, last: 12, metrics: [dct_frechet], rank_by: dct_frechet}

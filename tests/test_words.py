@@ -41,7 +41,7 @@ INSTEAD = {  # what is not written: what to write instead
     r"how the files lie|files lie": "folder structure, layout",
     r"kin": "similar, related",
     r"in words": "as text",
-    r"(its|the|whole|discriminator) bank": "progressive discriminators",
+    r"(its|the|whole|discriminators?|a|one) bank|bank of discriminators": "progressive discriminators",
     r"footprints?": "disk estimate",
     r"closures?": "code dependencies",
     r"watched": "with a watchdog",

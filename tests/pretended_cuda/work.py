@@ -48,7 +48,7 @@ FULL_SIZE: dict[str, Any] = {
     "data": {"classes": [str(i) for i in range(29)], "height": 384, "width": 512},
     "model": {
         "generator": {"name": "apf", "base_channels": 64, "halvings": 6, "spade_hidden": 128},
-        "discriminator": {"name": "bank", "count": 3, "base_channels": 64},
+        "discriminator": {"name": "progressive", "count": 3, "base_channels": 64},
     },
     "parity": SETTINGS["parity"],
 }  # fmt: skip

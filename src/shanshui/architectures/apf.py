@@ -134,7 +134,7 @@ class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
     }  # fmt: skip
     grows: ClassVar[bool] = True
 
-    name: Literal["bank"] = "bank"
+    name: Literal["progressive"] = "progressive"
     count: int = Field(4, ge=2, le=5, description="number of discriminators, and of training resolutions")
 
     @model_validator(mode="after")

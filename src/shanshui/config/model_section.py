@@ -145,7 +145,7 @@ class Model(Section):
     generator: GeneratorSection = Field(Apf(), description="generator network, with its own options (docs/models.md)")
     discriminator: DiscriminatorSection = Field(
         ProgressiveDiscriminators(),
-        description="discriminator network; `bank` is APF-GAN's, which adds one for each new size",
+        description="discriminator network; `progressive` is APF-GAN's, which adds one for each new size",
     )
     edges: Edges = Field("none", description="boundaries of classes, or of instances, as one channel more")
 

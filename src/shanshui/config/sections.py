@@ -194,7 +194,7 @@ class Pretrain(Training):
     """Pretraining: progressive with APF-GAN's discriminators (one job per resolution), at full size otherwise."""
 
     epochs: Positive = Field(
-        180, description="epochs over all resolutions; with discriminator `bank` a multiple of its count - 1"
+        180, description="epochs over all resolutions; with discriminator `progressive` a multiple of its count - 1"
     )
     batch: Positive = Field(10, description="pairs per step")
     init_gain: float = Field(

@@ -40,7 +40,7 @@ SETTINGS: Sections = {
     "data": {"classes": [str(i) for i in range(CLASSES)], "height": HEIGHT, "width": WIDTH},
     "model": {
         "generator": {"name": "apf", "base_channels": 4, "halvings": 5, "spade_hidden": 8},
-        "discriminator": {"name": "bank", "base_channels": 8, "count": 3},
+        "discriminator": {"name": "progressive", "base_channels": 8, "count": 3},
     },
     "parity": {"spectral_norm": "on", "full_order": "kept", "pool_padding": "excluded", "seg_noise_init": "zero"},
 }  # fmt: skip

@@ -15,7 +15,7 @@ export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo paint test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format graph lock \
+.PHONY: help setup compile demo paint test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format lock \
 	clean distclean
 
 help: ## show this list
@@ -71,10 +71,6 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
-
-graph: setup ## redraw the README's rule graph, after a demo
-	$(BIN)/snakemake --configfile config/demo.yaml --rulegraph | \
-		$(BIN)/python -m shanshui.report.graph > workflow/rulegraph.svg
 
 lock: setup ## resolve the dependencies of pyproject.toml again, keeping versions that still fit
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --extra export \

@@ -72,6 +72,7 @@ rule validate:
             category="Data",
         ),
         report="results/{run}/validate/report.md",
+        found="results/{run}/validate/report.json",
     log:
         "results/{run}/logs/validate.log",
     benchmark:

@@ -133,7 +133,7 @@ rule report:
         holdout="results/{run}/validate/holdout.csv",
         test="results/{run}/validate/test.csv",
         classes="results/{run}/validate/classes.csv",
-        validation="results/{run}/validate/report.md",
+        validation="results/{run}/validate/report.json",
         table="results/{run}/fid_table.csv",
         score=chosen_score,
         choices=[
@@ -146,7 +146,6 @@ rule report:
         manifest="results/{run}/submission.json",
         sheet="results/{run}/contact_sheet.png",
         doctor="results/{run}/doctor.json",
-        graph=Path(workflow.basedir) / "workflow" / "rulegraph.svg",
     output:
         html="results/{run}/report.html",
         strip=report(
@@ -167,7 +166,7 @@ rule report:
         "--holdout {input.holdout:q} --test {input.test:q} --classes {input.classes:q} --validation {input.validation:q} "
         "--table {input.table:q} --score {input.score:q} --choices {input.choices:q} --fused {input.fused:q} "
         "--fused-score {input.fused_score:q} "
-        "--manifest {input.manifest:q} --sheet {input.sheet:q} --doctor {input.doctor:q} --graph {input.graph:q} "
+        "--manifest {input.manifest:q} --sheet {input.sheet:q} --doctor {input.doctor:q} "
         "--out {output.html:q} --strip {output.strip:q} 2>&1 | tee -i {log:q}"
 
 

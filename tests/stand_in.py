@@ -75,7 +75,7 @@ def select(options: Options, text: str) -> str:
 def files_of_folder(stage: str, folder: Path) -> list[Path]:
     """What a stage writes into the folder it is given."""
     names = {
-        "validate": ("train.csv", "holdout.csv", "test.csv", "classes.csv", "classes.png", "report.md"),
+        "validate": ("train.csv", "holdout.csv", "test.csv", "classes.csv", "classes.png", "report.md", "report.json"),
         "landscapes": ("train/imgs/a.jpg", "train/labels/a.png", "test/labels/b.png"),
         "generate": tuple(f"{name}/b.jpg" for name in SETS),
     }

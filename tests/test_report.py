@@ -16,8 +16,6 @@ from shanshui.__main__ import main
 from shanshui.config.settings import validate
 from shanshui.evaluation.selection import Score, parse_score, rank
 from shanshui.report import plotting, tables
-from shanshui.report.graph import draw_graph, layers_of, parse_graph, reduce_edges
-from shanshui.report.markdown import to_html
 from shanshui.report.readers import read_stats
 from shanshui.report.sheet import contact_sheet, cut_grid, evenly_spaced, strip
 from shanshui.report.time_plot import by_kind, described, time_plot
@@ -106,7 +104,10 @@ def add_everything(folder: Path) -> list[str]:
     (folder / "benchmarks" / "finetune.epoch_002.tsv").write_text("s\th:m:s\tmax_rss\n75.5\t0:01:15\t2048\n")
     write_csv(folder / "classes.csv", [{"id": i, "name": n, "train_share": 0.3, "test_share": 0.1} for i, n in
               enumerate(CLASSES)], ["id", "name", "train_share", "test_share"])  # fmt: skip
-    (folder / "report.md").write_text("# Data report\n\nThe data is **usable, 0 warnings**.\n")
+    grey = {"what": "2 grey photographs", "expected": "colours", "do": "", "files": ["imgs/<a>.jpg"], "more": 1}
+    counts = {"title": "Numbers", "explained": "", "columns": ["what", "found"], "rows": [["pairs", "5 & 1"]]}
+    levels = [{"title": "Warnings", "findings": [grey]}, {"title": "Notes", "findings": [{**grey, "what": "a note"}]}]
+    write_json(folder / "report.json", {"verdict": "usable, 1 warning", "levels": levels, "tables": [counts]})
     entry = {"file": "a.jpg", "name": "a", "class_name": "sky", "share": 0.99, "photo": "p7"}
     write_json(folder / "fused.json", {"enabled": True, "share": 0.98, "fused": [entry], "kept": []})
     found = {"sky": {"pixels": 0.625, "accuracy": 0.9, "iou": None}, "sea": {"pixels": 0.0, "accuracy": 0, "iou": 0}}
@@ -115,9 +116,6 @@ def add_everything(folder: Path) -> list[str]:
         write_json(folder / f"{name}.json", {"sets": {"test": {"metrics": values, "per_class": found}}})
     Image.new("RGB", (40, 20)).save(folder / "sheet.png")
     write_json(folder / "doctor.json", {"device": "cpu", "gpus": [], "cores": 2})
-    (folder / "graph.dot").write_text(
-        'digraph d {\n 0[label = "all", color = "0 0 0"];\n 1[label = "train"];\n 1 -> 0\n}'
-    )
     return add_everything_arguments(folder)
 
 
@@ -173,15 +171,19 @@ def test_whole_report(run_folder: Path) -> None:
     for part in (
         "ab" * 32, "run tiny", "average of 5 + 6", "1.400", "DCT-Fréchet (not FID)", "epoch 6 (2.000)",
         "top 2", "1 epoch of pretraining and 1 epoch of fine-tuning took 1 min 00 s", "32x16",
-        "usable, 0 warnings", "1 min 16 s", 'role="img" aria-label="1 min 16 s of work: ', "2.0 GiB", "p7",
+        "Report of the validation: usable, 1 warning", "<code>imgs/&lt;a&gt;.jpg</code>", "... and 1 more",
+        '<tr><td class="wrap">pairs</td><td class="wrap">5 &amp; 1</td></tr>',
+        '<td>finetune</td><td class="wrap">Fine-tune with augmentation at full size up to', "1 min 16 s",
+        'role="img" aria-label="1 min 16 s of work: ', "2.0 GiB", "p7",
         "&lt;rock&gt;",
-        "spectral_norm=on", ">train</text>", "G/adv", "python -m shanshui generate --weights results/tiny/",
+        "spectral_norm=on", "G/adv", "python -m shanshui generate --weights results/tiny/",
         '<tr><td>sky</td><td class="number">62.5</td><td class="number">90.0</td><td class="number">–</td></tr>',
         '<td class="number">1.500</td><td class="number">1.250</td>',
         '<tr><td>sand</td><td class="number">37.5</td><td class="number">–</td><td class="number">–</td></tr>',
         "left out of mask accuracy and mIoU: 37.5 % on the test label maps.",
     ):  # fmt: skip
         assert part in text, part
+    assert text.index("2 grey photographs") < text.index("a note"), "in the order of the report"
     assert "<td>sea</td>" not in text, "of the classes those that occur"
     assert len(re.findall(r'alt="generated image of', text)) == 3
     first = text
@@ -190,8 +192,8 @@ def test_whole_report(run_folder: Path) -> None:
 
 
 def add_everything_arguments(folder: Path) -> list[str]:
-    names = {"classes": "classes.csv", "validation": "report.md", "fused": "fused.json", "sheet": "sheet.png",
-             "doctor": "doctor.json", "graph": "graph.dot", "score": "score.json",
+    names = {"classes": "classes.csv", "validation": "report.json", "fused": "fused.json", "sheet": "sheet.png",
+             "doctor": "doctor.json", "score": "score.json",
              "fused-score": "fused_score.json"}  # fmt: skip
     return [part for name, file in names.items() for part in (f"--{name}", str(folder / file))]
 
@@ -207,7 +209,6 @@ def test_missing_parts_are_said(run_folder: Path) -> None:
         f"no losses (stats.jsonl) under {run_folder}",
         f"{run_folder}/nowhere.csv does not exist",
         "no report of the validation was given",
-        "no rule graph was given",
         f"no benchmark file (*.tsv) under {run_folder}/benchmarks",
         "no log of the fusion was given",
         "no diagnosis of the machine was given",
@@ -308,62 +309,6 @@ def test_no_time_at_all_can_be_drawn() -> None:
     times = [StageTime("validate", 1, 0.0)]
     assert described(times) == "0.0 s of work. The longest stages: validate 0.0 s."
     assert "validate" in plotting.to_svg(time_plot(times))
-
-
-DOT = """digraph snakemake_dag {
-    graph[bgcolor=white, margin=0];
-    node[shape=box, style=rounded];
-	0[label = "all", color = "0.3 0.6 0.8", style="rounded"];
-	1[label = "score\\nmodel: x", color = "0.3 0.6 0.8"];
-	2[label = "train", color = "0.3 0.6 0.8"];
-	1 -> 0
-	2 -> 1
-	2 -> 0
-}"""
-MERMAID = "---\ntitle: DAG\n---\nflowchart TB\n\tid0[all]\n\tid1[score]\n\tid2[train]\n"
-MERMAID += "\tid1 --> id0\n\tid2 --> id1\n\tid2 --> id0"
-
-
-@pytest.mark.parametrize("text", [DOT, MERMAID])
-def test_rule_graph_is_read_reduced_and_drawn(text: str) -> None:
-    labels, edges = parse_graph(text)
-    assert sorted(labels.values()) == ["all", "score", "train"]
-    ids = {label: key for key, label in labels.items()}
-    assert len(edges) == 3
-    assert set(reduce_edges(edges)) == {(ids["train"], ids["score"]), (ids["score"], ids["all"])}
-    layer = layers_of(labels, edges)
-    assert [layer[ids[name]] for name in ("train", "score", "all")] == [0, 1, 2]
-    svg = draw_graph(text)
-    assert svg is not None
-    assert svg.count("<rect") == 3
-    assert svg.count("<path") == 2
-
-
-def test_sources_sit_right_above_their_first_user() -> None:
-    edges = [("a", "b"), ("b", "c"), ("late", "c")]
-    assert layers_of(["a", "b", "c", "late", "alone"], edges) == {
-        "a": 0,
-        "b": 1,
-        "c": 2,
-        "late": 1,
-        "alone": 0,
-    }
-
-
-def test_text_that_is_no_graph_stays_text() -> None:
-    assert draw_graph("no graph here") is None
-
-
-def test_markdown() -> None:
-    text = "# A & B\n\nThe **bold** `code`.\n\n- one\n  - two\n- three\n\n"
-    text += "| a | b |\n|:--|--:|\n| x | 1 |\n\n![p](p.png)"
-    assert to_html(text).splitlines() == [
-        "<h3>A &amp; B</h3>",
-        "<p>The <strong>bold</strong> <code>code</code>.</p>",
-        "<ul><li>one<ul><li>two</li></ul></li><li>three</li></ul>",
-        '<div class="scroll"><table><thead><tr><th>a</th><th class="number">b</th></tr></thead>'
-        '<tbody><tr><td>x</td><td class="number">1</td></tr></tbody></table></div>',
-    ]
 
 
 def test_help_of_every_stage_here(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ from small_set import (
 from shanshui.data.pairs import read_manifest
 from shanshui.storage.files import read_csv
 
-WRITTEN = ["classes.csv", "classes.png", "holdout.csv", "report.md", "test.csv", "train.csv"]
+WRITTEN = ["classes.csv", "classes.png", "holdout.csv", "report.json", "report.md", "test.csv", "train.csv"]
 
 
 @pytest.fixture

@@ -112,6 +112,12 @@ def with_own_rules() -> list[Stage]:
     return [record for record in stages().values() if record.snakefile]
 
 
+def purpose(name: str) -> str:
+    """Return what a stage is for: the first line of its module's docstring, without the full stop."""
+    words = (importlib.import_module(stage_modules()[name]).__doc__ or "").strip()
+    return words.partition("\n")[0].removesuffix(".")
+
+
 def with_settings() -> list[str]:
     """List the stages that have a settings file."""
     return [name for name, record in stages().items() if record.settings]

@@ -1,9 +1,10 @@
-"""The report of `validate`, as Markdown."""
+"""The report of `validate`: its content, which the page of the run shows too, and the content as Markdown."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TypedDict
 
 from tabulate import tabulate
 
@@ -15,6 +16,41 @@ from shanshui.storage.size import Size
 
 FILES_SHOWN = 200
 SIZES_SHOWN = 4
+TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
+
+
+class ListedFinding(TypedDict):
+    """A finding with the first of its files, and the number of the others."""
+
+    what: str
+    expected: str
+    do: str
+    files: list[str]
+    more: int
+
+
+class Findings(TypedDict):
+    """All findings of one level."""
+
+    title: str
+    findings: list[ListedFinding]
+
+
+class Table(TypedDict):
+    """A table with its title and an explanation, perhaps empty."""
+
+    title: str
+    explained: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+class ValidationReport(TypedDict):
+    """The content of the report; `levels` without findings are left out, without images there are no `tables`."""
+
+    verdict: str
+    levels: list[Findings]
+    tables: list[Table]
 
 
 def _sizes(sizes: Iterable[Size]) -> str:
@@ -23,17 +59,13 @@ def _sizes(sizes: Iterable[Size]) -> str:
     return shown + (f" and {len(common) - SIZES_SHOWN} other sizes" if len(common) > SIZES_SHOWN else "")
 
 
-def _table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
-    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
-
-
 def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -> list[tuple[str, object]]:
     """Return the rows of the table of numbers: files, pairs, sizes, brightness."""
     required, pairing, exclusion = survey.required, survey.pairing, survey.exclusion
     trained, held = survey.split()
     rows: list[tuple[str, object]] = []
     for folder in survey.folders:
-        rows.append((f"{folder.holds} found in `{folder.path}`", len(folder.files or [])))
+        rows.append((f"{folder.holds} found in {folder.path}", len(folder.files or [])))
         rows += [("... besides, left out as not outdoor", folder.indoor)] if folder.indoor else []
     twice = f", {len(exclusion.repeated)} of them listed more than once" if exclusion.repeated else ""
     rows += [
@@ -56,8 +88,8 @@ def _count_rows(survey: Survey, train: ClassStatistics, test: ClassStatistics) -
     return rows
 
 
-def _class_table(survey: Survey, train: ClassStatistics, test: ClassStatistics) -> str:
-    """Format the classes in order of falling share in training."""
+def _class_table(survey: Survey, train: ClassStatistics, test: ClassStatistics) -> Table:
+    """Return the classes in order of falling share in training."""
     names = survey.required.classes.names
     order = sorted(range(len(names)), key=lambda i: -train.share[i])
     rows = [
@@ -68,19 +100,26 @@ def _class_table(survey: Survey, train: ClassStatistics, test: ClassStatistics) 
         )
         for i in order
     ]  # fmt: skip
-    headers = ["id", "class"]
+    columns = ["id", "class"]
     for split in ("train", "test"):
-        headers += [f"{split}: pixels", "images", "mean share there"]
-    return _table(rows, headers)
+        columns += [f"{split}: pixels", "images", "mean share there"]
+    explained = (
+        "Pixels: share of all pixels that have a class. Images: how many contain the class. "
+        "Mean share there: what it covers of those, on average."
+    )
+    return {"title": "Classes", "explained": explained, "columns": columns, "rows": _as_text(rows)}
 
 
-def _finding(finding: Finding) -> str:
-    lines = [f"- **{finding.what}**"]
-    lines += [f"  - expected: {finding.expected}"] if finding.expected else []
-    lines += [f"  - to do: {finding.do}"] if finding.do else []
-    lines += [f"  - `{file}`" for file in finding.files[:FILES_SHOWN]]
-    more = len(finding.files) - FILES_SHOWN
-    return "\n".join(lines + ([f"  - ... and {more} more"] if more > 0 else []))
+def _as_text(rows: Iterable[Iterable[object]]) -> list[list[str]]:
+    return [[printable(cell) for cell in row] for row in rows]
+
+
+def _listed(finding: Finding) -> ListedFinding:
+    return {
+        "what": printable(finding.what), "expected": printable(finding.expected), "do": printable(finding.do),
+        "files": [printable(file) for file in finding.files[:FILES_SHOWN]],
+        "more": max(0, len(finding.files) - FILES_SHOWN),
+    }  # fmt: skip
 
 
 def verdict(findings: Sequence[Finding]) -> str:
@@ -90,24 +129,39 @@ def verdict(findings: Sequence[Finding]) -> str:
     return f"not usable: {number(errors, 'error')}, {warnings}" if errors else f"usable, {warnings}"
 
 
-def render(survey: Survey, findings: Sequence[Finding], plot: str = "") -> str:
-    """Render the whole report as Markdown; `plot` is the link to the plot of the classes, empty if there is none."""
-    parts = ["# Data report", f"The data is **{verdict(findings)}**."]
-    for level, title in (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes")):
-        chosen = [_finding(f) for f in findings if f.level == level]
-        parts += [f"## {title}", "\n".join(chosen)] if chosen else []
-    if not survey.complete():
-        return printable("\n\n".join(parts) + "\n")
-    train, test = survey.class_statistics()
-    parts += ["## Numbers", _table(_count_rows(survey, train, test), ("what", "found"))]
-    explained = (
-        "Pixels: share of all pixels that have a class. Images: how many contain the class. "
-        "Mean share there: what it covers of those, on average."
-    )
-    parts += [
-        "## Classes",
-        explained,
-        *([f"![classes]({plot})"] if plot else []),
-        _class_table(survey, train, test),
-    ]
-    return printable("\n\n".join(parts) + "\n")
+def collect(survey: Survey, findings: Sequence[Finding]) -> ValidationReport:
+    """Collect what the report says: verdict, findings by level and, where every folder has images, statistics."""
+    levels: list[Findings] = []
+    for level, title in TITLES.items():
+        if listed := [_listed(finding) for finding in findings if finding.level == level]:
+            levels.append({"title": title, "findings": listed})
+    tables: list[Table] = []
+    if survey.complete():
+        train, test = survey.class_statistics()
+        counts = _as_text(_count_rows(survey, train, test))
+        tables = [
+            {"title": "Numbers", "explained": "", "columns": ["what", "found"], "rows": counts},
+            _class_table(survey, train, test),
+        ]
+    return {"verdict": verdict(findings), "levels": levels, "tables": tables}
+
+
+def _finding_lines(finding: ListedFinding) -> list[str]:
+    lines = [f"- **{finding['what']}**"]
+    lines += [f"  - expected: {finding['expected']}"] if finding["expected"] else []
+    lines += [f"  - to do: {finding['do']}"] if finding["do"] else []
+    lines += [f"  - `{file}`" for file in finding["files"]]
+    return lines + ([f"  - ... and {finding['more']} more"] if finding["more"] else [])
+
+
+def markdown(report: ValidationReport, plot: str = "") -> str:
+    """Format the report as Markdown; `plot` is the link to the plot of the classes, empty if there is none."""
+    parts = ["# Data report", f"The data is **{report['verdict']}**."]
+    for level in report["levels"]:
+        lines = [line for finding in level["findings"] for line in _finding_lines(finding)]
+        parts += [f"## {level['title']}", "\n".join(lines)]
+    for table in report["tables"]:
+        parts += [f"## {table['title']}", table["explained"]]
+        parts += [f"![classes]({printable(plot)})"] if plot and table["title"] == "Classes" else []
+        parts += [tabulate(table["rows"], table["columns"], tablefmt="github", disable_numparse=True)]
+    return "\n\n".join(part for part in parts if part) + "\n"

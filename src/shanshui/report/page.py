@@ -8,16 +8,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 
 from shanshui.config.schema import Config
+from shanshui.config.stages import purpose, rules
 from shanshui.evaluation.selection import SETS, Ranking
 from shanshui.pipeline.run_paths import RunPaths
 from shanshui.report import wording
 from shanshui.report.tables import Row, features_lines, number_cells, value_columns
 from shanshui.report.timing import StageTime, duration
+
+if TYPE_CHECKING:
+    from shanshui.data.validation_report import ValidationReport
 
 TEMPLATE = "report.html.j2"
 
@@ -74,9 +78,7 @@ class Page:
     signs: Sequence[str] = ()
     classes: Sequence[ClassShares] = ()
     found: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
-    validation: str = ""
-    graph: str = ""
-    graph_text: str = ""
+    validation: ValidationReport | None = None
     times: Sequence[StageTime] = ()
     times_plot: str = ""
     times_text: str = ""
@@ -159,8 +161,11 @@ def _table(page: Page) -> dict[str, object]:
 
 
 def _times(times: Sequence[StageTime]) -> dict[str, object]:
+    """Return the rows of the stages that ran, in data-flow order, and their sums."""
+    runs = rules()
     stages = [
-        {"name": t.name, "time": duration(t.seconds), "jobs": t.jobs,
+        {"name": t.name, "purpose": purpose(runs[t.name]) if t.name in runs else "",
+         "time": duration(t.seconds), "jobs": t.jobs,
          "memory": f"{t.max_rss / 1024:.1f} GiB" if t.max_rss >= 1024 else f"{t.max_rss:.0f} MiB"}
         for t in times
     ]  # fmt: skip

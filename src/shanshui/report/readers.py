@@ -16,7 +16,6 @@ from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.image_folder import list_image_files
 from shanshui.logs import StatsLine
-from shanshui.report.graph import draw_graph
 from shanshui.report.page import ClassShares, Frame, Sample
 from shanshui.report.sheet import cut_grid, evenly_spaced
 from shanshui.report.timing import StageTime, kinds, stage_times
@@ -139,13 +138,6 @@ def read_with_and_without(score: Path, fused: Path) -> list[tuple[str, float | N
     """Read per metric its value on the test label maps without and with pixels of photographs, from two score files."""
     without, with_pixels = (read_json(path)["sets"]["test"]["metrics"] for path in (score, fused))
     return [(metric, value, with_pixels[metric]) for metric, value in without.items() if metric in with_pixels]
-
-
-def read_graph(path: Path) -> tuple[str, str]:
-    """Read the rule graph as (SVG, text), one of them empty: dot and mermaid are drawn, other text stays."""
-    text = path.read_text(encoding="utf-8")
-    svg = text[text.index("<svg") :] if "<svg" in text else draw_graph(text)
-    return (svg, "") if svg else ("", text)
 
 
 def read_benchmarks(folder: Path) -> Sequence[StageTime]:

@@ -43,12 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--choices", required=True, nargs=3, type=Path, help="rankings of checkpoints, of models, of seeds")
     add("--manifest", required=True, type=Path, help="manifest of the submission")
     add("--classes", type=Path, help="class statistics (CSV) of the stage `validate`")
-    add("--validation", type=Path, help="report of the stage `validate` (Markdown)")
+    add("--validation", type=Path, help="report of the stage `validate` (JSON)")
     add("--fused", type=Path, help="log of the stage `fuse`")
     add("--fused-score", type=Path, help="score of the submission after the fusion (JSON)")
     add("--sheet", type=Path, help="contact sheet of the submission")
     add("--doctor", type=Path, help="output of the stage `doctor` (JSON)")
-    add("--graph", type=Path, help="rule graph: SVG, or the dot or mermaid text of `snakemake --rulegraph`")
     add_file(parser, "--out", required=True, help="the report (HTML)")
     add_file(parser, "--strip", ".png", required=True, help="label maps, generated images, photographs (PNG)")
 
@@ -73,14 +72,13 @@ def _given(page: Page, part: str, what: str, path: Path | None) -> Path | None:
 def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> None:
     """Add the results of validation, fusion, doctor and Snakemake, if present."""
     from shanshui.report import readers
-    from shanshui.report.markdown import to_html
 
     if path := _given(page, "classes", "class statistics", args.classes):
         page.classes = readers.read_classes(path, classes)
     if args.score:
         page.found = readers.read_found(args.score)
     if path := _given(page, "validation", "report of the validation", args.validation):
-        page.validation = to_html(path.read_text(encoding="utf-8"))
+        page.validation = read_json(path)
     if path := _given(page, "fusion", "log of the fusion", args.fused):
         page.fusion = read_json(path)
     if args.score and args.fused_score:
@@ -89,9 +87,6 @@ def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> N
         page.sheet = read_photo(path)
     if path := _given(page, "machine", "diagnosis of the machine", args.doctor):
         page.machine = read_json(path)
-    if path := _given(page, "graph", "rule graph", args.graph):
-        page.graph, page.graph_text = readers.read_graph(path)
-        page.missing["graph"] = f"{path} is empty"
 
 
 def read_signs(folder: Path) -> list[str]:

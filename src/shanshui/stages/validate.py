@@ -35,14 +35,15 @@ from shanshui.data.scan import scan_label, scan_photo
 from shanshui.data.scenes import is_outdoor, read_scenes
 from shanshui.data.statistics import CLASS_COLUMNS, class_rows, plot_classes
 from shanshui.data.survey import Requirements, Survey, examine
-from shanshui.data.validation_report import render, verdict
+from shanshui.data.validation_report import collect, markdown
 from shanshui.data.workers import in_threads
 from shanshui.errors import ShanshuiError
-from shanshui.storage.files import atomic, write_csv, write_text
+from shanshui.storage.files import atomic, write_csv, write_json, write_text
 from shanshui.storage.names import SHOWN_IN_MESSAGE, some
 from shanshui.storage.outputs import add_file, add_shared_folder
+from shanshui.storage.provenance import stamp
 
-WRITTEN = ("report.md", "train.csv", "holdout.csv", "test.csv", "classes.csv", "classes.png")
+WRITTEN = ("report.md", "report.json", "train.csv", "holdout.csv", "test.csv", "classes.csv", "classes.png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -158,10 +159,12 @@ def run(args: argparse.Namespace) -> None:
     report, plot = args.out / "report.md", args.out / "classes.png"
     extra = args.report or report
     error = as_error(findings, extra)
+    found = collect(survey, findings)
     for path in {extra} if error else {extra, report}:
-        write_text(path, render(survey, findings, "" if error else os.path.relpath(plot, path.parent)))
+        write_text(path, markdown(found, "" if error else os.path.relpath(plot, path.parent)))
     if error:
         raise error
+    write_json(args.out / "report.json", stamp(**found))
     for finding in findings:
         print(f"{finding.level}: {finding.what}{some(finding.files, SHOWN_IN_MESSAGE)}", file=sys.stderr)
     if settings.instances:
@@ -178,7 +181,7 @@ def run(args: argparse.Namespace) -> None:
     with atomic(plot) as staged:
         plot_classes(staged, settings.classes, *statistics)
     print(
-        f"data {verdict(findings)}: {len(train)} pairs to train on, {len(held)} held out, "
+        f"data {found['verdict']}: {len(train)} pairs to train on, {len(held)} held out, "
         f"{len(asked)} label maps to generate from; see {report}"
     )
 

@@ -1,4 +1,4 @@
-"""Scores of the Jittor challenge from their terms. Without all terms there is no score.
+"""Score of board A of the 2nd Jittor challenge from its terms. Without all terms there is no score.
 
 Mask accuracy multiplies everything: the share of pixels, in [0, 1], in which a segmenter finds the given class.
 `aesthetic` is a mean of scores in [0, 10]; an FID of 0 counts fully, of 100 or more not at all. The organisers'
@@ -12,23 +12,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from shanshui.errors import ShanshuiError
 
 TERMS = ("mask_accuracy", "aesthetic", "fid")
-WORDS = {"mask_accuracy": "mask accuracy", "aesthetic": "aesthetics", "fid": "FID", "style": "style similarity",
-         "public": "public vote", "expert": "expert vote", "defence": "defence"}  # fmt: skip
+WORDS = {"mask_accuracy": "mask accuracy", "aesthetic": "aesthetics", "fid": "FID"}
 RANGES = {
     "mask_accuracy": (0.0, 1.0),
     "aesthetic": (0.0, 10.0),
     "fid": (-1.0, math.inf),  # rounding leaves a set a tiny negative distance to itself
-    "style": (-1.0, 1.0),
-    "public": (0.0, 1.0),
-    "expert": (0.0, 1.0),
-    "defence": (0.0, 1.0),
 }
-BINS = 8  # of each colour channel, in the histogram of style
 
 
 @dataclass(frozen=True)
@@ -57,65 +49,6 @@ def board_a(terms: Mapping[str, float | None]) -> Outcome:
     if missing:
         return Outcome(None, missing)
     return Outcome(found["mask_accuracy"] * (0.5 * found["aesthetic"] / 10 + 0.5 * _closeness(found["fid"])))
-
-
-def board_b_machine(terms: Mapping[str, float | None]) -> Outcome:
-    """Compute the automatic half of board B of the 2nd challenge: half of board A, in [0, 0.5].
-
-    Raises:
-        ShanshuiError: where a term is out of its range.
-    """
-    whole = board_a(terms)
-    return whole if whole.value is None else Outcome(whole.value / 2)
-
-
-def board_b(terms: Mapping[str, float | None]) -> Outcome:
-    """Compute board B of the 2nd challenge: automatic half, 15 % public vote, 15 % expert vote, 20 % defence.
-
-    The last three terms are in [0, 1].
-
-    Raises:
-        ShanshuiError: where a term is out of its range.
-    """
-    machine = board_b_machine(terms)
-    found, missing = _measured(terms, ("public", "expert", "defence"))
-    if machine.value is None or missing:
-        return Outcome(None, machine.missing + missing)
-    people = 0.15 * found["public"] + 0.15 * found["expert"] + 0.2 * found["defence"]
-    return Outcome(machine.value + people)
-
-
-def third_edition(terms: Mapping[str, float | None]) -> Outcome:
-    """Compute the automatic score of the 3rd challenge.
-
-    mask * (0.2 * aesthetic / 10 + 0.3 * (style + 1) / 2 + 0.5 * (100 - FID) / 100), where `style` is the mean
-    `style_similarity` of images and their given style images, in [-1, 1]. FID is clipped at 100 as in the 2nd
-    challenge.
-
-    Raises:
-        ShanshuiError: where a term is out of its range.
-    """
-    found, missing = _measured(terms, ("mask_accuracy", "aesthetic", "style", "fid"))
-    if missing:
-        return Outcome(None, missing)
-    looks = 0.2 * found["aesthetic"] / 10 + 0.3 * (0.5 * found["style"] + 0.5)
-    return Outcome(found["mask_accuracy"] * (looks + 0.5 * _closeness(found["fid"])))
-
-
-def style_similarity(image: np.ndarray, style: np.ndarray) -> float:
-    """Compute the correlation of the colour histograms of two images uint8 (H, W, 3), of any sizes, in [-1, 1].
-
-    The bins are 8 x 8 x 8 of RGB, chosen here: the organisers' are not known. 0 where a histogram is flat.
-    """
-    first, second = (_histogram(photo) - 1 / BINS**3 for photo in (image, style))
-    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) / norm if norm > 0 else 0.0
-
-
-def _histogram(photo: np.ndarray) -> np.ndarray:
-    """Compute the share of the pixels in every cell of RGB: (512,)."""
-    cells = (photo.reshape(-1, 3).astype(np.intp) * BINS // 256) @ np.array([BINS**2, BINS, 1])
-    return np.bincount(cells, minlength=BINS**3) / len(cells)
 
 
 def _closeness(fid: float) -> float:

@@ -26,7 +26,6 @@ ROOFS = (
     (0.085, 0.07, 0.065),
     (0.30, 0.13, 0.07),
 )
-Point = tuple[float, float, float]  # x, height, z in metres
 
 
 def house(x: float, z: float, size: float, seed: int) -> Thing:

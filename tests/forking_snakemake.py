@@ -6,12 +6,15 @@ the exit code.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 
-import pandas  # noqa: F401 - Snakemake imports it in the middle of planning
 import snakemake.cli
+
+with contextlib.suppress(ImportError):
+    import pandas  # noqa: F401 - where there is one, Snakemake imports it in the middle of planning
 
 
 def run(folder: str, arguments: list[str], out: str, environment: dict[str, str]) -> None:

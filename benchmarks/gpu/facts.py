@@ -15,7 +15,7 @@ from measuring import report
 
 PACKAGES = (
     "nvidia-cudnn-cu13", "nvidia-cublas", "nvidia-cuda-runtime", "nvidia-cuda-nvcc", "torch", "jittor", "numpy",
-    "pandas", "scipy", "pillow", "pydantic", "snakemake",
+    "scipy", "pillow", "pydantic", "snakemake",
 )  # fmt: skip
 
 

@@ -23,7 +23,6 @@ WANTED = (
     "numpy", "pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions", "astunparse",
     "six", "wheel", "onednn-cpu-gomp", "onednn-devel-cpu-gomp", "tensorboardx", "tabulate", "python-dateutil",
 )  # fmt: skip
-PANDAS = "pandas==3.0.6"  # 3.1 refuses the numpy that Jittor needs
 GLIBCS = (28, 27, 24, 17, 12, 5)
 ONE_LIBRARY = "/libdnnl.so.2"  # oneDNN's wheel holds it six times over
 
@@ -44,7 +43,7 @@ def download(into: Path, version: str) -> None:
     for_python = ["--only-binary=:all:", "--implementation", "cp", "--python-version", version]
     for_python += [part for platform in platforms for part in ("--platform", platform)]
     download = [*pip, "download", "--quiet", "--no-deps", *for_python, "--dest", str(into)]
-    subprocess.run([*download, *pinned(WANTED), PANDAS], check=True)
+    subprocess.run([*download, *pinned(WANTED)], check=True)
     if not list(into.glob("jittor-*.whl")):
         subprocess.run(
             [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(into), *pinned(("jittor",))], check=True

@@ -71,18 +71,18 @@ def number(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The number of each tuple, in the arrays' shape, and the flat position at which each number appears first.
     """
-    from pandas import factorize  # slow to import
-
     key = parts[0].astype(np.int64)
     for part in parts[1:]:
         base = int(part.max()) + 1
         if int(key.max()) >= np.iinfo(np.int64).max // base:
             key = number([key])[0]  # keep the product within 64 bits
         key = key * base + part
-    codes, distinct = factorize(key.ravel())
-    first = np.full(len(distinct), codes.size, np.int64)
-    first[codes[::-1]] = np.arange(codes.size - 1, -1, -1)  # the last assignment counts: the first place
-    return codes.reshape(key.shape), first
+    flat = key.ravel()
+    starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))  # of runs, of which there are few
+    _, first, codes = np.unique(flat[starts], return_index=True, return_inverse=True)
+    order = np.argsort(first)  # of the numbers, which are sorted by value, by their first place
+    codes = np.argsort(order)[codes]
+    return np.repeat(codes, np.diff(starts, append=flat.size)).reshape(key.shape), starts[first[order]]
 
 
 def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[Size]) -> dict[Size, Patches]:

@@ -17,11 +17,10 @@ from shanshui.config.settings import validate
 from shanshui.evaluation.selection import Score, parse_score, rank
 from shanshui.report import plotting, tables
 from shanshui.report.readers import read_stats
-from shanshui.report.sheet import contact_sheet, cut_grid, evenly_spaced, strip
+from shanshui.report.sheet import contact_sheet, evenly_spaced, strip
 from shanshui.report.time_plot import by_kind, described, time_plot
 from shanshui.report.timing import StageTime, duration, stage_times
 from shanshui.storage.files import write_csv, write_json
-from shanshui.storage.images import grid
 
 METRIC = "dct_frechet"
 SIZE = (64, 32)  # width, height
@@ -85,10 +84,11 @@ def add_everything(folder: Path) -> list[str]:
     """The optional parts, and their arguments."""
     rng = np.random.default_rng(0)
     for epoch, phase in ((1, "pretrain"), (2, "finetune")):
-        place = folder / "samples" / phase / f"epoch_{epoch:03d}.png"
-        place.parent.mkdir(parents=True)
-        cells = [[rng.integers(0, 256, (*SIZE[::-1], 3), np.uint8) for _ in range(3)] for _ in range(3)]
-        Image.fromarray(grid(cells)).save(place)
+        place = folder / "samples" / phase / f"epoch_{epoch:03d}"
+        place.mkdir(parents=True)
+        for name in ("hold_0", "hold_1", "hold_3", "gone"):  # the last is of an earlier hold-out
+            Image.fromarray(rng.integers(0, 256, (16, 32, 3), np.uint8)).save(place / f"{name}.jpg")
+        Image.new("RGB", (9, 9)).save(place.with_suffix(".png"))
         log = folder / phase / "stats.jsonl"
         log.parent.mkdir()
         line = {
@@ -186,6 +186,7 @@ def test_whole_report(run_folder: Path) -> None:
     assert text.index("2 grey photographs") < text.index("a note"), "in the order of the report"
     assert "<td>sea</td>" not in text, "of the classes those that occur"
     assert len(re.findall(r'alt="generated image of', text)) == 3
+    assert [len(re.findall(f'alt="epoch {epoch}"', text)) for epoch in (1, 2)] == [3, 3]
     first = text
     assert report(run_folder, *add_everything_arguments(run_folder)) == 0
     assert (run_folder / "report.html").read_text() == first
@@ -205,7 +206,7 @@ def test_missing_parts_are_said(run_folder: Path) -> None:
     reasons = re.findall(r"Not shown: ([^<]*)\.</p>", text)
     assert reasons == [
         "no contact sheet was given",
-        f"no sample grid (samples/**/epoch_*.png) under {run_folder}",
+        f"no images of the hold-out (samples/*/epoch_*/*.jpg) under {run_folder}",
         f"no losses (stats.jsonl) under {run_folder}",
         f"{run_folder}/nowhere.csv does not exist",
         "no report of the validation was given",
@@ -243,15 +244,6 @@ def test_errors_name_the_file(run_folder: Path, capsys: pytest.CaptureFixture[st
     (run_folder / "test.csv").write_text("name,image,label\n")
     assert report(run_folder) == 1
     assert "test.csv lists nothing to show" in capsys.readouterr().err
-
-
-def test_cells_come_back_out_of_a_grid() -> None:
-    rng = np.random.default_rng(1)
-    for columns in (1, 3, 6):
-        cells = [[rng.integers(0, 256, (24, 32, 3), np.uint8) for _ in range(columns)] for _ in range(3)]
-        for line, expected in zip(cut_grid(grid(cells), 24 / 32), cells, strict=True):
-            assert len(line) == columns
-            assert all((a == b).all() for a, b in zip(line, expected, strict=True))
 
 
 def test_evenly_spaced_keeps_both_ends() -> None:

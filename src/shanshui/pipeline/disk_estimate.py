@@ -24,7 +24,7 @@ STATES_KEPT = 2  # of a phase, beside one another
 ONE_MORE = 1  # state that is written before an older one goes, or those of other settings
 PHOTO = {"jpg": 0.7, "png": 1.8}  # bytes per pixel: JPEG of quality 95 without colour subsampling, PNG
 GRID = 1.0  # bytes per pixel of a sample grid: label maps, generated images and photographs in one PNG
-GRID_IMAGES = 18
+GRID_IMAGES, SAMPLE_IMAGES = 18, 6  # in a grid; of them the generated ones, which are JPEG files too
 REPORT_BYTES = 10 * MB  # report, tables, plots, logs
 DEEPLAB = 320  # features an image of the built-in segmenter
 REFERENCE = 2000  # photographs whose features are stored one by one, at most
@@ -147,7 +147,7 @@ def _training(config: Config, weights: WeightBytes) -> list[Part]:
     sizes = len(RunPaths(config).resolutions())
     epochs = config.score.last - config.score.first + 1
     stay = min(epochs, _most_kept(config)) if best else epochs
-    grid = GRID * GRID_IMAGES * config.data.width * config.data.height
+    samples = (GRID * GRID_IMAGES + PHOTO["jpg"] * SAMPLE_IMAGES) * config.data.size.pixels
     parts = [
         Part(
             "weights of pretraining", "pretrain", sizes, weights.pretrained, 1 if best else sizes,
@@ -176,7 +176,7 @@ def _training(config: Config, weights: WeightBytes) -> list[Part]:
         folders = ("segmenter", f"{STATES}/segmenter")
         parts.append(Part("segmenter", "segmenter", saved, weights.segmenter, saved, folders))
     if config.data.holdout:
-        parts.append(Part("sample grids", "finetune", config.score.last, grid, config.score.last, ("samples",)))
+        parts.append(Part("sample images", "finetune", config.score.last, samples, config.score.last, ("samples",)))
     return parts
 
 

@@ -1,4 +1,4 @@
-"""Readers of a run's results: images, sample grids, training logs, benchmarks, statistics."""
+"""Readers of a run's results: images, training logs, benchmarks, statistics."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from shanshui.errors import ShanshuiError
 from shanshui.evaluation.image_folder import list_image_files
 from shanshui.logs import StatsLine
 from shanshui.report.page import ClassShares, Frame, Sample
-from shanshui.report.sheet import cut_grid, evenly_spaced
+from shanshui.report.sheet import evenly_spaced
 from shanshui.report.timing import StageTime, kinds, stage_times
 from shanshui.storage.files import read_csv, read_json
 from shanshui.storage.images import colour_label_map, read_label_map, read_photo, resize_photo
 from shanshui.storage.names import stem
 from shanshui.storage.size import Size
+from shanshui.training.samples import Samples
 
 Colour = tuple[int, int, int]
 NamedColour = tuple[str, Colour]
@@ -86,34 +87,33 @@ def _resolution(line: StatsLine) -> str:
     return "x".join(str(int(side)) for side in re.findall(r"\d+", str(line.get("resolution", ""))))
 
 
-def read_frames(folder: Path, aspect: float, stats: Sequence[StatsLine], frames: int, most: int) -> Film:
-    """Cut generated images, label maps and photographs out of the sample grids `samples/**/epoch_NNN.png`, if any.
-
-    A grid has three lines: label maps, generated images, photographs.
+def read_frames(folder: Path, samples: Samples, stats: Sequence[StatsLine], frames: int, most: int) -> Film:
+    """Read the images that training generated from the same label maps, `samples/<phase>/epoch_NNN/<name>.jpg`.
 
     Args:
-        folder: of the training's results.
-        aspect: height / width of an image.
+        folder: the run's.
+        samples: label maps and photographs that training had.
         stats: lines of `stats.jsonl`, for the resolutions.
         frames: largest number of epochs, evenly spaced.
         most: largest number of label maps, evenly spaced.
+
+    Returns:
+        Epochs with their images, label maps and photographs; all empty without an image of every epoch.
     """
-    grids = {}
-    for path in folder.glob("samples/**/epoch_*.png"):
-        if found := re.search(r"epoch_(\d+)$", path.stem):
-            grids[int(found[1])] = path
-    if not grids:
+    files = {int(path.name[6:]): path for path in folder.glob("samples/*/epoch_*") if path.name[6:].isdigit()}
+    epochs = evenly_spaced(sorted(files), frames)
+    common = [i for i, name in enumerate(samples.names) if all((files[e] / f"{name}.jpg").is_file() for e in epochs)]
+    if not epochs or not common:
         return [], [], []
+    shown = evenly_spaced(common, most)
     resolutions = {line["epoch"]: _resolution(line) for line in stats}
-    epochs = evenly_spaced(sorted(grids), frames)
-    cut = [(epoch, cut_grid(read_photo(grids[epoch]), aspect)) for epoch in epochs]
-    shown = evenly_spaced(range(min(len(lines[0]) for _, lines in cut)), most)
-    labels, _, photos = cut[-1][1]
+    coloured = samples.coloured()
     return (
-        [Frame(e, resolutions.get(e, ""), [lines[1][i] for i in shown]) for e, lines in cut],
-        [labels[i] for i in shown],
-        [photos[i] for i in shown],
-    )
+        [Frame(e, resolutions.get(e, ""), [read_photo(files[e] / f"{samples.names[i]}.jpg") for i in shown])
+         for e in epochs],
+        [coloured[i] for i in shown],
+        [samples.photos[i] for i in shown],
+    )  # fmt: skip
 
 
 def read_classes(path: Path, names: list[str]) -> list[ClassShares]:

@@ -1,4 +1,4 @@
-"""Sheets of captioned images: contact sheet and strip; and cells cut out of sample grids."""
+"""Sheets of captioned images: contact sheet and strip."""
 
 from __future__ import annotations
 
@@ -110,19 +110,3 @@ def strip(lines: Sequence[tuple[str, Sequence[np.ndarray | None]]], width: int =
             sized = fit(pixels, cell, sharp=row == 0)
             sheet.paste(Image.fromarray(sized), (left + column * (width + gap), up))
     return np.asarray(sheet)
-
-
-def cut_grid(grid: np.ndarray, aspect: float, lines: int = 3, gap: int = 2) -> list[list[np.ndarray]]:
-    """Cut lines of cells out of an image made by `images.grid`.
-
-    Args:
-        grid: uint8 (H, W, 3).
-        aspect: height / width of a cell.
-        lines: number of lines.
-        gap: pixels between cells.
-    """
-    height = (grid.shape[0] + gap) // lines - gap
-    columns = max(1, round((grid.shape[1] + gap) / (height / aspect + gap)))
-    width = (grid.shape[1] + gap) // columns - gap
-    corners = [[(r * (height + gap), c * (width + gap)) for c in range(columns)] for r in range(lines)]
-    return [[grid[top : top + height, left : left + width] for top, left in line] for line in corners]

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shanshui.config.settings import choice_settings, recorded_options, validate_recorded
+from shanshui.config.settings import LABELS, SIZE, choice_settings, recorded_options, validate_recorded
 from shanshui.config.stages import Stage
-from shanshui.config.typed_settings import ReportSettings, read_checked
+from shanshui.config.typed_settings import ImageSettings, ReportSettings, read_checked
 from shanshui.storage.files import read_csv, read_json, write_text
 from shanshui.storage.images import read_photo, write_image
 from shanshui.storage.outputs import add_file
@@ -98,24 +98,25 @@ def read_signs(folder: Path) -> list[str]:
     return [f"{at.relative_to(folder).as_posix()}: {sign}" for at in trainings for sign in signs(read_stats(at))]
 
 
-def _add_training(page: Page, folder: Path, config: Config) -> None:
+def _add_training(page: Page, folder: Path, holdout: Path, config: Config) -> None:
     """Add sample images over epochs, losses, time per stage and a summary."""
     from shanshui.report import curves, plotting, readers
     from shanshui.report.time_plot import described, time_plot
     from shanshui.report.wording import training_text
+    from shanshui.training.samples import read_samples
 
     stats = readers.read_stats(folder)
     page.training = training_text(stats)
     page.signs = read_signs(folder)
-    aspect = config.data.height / config.data.width
-    film = readers.read_frames(folder, aspect, stats, FRAMES, FRAME_LINES)
+    data = ImageSettings(**config.data.model_dump(include=LABELS | SIZE))
+    film = readers.read_frames(folder, read_samples(holdout, data), stats, FRAMES, FRAME_LINES)
     page.frames, page.frame_labels, page.frame_photos = film
     if curves.loss_names(stats):
         page.losses = plotting.to_svg(curves.loss_curves(stats))
     page.times = readers.read_benchmarks(folder / "benchmarks")
     if page.times:
         page.times_plot, page.times_text = plotting.to_svg(time_plot(page.times)), described(page.times)
-    page.missing["frames"] = f"no sample grid (samples/**/epoch_*.png) under {folder}"
+    page.missing["frames"] = f"no images of the hold-out (samples/*/epoch_*/*.jpg) under {folder}"
     page.missing["losses"] = f"no losses (stats.jsonl) under {folder}"
     page.missing["times"] = f"no benchmark file (*.tsv) under {folder}/benchmarks"
 
@@ -138,7 +139,7 @@ def run(args: argparse.Namespace) -> None:
         checkpoints=checkpoints, model=model, seed=seed, config=config, samples=samples, legend=legend,
         curve=plotting.to_svg(curves.score_curve(rows, metric, on)),
     )  # fmt: skip
-    _add_training(page, args.run_folder, config)
+    _add_training(page, args.run_folder, args.holdout, config)
     _add_optional(page, args, config.data.classes)
     _write_strip(args.strip, samples)
     write_text(args.out, render(page))

@@ -1,4 +1,4 @@
-"""Sample grids: generated images of the same label maps after every epoch."""
+"""Sample images: of the same label maps after every epoch, in files and in a grid with label maps and photographs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shanshui.config.typed_settings import DataSettings
+from shanshui.config.typed_settings import ImageSettings
 from shanshui.data.palette import class_palette
 from shanshui.storage import images
 from shanshui.storage.files import read_csv
@@ -40,10 +40,20 @@ class Samples:
         """Arrange label maps, fakes (N, 3, h, w) enlarged to full size, and photographs in three rows."""
         size = Size.of_maps(self.label_maps)
         return images.grid([
-            [images.colour_label_map(label_map, self.palette) for label_map in self.label_maps],
+            self.coloured(),
             [images.resize_photo(images.to_uint8(fake), size) for fake in fakes],
             list(self.photos),
         ])  # fmt: skip
+
+    def coloured(self) -> list[np.ndarray]:
+        """Return the label maps in the colours of their classes, uint8 (H, W, 3) each."""
+        return [images.colour_label_map(label_map, self.palette) for label_map in self.label_maps]
+
+    def write(self, place: Path, fakes: np.ndarray) -> None:
+        """Write fakes (N, 3, h, w) in [-1, 1] to `<place>/<name>.jpg`, and the grid to `<place>.png`."""
+        for name, fake in zip(self.names, fakes, strict=True):
+            images.write_image(place / f"{name}.jpg", images.to_uint8(fake))
+        images.write_image(place.with_suffix(".png"), self.grid(fakes))
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -66,7 +76,7 @@ def variety(samples: Samples, fakes: np.ndarray) -> float | None:
     return sum(difference(fakes[i], fakes[j]) for i, j in pairs) / of_photos if of_photos else None
 
 
-def read_samples(manifest: str | Path, data: DataSettings, limit: int = SAMPLES, instances: bool = False) -> Samples:
+def read_samples(manifest: str | Path, data: ImageSettings, limit: int = SAMPLES, instances: bool = False) -> Samples:
     """Read up to `limit` pairs of a manifest at full size, spread evenly over it."""
     rows: Sequence[dict[str, str]] = [row for row in read_csv(manifest) if row["image"]]
     rows = (

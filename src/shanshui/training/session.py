@@ -1,4 +1,4 @@
-"""Training of one phase with its files: networks, resuming, states, weights and sample grids."""
+"""Training of one phase with its files: networks, resuming, states, weights and sample images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shanshui.config.training_settings import TrainingConfig
 from shanshui.data.loader import TrainingPairs
 from shanshui.data.prepared import prepared_digests
 from shanshui.logs import StatsLog
-from shanshui.storage import checkpoint, images
+from shanshui.storage import checkpoint
 from shanshui.storage.checkpoint import Arrays, Checkpoint, Meta, prefixed
 from shanshui.storage.files import digest
 from shanshui.synthesis.synthesizer import Synthesizer
@@ -137,8 +137,8 @@ class Session:
         average = prefixed("average", self.nets.average.state()) if self.nets.average else {}
         return _arrays(self.nets.parts()) | optimizers | average
 
-    def write_sample_grid(self, epoch: int) -> dict[str, float]:
-        """Write the sample grid after `epoch`; return the diversity of its images over label maps and over seeds."""
+    def write_samples(self, epoch: int) -> dict[str, float]:
+        """Write the sample images after `epoch`; return the diversity of its images over label maps and over seeds."""
         if not len(self.samples):
             return {}
         generator, samples, seed, data = self.nets.generator, self.samples, self.config.seed, self.config.data
@@ -156,9 +156,7 @@ class Session:
             found[SEED_VARIETY] = difference(fakes[:1], drawn(slice(1), seed + 1))
         for network in generator.networks().values():
             network.train()
-        images.write_image(
-            self.files.look / "samples" / self.config.phase / f"epoch_{epoch:03d}.png", samples.grid(fakes)
-        )
+        samples.write(self.files.look / "samples" / self.config.phase / f"epoch_{epoch:03d}", fakes)
         return {name: value for name, value in found.items() if value is not None}
 
     # --- running --------------------------------------------------------------------------------------------
@@ -199,7 +197,7 @@ class Session:
                 log.close()
 
     def _epoch_end(self, states: ResumeFolder | None, last_epoch: int, log: StatsLog | None) -> Callable[[int], None]:
-        """Return the function called after every epoch: it writes a sample grid and, when due, a state.
+        """Return the function called after every epoch: it writes sample images and, when due, a state.
 
         Each kind of warning sign in the losses is printed once.
         """
@@ -209,7 +207,7 @@ class Session:
             nonlocal saved_at
             if states is None or log is None:
                 return
-            for sign in signs(log.amend(self.write_sample_grid(epoch))):
+            for sign in signs(log.amend(self.write_samples(epoch))):
                 if sign.kind not in warned:
                     warned.add(sign.kind)
                     print(f"warning: {sign}", file=sys.stderr, flush=True)

@@ -143,7 +143,7 @@ class SPADEGenerator(Module):
     def patch_sizes(self, size: Size) -> list[Size]:
         """List the sizes at which `execute` can use `patches`, if its layers depend on labels nearby alone."""
         kind = self.kind
-        if kind.modulation != "spade" or kind.kernel != 3 or kind.edges or not available():
+        if kind.modulation != "spade" or kind.kernel != 3 or kind.edges or not available(kind.norm):
             return []
         return [size.divided(2**i) for i in range(HALVINGS[self.upsampling] + 1)]
 

@@ -1,7 +1,7 @@
 """Custom GPU kernels: launched with `jt.code`, and executable on a CPU for tests.
 
 A kernel may use threadIdx.x, blockIdx.x, blockDim.x, gridDim.x, __shared__ and __syncthreads(). On a CPU the blocks run
-one after another, and a block's threads as threads of the process: slow, and the same arithmetic.
+one after another, and a block's threads take turns from barrier to barrier: slow, and the same arithmetic.
 """
 
 from __future__ import annotations
@@ -18,34 +18,48 @@ if TYPE_CHECKING:
 IMITATION = """
 #include <algorithm>
 #include <cmath>
-#include <pthread.h>
-#include <thread>
+#include <functional>
+#include <ucontext.h>
 #include <vector>
 namespace jittor {
 struct Place { int x; };
-static thread_local Place threadIdx, blockIdx, blockDim, gridDim;
-static pthread_barrier_t all_threads;
+static Place threadIdx, blockIdx, blockDim, gridDim;
+struct Thread { ucontext_t context; std::vector<char> stack; bool ended; };
+static ucontext_t scheduler;
+static std::vector<Thread> all_threads;
+static std::function<void()> body;
+static void run_thread() { body(); all_threads[threadIdx.x].ended = true; }
+static void give_way() { swapcontext(&all_threads[threadIdx.x].context, &scheduler); }
 template <class Kernel> void imitate(int blocks, int threads, Kernel kernel) {
-    std::vector<std::thread> started;
-    pthread_barrier_init(&all_threads, nullptr, threads);
-    for (int thread = 0; thread < threads; thread++)
-        started.emplace_back([=] {
-            threadIdx.x = thread, blockDim.x = threads, gridDim.x = blocks;
-            for (int block = 0; block < blocks; block++) {
-                blockIdx.x = block;
-                kernel();
-                pthread_barrier_wait(&all_threads);
+    body = kernel;
+    all_threads.resize(threads);
+    blockDim.x = threads, gridDim.x = blocks;
+    for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) {
+        for (auto& thread : all_threads) {
+            getcontext(&thread.context);
+            thread.stack.resize(1 << 16), thread.ended = false;
+            thread.context.uc_stack.ss_sp = thread.stack.data(), thread.context.uc_stack.ss_size = thread.stack.size();
+            thread.context.uc_link = &scheduler;
+            makecontext(&thread.context, run_thread, 0);
+        }
+        for (int running = threads; running;) {  // each from one barrier to the next
+            running = 0;
+            for (int i = 0; i < threads; i++) {
+                if (all_threads[i].ended) continue;
+                threadIdx.x = i;
+                swapcontext(&scheduler, &all_threads[i].context);
+                running += !all_threads[i].ended;
             }
-        });
-    for (auto& thread : started) thread.join();
-    pthread_barrier_destroy(&all_threads);
+        }
+    }
+    all_threads.clear();
 }
 }
 #define __global__
 #define __device__
 #define __shared__ static
 #define __launch_bounds__(most)
-#define __syncthreads() pthread_barrier_wait(&all_threads)
+#define __syncthreads() give_way()
 """
 
 

@@ -133,7 +133,7 @@ def nothing(label_maps: np.ndarray, instances: np.ndarray | None) -> dict[str, n
 
 def cut(
     pairs: TrainingPairs, plan: EpochPlan, places: range, size: Size, sizes: Sequence[Size] = (),
-    extra_inputs: ExtraInputs = nothing,
+    extra_inputs: ExtraInputs = nothing, sort: bool = False,
 ) -> Batch:  # fmt: skip
     """Assemble the batch of the pairs at `places` in the epoch's order, cropped and flipped as `plan` says.
 
@@ -144,6 +144,7 @@ def cut(
         size: of the crop.
         sizes: at which the label maps' distinct patches are found.
         extra_inputs: computes additional inputs by name from label maps and instances (N, H, W).
+        sort: give the patches the sorted lists that GPU kernels need.
     """
     indices = plan.order[places.start : places.stop]
     real = np.empty((len(indices), 3, *size), np.float32)
@@ -157,7 +158,7 @@ def cut(
         label_map[row] = pairs.label_maps[window][:, ::step]
         if numbers is not None and pairs.instances is not None:
             numbers[row] = pairs.instances[window][:, ::step]
-    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes), extra_inputs(label_map, numbers))
+    return Batch(real, label_map, indices, patch_pyramid(label_map, sizes, sort), extra_inputs(label_map, numbers))
 
 
 def prefetched(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
@@ -206,6 +207,7 @@ def batches(
     sizes: Sequence[Size] = (),
     part: tuple[int, int] = (0, 1),
     extra_inputs: ExtraInputs = nothing,
+    sort: bool = False,
 ) -> Iterator[Batch]:
     """Yield one epoch of full batches, cropped to `size`; the rest of the pairs is dropped.
 
@@ -222,6 +224,7 @@ def batches(
         sizes: at which the label maps' distinct patches are found.
         part: (rank, number of processes); each process gets an equal share of the rows of every batch.
         extra_inputs: computes additional inputs by name from label maps and instances (N, H, W).
+        sort: give the patches the sorted lists that GPU kernels need.
 
     Raises:
         ShanshuiError: if there is no full batch or the pairs are smaller than the crop.
@@ -236,4 +239,4 @@ def batches(
     rank, processes = part
     own = batch // processes
     starts = range(rank * own, steps * batch, batch)
-    return prefetched(cut(pairs, plan, range(start, start + own), size, sizes, extra_inputs) for start in starts)
+    return prefetched(cut(pairs, plan, range(start, start + own), size, sizes, extra_inputs, sort) for start in starts)

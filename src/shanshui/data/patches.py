@@ -2,18 +2,19 @@
 
 Two 3x3 convolutions of the one-hot label map see its 5x5 neighbourhood and nothing else, and label maps are
 piecewise constant: at 512x384, one pixel in twenty-six of a street scene has a neighbourhood that is new. Here the
-distinct ones are numbered, once per label map and size; `models.patch_spade` computes on the numbered ones
+distinct ones are numbered, once per label map and size; `nn.patch_spade` computes on the numbered ones
 only, which gives what the convolutions give.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from shanshui.data.nearest import nearest_index
+from shanshui.data.patch_order import PatchOrder, sort_patches
 from shanshui.storage.size import Size
 
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
@@ -32,11 +33,13 @@ class Patches:
         neighbours: (K5, 9) int32, each 5x5 patch as the numbers of the 3x3 patches around its nine inner
             pixels; K3 where that pixel lies outside.
         index: (N, h, w) int32, number of the 5x5 patch around each pixel.
+        order: sorted lists for GPU kernels, if they were asked for.
     """
 
     labels: np.ndarray
     neighbours: np.ndarray
     index: np.ndarray
+    order: PatchOrder | None = None
 
     @property
     def worth_it(self) -> bool:
@@ -85,8 +88,11 @@ def number(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(codes, np.diff(starts, append=flat.size)).reshape(key.shape), starts[first[order]]
 
 
-def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[Size]) -> dict[Size, Patches]:
-    """Find the patches of label maps, uint8 (N, H, W), at each of `sizes` at which they save time."""
+def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[Size], sort: bool = False) -> dict[Size, Patches]:
+    """Find the patches of label maps, uint8 (N, H, W), at each of `sizes` at which they save time.
+
+    With `sort` they have the sorted lists that GPU kernels need.
+    """
     pyramid = {}
     for size in sizes:
         if min(size) < 2 or label_maps.shape[0] * size.pixels < LEAST_PIXELS:
@@ -94,5 +100,5 @@ def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[Size]) -> dict[Size, P
         rows, columns = (nearest_index(*sides) for sides in zip(label_maps.shape[1:], size, strict=True))
         patches = find_patches(label_maps[:, rows][:, :, columns])
         if patches.worth_it:
-            pyramid[size] = patches
+            pyramid[size] = replace(patches, order=sort_patches(patches)) if sort else patches
     return pyramid

@@ -62,14 +62,14 @@ class InceptionFeatures:
         Raises:
             ShanshuiError: where it does not fit the network, or holds values that are not finite.
         """
-        from shanshui.nn.folded_inception import FoldedInception, available
+        from shanshui.nn.folded_inception import FoldedInception, on_cpu
         from shanshui.nn.inception import Inception
 
         network = Inception("fid")
         fill_network(network, "fid_inception", weights)
         network.eval()
         _check_finite(network, weights)
-        self._taps = FoldedInception(network) if available() else network
+        self._taps = FoldedInception(network) if on_cpu() else network
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Compute features float32 (N, 2048) of float32 (N, 3, 299, 299) in [-1, 1]."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.condition import Condition
 from shanshui.nn.norms import NormKind, leaky, parameter_free, scaled
-from shanshui.nn.patch_spade import available, normalise
+from shanshui.nn.patch_spade import on_cpu, normalise
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -42,7 +42,7 @@ class CLADE(Module):
     def execute(self, x: Var, condition: Condition, slope: float = 1.0) -> Var:
         """Modulate x (N, C, h, w) and apply a leaky ReLU with `slope`: (N, C or C + 1, h, w)."""
         affine = self.class_specified_affine
-        if condition.positions is None and condition.index is not None and available():
+        if condition.positions is None and condition.index is not None and on_cpu():
             y = normalise(self.param_free_norm, x, affine.table(), condition.index, slope)
         else:
             scale, shift = affine(condition)

@@ -1,4 +1,4 @@
-"""SPADE on distinct patches: the layer's result without repeated convolutions (CPU kernels).
+"""SPADE on distinct patches: the layer's result without repeated convolutions.
 
 With hidden = ReLU(conv(one_hot)) and [gamma; beta] = conv(hidden), both 3x3, a pixel's gamma and beta depend
 on its 5x5 patch of labels. For the K3 distinct 3x3 patches and the K5 distinct 5x5 patches of a batch:
@@ -8,9 +8,9 @@ on its 5x5 patch of labels. For the K3 distinct 3x3 patches and the K5 distinct 
     table  = b2 + sum_j parts[neighbours[:, j], j]  (2C, K5)         gamma and beta of each 5x5 patch
     out    = act((x - mean) / std * (1 + gamma[index]) + beta[index])
 
-This equals the dense layer up to rounding, at the borders too, and so do its gradients. The two sums over
-patches and pixels are OpenMP kernels of their own, in which every value is summed by one thread: their bits do not
-depend on the number of threads.
+This equals the dense layer up to rounding, at the borders too, and so do its gradients. On a CPU the two sums over
+patches and pixels are OpenMP kernels, in which every value is summed by one thread: their bits do not depend on the
+number of threads. On a GPU they are the kernels of `nn/patch_kernels.py`, whose table is transposed, (K5, 2C).
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from shanshui.backend.lazy import Function, jt, nn
+from shanshui.data.patch_order import sort_patches
 from shanshui.data.patches import Patches
-from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm
+from shanshui.nn import patch_kernels
+from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm, NormKind
+from shanshui.nn.patch_kernels import SortedPatches
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
@@ -38,34 +41,56 @@ using std::vector;
 
 @dataclass(frozen=True)
 class DevicePatches:
-    """`Patches` of one size on the device, with the 3x3 patches as rows of one-hot labels (K3, 9 * num_classes)."""
+    """`Patches` of one size on the device, with the 3x3 patches as rows of one-hot labels (K3, 9 * num_classes).
+
+    With `order`, for GPU kernels, K3 and K5 are padded.
+    """
 
     one_hot: Var
     neighbours: Var
     index: Var
+    order: SortedPatches | None = None
 
 
 PatchPyramid = Mapping[Size, DevicePatches]  # by size of the features
 
 
-def available() -> bool:
-    """Return whether the kernels of this module can be used: on one CPU process. Otherwise layers stay dense."""
+def available(norm: NormKind = "batch") -> bool:
+    """Return whether distinct patches can be used with that norm: not under MPI, on GPUs with batch norm alone.
+
+    Otherwise layers stay dense.
+    """
+    return not jt.in_mpi and (on_cpu() or norm == "batch")
+
+
+def on_cpu() -> bool:
+    """Return whether this is one process on a CPU, for which the OpenMP kernels are."""
     return not (jt.flags.use_cuda or jt.in_mpi)
 
 
-def to_device(pyramid: Mapping[Size, Patches], num_classes: int) -> PatchPyramid:
-    """Move patches to where the networks run; labels that are no class give zeros, as in a segmap."""
+def to_device(pyramid: Mapping[Size, Patches], num_classes: int, gpu: bool | None = None) -> PatchPyramid:
+    """Move patches to where the networks run; labels that are no class give zeros, as in a segmap.
+
+    Args:
+        pyramid: patches by size.
+        num_classes: classes of the one-hot rows.
+        gpu: in the form for GPU kernels; None: if there is a GPU.
+    """
     classes = np.arange(num_classes, dtype=np.uint16)
     placed = {}
     for size, patches in pyramid.items():
         rows = (patches.labels[:, :, None] == classes).reshape(len(patches.labels), -1)  # (K3, 9 * num_classes)
-        arrays = rows.astype(np.float32), patches.neighbours, patches.index
-        placed[size] = DevicePatches(*(jt.array(array) for array in arrays))
+        one_hot, neighbours, order = rows.astype(np.float32), patches.neighbours, None
+        if jt.flags.use_cuda if gpu is None else gpu:
+            lists = patches.order or sort_patches(patches)
+            one_hot = np.concatenate([one_hot, np.zeros((lists.rows - len(one_hot), one_hot.shape[1]), np.float32)])
+            neighbours, order = lists.neighbours, patch_kernels.to_device(lists)
+        placed[size] = DevicePatches(*(jt.array(array) for array in (one_hot, neighbours, patches.index)), order)
     return placed
 
 
 def gamma_beta(patches: DevicePatches, shared: nn.Conv, gamma: nn.Conv, beta: nn.Conv) -> Var:
-    """Compute scale and shift of each distinct 5x5 patch, (2C, K5): gammas, then betas.
+    """Compute scale and shift of each distinct 5x5 patch, gammas, then betas: (2C, K5), for GPU kernels (K5, 2C).
 
     Args:
         patches: of the label maps, at the size of the features.
@@ -77,9 +102,10 @@ def gamma_beta(patches: DevicePatches, shared: nn.Conv, gamma: nn.Conv, beta: nn
     outputs, inner = weight.shape[:2]
     weight = weight.reshape(outputs, inner, 9).permute(1, 2, 0).reshape(inner, 9 * outputs)
     parts = jt.matmul(hidden, weight).reshape(-1, 9, outputs)  # (K3, 9, 2C)
-    return SumNeighbours.apply(
-        parts, jt.concat([cast("Var", conv.bias) for conv in (gamma, beta)], 0), patches.neighbours
-    )
+    bias = jt.concat([cast("Var", conv.bias) for conv in (gamma, beta)], 0)
+    if patches.order:
+        return patch_kernels.SumNeighbours.apply(parts, bias, patches.neighbours, patches.order)
+    return SumNeighbours.apply(parts, bias, patches.neighbours)
 
 
 def _rows(weight: Var) -> Var:
@@ -87,16 +113,26 @@ def _rows(weight: Var) -> Var:
     return weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
 
 
-def normalise(norm: BatchNorm | InstanceNorm, x: Var, table: Var, index: Var, slope: float) -> Var:
+def normalise(
+    norm: BatchNorm | InstanceNorm, x: Var, table: Var, index: Var, slope: float, order: SortedPatches | None = None
+) -> Var:
     """Apply batch or instance norm, scale and shift by patch, leaky ReLU: (N, C, h, w) -> (N, C, h, w).
 
     Args:
         norm: whose statistics to use, or to update while training.
         x: features (N, C, h, w).
-        table: (2C, K5) from `gamma_beta`.
+        table: from `gamma_beta`.
         index: (N, h, w) numbers of patches.
         slope: of the leaky ReLU; 1 for none.
+        order: of the pixels, for GPU kernels, which serve batch norm alone.
     """
+    if order and isinstance(norm, BatchNorm):
+        own = norm.is_training()
+        if own:
+            mean, narrow = patch_kernels.batch_statistics(x, norm)
+        else:
+            mean, narrow = norm.running_mean, 1 / (norm.running_var + EPS).sqrt()
+        return patch_kernels.Modulate.apply(x, table, index, mean, narrow, order, slope, own)
     if isinstance(norm, InstanceNorm):
         images = [(x[i : i + 1], index[i : i + 1]) for i in range(x.shape[0])]
         parts = [Modulate.apply(one, table, ids, *_standard(*moments(one)), slope, True) for one, ids in images]

@@ -60,8 +60,8 @@ class SPADE(Module):
         if noise is not None:
             x = x + noise * self.seg_noise_var(segmap)
         if patches is not None:
-            table = gamma_beta(patches, self.mlp_shared, self.mlp_gamma, self.mlp_beta)  # (2C, K5)
-            return normalise(self.param_free_norm, x, table, patches.index, slope)
+            table = gamma_beta(patches, self.mlp_shared, self.mlp_gamma, self.mlp_beta)
+            return normalise(self.param_free_norm, x, table, patches.index, slope, patches.order)
         hidden = nn.relu(self.mlp_shared(segmap))  # (N, hidden, h, w)
         if modulates(self.param_free_norm, x):
             return modulate(self.param_free_norm, x, self.mlp_gamma, self.mlp_beta, hidden, slope)

@@ -142,7 +142,7 @@ class Synthesizer:
         noise = self._noise(names, inputs.whole_seed(seed), style, z)
         if batch < 1:
             raise UsageError(f"batch {batch}", "1 or more")
-        together = 1 if patch_spade.available() else batch
+        together = 1 if patch_spade.on_cpu() else batch
         parts = [slice(start, start + together) for start in range(0, len(ids), together)]
         made = np.concatenate([
             self._forward(ids[part], noise(part), None if numbers is None else numbers[part]) for part in parts

@@ -103,6 +103,7 @@ def train_epoch(
     for batch in batches(
         pairs, plan.options.batch, plan.seed, epoch, data.size, plan.crop, data.flip, sizes,
         part=(ranks.rank(), ranks.world_size()), extra_inputs=nets.generator.declared.extra_inputs,
+        sort=not patch_spade.on_cpu(),
     ):  # fmt: skip
         segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
         extra_inputs = {name: jt.array(array) for name, array in batch.extra_inputs.items()}

@@ -45,6 +45,9 @@ class AdamTogether(Adam):
                 for var, result in zip((parameter, m, v), results, strict=True):
                     var.update(result)
         self.post_step()
+        # start the work, without waiting for it: Jittor would fuse operations on the old weights with those on the new
+        # ones, which depend on each other through the kernel above
+        jt.sync_all()
 
 
 def trainable(networks: Iterable[Module]) -> list[Var]:

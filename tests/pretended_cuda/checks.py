@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 RECIPES = [path.stem for path in (Path(__file__).parents[2] / "config" / "models").glob("*.yaml")]
-STEPS = ("fading", "finetuning", "full_size", "segmenter")
+STEPS = ("fading", "finetuning", "patches", "full_size", "segmenter")
 OTHERS = tuple(f"recipe:{name}" for name in ("spade", "clade-icpe", "ccfpse", "oasis", "pix2pixhd"))
 SEEN = ("segmenter", "inception", "seen_by:deeplab", "seen_by:segformer")
 WORK = tuple(dict.fromkeys([*STEPS, "pictures", "checkpoints", "operations", *SEEN, *OTHERS]))  # functions of `work`

@@ -122,6 +122,15 @@ def full_size() -> Counts:
     return step_counts(FULL_SIZE, 7, finetuning=True)
 
 
+def patches() -> Counts:
+    """A step of fine-tuning with SPADE on distinct patches of the label maps."""
+    os.environ["SHANSHUI_GPU_PATCHES"] = "on"
+    try:
+        return step_counts(SETTINGS, 7, finetuning=True)
+    finally:
+        del os.environ["SHANSHUI_GPU_PATCHES"]
+
+
 def recipe(name: str) -> Counts:
     """A step of another architecture of config/models, and a picture of it."""
     config = validate(yaml.safe_load((MODELS / f"{name}.yaml").read_text(encoding="utf-8")) | {

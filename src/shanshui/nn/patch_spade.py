@@ -15,6 +15,7 @@ number of threads. On a GPU they are the kernels of `nn/patch_kernels.py`, whose
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -56,11 +57,12 @@ PatchPyramid = Mapping[Size, DevicePatches]  # by size of the features
 
 
 def available(norm: NormKind = "batch") -> bool:
-    """Return whether distinct patches can be used with that norm: not under MPI, on GPUs with batch norm alone.
+    """Return whether distinct patches are used with that norm; otherwise layers stay dense.
 
-    Otherwise layers stay dense.
+    On a CPU they always are, under MPI never. On a GPU only where SHANSHUI_GPU_PATCHES is "on", and with batch norm: the
+    patches are still numbered on the host, which takes longer than a step of a fast GPU.
     """
-    return not jt.in_mpi and (on_cpu() or norm == "batch")
+    return on_cpu() or (not jt.in_mpi and norm == "batch" and os.environ.get("SHANSHUI_GPU_PATCHES") == "on")
 
 
 def on_cpu() -> bool:

@@ -15,9 +15,9 @@ from pretended_cuda.runs import counting_device
 SIDES = dict.fromkeys(OTHERS, (128, 128)) | {"pictures": (64, 128)}  # of pictures: height, width
 FLOAT = 4  # bytes
 LAUNCHES = {  # of a step: Jittor's kernels, and these with those of libraries; each some percent above what is counted
-    "fading": (920, 1500), "finetuning": (1280, 2080), "patches": (1540, 2290), "full_size": (1300, 2100), "segmenter": (128, 175),
-    "recipe:spade": (850, 1320), "recipe:clade-icpe": (1360, 1740), "recipe:ccfpse": (1420, 2140),
-    "recipe:oasis": (1230, 1860), "recipe:pix2pixhd": (800, 1030),
+    "fading": (920, 1500), "finetuning": (1280, 2080), "patches": (1540, 2290), "full_size": (1300, 2100),
+    "segmenter": (128, 175), "recipe:spade": (850, 1320), "recipe:clade-icpe": (1360, 1740),
+    "recipe:ccfpse": (1420, 2140), "recipe:oasis": (1230, 1860), "recipe:pix2pixhd": (800, 1030),
 }  # fmt: skip
 
 

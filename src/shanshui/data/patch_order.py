@@ -3,7 +3,7 @@
 The pixels of a patch lie side by side in `order`. Most patches are those of a single pixel, and most pixels belong to
 few patches: patches of up to `SHORT` pixels are summed by one thread each, longer ones in segments of up to `LONG`.
 
-Arrays are padded to few different lengths, so that memory is not allocated anew for every batch.
+Arrays are padded to few different lengths, so that memory is not allocated again for every batch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PatchOrder:
         long: (L, 2) segments of longer patches, first and end in `order`; (0, 0) for padding.
         segments: (patches, 2) first and end in `long` of each patch; equal for short ones.
         users: 5x5 patches, sorted by the 3x3 patch they use and by its position in them.
-        begins: (9 * rows + 1,): patches that have 3x3 patch r at position j are users[begins[9 r + j] : begins[9 r + j + 1]].
+        begins: (9 * rows + 1,): where in `users` the patches with 3x3 patch r at position j begin, at 9 r + j.
     """
 
     rows: int

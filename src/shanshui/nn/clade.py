@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.condition import Condition
 from shanshui.nn.norms import NormKind, leaky, parameter_free, scaled
-from shanshui.nn.patch_spade import on_cpu, normalise
+from shanshui.nn.patch_spade import normalise, on_cpu
 
 if TYPE_CHECKING:
     from jittor import Var

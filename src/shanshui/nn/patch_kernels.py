@@ -204,7 +204,8 @@ MODULATE_GRAD = (
     + """
 static __global__ void __launch_bounds__(256) modulate_grad(
     const float* x, const float* y_grad, const float* table, const int* index, const float* means,
-    const float* narrows, const float* averages, float* x_grad, int channels, int length, int groups, int blocks, float slope
+    const float* narrows, const float* averages, float* x_grad,
+    int channels, int length, int groups, int blocks, float slope
 ) {
     const int p = blockIdx.x % blocks * 256 + threadIdx.x;
     const int first = blockIdx.x / blocks % groups * 8, image = blockIdx.x / blocks / groups;
@@ -250,7 +251,8 @@ static __global__ void __launch_bounds__(256) sum_users(
     const int f = blockIdx.x % groups * 32 + column;
     float sum = 0;
     if (f < columns)
-        for (int u = begins[place] + lane; u < begins[place + 1]; u += 8) sum += grad[(long long)users[u] * columns + f];
+        for (int u = begins[place] + lane; u < begins[place + 1]; u += 8)
+            sum += grad[(long long)users[u] * columns + f];
     kept[threadIdx.x] = sum;
     __syncthreads();
     for (int half = 4; half > 0; half /= 2) {
@@ -376,7 +378,8 @@ class Modulate(Function):
             MODULATE_GRAD, _SIZES + 'const float slope = data["slope"];',
             [x, y_grad, table, index, mean, narrow, averages], [x.shape],
             grid="blocks * groups * n, 256", kernel="modulate_grad", data=data,
-            arguments="in0_p, in1_p, in2_p, in3_p, in4_p, in5_p, in6_p, out0_p, channels, length, groups, blocks, slope",
+            arguments="in0_p, in1_p, in2_p, in3_p, in4_p, in5_p, in6_p, out0_p, channels, length, groups, blocks, "
+            "slope",
         )  # fmt: skip
         self.saved = cast("tuple[Var, Var, Var, Var, Var]", ())  # which would otherwise outlive its last use
         return (to_x, to_table, *([None] * 6))

@@ -59,8 +59,8 @@ PatchPyramid = Mapping[Size, DevicePatches]  # by size of the features
 def available(norm: NormKind = "batch") -> bool:
     """Return whether distinct patches are used with that norm; otherwise layers stay dense.
 
-    On a CPU they always are, under MPI never. On a GPU only where SHANSHUI_GPU_PATCHES is "on", and with batch norm: the
-    patches are still numbered on the host, which takes longer than a step of a fast GPU.
+    On a CPU they always are, under MPI never. On a GPU only where SHANSHUI_GPU_PATCHES is "on", and with batch norm:
+    the patches are still numbered on the host, which takes longer than a step of a fast GPU.
     """
     return on_cpu() or (not jt.in_mpi and norm == "batch" and os.environ.get("SHANSHUI_GPU_PATCHES") == "on")
 
@@ -87,7 +87,7 @@ def to_device(pyramid: Mapping[Size, Patches], num_classes: int, gpu: bool | Non
             lists = patches.order or sort_patches(patches)
             one_hot = np.concatenate([one_hot, np.zeros((lists.rows - len(one_hot), one_hot.shape[1]), np.float32)])
             neighbours, order = lists.neighbours, patch_kernels.to_device(lists)
-        placed[size] = DevicePatches(*(jt.array(array) for array in (one_hot, neighbours, patches.index)), order)
+        placed[size] = DevicePatches(jt.array(one_hot), jt.array(neighbours), jt.array(patches.index), order)
     return placed
 
 

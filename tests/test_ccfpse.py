@@ -81,7 +81,7 @@ def test_gradients_of_the_convolution() -> None:
 def test_closed_gates_leave_the_shortcut() -> None:
     """Gates at sigmoid(-100) = 0: the block passes its input on, where the width stays."""
     block = ConditionalBlock(4, 4, 3)
-    init_weights(block)
+    init_weights(block, gain=0.02)
     for gate in (block.gen_se_weights1, block.gen_se_weights2):
         gate[2].bias.assign(jt.full(gate[2].bias.shape, -100.0))
     x = normal(1, 4, 3, 5)
@@ -116,7 +116,7 @@ def test_parameters_of_the_generator(arguments: dict[str, Any], parameters: int,
 ])  # fmt: skip
 def test_other_widths_sizes_and_classes(classes: int, channels: int, upsampling: Any, size: tuple[int, int]) -> None:
     network = ConditionalGenerator(classes, channels, upsampling, spectral_norm=False)
-    init_weights(network)
+    init_weights(network, gain=0.02)
     image = network(jt.array(one_hot(classes, *size)))
     assert tuple(image.shape) == (2, 3, *size)
     assert np.abs(image.numpy()).max() <= 1
@@ -175,7 +175,7 @@ def test_parameters_of_the_discriminator() -> None:
 
 def test_sizes_of_the_discriminators_maps() -> None:
     network = FPSEDiscriminator(4, 2)
-    init_weights(network)
+    init_weights(network, gain=0.02)
     segmap, image = jt.array(one_hot(4, 64, 96)), jt.array(normal(2, 3, 64, 96))
     fakes, reals = network(segmap, image, image * -1, level=1, alpha=0.5)
     assert [[tuple(f.shape[1:]) for f in maps] for maps in fakes] == [

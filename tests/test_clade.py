@@ -47,7 +47,7 @@ def standardised(axes: tuple[int, ...]) -> np.ndarray:
 @pytest.fixture(params=["kernel", "dense"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of computing it."""
-    monkeypatch.setattr(clade, "available", lambda: request.param == "kernel")
+    monkeypatch.setattr(clade, "on_cpu", lambda: request.param == "kernel")
 
 
 @pytest.mark.usefixtures("way")
@@ -63,7 +63,7 @@ def test_scale_and_shift_by_class(norm: Any, axes: tuple[int, ...]) -> None:
 def test_both_ways_have_the_same_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for kernel in (True, False):
-        monkeypatch.setattr(clade, "available", lambda kernel=kernel: kernel)
+        monkeypatch.setattr(clade, "on_cpu", lambda kernel=kernel: kernel)
         network, x = layer("instance"), jt.array(X)
         target = jt.array(np.random.default_rng(2).normal(size=X.shape).astype(np.float32))
         loss = (network(x, condition(LABELS), 0.2) * target).sum()

@@ -27,7 +27,7 @@ OTHER = {  # values beside the default
         "feature_matching": 3.0, "reconstruction": 3.0, "perceptual": {"net": "none"}, "kl": 0.3,
         "kl_reduction": "mean", "label_mix": 3.0,
     }.items()},
-    "pretrain.epochs": 90,
+    "pretrain.epochs": 90, "pretrain.init_gain": 0.5,
     "finetune.augment": [], "finetune.seg_noise": False, "finetune.ema": 0.5,
 }  # fmt: skip
 # Options that concern no result, or a file name alone.

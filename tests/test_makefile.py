@@ -132,7 +132,11 @@ def test_environment_of_the_caller_does_not_leak(clone: Path) -> None:
 def test_paint_takes_the_weights_that_the_demo_chose(clone: Path) -> None:
     def command(*arguments: str) -> str:
         done = subprocess.run(
-            ["make", "--dry-run", "paint", *arguments], cwd=clone, capture_output=True, text=True, check=True
+            ["make", "--no-print-directory", "--dry-run", "paint", *arguments],
+            cwd=clone,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout.splitlines()[-1]
 

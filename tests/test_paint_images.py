@@ -33,7 +33,7 @@ def test_drawing_stays_smooth_while_an_image_takes_two_seconds(browser: Browser,
         assert len(between) > 20
         assert np.percentile(between, 90) < 33.4
         assert site.page.is_visible("#newer")
-        assert site.page.is_visible("#progress")
+        site.page.wait_for_selector("#progress", state="visible")  # 0.4 s after a request has begun
         site.settled()
         assert max(active) == 1
         assert same_colours(site.image(), site.ids())

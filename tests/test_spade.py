@@ -88,12 +88,12 @@ def test_block(out_channels: int, draws: int) -> None:
 
 def test_xavier_with_a_small_gain() -> None:
     block = SPADEResBlock(64, 32, 3, 16, seg_noise=True, spectral_norm=False)
-    init_weights(block, seg_noise="zero")
+    init_weights(block, gain=0.02, seg_noise="zero")
     values = gather(block)
     for name, array in values.items():
         if name.endswith("bias") or "seg_noise_var" in name:
             assert (array == 0).all(), name
     weight = values["conv_0.weight"]
     assert weight.std() == pytest.approx(0.02 * np.sqrt(2 / ((64 + 32) * 9)), rel=0.05)
-    init_weights(block, seg_noise="xavier")
+    init_weights(block, gain=0.02, seg_noise="xavier")
     assert gather(block)["norm_0.seg_noise_var.weight"].std() == pytest.approx(0.02 * np.sqrt(2 / 67), rel=0.3)

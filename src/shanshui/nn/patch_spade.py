@@ -60,7 +60,7 @@ def available(norm: NormKind = "batch") -> bool:
     """Return whether distinct patches are used with that norm; otherwise layers stay dense.
 
     On a CPU they always are, under MPI never. On a GPU only where SHANSHUI_GPU_PATCHES is "on", and with batch norm:
-    the patches are still numbered on the host, which takes longer than a step of a fast GPU.
+    the patches are still numbered on the host, which may take longer than a step of a fast GPU.
     """
     return on_cpu() or (not jt.in_mpi and norm == "batch" and os.environ.get("SHANSHUI_GPU_PATCHES") == "on")
 

@@ -22,11 +22,12 @@ from shanshui.architectures.registry import GENERATORS, generator_of
 from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather
 from shanshui.backend.runtime import seed_everything
+from shanshui.compression import distilling
+from shanshui.compression.distilling import Distillation, DistillConfig, captured
+from shanshui.compression.examples import named
 from shanshui.storage import checkpoint
 from shanshui.storage.files import sha256
 from shanshui.storage.size import Size
-from shanshui.training import distilling
-from shanshui.training.distilling import Distillation, DistillConfig, captured
 
 NAMES = ["a", "b", "c", "d"]
 MAPS = np.stack([label_map(name) for name in NAMES])
@@ -62,7 +63,10 @@ def distill(teacher: Path, maps: Path, out: Path, *more: str) -> int:
 def test_a_student_comes_nearer_to_its_teacher_which_stays_as_it_was(teacher: Path) -> None:
     training = distillation(teacher)
     before = gather(training.teacher.G)
-    terms = [{name: float(term.item()) for name, term in training.step(MAPS, NAMES).items()} for _ in range(20)]
+    terms = [
+        {name: float(term.item()) for name, term in training.step(named(training.teacher, MAPS, NAMES)).items()}
+        for _ in range(20)
+    ]
     assert set(terms[0]) == {"G/alignment", "G/similarity", "G/rec"}
     assert terms[-1]["G/rec"] < 0.95 * terms[0]["G/rec"]
     assert terms[-1]["G/similarity"] < terms[0]["G/similarity"]
@@ -73,7 +77,7 @@ def test_a_student_comes_nearer_to_its_teacher_which_stays_as_it_was(teacher: Pa
 
 def test_alignment_alone_rises(teacher: Path) -> None:
     training = distillation(teacher, similarity=0.0, reconstruction=0.0)
-    values = [-float(training.step(MAPS, NAMES)["G/alignment"].item()) for _ in range(15)]
+    values = [-float(training.step(named(training.teacher, MAPS, NAMES))["G/alignment"].item()) for _ in range(15)]
     assert values[-1] > values[0] + 0.02
 
 
@@ -87,7 +91,7 @@ def test_teacher_and_student_draw_the_same_noise(teacher: Path, monkeypatch: pyt
         return draw(*which)
 
     monkeypatch.setattr(noise_source, "image_noise", counted)
-    training.losses(MAPS[:1], names)["G/rec"].item()
+    training.losses(named(training.teacher, MAPS[:1], names))["G/rec"].item()
     assert len(drawn) == 21, "one for each SPADE layer"
     assert set(drawn.values()) == {2}
 
@@ -152,13 +156,13 @@ def test_a_killed_training_continues_exactly(
     assert distill(teacher, maps, whole, "--epochs", "4") == 0
     train = Distillation.train
 
-    def killed(self: Distillation, label_maps: np.ndarray, first: int, after_epoch: Any) -> None:
+    def killed(self: Distillation, source: Any, first: int, after_epoch: Any) -> None:
         def after(epoch: int, means: Any) -> None:
             after_epoch(epoch, means)
             if epoch == 2:
                 raise KeyboardInterrupt
 
-        train(self, label_maps, first, after)
+        train(self, source, first, after)
 
     with monkeypatch.context() as patched:
         patched.setattr(Distillation, "train", killed)
@@ -178,7 +182,7 @@ def test_a_style_encoder_is_the_teachers(tmp_path: Path) -> None:
     whole = restore_generator(found.arrays, found.meta, "teacher")
     small = init_generator(whole.declared.narrowed(2))
     training = Distillation(whole, small, options(alignment=0.0, similarity=0.0))
-    training.step(MAPS[:1], ["a"])["G/rec"].item()
+    training.step(named(whole, MAPS[:1], ["a"]))["G/rec"].item()
     encoders = [gather(built.E) for built in (training.student, whole) if built.E is not None]
     for name, array in encoders[1].items():
         np.testing.assert_array_equal(encoders[0][name], array, err_msg=name)

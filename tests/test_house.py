@@ -144,6 +144,7 @@ LAYERS = (  # each may import its own layer and those before it
     ("config",),
     ("training", "synthesis"),
     ("evaluation",),
+    ("compression",),
     ("submission", "report"),
     ("pipeline",),
     ("painting",),

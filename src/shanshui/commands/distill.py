@@ -10,9 +10,6 @@ serve. Its file is used like any other weights. With `--resume DIR` a killed com
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +22,7 @@ from shanshui.storage.outputs import add_file
 from shanshui.synthesis.generation_inputs import positive
 
 if TYPE_CHECKING:
-    from shanshui.architectures.narrowing import Student
-    from shanshui.storage.checkpoint import Checkpoint, Meta
-    from shanshui.synthesis.synthesizer import Synthesizer
-    from shanshui.training.distilling import Distillation, DistillConfig
+    from shanshui.compression.distilling import DistillConfig
 
 
 def weight(text: str) -> float:
@@ -71,7 +65,7 @@ def config_of(args: argparse.Namespace) -> DistillConfig:
     Raises:
         UsageError: an option has no effect, or there is no loss.
     """
-    from shanshui.training.distilling import DistillConfig
+    from shanshui.compression.distilling import DistillConfig
 
     if args.by == "image" and not args.alignment:
         raise UsageError("--by image with --alignment 0", "one of them: it is about kernel alignment")
@@ -93,77 +87,6 @@ def config_of(args: argparse.Namespace) -> DistillConfig:
     )  # fmt: skip
 
 
-def student_meta(found: Checkpoint, args: argparse.Namespace, student: Student, config: DistillConfig) -> Meta:
-    """Return the metadata of the student's weights: the teacher's where they describe data, else its own."""
-    from shanshui.storage import checkpoint
-
-    named = ("data", "parity", "preset", "seg_noise", "level", "alpha")
-    return {
-        **{name: found.meta[name] for name in named if name in found.meta},
-        "kind": "generator",
-        "model": {**found.meta["model"], "generator": student.declared.section()},
-        **student.declared.extra_header(),
-        "phase": "distill",
-        "epoch": config.epochs,
-        "seed": config.seed,
-        "training": {**asdict(config), "perceptual_net": args.perceptual},
-        "teacher": {"file": args.teacher.name, "identity": checkpoint.identity(args.teacher)},
-        "compression": {
-            "share": args.share, "macs": student.cost.macs, "macs_of_teacher": round(student.cost.macs / student.share),
-            "parameters": student.cost.parameters,
-        },
-    }  # fmt: skip
-
-
-def check_teacher(path: Path, found: Checkpoint, synthesizer: Synthesizer, config: DistillConfig) -> None:
-    """Check that a student can learn from these weights.
-
-    Raises:
-        ShanshuiError: it cannot.
-    """
-    from shanshui.architectures.registry import generator_of
-
-    declared = generator_of(found.meta, str(path))
-    if found.meta["level"] is not None:
-        raise ShanshuiError(
-            f"{path} generates images smaller than its label maps", "weights of the full size",
-            "take a checkpoint of fine-tuning",
-        )  # fmt: skip
-    if synthesizer.size is None:
-        raise ShanshuiError(
-            f"{path} names no size of its images", "weights that were trained here, or imported with one"
-        )
-    if declared.instances:
-        raise ShanshuiError(f"{path} uses edges of instances", "weights that label maps are enough for")
-    if config.alignment and not declared.aligned:
-        raise UsageError(
-            f"--alignment with the generator {declared.name}, which declares no layers for it", "--alignment 0"
-        )
-
-
-def train(training: Distillation, label_maps: np.ndarray, meta: Meta, resume: Path | None) -> None:
-    """Train from the newest state in `resume`, if there is one, and save a state there after every epoch."""
-    from shanshui.storage.files import digest
-    from shanshui.training.resume import resume_folder
-
-    config = training.config
-    with contextlib.ExitStack() as held:
-        states, first = None, 1
-        if resume:
-            key = digest([dict(meta), hashlib.sha256(label_maps.tobytes()).hexdigest(), list(label_maps.shape)])
-            states = held.enter_context(resume_folder(resume, key))
-            if saved := states.latest(upto=config.epochs):
-                first = saved[0] + 1
-                training.restore(saved[1])
-
-        def after_epoch(epoch: int, means: Mapping[str, float]) -> None:
-            print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()), flush=True)
-            if states:
-                states.save(epoch, training.state(), {"epoch": epoch})
-
-        training.train(label_maps, first, after_epoch)
-
-
 def run(args: argparse.Namespace) -> None:
     """Train the student, and write its weights.
 
@@ -174,18 +97,22 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.architectures.narrowing import narrow
     from shanshui.architectures.networks import init_generator, restore_generator
     from shanshui.backend.runtime import seed_everything
+    from shanshui.compression.distilling import Distillation, teach
+    from shanshui.compression.examples import of_label_maps
+    from shanshui.compression.student_file import check_teacher, student_meta
     from shanshui.storage import checkpoint
     from shanshui.synthesis.generation_inputs import label_files
     from shanshui.synthesis.generator_file import read_generator
     from shanshui.synthesis.synthesizer import Synthesizer
-    from shanshui.training.distilling import Distillation
     from shanshui.training.perceptual import perceptual_loss
 
     files = label_files(args.labels)
     found = read_generator(args.teacher)
     synthesizer = Synthesizer.load(args.teacher)
-    check_teacher(args.teacher, found, synthesizer, config)
+    check_teacher(args.teacher, found, config.alignment)
     teacher = restore_generator(found.arrays, found.meta, str(args.teacher))
+    if teacher.declared.instances:
+        raise ShanshuiError(f"{args.teacher} uses edges of instances", "weights that label maps are enough for")
     declared = teacher.declared.in_phase(0, found.meta["seg_noise"])
     assert synthesizer.size is not None
     small = narrow(declared, args.share, synthesizer.size)
@@ -197,6 +124,7 @@ def run(args: argparse.Namespace) -> None:
     seed_everything(int(np.random.SeedSequence([config.seed, 0, 11]).generate_state(1)[0]))
     student = init_generator(small.declared, found.meta["seg_noise"])
     training = Distillation(teacher, student, config, perceptual_loss(args.perceptual, None, "imagenet", "running"))
-    meta = student_meta(found, args, small, config)
-    train(training, label_maps, meta, args.resume)
+    cost = {"share": args.share, "macs_of_teacher": round(small.cost.macs / small.share)}
+    meta = student_meta(args.teacher, found, small, {**asdict(config), "perceptual_net": args.perceptual}, cost)
+    teach(training, of_label_maps(teacher, label_maps, config.batch), meta, args.resume)
     checkpoint.save(args.out, training.weights(), **meta)

@@ -1,32 +1,38 @@
 """Training of a small generator, the student, on the images and features of a larger one, its teacher.
 
-No photographs and no discriminator take part, as in OMGD (Ren et al. 2021, section 3.2): any label maps serve, and a
-step costs a forward pass of the teacher and a training step of the student.
+Without photographs and discriminator, as in OMGD (Ren et al. 2021, section 3.2), any label maps serve, and a step costs
+a forward pass of the teacher and a training step of the student. With them (`photographs`), the losses of fine-tuning
+are added. A control is the same student without a teacher.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from shanshui.architectures.base import Terms
 from shanshui.architectures.generator_networks import BuiltGenerator
-from shanshui.architectures.noise_source import seeded_noise
+from shanshui.architectures.noise_source import NoiseSource, seeded_noise
+from shanshui.architectures.style_encoder import reparameterise
 from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 from shanshui.backend.runtime import seed_everything
+from shanshui.compression.examples import Examples, Source
+from shanshui.compression.photographs import Photographs
 from shanshui.logs import progress
 from shanshui.nn.distillation import By, alignment_loss, similarity_loss
 from shanshui.nn.losses import l1, total
 from shanshui.storage.checkpoint import Arrays, Checkpoint, prefixed
-from shanshui.storage.size import Size
+from shanshui.storage.files import digest
 from shanshui.training.loop import Losses, rate_factor
 from shanshui.training.optim import adam
+from shanshui.training.resume import resume_folder
 
 if TYPE_CHECKING:
     from jittor import Module, Var
@@ -51,6 +57,7 @@ class DistillConfig:
         similarity: weight of 1 - SSIM.
         reconstruction: weight of L1.
         perceptual: weight of the perceptual loss.
+        alone: without a teacher: photographs take the place of its images.
     """
 
     epochs: int
@@ -62,6 +69,7 @@ class DistillConfig:
     similarity: float
     reconstruction: float
     perceptual: float
+    alone: bool = False
 
 
 class Distillation:
@@ -69,18 +77,20 @@ class Distillation:
 
     Attributes:
         teacher: in evaluation mode; it is never changed.
-        student: freshly initialised.
+        student: with its initial weights.
+        photographs: losses by photographs and a discriminator, or None.
     """
 
     def __init__(
         self, teacher: BuiltGenerator, student: BuiltGenerator, config: DistillConfig,
-        perceptual: Callable[[Var, Var], Var] | None = None,
+        perceptual: Callable[[Var, Var], Var] | None = None, photographs: Photographs | None = None,
     ) -> None:  # fmt: skip
         self.teacher, self.student, self.config, self._perceptual = teacher, student, config, perceptual
+        self.photographs = photographs
         if student.style_encoder is not None and teacher.style_encoder is not None:
             restore(student.style_encoder, gather(teacher.style_encoder), "the teacher's style encoder")
             student.style_encoder.eval()
-        self._optimizer = adam(self._trained(), config.lr, BETAS)
+        self._optimizer = adam(self._trained(), config.lr, photographs.betas if photographs else BETAS)
 
     def _trained(self) -> list[Module]:
         """List the networks that are trained: a style encoder, which is the teacher's, is not."""
@@ -93,21 +103,22 @@ class Distillation:
 
     def state(self) -> Arrays:
         """Return everything training resumes from."""
-        return self.weights() | prefixed("opt", gather_optimizer(self._optimizer))
+        more = self.photographs.state() if self.photographs else {}
+        return self.weights() | prefixed("opt", gather_optimizer(self._optimizer)) | more
 
     def restore(self, state: Checkpoint) -> None:
         """Restore what `state` returned."""
         for letter, network in self.student.networks().items():
             restore(network, state.part(letter), f"training state ({letter})")
         restore_optimizer(self._optimizer, state.part("opt"), "training state (opt)")
+        if self.photographs:
+            self.photographs.restore(state)
 
-    def train(
-        self, label_maps: np.ndarray, first: int, after_epoch: Callable[[int, Mapping[str, float]], None]
-    ) -> None:
+    def train(self, source: Source, first: int, after_epoch: Callable[[int, Mapping[str, float]], None]) -> None:
         """Train from epoch `first` to the last one.
 
         Args:
-            label_maps: class ids uint8 (N, H, W).
+            source: of examples.
             first: 1 for the first.
             after_epoch: called with the number of each epoch and the means of its loss terms.
 
@@ -115,42 +126,66 @@ class Distillation:
             ShanshuiError: a loss is not finite.
         """
         config = self.config
-        steps = -(-len(label_maps) // config.batch)
         for network in self._trained():
             network.train()
-        with progress(steps * (config.epochs - first + 1), "distill", "step") as bar:
+        with progress(source.steps * (config.epochs - first + 1), "distill", "step") as bar:
             for epoch in range(first, config.epochs + 1):
                 seeds = np.random.SeedSequence([config.seed, epoch, STREAM])
                 seed_everything(int(seeds.generate_state(1)[0]))
-                self._optimizer.lr = config.lr * rate_factor(epoch, config.epochs, config.epochs // 2)
-                order = np.random.default_rng(seeds).permutation(len(label_maps))
+                factor = rate_factor(epoch, config.epochs, config.epochs // 2)
+                self._optimizer.lr = config.lr * factor
+                if self.photographs:
+                    self.photographs.begin(factor, np.random.default_rng(seeds.spawn(1)[0]))
                 losses = Losses("distill", epoch)
-                for part in batches_of(order, config.batch):
-                    names = [f"{epoch}.{index}" for index in part]
-                    losses.add(self.step(label_maps[part], names))
+                for examples in source.epoch(epoch, np.random.default_rng(seeds)):
+                    losses.add(self.step(examples))
                     losses.read()
                     bar.update()
                 after_epoch(epoch, losses.means())
 
-    def step(self, label_maps: np.ndarray, names: Sequence[str]) -> Terms:
-        """Update the student on label maps, uint8 (N, H, W); teacher and student draw the same noise, by name."""
-        terms = self.losses(label_maps, names)
+    def step(self, examples: Examples) -> Terms:
+        """Update the student, then the discriminator if there is one; teacher and student draw the same noise."""
+        terms, image = self._losses(examples)
+        kept = image.detach()
         self._optimizer.step(total(terms.values()))
+        if self.photographs:
+            terms |= self.photographs.update(kept, examples)
+            jt.sync_all()
         return terms
 
-    def losses(self, label_maps: np.ndarray, names: Sequence[str]) -> Terms:
+    def losses(self, examples: Examples) -> Terms:
         """Compute the weighted loss terms of the student."""
+        return self._losses(examples)[0]
+
+    def _losses(self, examples: Examples) -> tuple[Terms, Var]:
+        """Compute the weighted loss terms of the student, and its images (N, 3, H, W)."""
+        noise = self._noise(examples)
+        if self.config.alone:
+            image, terms = self.student.generate(examples.conditioning, noise()), {}
+            if not self.photographs:
+                terms = self._image_terms(image, examples.photographs())
+        else:
+            image, terms = self._taught(examples, noise)
+        if self.photographs:
+            terms |= self.photographs.generator_terms(image, examples)
+        return terms, image
+
+    def _taught(self, examples: Examples, noise: Callable[[], NoiseSource]) -> tuple[Var, Terms]:
+        """Generate with student and teacher; return the student's images and the differences from the teacher."""
         config, aligned = self.config, self.teacher.declared.aligned if self.config.alignment else ()
-        conditioning = self.teacher.condition(label_maps, self.teacher.patch_sizes(Size.of_maps(label_maps)))
-        noise = partial(seeded_noise(config.seed), names)
         with jt.no_grad(), captured(self.teacher.G, aligned) as wanted:
-            target = self.teacher.generate(conditioning, noise()).detach()
+            target = self.teacher.generate(examples.conditioning, noise()).detach()
         with captured(self.student.G, aligned) as found:
-            image = self.student.generate(conditioning, noise())
+            image = self.student.generate(examples.conditioning, noise())
         terms: Terms = {}
         if config.alignment:
             ours, theirs = ([one[name] for name in aligned] for one in (found, wanted))
             terms["G/alignment"] = config.alignment * alignment_loss(ours, theirs, config.by)
+        return image, terms | self._image_terms(image, target)
+
+    def _image_terms(self, image: Var, target: Var) -> Terms:
+        """Compare images (N, 3, H, W) with the teacher's, or with photographs."""
+        config, terms = self.config, Terms()
         if config.similarity:
             terms["G/similarity"] = config.similarity * similarity_loss(image, target)
         if config.reconstruction:
@@ -159,11 +194,41 @@ class Distillation:
             terms["G/perceptual"] = config.perceptual * self._perceptual(image, target)
         return terms
 
+    def _noise(self, examples: Examples) -> Callable[[], NoiseSource]:
+        """Return the noise by names; where photographs take part, with their styles, if there is an encoder."""
+        noise = partial(seeded_noise(self.config.seed), examples.names)
+        encoder = self.student.style_encoder
+        if encoder is None or not (self.photographs or self.config.alone):
+            return noise
+        with jt.no_grad():
+            mean, log_variance = encoder(examples.photographs())
+            z = reparameterise(mean, log_variance, noise().vector(*mean.shape)).detach()
+        return lambda: replace(noise(), vector=lambda n, length: z)
 
-def batches_of(order: np.ndarray, size: int) -> list[np.ndarray]:
-    """Cut indices into batches of equal size; the last is filled up with the first indices."""
-    lacking = -len(order) % size
-    return list(np.resize(order, len(order) + lacking).reshape(-1, size))
+
+def teach(training: Distillation, source: Source, meta: Mapping[str, object], resume: Path | None) -> None:
+    """Train from the newest state in `resume`, if there is one, and save a state there after every epoch.
+
+    Args:
+        training: the student, with its initial weights.
+        source: of examples.
+        meta: all that the result depends on, but for the examples.
+        resume: folder of the states; None: none is kept.
+    """
+    with contextlib.ExitStack() as held:
+        states, first = None, 1
+        if resume:
+            states = held.enter_context(resume_folder(resume, digest([dict(meta), *source.identity])))
+            if saved := states.latest(upto=training.config.epochs):
+                first = saved[0] + 1
+                training.restore(saved[1])
+
+        def after_epoch(epoch: int, means: Mapping[str, float]) -> None:
+            print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in means.items()), flush=True)
+            if states:
+                states.save(epoch, training.state(), {"epoch": epoch})
+
+        training.train(source, first, after_epoch)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Small generators, the students, from large ones, their teachers: their shapes and their training."""

@@ -13,6 +13,7 @@ from test_plugins import install, python
 from shanshui.__main__ import main
 from shanshui.architectures.converter import Converted, Converter, Given, converters_of
 from shanshui.architectures.registry import GENERATORS
+from shanshui.architectures.segmenters import CONVERTERS
 from shanshui.architectures.spade import Spade
 from shanshui.config.stages import with_settings
 from shanshui.errors import EXIT_USAGE, ShanshuiError
@@ -85,7 +86,8 @@ def test_architecture_from_outside_with_its_weights(installed: Path, tmp_path: P
 def test_converters_of_the_package() -> None:
     found = converters_of(GENERATORS.values())
     assert found.keys() == {"apf", "spade", "clade", "ccfpse"}
-    assert (found["apf"].required, found["apf"].optional) == ("GE", "")
+    assert {name: one.kind for name, one in CONVERTERS.items()} == {"segformer": "segmenter"}
+    assert (found["apf"].required, found["apf"].optional) == ("GE", "D")
 
 
 def test_two_converters_of_one_name_are_refused() -> None:
@@ -94,6 +96,8 @@ def test_two_converters_of_one_name_are_refused() -> None:
 
     with pytest.raises(ShanshuiError, match="two converters of the name spade"):
         converters_of([*GENERATORS.values(), Other])
+    with pytest.raises(ShanshuiError, match="two converters of the name apf"):
+        converters_of(GENERATORS.values(), {"apf": CONVERTERS["segformer"]})
 
 
 def test_sources_that_are_not_known_are_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:

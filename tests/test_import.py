@@ -12,6 +12,9 @@ from golden_files import GoldenFiles, close
 from PIL import Image
 
 from shanshui.__main__ import main
+from shanshui.architectures.registry import discriminator_of
+from shanshui.backend.modules import restore
+from shanshui.storage import checkpoint
 
 
 def bring_in(generator: Path, encoder: Path, out: Path) -> int:
@@ -35,6 +38,36 @@ def test_averaged_pickles_without_tail_come_in(golden_files: GoldenFiles, tmp_pa
     for form in ("apf", "apf_numpy"):
         encoder = golden_files.checkpoint(f"{form}/avg_180_200_net_E.pkl")
         assert bring_in(golden_files.checkpoint("apf/180_net_G.pkl"), encoder, tmp_path / f"{form}.safetensors") == 0
+
+
+def test_discriminators_come_in_for_further_training(
+    golden_files: GoldenFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(1)
+    keys = golden_files("apf_discriminator")[0]["D_keys"]
+    state = {name: rng.normal(size=shape).astype(np.float32) for name, shape in keys}
+    G, E = (str(golden_files.checkpoint(f"apf/180_net_{part}.pkl")) for part in "GE")
+    out, net_d = tmp_path / "W.safetensors", tmp_path / "180_net_D.pkl"
+    command = ["import", "apf", "--generator", G, "--encoder", E, "--discriminator", str(net_d), "--out", str(out)]
+    net_d.write_bytes(pickle.dumps(state))
+    assert main(command) == 2
+    assert f"{net_d} sees 29 channels" in capsys.readouterr().err
+    fewer = {
+        name: a[:, 25:] if a.ndim == 4 and a.shape[1] == 32 and "toRGB" in name else a for name, a in state.items()
+    }
+    net_d.write_bytes(pickle.dumps(fewer))
+    assert main(command) == 0
+    found = checkpoint.load(out)
+    assert found.meta["model"]["discriminator"] == {"name": "progressive", "base_channels": 8, "count": 4}
+    network = discriminator_of(found.meta).build()
+    restore(network, found.part("D"), "W")
+    np.testing.assert_array_equal(
+        network.discriminators[1].extra_1.weight.numpy(),
+        state["multiscale_discriminator_1.extra1.0.0.weight_orig"],
+    )
+    net_d.write_bytes(pickle.dumps({name: a for name, a in fewer.items() if not name.endswith("_0.model4.0.bias")}))
+    assert main([*command, "--force"]) == 1
+    assert str(net_d) in capsys.readouterr().err
 
 
 class Malice:

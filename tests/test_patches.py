@@ -9,11 +9,12 @@ import pytest
 
 from shanshui.architectures import apf_generator
 from shanshui.architectures.apf_generator import Generator
+from shanshui.backend.device import distinct_patches
 from shanshui.backend.modules import gather
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.labels import one_hot
 from shanshui.data.patches import NEIGHBOURS, find_patches, number, patch_pyramid
-from shanshui.nn.patch_spade import available, to_device
+from shanshui.nn.patch_spade import to_device
 from shanshui.nn.spade import SLOPE, SPADE
 from shanshui.storage.size import Size
 
@@ -97,7 +98,7 @@ def layer_and_inputs(n: int, label_maps: np.ndarray, norm: Any) -> tuple[Any, An
 @pytest.mark.parametrize(("training", "norm"), [(True, "batch"), (False, "batch"), (True, "instance")])
 def test_layer_and_gradients_equal_the_dense_ones(training: bool, norm: str, slope: float) -> None:
     label_maps = blocks(2, 24, 32, 5)
-    assert available()
+    assert distinct_patches()
     patches = to_device({(24, 32): find_patches(label_maps)}, CLASSES)[24, 32]
     found = []
     for given in (None, patches):
@@ -150,5 +151,5 @@ def test_sizes_are_those_of_the_features(halvings: int, level: int | None, alpha
 def test_no_patches_where_their_kernels_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
     G = Generator(CLASSES, 2, halvings=5, spade_hidden=2)
     assert G.patch_sizes(Size(64, 64))
-    monkeypatch.setattr(apf_generator, "available", lambda: False)
+    monkeypatch.setattr(apf_generator, "distinct_patches", lambda: False)
     assert G.patch_sizes(Size(64, 64)) == []

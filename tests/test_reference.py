@@ -134,6 +134,15 @@ def test_statistics_of_pytorch_fid_are_accepted_for_fid(tmp_path: Path) -> None:
 
 
 EYE = np.eye(2048, dtype=np.float32)
+
+
+def with_pair(matrix: np.ndarray, covariance: float) -> np.ndarray:
+    """The matrix with this covariance of the first two features."""
+    found = matrix.copy()
+    found[0, 1] = found[1, 0] = covariance
+    return found
+
+
 OTHERS: dict[str, tuple[str, dict[str, np.ndarray]]] = {
     "ADM": ("ADM", {"mu": np.zeros(4), "sigma": np.eye(4), "mu_s": np.zeros(2), "sigma_s": np.eye(2)}),
     "pictures of ADM": ("a batch of images", {"arr_0": np.zeros((2, 4, 4, 3), np.uint8)}),
@@ -144,6 +153,7 @@ OTHERS: dict[str, tuple[str, dict[str, np.ndarray]]] = {
     "NaN in mu": ("2048 numbers of mu are not finite", {"mu": np.full(2048, np.nan), "sigma": EYE}),
     "NaN in sigma": ("2048 numbers of sigma", {"mu": np.zeros(2048), "sigma": np.where(EYE == 1, np.nan, 0)}),
     "not symmetric": ("sigma is no covariance", {"mu": np.zeros(2048), "sigma": np.roll(EYE, 1, 0)}),
+    "a negative variance": ("not positive semidefinite", {"mu": np.zeros(2048), "sigma": with_pair(EYE, 1.5)}),
     "whole numbers": ("mu holds numbers of type int64", {"mu": np.zeros(2048, int), "sigma": EYE}),
     "something": (r"it holds a .2,.", {"a": np.zeros(2)}),
     "nothing": ("it holds nothing", {}),
@@ -157,6 +167,13 @@ def test_statistics_of_other_programs_are_named(what: str, tmp_path: Path) -> No
     with pytest.raises(ShanshuiError, match=said) as caught:
         Reference.load(tmp_path / "s.npz")
     assert "python -m shanshui reference" in str(caught.value)
+
+
+def test_a_covariance_without_full_rank_is_one(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(5, 2048))
+    for sigma in (np.cov(rows.T).astype(np.float16), np.zeros((2048, 2048), np.float32)):
+        np.savez(tmp_path / "s.npz", mu=np.zeros(2048), sigma=sigma)
+        assert Reference.load(tmp_path / "s.npz").arrays["fid"]["sigma"].shape == (2048, 2048)
 
 
 def test_what_is_no_archive_of_statistics_is_named(tmp_path: Path) -> None:

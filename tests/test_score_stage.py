@@ -42,6 +42,13 @@ def refused(capsys: pytest.CaptureFixture[str], word: str, *arguments: object, c
     assert captured.out == ""
 
 
+@pytest.mark.parametrize("names", ["", " ", ","])
+def test_a_list_of_no_metrics_is_refused(
+    folders: dict[str, Path], capsys: pytest.CaptureFixture[str], names: str
+) -> None:
+    refused(capsys, "names no metric", folders["real"], folders["good"], "--metrics", names, code=2)
+
+
 def test_two_folders_are_all_it_takes(folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     result = score(capsys, folders["real"], f"good={folders['good']}", f"bad={folders['bad']}")
     good, bad = (result["sets"][name]["metrics"] for name in ("good", "bad"))

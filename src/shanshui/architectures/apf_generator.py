@@ -16,9 +16,10 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from shanshui.backend.device import distinct_patches
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
-from shanshui.nn.patch_spade import PatchPyramid, available
+from shanshui.nn.patch_spade import PatchPyramid
 from shanshui.nn.resize import bilinear, nearest, upsample2
 from shanshui.nn.spade import SPADEResBlock, leaky_relu
 from shanshui.storage.size import Size
@@ -129,7 +130,7 @@ class Generator(Module):
 
         Empty where the kernels for patches cannot run.
         """
-        if not available():
+        if not distinct_patches():
             return []
         level = self.heads if level is None else level
         last = len(UPS) - 1 - self.heads + level + (alpha > 0)  # of UPS

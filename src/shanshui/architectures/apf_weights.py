@@ -49,13 +49,34 @@ def _spectral(key: str) -> str | None:
 
 
 def convert(given: Given) -> Converted:
-    """Convert the generator and the mask encoder.
+    """Convert the generator, the mask encoder, and the discriminators if given.
 
     Raises:
         ShanshuiError: arrays that determine the sizes are missing.
+        UsageError: the discriminators see other classes.
     """
-    arrays = {"G": translate(given.states["G"], generator_key), "E": translate(given.states["E"], encoder_key)}
-    return Converted(arrays, infer(arrays["G"], arrays["E"], given.files["G"], given.files["E"]))
+    arrays = {letter: translate(state, KEYS[letter]) for letter, state in given.states.items()}
+    meta = infer(arrays["G"], arrays["E"], given.files["G"], given.files["E"])
+    if "D" in arrays:
+        meta["model"]["discriminator"], seen = discriminator_structure(arrays["D"], given.files["D"])
+        given.check_channels(seen, len(meta["data"]["classes"]))
+    return Converted(arrays, meta)
+
+
+def discriminator_structure(D: Arrays, source: str) -> tuple[dict[str, object], int]:
+    """Infer the section of `net_D`, and the channels of the label maps it sees.
+
+    Raises:
+        ShanshuiError: the first layer of the first discriminator is missing.
+    """
+    first = D.get("discriminators.0.from_rgb_0.weight")
+    if first is None or first.ndim != 4:
+        raise ShanshuiError(
+            f"{source} has no multiscale_discriminator_0.toRGB_extra0.0.weight",
+            "the state dict of APF-GAN's discriminators (net_D)", "check the file",
+        )  # fmt: skip
+    count = len({name.split(".")[1] for name in D})
+    return {"name": "progressive", "base_channels": int(first.shape[0]), "count": count}, first.shape[1] - 3
 
 
 def infer(G: Arrays, E: Arrays, generator: str, encoder: str) -> Meta:
@@ -95,4 +116,7 @@ def infer(G: Arrays, E: Arrays, generator: str, encoder: str) -> Meta:
     }
 
 
-JITTOR = Converter("APF-GAN for Jittor: <epoch>_net_G.pkl and <epoch>_net_E.pkl", convert, required="GE", optional="")
+KEYS = {"G": generator_key, "E": encoder_key, "D": discriminator_key}
+JITTOR = Converter(
+    "APF-GAN for Jittor: <epoch>_net_G.pkl, <epoch>_net_E.pkl, <epoch>_net_D.pkl", convert, required="GE", optional="D"
+)

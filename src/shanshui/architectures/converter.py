@@ -1,8 +1,9 @@
 """Conversion of weights of other implementations: what an architecture declares, and what it gets and returns.
 
 A generator lists in `converters` the implementations whose weights it takes, each with a function from their state
-dicts to ours. `shanshui import` offers them by these names, reads the files, checks that the built networks accept
-every array, and writes a checkpoint. Importing this module loads neither Jittor nor numpy.
+dicts to ours; those of segmenters are in `segmenters.CONVERTERS`. `shanshui import` offers them by these names, reads
+the files, checks that the built networks accept every array, and writes a checkpoint. Importing this module loads
+neither Jittor nor numpy.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Given:
     """Weights of another implementation, and what the user says of them, where arrays do not tell it.
 
     Attributes:
-        states: state dicts by letter: "G" generator, "E" encoder, "D" discriminator.
+        states: state dicts by letter: "G" generator, "E" encoder, "D" discriminator, "S" segmenter.
         files: how messages call their files.
         classes: names in id order.
         unknown_class: the last class is that of unlabelled pixels.
@@ -89,10 +90,11 @@ class Given:
 
 @dataclass(frozen=True)
 class Converted:
-    """Arrays by letter of the network and by our names, and the metadata of their checkpoint."""
+    """Arrays by letter of the network and by our names, the metadata of their checkpoint, and what to tell the user."""
 
     arrays: Mapping[str, Arrays]
     meta: Meta
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Converter:
         required: letters of the networks that must be given.
         optional: letters of those that may be.
         options: attributes of `Given` that the user may set.
+        kind: of the checkpoint.
     """
 
     title: str
@@ -113,17 +116,20 @@ class Converter:
     required: str = "G"
     optional: str = "ED"
     options: frozenset[Option] = frozenset()
+    kind: Literal["generator", "segmenter"] = "generator"
 
 
-def converters_of(declared: Iterable[type[Generator]]) -> dict[str, Converter]:
-    """Collect the converters of declared generators by their names.
+def converters_of(
+    declared: Iterable[type[Generator]], others: Mapping[str, Converter] | None = None
+) -> dict[str, Converter]:
+    """Collect the converters of declared generators, and `others`, by their names.
 
     Raises:
         ShanshuiError: two have the same name.
     """
     found: dict[str, Converter] = {}
-    for kind in declared:
-        for name, converter in kind.converters.items():
+    for converters in [*(kind.converters for kind in declared), others or {}]:
+        for name, converter in converters.items():
             if found.setdefault(name, converter) is not converter:
                 raise ShanshuiError(f"two converters of the name {name}", "one name for each", "rename one of them")
     return found

@@ -1,14 +1,24 @@
-"""SegFormer weights as stored by Hugging Face's transformers: size from shapes, names of arrays."""
+"""SegFormer weights as stored by Hugging Face's transformers: size from shapes, names of arrays, classes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 
-from shanshui.errors import ShanshuiError
+from shanshui.architectures.converter import Converted, Converter, Given
+from shanshui.data.ade20k import ADE20K, grouping
+from shanshui.data.landscape_classes import CLASSES
+from shanshui.errors import ShanshuiError, UsageError
+from shanshui.storage import checkpoint
+from shanshui.storage.size import Size
+
+if TYPE_CHECKING:
+    from shanshui.architectures.segmenters import SegmenterMeta
+
+SIZE = Size(384, 512)  # to which images are resized, by default
 
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {  # channels and blocks of the stages, head's width
     "B0": ((32, 64, 160, 256), (2, 2, 2, 2), 256),
@@ -97,3 +107,65 @@ def structure(size: str) -> SegFormerSizes:
 def needed(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Select the arrays that segmentation needs: all but classification heads and training counters."""
     return {name: array for name, array in state.items() if not UNUSED.search(name)}
+
+
+def convert(given: Given) -> Converted:
+    """Convert a SegFormer to a segmenter of our classes.
+
+    Raises:
+        ShanshuiError: the arrays are not those of a SegFormer, or not of as many classes as were named.
+        UsageError: no class is one of ADE20K.
+    """
+    from shanshui.architectures.segformer import build
+
+    state, source = needed(given.states["S"]), given.files["S"]
+    variant, trained = recognise(state, source)
+    classes, size = list(given.classes or CLASSES), given.size or SIZE
+    grouped, unknown = groups(classes, trained, source)
+    meta = {
+        "architecture": "segformer", "variant": variant, "model": structure(variant), "classes": classes,
+        "grouping": grouped, "width": size.width, "height": size.height,
+    }  # fmt: skip
+    shapes = {name: tuple(var.shape) for name, var in build(cast("SegmenterMeta", meta)).state_dict().items()}
+    try:
+        checkpoint.check_keys(state, {source_name(name): shape for name, shape in shapes.items()}, source)
+    except ShanshuiError as error:
+        raise ShanshuiError(
+            error.found, f"the {len(shapes)} arrays of a SegFormer-{variant}", "check the file"
+        ) from None
+    if broken := [name for name, array in state.items() if not np.isfinite(array).all()]:
+        raise ShanshuiError(f"{source}: {broken[0]} holds numbers that are not finite", do="fetch the file again")
+    lacking = f"ADE20K has no class of these names, they will never be seen: {', '.join(unknown)}"
+    return Converted(
+        {"S": {name: state[source_name(name)] for name in shapes}}, meta, notes=(lacking,) if unknown else ()
+    )
+
+
+def groups(classes: Sequence[str], trained: int, source: str) -> tuple[list[int], list[str]]:
+    """Map each of the network's `trained` classes to a class id in label maps: by name for ADE20K, else one to one.
+
+    Returns:
+        The ids, and the names of `classes` that ADE20K does not have.
+
+    Raises:
+        ShanshuiError: the network has another number of classes.
+        UsageError: no class is one of ADE20K.
+    """
+    if trained == len(classes) != len(ADE20K):
+        return list(range(trained)), []
+    if trained != len(ADE20K):
+        raise ShanshuiError(
+            f"{source} tells {trained} classes apart",
+            f"the {len(ADE20K)} of ADE20K, or as many as --classes names ({len(classes)})",
+        )
+    found = grouping(classes)
+    unknown = [name for number, name in enumerate(classes) if number not in found]
+    if len(unknown) == len(classes):
+        raise UsageError(f"no class of --classes is one of ADE20K: {', '.join(classes)}", ", ".join(ADE20K))
+    return found, unknown
+
+
+HUGGING_FACE = Converter(
+    "SegFormer B0 to B5, trained on ADE20K or on your classes, of Hugging Face's transformers", convert,
+    required="S", optional="", options=frozenset({"classes", "size"}), kind="segmenter",
+)  # fmt: skip

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import numpy as np
 
+from shanshui.architectures.segformer_weights import HUGGING_FACE
 from shanshui.backend.lazy import jt
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.errors import ShanshuiError, UsageError
@@ -83,6 +84,7 @@ def _deeplab(meta: SegmenterMeta) -> DeepLab:
 BUILDERS: dict[str, Callable[[SegmenterMeta], UNet | SegFormer | DeepLab]] = {
     "unet": _unet, "segformer": _segformer, "deeplab": _deeplab,
 }  # fmt: skip
+CONVERTERS = {"segformer": HUGGING_FACE}  # of other implementations' weights, by the names `import` offers
 NAMES = {
     "unet": "our own U-Net", "segformer": "an imported SegFormer", "deeplab": "the built-in DeepLabV3+ of ADE20K",
 }  # fmt: skip

@@ -17,10 +17,11 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, get_args
 
+from shanshui.backend.device import distinct_patches
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.condition import Condition, class_index
-from shanshui.nn.patch_spade import PatchPyramid, available
+from shanshui.nn.patch_spade import PatchPyramid
 from shanshui.nn.resize import nearest, upsample2
 from shanshui.nn.spade_block import BlockKind, ModulatedResBlock, activate
 from shanshui.storage.size import Size
@@ -143,7 +144,7 @@ class SPADEGenerator(Module):
     def patch_sizes(self, size: Size) -> list[Size]:
         """List the sizes at which `execute` can use `patches`, if its layers depend on labels nearby alone."""
         kind = self.kind
-        if kind.modulation != "spade" or kind.kernel != 3 or kind.edges or not available(kind.norm):
+        if kind.modulation != "spade" or kind.kernel != 3 or kind.edges or not distinct_patches(kind.norm):
             return []
         return [size.divided(2**i) for i in range(HALVINGS[self.upsampling] + 1)]
 

@@ -9,10 +9,11 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from shanshui.backend import cuda_probe
 from shanshui.backend.cuda_toolkit import Toolkit, compilers, find_toolkit
+from shanshui.backend.lazy import jt
 
 if TYPE_CHECKING:
     from shanshui.backend.cuda_probe import Answer
@@ -79,3 +80,18 @@ def find_device() -> Device:
         return Device("cpu", f"CPU: a CUDA device, but {toolkit}")
     why = f"CUDA: {len(capabilities)} device(s), {toolkit.describe()}"
     return Device("cuda", why, toolkit, max(capabilities))
+
+
+def on_cpu() -> bool:
+    """Return whether the networks run in one process on a CPU, for which the OpenMP kernels are; loads Jittor."""
+    return not (jt.flags.use_cuda or jt.in_mpi)
+
+
+def distinct_patches(norm: Literal["batch", "instance"] = "batch") -> bool:
+    """Return whether SPADE layers with that norm run on distinct patches; otherwise they stay dense. Loads Jittor.
+
+    On a CPU they always do, under MPI never. On a GPU only where SHANSHUI_GPU_PATCHES is "on" in the environment, and
+    with batch norm: the patches are still numbered on the host, which may take longer than a step of a fast GPU.
+    """
+    wanted = os.environ.get("SHANSHUI_GPU_PATCHES") == "on"
+    return on_cpu() or (wanted and norm == "batch" and not jt.in_mpi)

@@ -5,7 +5,8 @@ python -m shanshui import spade --generator latest_net_G.pth --encoder latest_ne
 python -m shanshui import segformer --weights pytorch_model.bin --out segmenter.safetensors
 python -m shanshui import ccfpse --generator latest_net_G.pth --out W.safetensors
 
-The generators are those whose declarations list a converter (`architectures/`, and plug-ins).
+The generators are those whose declarations list a converter (`architectures/`, and plug-ins), the segmenters those of
+`segmenters.CONVERTERS`.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from shanshui.architectures.converter import Converter, Given, converters_of
+from shanshui.architectures.converter import Converted, Converter, Given, converters_of
 from shanshui.architectures.registry import GENERATORS
+from shanshui.architectures.segmenters import CONVERTERS
 from shanshui.config.sections import Parity
-from shanshui.data.ade20k import ADE20K, grouping
-from shanshui.data.landscape_classes import CLASSES
-from shanshui.errors import ShanshuiError, UsageError
+from shanshui.errors import ShanshuiError
 from shanshui.storage import checkpoint
+from shanshui.storage.checkpoint import Arrays, Meta
 from shanshui.storage.files import sha256
 from shanshui.storage.outputs import add_file
 from shanshui.storage.size import Size
@@ -34,46 +35,33 @@ from shanshui.weights.classes import class_list
 if TYPE_CHECKING:
     from shanshui.architectures.segmenters import SegmenterMeta
 
-
 SIDE_STEP = 32  # by how much SegFormer reduces an image
 NETWORKS = {  # by letter: option, and help
     "G": ("generator", "weights of the generator"),
     "E": ("encoder", "weights of the encoder; of a style encoder where the generator takes a style"),
     "D": ("discriminator", "weights of the discriminator, for further training"),
+    "S": ("weights", "weights of the segmenter: pytorch_model.bin or model.safetensors"),
 }
+GENERATOR = "GED"  # letters of networks that one file may hold together
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line: a subcommand per implementation."""
     sources = parser.add_subparsers(dest="source", required=True, metavar="source")
-    for name, converter in converters_of(GENERATORS.values()).items():
-        add_generator_arguments(sources.add_parser(name, help=converter.title), converter)
-    segformer = sources.add_parser(
-        "segformer", help="SegFormer B0 to B5, trained on ADE20K or on your classes, of Hugging Face's transformers"
-    )
-    segformer.add_argument("--weights", required=True, type=Path, help="pytorch_model.bin or model.safetensors")
-    segformer.add_argument(
-        "--classes", type=class_list, default=list(CLASSES), metavar="NAME,NAME,...",
-        help="your class names in id order (default: the contest's); ADE20K's are mapped by name, others to other",
-    )  # fmt: skip
-    segformer.add_argument(
-        "--size", type=_size, default=Size(384, 512), metavar="WxH",
-        help="size to which images are resized for it (default 512x384)",
-    )  # fmt: skip
-    add_file(segformer, "--out", mark="imported", required=True, help="the segmenter's file (*.safetensors)")
-    segformer.set_defaults(bring_in=import_segformer)
+    for name, converter in converters_of(GENERATORS.values(), CONVERTERS).items():
+        add_converter_arguments(sources.add_parser(name, help=converter.title), converter)
 
 
-def add_generator_arguments(parser: argparse.ArgumentParser, converter: Converter) -> None:
-    """Define the command line of a generator's import: files of the networks, and the options of its converter."""
+def add_converter_arguments(parser: argparse.ArgumentParser, converter: Converter) -> None:
+    """Define the command line of one implementation: files of the networks, and the options of its converter."""
     for letter in converter.required + converter.optional:
         option, text = NETWORKS[letter]
         parser.add_argument(f"--{option}", required=letter in converter.required, type=Path, help=text)
     add_file(parser, "--out", mark="imported", required=True, help="checkpoint (*.safetensors)")
-    for name, options in OPTIONS.items():
+    for name, options in OPTIONS[converter.kind].items():
         if name in converter.options:
             parser.add_argument(f"--{name.replace('_', '-')}", **options)
-    parser.set_defaults(bring_in=functools.partial(import_generator, converter))
+    parser.set_defaults(bring_in=functools.partial(import_networks, converter))
 
 
 def run(args: argparse.Namespace) -> None:
@@ -81,21 +69,18 @@ def run(args: argparse.Namespace) -> None:
     args.bring_in(args)
 
 
-def import_generator(converter: Converter, args: argparse.Namespace) -> None:
-    """Import a generator, with encoder and discriminator if given.
+def import_networks(converter: Converter, args: argparse.Namespace) -> None:
+    """Import a generator, with encoder and discriminator if given, or a segmenter.
 
     Raises:
         ShanshuiError: a file cannot be read, or its arrays are not those of such networks.
         UsageError: the networks do not belong together, or arguments do not fit them.
     """
-    from shanshui.architectures.networks import restore_generator
-    from shanshui.architectures.registry import discriminator_of
-    from shanshui.backend.modules import restore
     from shanshui.weights.catalogue import load_state
 
     given = {letter: getattr(args, option, None) for letter, (option, _) in NETWORKS.items()}
     files: dict[str, Path] = {letter: file for letter, file in given.items() if file is not None}
-    states = {letter: load_state(file, letter) for letter, file in files.items()}
+    states = {letter: load_state(file, letter if letter in GENERATOR else None) for letter, file in files.items()}
     names = {letter: str(file) for letter, file in files.items()}
     converted = converter.convert(
         Given(
@@ -112,64 +97,56 @@ def import_generator(converter: Converter, args: argparse.Namespace) -> None:
     for letter, part in converted.arrays.items():
         if broken := [name for name, array in part.items() if not np.isfinite(array).all()]:
             raise ShanshuiError(f"{files[letter]}: {broken[0]} holds numbers that are not finite", do="check the file")
+    for note in converted.notes:
+        print(note, file=sys.stderr)
+    arrays, meta = CONTENT[converter.kind](converted, names)
+    origin = {file.name: sha256(file) for file in files.values()}
+    checkpoint.save(args.out, arrays, kind=converter.kind, imported=origin, **meta)
+
+
+def generator_content(converted: Converted, names: Mapping[str, str]) -> tuple[Arrays, Meta]:
+    """Return arrays and metadata of a generator's checkpoint, after its networks have accepted the arrays.
+
+    Args:
+        converted: arrays by letter, and metadata.
+        names: how messages call the files, by letter.
+
+    Raises:
+        ShanshuiError: a network has other arrays.
+    """
+    from shanshui.architectures.networks import restore_generator
+    from shanshui.architectures.registry import discriminator_of
+    from shanshui.backend.modules import restore
+
     meta = dict(converted.meta)
     if preset := meta.get("preset"):
         meta["parity"] = Parity(preset=preset).resolved()
-    arrays: checkpoint.Arrays = {}
+    arrays: Arrays = {}
     for letter, part in converted.arrays.items():
         arrays |= checkpoint.prefixed(letter, part)
     restore_generator(arrays, meta, " with ".join(names[letter] for letter in names if letter != "D"))
     if "D" in converted.arrays:
         restore(discriminator_of(meta).build(), converted.arrays["D"], names["D"])
-    origin = {file.name: sha256(file) for file in files.values()}
-    checkpoint.save(args.out, arrays, kind="generator", imported=origin, **meta)
+    return arrays, meta
 
 
-def import_segformer(args: argparse.Namespace) -> None:
-    """Import a SegFormer as a segmenter of our classes."""
-    from shanshui.architectures.segformer import build
-    from shanshui.architectures.segformer_weights import needed, recognise, source_name, structure
-    from shanshui.weights.catalogue import load_state
-
-    state, source = needed(load_state(args.weights)), str(args.weights)
-    size, trained = recognise(state, source)
-    meta = {
-        "architecture": "segformer", "variant": size, "model": structure(size),
-        "classes": args.classes, "grouping": groups(args.classes, trained, source),
-        "width": args.size.width, "height": args.size.height,
-    }  # fmt: skip
-    shapes = {name: tuple(var.shape) for name, var in build(cast("SegmenterMeta", meta)).state_dict().items()}
-    try:
-        checkpoint.check_keys(state, {source_name(name): shape for name, shape in shapes.items()}, source)
-    except ShanshuiError as error:
-        raise ShanshuiError(error.found, f"the {len(shapes)} arrays of a SegFormer-{size}", "check the file") from None
-    if broken := [name for name, array in state.items() if not np.isfinite(array).all()]:
-        raise ShanshuiError(f"{source}: {broken[0]} holds numbers that are not finite", do="fetch the file again")
-    arrays = {name: state[source_name(name)] for name in shapes}
-    checkpoint.save(args.out, arrays, kind="segmenter", imported={args.weights.name: sha256(args.weights)}, **meta)
-
-
-def groups(classes: list[str], trained: int, source: str) -> list[int]:
-    """Map each of the network's `trained` classes to a class id in label maps: by name for ADE20K, else one to one.
+def segmenter_content(converted: Converted, names: Mapping[str, str]) -> tuple[Arrays, Meta]:
+    """Return arrays and metadata of a segmenter's file, after its network has accepted the arrays.
 
     Raises:
-        ShanshuiError: the network has another number of classes.
-        UsageError: no class is one of ADE20K.
+        ShanshuiError: the network has other arrays.
     """
-    if trained == len(classes) != len(ADE20K):
-        return list(range(trained))
-    if trained != len(ADE20K):
-        raise ShanshuiError(
-            f"{source} tells {trained} classes apart",
-            f"the {len(ADE20K)} of ADE20K, or as many as --classes names ({len(classes)})",
-        )
-    found = grouping(classes)
-    unknown = [name for number, name in enumerate(classes) if number not in found]
-    if len(unknown) == len(classes):
-        raise UsageError(f"no class of --classes is one of ADE20K: {', '.join(classes)}", ", ".join(ADE20K))
-    if unknown:
-        print(f"ADE20K has no class of these names, they will never be seen: {', '.join(unknown)}", file=sys.stderr)
-    return found
+    from shanshui.architectures.segmenters import BUILDERS
+    from shanshui.backend.modules import restore
+
+    meta = cast("SegmenterMeta", converted.meta)
+    restore(BUILDERS[meta["architecture"]](meta), converted.arrays["S"], names["S"])
+    return dict(converted.arrays["S"]), dict(converted.meta)
+
+
+CONTENT: Mapping[str, Callable[[Converted, Mapping[str, str]], tuple[Arrays, Meta]]] = {
+    "generator": generator_content, "segmenter": segmenter_content,
+}  # fmt: skip
 
 
 def _size(text: str) -> Size:
@@ -180,7 +157,7 @@ def _size(text: str) -> Size:
     return size
 
 
-OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of generators, by the attributes of `Given`
+GENERATOR_OPTIONS: Mapping[str, Mapping[str, Any]] = {  # by the attributes of `Given`
     "size": {
         "type": _size, "metavar": "WxH",
         "help": "of the images, where the generator takes a style (default, where it can be found: the first of 1:1, "
@@ -202,3 +179,13 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of generators, by the attributes
         "help": "off: for weights of a Jittor port, in which it has no effect",
     },
 }  # fmt: skip
+SEGMENTER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "classes": {
+        "type": class_list, "metavar": "NAME,NAME,...",
+        "help": "your class names in id order (default: the contest's); ADE20K's are mapped by name, others to other",
+    },
+    "size": {
+        "type": _size, "metavar": "WxH", "help": "size to which images are resized for it (default 512x384)",
+    },
+}  # fmt: skip
+OPTIONS = {"generator": GENERATOR_OPTIONS, "segmenter": SEGMENTER_OPTIONS}

@@ -62,7 +62,8 @@ class InceptionFeatures:
         Raises:
             ShanshuiError: where it does not fit the network, or holds values that are not finite.
         """
-        from shanshui.nn.folded_inception import FoldedInception, on_cpu
+        from shanshui.backend.device import on_cpu
+        from shanshui.nn.folded_inception import FoldedInception
         from shanshui.nn.inception import Inception
 
         network = Inception("fid")

@@ -9,6 +9,7 @@ import numpy as np
 from shanshui.errors import ShanshuiError
 
 FEATURES = 2048  # of Inception-v3 before its classifier
+ROUNDING = 1e-5  # of the trace: below zero by less is rounding, for matrices stored with 16 bits too
 PYTORCH_FID = f"mu ({FEATURES},) and sigma ({FEATURES}, {FEATURES}), as pytorch-fid --save-stats writes them"
 AGAIN = "name the folder of photographs instead, or make statistics of it: python -m shanshui reference"
 PROGRAMS = (  # arrays that tell a program, what it is, why it is not taken
@@ -29,7 +30,8 @@ def of_others(content: Mapping[str, np.ndarray], source: str) -> dict[str, np.nd
         source: what messages call it.
 
     Raises:
-        ShanshuiError: for another program's file, a sigma that is not a covariance, or values that are not finite.
+        ShanshuiError: for another program's file, a sigma that is not a covariance (not symmetric, or not
+            positive semidefinite), or values that are not finite.
     """
     held = ", ".join(f"{name} {array.shape}" for name, array in content.items()) or "nothing"
     for names, what, why in PROGRAMS:
@@ -57,4 +59,23 @@ def of_others(content: Mapping[str, np.ndarray], source: str) -> dict[str, np.nd
         raise ShanshuiError(f"{source}: sigma has shape {sigma.shape}", PYTORCH_FID, AGAIN)
     if not np.allclose(sigma, sigma.T, rtol=1e-3, atol=1e-5 * float(np.abs(sigma).max())) or (np.diag(sigma) < 0).any():
         raise ShanshuiError(f"{source}: sigma is no covariance: not symmetric, or negative", PYTORCH_FID, AGAIN)
-    return {"mu": mu.astype(np.float64), "sigma": sigma.astype(np.float64)}
+    covariance = sigma.astype(np.float64)
+    if not positive_semidefinite(covariance):
+        raise ShanshuiError(
+            f"{source}: sigma is no covariance: it is not positive semidefinite (a direction has a negative variance)",
+            PYTORCH_FID, AGAIN,
+        )  # fmt: skip
+    return {"mu": mu.astype(np.float64), "sigma": covariance}
+
+
+def positive_semidefinite(matrix: np.ndarray) -> bool:
+    """Return whether a symmetric (d, d) has no negative eigenvalue, up to the rounding of files: ROUNDING of its trace.
+
+    It is known from whether a Cholesky factor exists, which is much faster than the eigenvalues.
+    """
+    shift = ROUNDING * float(np.trace(matrix))
+    try:
+        np.linalg.cholesky(matrix + (shift or 1e-30) * np.eye(len(matrix)))
+    except np.linalg.LinAlgError:
+        return False
+    return True

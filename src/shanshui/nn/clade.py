@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from shanshui.backend.device import on_cpu
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.nn.condition import Condition
 from shanshui.nn.norms import NormKind, leaky, parameter_free, scaled
-from shanshui.nn.patch_spade import normalise, on_cpu
+from shanshui.nn.patch_spade import normalise
 
 if TYPE_CHECKING:
     from jittor import Var

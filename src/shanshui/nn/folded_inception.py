@@ -22,12 +22,9 @@ import numpy as np
 
 from shanshui.backend.lazy import jt, nn
 from shanshui.nn.inception import EPS, BasicConv, Inception, Mixed
-from shanshui.nn.patch_spade import on_cpu
 
 if TYPE_CHECKING:
     from jittor import Var
-
-__all__ = ["FoldedInception", "on_cpu"]
 
 
 Window = Literal["pixel", "mean", "max", "halve"]  # of 3x3 but for "pixel"; "halve" is the maximum at stride 2
@@ -252,7 +249,7 @@ class Block:
 
 
 class FoldedInception:
-    """`Inception("fid")` with its weights in place, for features only; needs `on_cpu()`."""
+    """`Inception("fid")` with its weights in place, for features only; needs `backend.device.on_cpu()`."""
 
     def __init__(self, network: Inception) -> None:
         self._stem = [(fold(getattr(network, name)), window) for name, window in STEM]

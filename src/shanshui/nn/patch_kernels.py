@@ -86,21 +86,36 @@ static __device__ void read_eight(const float* from, int count, bool aligned, fl
 }
 """
 
-MODULATE = (
+PIXEL = (
     ROW
+    + """
+// the eight channels from `first` on of a thread's pixel: where they start in x, gamma, beta; -1 beyond the image
+static __device__ long long read_pixel(
+    const float* table, const int* index, int channels, int length, int groups, int blocks, int& first,
+    float* gamma, float* beta
+) {
+    const int p = blockIdx.x % blocks * 256 + threadIdx.x, image = blockIdx.x / blocks / groups;
+    first = blockIdx.x / blocks % groups * 8;
+    if (p >= length) return -1;
+    const float* row = table + (long long)index[(long long)image * length + p] * 2 * channels + first;
+    read_eight(row, channels - first, channels % 8 == 0, gamma);
+    read_eight(row + channels, channels - first, channels % 8 == 0, beta);
+    return ((long long)image * channels + first) * length + p;
+}
+"""
+)
+
+MODULATE = (
+    PIXEL
     + """
 static __global__ void __launch_bounds__(256) modulate(
     const float* x, const float* table, const int* index, const float* means, const float* narrows, float* y,
     int channels, int length, int groups, int blocks, float slope
 ) {
-    const int p = blockIdx.x % blocks * 256 + threadIdx.x;
-    const int first = blockIdx.x / blocks % groups * 8, image = blockIdx.x / blocks / groups;
-    if (p >= length) return;
-    const float* row = table + (long long)index[(long long)image * length + p] * 2 * channels + first;
-    const long long start = ((long long)image * channels + first) * length + p;
     alignas(16) float gamma[8], beta[8];
-    read_eight(row, channels - first, channels % 8 == 0, gamma);
-    read_eight(row + channels, channels - first, channels % 8 == 0, beta);
+    int first;
+    const long long start = read_pixel(table, index, channels, length, groups, blocks, first, gamma, beta);
+    if (start < 0) return;
     for (int i = 0; i < 8 && first + i < channels; i++) {
         const float standard = (x[start + (long long)i * length] - means[first + i]) * narrows[first + i];
         const float value = standard * (1 + gamma[i]) + beta[i];
@@ -200,21 +215,17 @@ static __global__ void __launch_bounds__(128) channel_sums(
 """
 
 MODULATE_GRAD = (
-    ROW
+    PIXEL
     + """
 static __global__ void __launch_bounds__(256) modulate_grad(
     const float* x, const float* y_grad, const float* table, const int* index, const float* means,
     const float* narrows, const float* averages, float* x_grad,
     int channels, int length, int groups, int blocks, float slope
 ) {
-    const int p = blockIdx.x % blocks * 256 + threadIdx.x;
-    const int first = blockIdx.x / blocks % groups * 8, image = blockIdx.x / blocks / groups;
-    if (p >= length) return;
-    const float* row = table + (long long)index[(long long)image * length + p] * 2 * channels + first;
-    const long long start = ((long long)image * channels + first) * length + p;
     alignas(16) float gamma[8], beta[8];
-    read_eight(row, channels - first, channels % 8 == 0, gamma);
-    read_eight(row + channels, channels - first, channels % 8 == 0, beta);
+    int first;
+    const long long start = read_pixel(table, index, channels, length, groups, blocks, first, gamma, beta);
+    if (start < 0) return;
     for (int i = 0; i < 8 && first + i < channels; i++) {
         const int c = first + i;
         const float narrow = narrows[c], standard = (x[start + (long long)i * length] - means[c]) * narrow;

@@ -15,7 +15,6 @@ number of threads. On a GPU they are the kernels of `nn/patch_kernels.py`, whose
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -26,7 +25,7 @@ from shanshui.backend.lazy import Function, jt, nn
 from shanshui.data.patch_order import sort_patches
 from shanshui.data.patches import Patches
 from shanshui.nn import patch_kernels
-from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm, NormKind
+from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm
 from shanshui.nn.patch_kernels import SortedPatches
 from shanshui.storage.size import Size
 
@@ -54,20 +53,6 @@ class DevicePatches:
 
 
 PatchPyramid = Mapping[Size, DevicePatches]  # by size of the features
-
-
-def available(norm: NormKind = "batch") -> bool:
-    """Return whether distinct patches are used with that norm; otherwise layers stay dense.
-
-    On a CPU they always are, under MPI never. On a GPU only where SHANSHUI_GPU_PATCHES is "on", and with batch norm:
-    the patches are still numbered on the host, which may take longer than a step of a fast GPU.
-    """
-    return on_cpu() or (not jt.in_mpi and norm == "batch" and os.environ.get("SHANSHUI_GPU_PATCHES") == "on")
-
-
-def on_cpu() -> bool:
-    """Return whether this is one process on a CPU, for which the OpenMP kernels are."""
-    return not (jt.flags.use_cuda or jt.in_mpi)
 
 
 def to_device(pyramid: Mapping[Size, Patches], num_classes: int, gpu: bool | None = None) -> PatchPyramid:

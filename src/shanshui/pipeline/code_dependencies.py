@@ -51,6 +51,7 @@ LEFT_OUT = {
     "shanshui.architectures.converter": _CONVERTERS,
     "shanshui.architectures.apf_weights": _CONVERTERS,
     "shanshui.architectures.ccfpse_weights": _CONVERTERS,
+    "shanshui.architectures.segformer_weights": _CONVERTERS,
     "shanshui.architectures.spade_weights": _CONVERTERS,
     "shanshui.training.resume": "what a killed job continues from; its result equals an undisturbed one's",
 }

@@ -111,9 +111,18 @@ def read_request(args: argparse.Namespace, stored: Sequence[str]) -> ScoreSettin
     Args:
         args: of the command line.
         stored: names of the metrics in the statistics, which are computed if no others are named.
+
+    Raises:
+        UsageError: --metrics names none.
     """
     settings = read_checked(ScoreSettings, args.settings) if args.settings else ScoreSettings()
-    named = [name.strip() for name in args.metrics.split(",")] if args.metrics else settings.metrics
+    named = settings.metrics
+    if args.metrics is not None:
+        named = tuple(name.strip() for name in args.metrics.split(","))
+        if not any(named):
+            raise UsageError(
+                f"--metrics {args.metrics!r} names no metric", "names with commas", "leave it out for the default"
+            )
     command = args.aesthetic_command or settings.aesthetic_command
     metrics = named or tuple(stored) or tuple(WEIGHT_FREE.split(","))
     return settings.model_copy(update={"metrics": tuple(metrics), "aesthetic_command": command})

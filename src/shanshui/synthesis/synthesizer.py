@@ -13,10 +13,10 @@ from shanshui.architectures.generator_networks import FULL, BuiltGenerator
 from shanshui.architectures.networks import restore_generator
 from shanshui.architectures.noise_source import NoiseSource, seeded_noise
 from shanshui.architectures.schedule import Step
+from shanshui.backend.device import on_cpu
 from shanshui.backend.lazy import jt
 from shanshui.data.labels import Classes
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.nn import patch_spade
 from shanshui.nn.cost import Cost, cost, trained_parameters
 from shanshui.storage import images
 from shanshui.storage.size import Size
@@ -142,7 +142,7 @@ class Synthesizer:
         noise = self._noise(names, inputs.whole_seed(seed), style, z)
         if batch < 1:
             raise UsageError(f"batch {batch}", "1 or more")
-        together = 1 if patch_spade.on_cpu() else batch
+        together = 1 if on_cpu() else batch
         parts = [slice(start, start + together) for start in range(0, len(ids), together)]
         made = np.concatenate([
             self._forward(ids[part], noise(part), None if numbers is None else numbers[part]) for part in parts

@@ -12,6 +12,7 @@ import numpy as np
 from shanshui.architectures.generator_networks import Conditioning
 from shanshui.architectures.schedule import FullSize, Schedule
 from shanshui.backend import ranks
+from shanshui.backend.device import on_cpu
 from shanshui.backend.lazy import jt
 from shanshui.backend.runtime import seed_everything
 from shanshui.config.training_settings import PhaseSettings
@@ -103,7 +104,7 @@ def train_epoch(
     for batch in batches(
         pairs, plan.options.batch, plan.seed, epoch, data.size, plan.crop, data.flip, sizes,
         part=(ranks.rank(), ranks.world_size()), extra_inputs=nets.generator.declared.extra_inputs,
-        sort=not patch_spade.on_cpu(),
+        sort=not on_cpu(),
     ):  # fmt: skip
         segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
         extra_inputs = {name: jt.array(array) for name, array in batch.extra_inputs.items()}

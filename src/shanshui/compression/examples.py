@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shanshui.architectures.generator_networks import BuiltGenerator, Conditioning
+from shanshui.backend.device import on_cpu
 from shanshui.backend.lazy import jt
 from shanshui.config.training_settings import TrainingConfig
 from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
@@ -111,7 +112,7 @@ def of_pairs(
     def epoch(number: int, rng: np.random.Generator) -> Iterator[Examples]:
         for found in batches(
             pairs, batch, config.seed, number, data.size, config.parity.crop, data.flip, sizes,
-            extra_inputs=declared.extra_inputs, sort=not patch_spade.on_cpu(),
+            extra_inputs=declared.extra_inputs, sort=not on_cpu(),
         ):  # fmt: skip
             more = {name: jt.array(array) for name, array in found.extra_inputs.items()}
             patches = patch_spade.to_device(found.patches, len(data.classes))

@@ -30,7 +30,7 @@ compile: setup ## compile Jittor and its kernels, once per machine
 demo: compile ## run the whole pipeline on the embedded dataset: results/demo/
 	@$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 
-paint: compile ## draw label maps in the browser and see images by WEIGHTS, by default those that the demo chose
+paint: compile ## draw label maps in the browser and see images by WEIGHTS (default: the demo's, else the starter model)
 	@$(BIN)/python -m shanshui paint --open $(if $(strip $(WEIGHTS)),--weights $(WEIGHTS))
 
 test: compile lint ## run all checks: style, types, workflow, tests

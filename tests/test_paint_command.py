@@ -17,28 +17,8 @@ import pytest
 from small_weights import save_apf
 
 from shanshui.__main__ import main
-from shanshui.commands.paint import weights_of
-from shanshui.errors import UsageError
 from shanshui.painting import launch
 from shanshui.storage import checkpoint
-
-
-def test_without_weights_the_demo_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("shanshui.commands.paint.PACKAGE", tmp_path / "package")
-    with pytest.raises(UsageError) as refused:
-        weights_of(None)
-    assert "make demo" in refused.value.do
-    Path("results/demo/merge").mkdir(parents=True)
-    Path("results/demo/merge/9+12.safetensors").touch()
-    with pytest.raises(UsageError) as refused:
-        weights_of(None)
-    assert "--weights results/demo/merge/9+12.safetensors" in refused.value.do
-    (tmp_path / "package" / "starter").mkdir(parents=True)
-    packaged = tmp_path / "package" / "starter" / "starter.safetensors"
-    packaged.touch()
-    assert weights_of(None) == [packaged]
-    assert weights_of([Path("mine.safetensors")]) == [Path("mine.safetensors")]
 
 
 def test_files_that_hold_no_generator_are_refused_at_once(

@@ -2,7 +2,7 @@
 
     import shanshui
 
-    synthesizer = shanshui.load("W.safetensors")
+    synthesizer = shanshui.load()  # the starter model; or load("W.safetensors")
     images = synthesizer.generate(synthesizer.read_label_map("label.png"), seed=7)
     shanshui.to_pil(images)[0].save("landscape.png")
 
@@ -26,19 +26,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(weights: str | Path, size: Size | None = None) -> Synthesizer:
+def load(weights: str | Path | None = None, size: Size | None = None) -> Synthesizer:
     """Read the weights of a generator, ready to generate images.
 
     Args:
-        weights: safetensors file: a checkpoint, an average or imported weights.
+        weights: safetensors file: a checkpoint, an average or imported weights; without, those of the starter model.
         size: of label maps and images; by default the size it was trained at.
 
     Raises:
-        ShanshuiError: the file is missing, broken or holds something else; the network cannot generate the size.
+        ShanshuiError: the file is missing, broken or holds something else; the network cannot generate the size; or
+            neither weights nor a starter model are there.
     """
+    from shanshui.synthesis.starter import given_or_starter
     from shanshui.synthesis.synthesizer import Synthesizer
 
-    return Synthesizer.load(weights, size)
+    return Synthesizer.load(given_or_starter(weights, "weights"), size)
 
 
 def to_pil(images: np.ndarray) -> list[Image.Image]:

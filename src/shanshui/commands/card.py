@@ -38,7 +38,9 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.storage.images import write_image
 
     shown = Path(os.path.relpath(args.examples, args.out.parent)).as_posix() if args.examples else ""
-    content = card_content(args.weights, name=args.name, licence=args.licence, scores=args.scores, examples=shown)
+    content = card_content(
+        args.weights, name=args.name, licence=args.licence, note=args.note, scores=args.scores, examples=shown
+    )
     text = card_text(content)
     if not args.out:
         print(text, end="")

@@ -1,13 +1,15 @@
-"""Export weights for other programs: an ONNX file of a generator, or a folder for a hub of models.
+"""Export weights: an ONNX file for other programs, a folder for a hub of models, or a file of half the size.
 
     python -m shanshui export onnx --weights W.safetensors --out W.onnx
     python -m shanshui export onnx --weights W.safetensors --out W.onnx --half --noise off --size 512x384
     python -m shanshui export hub DIR --weights W.safetensors --scores score.json --licence cc-by-4.0
+    python -m shanshui export half --weights W.safetensors --out HALF.safetensors
 
 The ONNX file takes `labels`, class ids uint8 (N, H, W), and returns `image`, float32 (N, 3, H, W) in [-1, 1]. Random
 numbers are inputs, so that seeds remain reproducible; its metadata say how to draw them, and what the classes are.
 Before the file appears, its images are compared with those of the weights. The packages `onnx` and `onnxruntime` are
-the extra `export`. The folder holds the weights, their model card with example images, and the ONNX file.
+the extra `export`. The folder holds the weights, their model card with example images, and the ONNX file. The file of
+half the size stores float16 and is used like any other weights; images are computed in float32.
 """
 
 from __future__ import annotations
@@ -49,11 +51,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hub.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
     hub.add_argument("--no-onnx", action="store_true", help="leave out the ONNX file")
     add_card_arguments(hub)
+    half = forms.add_parser("half", help="the same weights as float16, half the size")
+    half.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
+    add_file(half, "--out", ".safetensors", mark="stored", required=True, metavar="FILE", help="the smaller file")
 
 
 def run(args: argparse.Namespace) -> None:
     """Export in the form that is asked for."""
-    (export_onnx if args.form == "onnx" else export_hub)(args)
+    {"onnx": export_onnx, "hub": export_hub, "half": export_half}[args.form](args)
+
+
+def export_half(args: argparse.Namespace) -> None:
+    """Write the weights as float16, and say how far images differ from those of the weights.
+
+    Raises:
+        ShanshuiError: the file holds no generator, or a weight is beyond float16's range.
+    """
+    from shanshui.storage import checkpoint
+    from shanshui.synthesis.generator_file import read_generator
+    from shanshui.synthesis.half_weights import differences, halved
+    from shanshui.synthesis.synthesizer import Synthesizer
+
+    made = halved(read_generator(args.weights))
+    checkpoint.save(args.out, made.arrays, **made.meta)
+    largest, mean = differences(Synthesizer.load(args.weights), Synthesizer.load(args.out))
+    print(
+        f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; images differ from those of {args.weights} by "
+        f"{mean:.2f} of 255 on average, at most {largest:.1f}"
+    )
 
 
 def export_hub(args: argparse.Namespace) -> None:
@@ -73,7 +98,7 @@ def export_hub(args: argparse.Namespace) -> None:
     from shanshui.synthesis.onnx_file import generator_file, style_encoder_file
 
     content = card_content(
-        args.weights, name=args.name or args.out.name, licence=args.licence, scores=args.scores,
+        args.weights, name=args.name or args.out.name, licence=args.licence, note=args.note, scores=args.scores,
         examples="examples.png", as_file="model.safetensors",
     )  # fmt: skip
     files = {}

@@ -1,6 +1,6 @@
 """Serve a page on which label maps are drawn and become images, on this machine alone.
 
-    python -m shanshui paint --weights W.safetensors [MORE.safetensors ...] [--open]
+    python -m shanshui paint [--weights W.safetensors [MORE.safetensors ...]] [--open]
     python -m shanshui paint --weights W.safetensors --size 512x384 --labels DIR --seed 7 --port 0
 
 Prints the page's address. The page draws label maps, imports and exports them, and shows the image of what is drawn;
@@ -16,8 +16,8 @@ from pathlib import Path
 from shanshui.errors import UsageError
 from shanshui.storage.size import Size
 from shanshui.synthesis.generation_inputs import positive
+from shanshui.synthesis.starter import given_or_starter
 
-PACKAGE = Path(__file__).resolve().parent.parent
 LIVE = {"auto": None, "on": True, "off": False}
 LARGEST_PORT = 65535
 
@@ -39,7 +39,7 @@ def seed_number(text: str) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.add_argument("--weights", type=Path, nargs="+", metavar="FILE",
-                        help="weights of a generator (*.safetensors); several are a menu")  # fmt: skip
+                        help="weights of a generator ; several are a menu (default: the starter model)")  # fmt: skip
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1)")
     parser.add_argument("--port", type=port_number, default=8000, help="port; 0: any free one (default 8000)")
     parser.add_argument("--size", type=Size.parse, help="WIDTHxHEIGHT to start with; default: as trained")
@@ -57,23 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="send drawings while they are drawn; auto: if an image takes less than 1.5 s")  # fmt: skip
 
 
-def weights_of(given: list[Path] | None) -> list[Path]:
-    """Return the weights on offer, by default the packaged ones.
-
-    Raises:
-        UsageError: none are given and none packaged; the message names those of a demo, if there are any.
-    """
-    if given:
-        return given
-    if packaged := sorted((PACKAGE / "starter").glob("*.safetensors")):
-        return packaged
-    trained = [
-        path for folder in ("merge", "finetune") for path in sorted(Path("results/demo", folder).glob("*.safetensors"))
-    ]
-    do = f"`python -m shanshui paint --weights {trained[0]}`" if trained else "`make demo` trains some in minutes"
-    raise UsageError("no --weights", "weights of a generator: a checkpoint, an average or imported ones", do)
-
-
 def run(args: argparse.Namespace) -> None:
     """Check weights and folder, and serve until Ctrl-C."""
     from shanshui.errors import ShanshuiError
@@ -82,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.painting.engine import Offer
     from shanshui.storage.checkpoint import read_meta
 
-    weights = weights_of(args.weights)
+    weights = args.weights or [given_or_starter(None)]
     for path in weights:
         if read_meta(path).get("kind") != "generator":
             raise UsageError(f"{path} holds no generator", "a checkpoint of pretraining or fine-tuning, or an average")

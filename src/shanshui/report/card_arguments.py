@@ -13,6 +13,9 @@ def add_card_arguments(parser: argparse.ArgumentParser) -> None:
         "--licence", default="unknown", metavar="ID", help="of the weights, such as cc-by-4.0 [unknown]"
     )
     parser.add_argument(
+        "--note", default="", metavar="TEXT", help="on the training, such as its data, number of steps and duration"
+    )
+    parser.add_argument(
         "--scores", type=Path, nargs="+", default=[], metavar="JSON", help="score files of images of these weights"
     )
     parser.add_argument(

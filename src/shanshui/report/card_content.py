@@ -41,8 +41,8 @@ def read_scores(files: Sequence[Path]) -> list[dict[str, object]]:
 
 
 def card_content(
-    weights: Path, *, name: str = "", licence: str = NOT_RECORDED, scores: Sequence[Path] = (), examples: str = "",
-    as_file: str = "",
+    weights: Path, *, name: str = "", licence: str = NOT_RECORDED, note: str = "", scores: Sequence[Path] = (),
+    examples: str = "", as_file: str = "",
 ) -> CardContent:  # fmt: skip
     """Collect what a card says of a weights file.
 
@@ -50,6 +50,7 @@ def card_content(
         weights: the file.
         name: of the model; by default the file's.
         licence: its identifier.
+        note: on the training, what the file does not record.
         scores: score files.
         examples: file name of the example images, if the card shows any.
         as_file: name under which the card's readers find the weights; by default the file's own.
@@ -65,7 +66,7 @@ def card_content(
     )  # fmt: skip
     return CardContent(
         name or weights.stem, replace(synthesizer.card, source=weights.name), size, sha256(weights),
-        as_file or weights.name, divisor=synthesizer.multiple, licence=licence, examples=examples,
+        as_file or weights.name, divisor=synthesizer.multiple, licence=licence, note=note, examples=examples,
         scores=read_scores(scores),
     )  # fmt: skip
 

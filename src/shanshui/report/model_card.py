@@ -76,6 +76,7 @@ class CardContent:
         onnx_inputs: names of that file's inputs.
         divisor: of which the sides of label maps are multiples.
         licence: identifier, or "unknown".
+        note: on the training, or "".
         examples: file name of the example images, or "".
         scores: contents of score files.
     """
@@ -89,6 +90,7 @@ class CardContent:
     onnx_inputs: Sequence[str] = ()
     divisor: int = 1
     licence: str = NOT_RECORDED
+    note: str = ""
     examples: str = ""
     scores: Sequence[Mapping[str, object]] = field(default_factory=tuple)
 
@@ -180,13 +182,13 @@ def label_maps(content: CardContent) -> str:
 
 
 def training(content: CardContent) -> str:
-    """Show the recipe as it is in the file."""
-    recipe = content.card.recipe
+    """Show the recipe as it is in the file, after the note."""
+    recipe, noted = content.card.recipe, f"{content.note}\n\n" if content.note else ""
     if not recipe:
-        return "The file holds no recipe."
+        return f"{noted}The file holds no recipe."
     text = yaml.safe_dump(dict(recipe), sort_keys=True, allow_unicode=True, default_flow_style=None, width=100)
     said = f"Configuration, as recorded in the weights file (written by version `{content.card.code}`):"
-    return f"{said}\n\n```yaml\n{text}```"
+    return f"{noted}{said}\n\n```yaml\n{text}```"
 
 
 def scores(content: CardContent) -> str:
@@ -221,10 +223,10 @@ def protocol(score: Mapping[str, object]) -> str:
 
 def model_size(content: CardContent) -> str:
     """Write the numbers of the model's size."""
-    size = content.size
+    size, stored = content.size, f", {content.card.stored}" if content.card.stored else ""
     lines = [
         f"* parameters: {size.parameters:,}",
-        f"* file: {size.file_bytes / 1e6:.1f} MB, SHA-256 `{content.sha256}`",
+        f"* file: {size.file_bytes / 1e6:.1f} MB{stored}, SHA-256 `{content.sha256}`",
     ]
     if size.macs is not None:
         lines.append(f"* multiply-accumulates of one {size.image} image, dense: {size.macs / 1e9:.2f} G")

@@ -3,6 +3,8 @@
 python -m shanshui generate --weights W.safetensors --labels DIR --out DIR [--seed N] [--noise off]
 python -m shanshui generate --weights W.safetensors --labels holdout=a.csv test=b.csv --out DIR --settings S.json
 python -m shanshui generate --weights SPADE.safetensors --labels DIR --out DIR --style IMAGE [IMAGE --blend SHARE]
+
+Without `--weights` it uses the starter model, which comes with the package.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from shanshui.storage.folders import replaced
 from shanshui.storage.outputs import add_folder, check_inputs_stay
 from shanshui.storage.size import Size
 from shanshui.synthesis.generation_inputs import instance_maps, label_files, label_sources, positive, style_vector
+from shanshui.synthesis.starter import given_or_starter
 
 
 class FormatSettings(Section):
@@ -46,7 +49,7 @@ def share(text: str) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
-    parser.add_argument("--weights", required=True, type=Path, help="checkpoint or average (*.safetensors)")
+    parser.add_argument("--weights", type=Path, help="checkpoint or average (default: the starter model)")
     parser.add_argument(
         "--labels", required=True, nargs="+", metavar="[SET=]PATH",
         help="folder of label maps, or manifest (CSV with columns name,label); with SET= images go to OUT/SET/",
@@ -113,7 +116,10 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.logs import progress
     from shanshui.synthesis.synthesizer import Synthesizer
 
-    synthesizer = Synthesizer.load(args.weights, args.size)
+    weights = given_or_starter(args.weights)
+    if args.weights is None:
+        print(f"no --weights: images by the starter model, {weights.name}", flush=True)
+    synthesizer = Synthesizer.load(weights, args.size)
     maps = instance_maps(synthesizer.accepts, every, bool(args.instances))
     z, seed = style_vector(synthesizer, args.style, args.z, args.blend), args.seed if args.noise == "on" else None
     batch = args.batch if synthesizer.size else 1  # label maps of their own sizes do not stack

@@ -247,6 +247,8 @@ def _weights_of(path: Path, mark: str) -> bool:
             meta = json.loads((file.metadata() or {})[META])
     except (SafetensorError, OSError, ValueError, KeyError):
         return False
+    if mark == "stored" or "stored" in meta:  # copies of any of the others, with fewer bits a number
+        return mark == "stored" and "stored" in meta
     made_by = {key for key in ("imported", "averaged", "teacher") if key in meta}
     return made_by == ({mark} if mark else set())
 

@@ -24,6 +24,7 @@ class Card:
         imported: files of another implementation they come from, with their SHA-256.
         teacher: file and identity of the weights that a student was trained on.
         metrics: scores in the metadata.
+        stored: type of the numbers in the file, where it is not float32.
         code: version of this package that wrote the file.
     """
 
@@ -37,6 +38,7 @@ class Card:
     imported: Mapping[str, str] = field(default_factory=dict)
     teacher: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    stored: str = ""
     code: str = ""
 
     @classmethod
@@ -53,5 +55,6 @@ class Card:
             imported=meta.get("imported", {}),
             teacher=meta.get("teacher", {}),
             metrics=meta.get("metrics", {}),
+            stored=meta.get("stored", ""),
             code=meta.get("shanshui", ""),
         )

@@ -19,8 +19,8 @@ PARITY = {"spectral_norm": "on", "seg_noise_init": "zero"}
 def write(
     path: Path, generator: dict[str, Any], arrays: checkpoint.Arrays, size: Size, classes: int = 29, **meta: Any
 ) -> Path:
-    """Write a weights file; `meta` replaces entries of its metadata, `edges` and `unknown_class` of its model."""
-    model = {"generator": generator, **{k: meta.pop(k) for k in ("edges", "unknown_class") if k in meta}}
+    """Write a weights file; `meta` replaces entries of its metadata, of its model `edges`, `unknown_class`, `plan`."""
+    model = {"generator": generator, **{k: meta.pop(k) for k in ("edges", "unknown_class", "plan") if k in meta}}
     data = {
         "classes": [f"class {i}" for i in range(classes)], "label_offset": 0,
         "ignore_label": meta.pop("ignore_label", None), "width": size.width, "height": size.height,

@@ -80,7 +80,7 @@ class Apf(SpectrallyNormed, Generator):
         E = apf_encoder.MaskEncoder(self.num_classes, self.base_channels, self.halvings, self.normed)
         G = apf_generator.Generator(
             self.num_classes, self.base_channels, self.halvings, heads=self.heads, seg_noise=self.seg_noise,
-            spectral_norm=self.normed, spade_hidden=self.spade_hidden,
+            spectral_norm=self.normed, spade_hidden=self.spade_hidden, plan=self.context.plan,
         )  # fmt: skip
         return G, E
 

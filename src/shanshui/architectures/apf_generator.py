@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from shanshui.backend.device import distinct_patches
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
+from shanshui.nn.channel_groups import Plan, part_of_plan
 from shanshui.nn.patch_spade import PatchPyramid
 from shanshui.nn.resize import bilinear, nearest, upsample2
 from shanshui.nn.spade import SPADEResBlock, leaky_relu
@@ -46,6 +47,7 @@ class Generator(Module):
         seg_noise: SPADE layers with noise amplitudes.
         spectral_norm: normalise the convolutions of the blocks.
         spade_hidden: inner width of the SPADE layers.
+        plan: channels of groups of which some were removed.
 
     Raises:
         ShanshuiError: an option is out of its range.
@@ -54,6 +56,7 @@ class Generator(Module):
     def __init__(
         self, num_classes: int, base_channels: int, halvings: int = 6, *, heads: int = 0,
         seg_noise: bool = False, spectral_norm: bool = False, spade_hidden: int = 128,
+        plan: Plan | None = None,
     ) -> None:  # fmt: skip
         if base_channels % 2 or not 0 <= heads < len(UPS) or halvings not in (5, 6):
             raise ShanshuiError(
@@ -65,8 +68,9 @@ class Generator(Module):
         widths = [base_channels * 2**i // 2 for i in (5, 5, 5, 5, 4, 3, 2, 1, 0)]
         for name, fin, fout in zip(MIDDLE + UPS, widths, widths[1:], strict=False):
             block = SPADEResBlock(
-                fin, fout, num_classes, spade_hidden, seg_noise=seg_noise, spectral_norm=spectral_norm
-            )
+                fin, fout, num_classes, spade_hidden, seg_noise=seg_noise, spectral_norm=spectral_norm,
+                plan=part_of_plan(plan, name),
+            )  # fmt: skip
             setattr(self, name, block)
         self.out_conv_img = nn.Conv(widths[-1], 3, 3, padding=1)
         self.inter_conv_img = nn.ModuleList([nn.Conv(base_channels * 2**j, 3, 3, padding=1) for j in range(heads)])

@@ -80,7 +80,7 @@ class Network(Section):
     def minimal(self) -> Self:
         """Return the same network at its smallest widths, for kernel precompilation and for tests."""
         small = {name: value for name, value in self.smallest.items() if getattr(self, name, 0)}
-        return self.model_copy(update=small).within(replace(self.context, num_classes=SMALL_CLASSES))
+        return self.model_copy(update=small).within(replace(self.context, num_classes=SMALL_CLASSES, plan={}))
 
     def divisor(self) -> tuple[int, str]:
         """Return the number of which the sides of images must be multiples, and the reason."""
@@ -183,7 +183,16 @@ class Generator(Network):
         """
         hidden = {"spade_hidden": 2 * base_channels} if "spade_hidden" in type(self).model_fields else {}
         options = {**self.section(), "base_channels": base_channels, **hidden}
-        return type(self).model_validate(options).within(self.context)
+        return type(self).model_validate(options).within(replace(self.context, plan={}))
+
+    def planned(self, plan: Mapping[str, int]) -> Self:
+        """Return the same generator with channels removed from groups (`nn.channel_groups`)."""
+        return self.within(replace(self.context, plan=dict(plan)))
+
+    def model_entry(self) -> Options:
+        """Return what a header's entry `model` says of it: its section, and the plan where channels were removed."""
+        plan = self.context.plan
+        return {"generator": self.section(), **({"plan": dict(plan)} if plan else {})}
 
     # --- training -----------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ class ModelEntry(TypedDict, total=False):
     discriminator: Options
     edges: Edges
     unknown_class: bool
+    plan: Mapping[str, int]
 
 
 class Sections(TypedDict, total=False):
@@ -52,6 +53,7 @@ class Context:
         parity: switches of the section `parity` that networks read (`SWITCHES`).
         heads: output sizes below the full one, of generators that grow.
         seg_noise: noise in the SPADE layers of generators that know it.
+        plan: channels of the generator's groups of which some were removed (`nn.channel_groups`).
     """
 
     num_classes: int
@@ -61,6 +63,7 @@ class Context:
     parity: Mapping[str, str] = field(default_factory=dict)
     heads: int = 0
     seg_noise: bool = False
+    plan: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, meta: Sections) -> Context:
@@ -75,4 +78,5 @@ class Context:
             parity={name: parity[name] for name in SWITCHES if name in parity},
             heads=meta.get("heads", 0),
             seg_noise=meta.get("seg_noise", False),
+            plan=model.get("plan", {}),
         )

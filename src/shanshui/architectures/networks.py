@@ -14,6 +14,8 @@ from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.architectures.schedule import Step
 from shanshui.backend.modules import gather, restore
 from shanshui.backend.runtime import load_jittor
+from shanshui.errors import ShanshuiError
+from shanshui.nn.channel_groups import unknown_groups
 from shanshui.nn.init import init_weights
 from shanshui.storage.checkpoint import Arrays, Meta
 
@@ -85,11 +87,15 @@ def restore_generator(arrays: Arrays, meta: Meta, source: str) -> BuiltGenerator
     """Build generator and encoder in evaluation mode from a checkpoint's arrays ("G.", "E.") and metadata.
 
     Raises:
-        ShanshuiError: the metadata describe no known generator, or the arrays do not fit it.
+        ShanshuiError: the metadata describe no known generator or other channels than it has, or the arrays do not fit.
     """
     load_jittor()
     declared = generator_of(meta, source)
     generator = BuiltGenerator(declared, *declared.build())
+    if unknown := unknown_groups(generator.G, declared.context.plan):
+        raise ShanshuiError(
+            f"{source}: model.plan names {', '.join(unknown)}", f"groups of channels of the generator {declared.name}"
+        )
     for letter, network in generator.networks().items():
         start = f"{letter}."
         restore(network, {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}, source)

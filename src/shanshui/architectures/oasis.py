@@ -58,7 +58,7 @@ class Oasis(SpectrallyNormed, Generator):
 
         G = OasisGenerator(
             self.num_classes, self.base_channels, noise_channels=self.vector, spade_hidden=self.spade_hidden,
-            spectral_norm=self.normed,
+            spectral_norm=self.normed, plan=self.context.plan,
         )  # fmt: skip
         return G, None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
+from shanshui.nn.channel_groups import Plan, part_of_plan
 from shanshui.nn.resize import mean_pool, nearest, upsample2
 from shanshui.nn.spade import SPADEResBlock, leaky_relu
 from shanshui.nn.spectral_norm import conv
@@ -36,19 +37,23 @@ class OasisGenerator(Module):
         noise_channels: length of the noise at a pixel (64 in the paper); 0 for none.
         spade_hidden: inner width of the SPADE layers.
         spectral_norm: normalise the convolutions of the blocks.
+        plan: channels of groups of which some were removed.
     """
 
     def __init__(
         self, num_classes: int, base_channels: int, *, noise_channels: int = 64, spade_hidden: int = 128,
-        spectral_norm: bool = True,
+        spectral_norm: bool = True, plan: Plan | None = None,
     ) -> None:  # fmt: skip
         self.noise_channels = noise_channels
         condition = num_classes + noise_channels
         widths = [base_channels * width for width in WIDTHS]
         self.fc = nn.Conv(condition, widths[0], 3, padding=1)
         self.body = nn.ModuleList([
-            SPADEResBlock(fin, fout, condition, spade_hidden, seg_noise=False, spectral_norm=spectral_norm)
-            for fin, fout in itertools.pairwise(widths)
+            SPADEResBlock(
+                fin, fout, condition, spade_hidden, seg_noise=False, spectral_norm=spectral_norm,
+                plan=part_of_plan(plan, f"body.{i}"),
+            )
+            for i, (fin, fout) in enumerate(itertools.pairwise(widths))
         ])  # fmt: skip
         self.conv_img = nn.Conv(widths[-1], 3, 3, padding=1)
 

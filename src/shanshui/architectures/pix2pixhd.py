@@ -48,7 +48,7 @@ class Pix2pixHD(Generator):
         from shanshui.architectures.pix2pixhd_generator import GlobalGenerator
 
         return GlobalGenerator(
-            self.num_classes + self.edges, self.base_channels, HALVINGS, BLOCKS, norm=self.norm
+            self.num_classes + self.edges, self.base_channels, HALVINGS, BLOCKS, norm=self.norm, plan=self.context.plan
         ), None
 
     def generate(

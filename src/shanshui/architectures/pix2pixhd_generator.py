@@ -13,6 +13,7 @@ import numpy as np
 
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
+from shanshui.nn.channel_groups import ChannelGroup, Plan, middle_group, part_of_plan, statistics
 from shanshui.nn.norms import NormKind, parameter_free
 from shanshui.nn.resize import pick_pixels
 from shanshui.nn.spade_block import convolution
@@ -34,11 +35,12 @@ class GlobalGenerator(Module):
         blocks: residual blocks in between.
         norm: how features are standardised, after every convolution but the last.
         spectral_norm: normalise the convolutions too, but for the transposed and the last one.
+        plan: channels inside of residual blocks, where some were removed.
     """
 
     def __init__(
         self, channels: int, base_channels: int = 64, halvings: int = 4, blocks: int = 9, *,
-        norm: NormKind = "instance", spectral_norm: bool = False,
+        norm: NormKind = "instance", spectral_norm: bool = False, plan: Plan | None = None,
     ) -> None:  # fmt: skip
         conv = convolution(spectral_norm)
         self.halvings, self.blocks = halvings, blocks
@@ -50,7 +52,7 @@ class GlobalGenerator(Module):
             up = nn.ConvTranspose(widths[-1 - i], widths[-2 - i], 3, stride=2, padding=1, output_padding=1)
             setattr(self, f"up_{i}", up)
         for i in range(blocks):
-            setattr(self, f"block_{i}", PlainResBlock(widths[-1], conv, norm))
+            setattr(self, f"block_{i}", PlainResBlock(widths[-1], conv, norm, part_of_plan(plan, f"block_{i}")))
         self.wide_out = nn.Conv(widths[0], 3, WIDE)
 
     def execute(self, segmap: Var) -> Var:
@@ -89,16 +91,22 @@ class PlainResBlock(Module):
         channels: C.
         conv: class of the convolutions.
         norm: how features are standardised.
+        plan: `middle`, the channels between the convolutions, where some were removed.
     """
 
-    def __init__(self, channels: int, conv: type[nn.Conv], norm: NormKind) -> None:
-        self.conv_0, self.conv_1 = conv(channels, channels, 3), conv(channels, channels, 3)
-        self.norm_0, self.norm_1 = parameter_free(norm, channels), parameter_free(norm, channels)
+    def __init__(self, channels: int, conv: type[nn.Conv], norm: NormKind, plan: Plan | None = None) -> None:
+        middle = (plan or {}).get("middle", channels)
+        self.conv_0, self.conv_1 = conv(channels, middle, 3), conv(middle, channels, 3)
+        self.norm_0, self.norm_1 = parameter_free(norm, middle), parameter_free(norm, channels)
 
     def execute(self, x: Var) -> Var:
         """Apply the block to x (N, C, h, w)."""
         y = nn.relu(self.norm_0(self.conv_0(reflect(x, 1))))
         return x + self.norm_1(self.conv_1(reflect(y, 1)))
+
+    def channel_groups(self) -> list[ChannelGroup]:
+        """List the channels that can be removed."""
+        return [middle_group(self, "norm_0", statistics())]
 
 
 def reflect(x: Var, margin: int) -> Var:

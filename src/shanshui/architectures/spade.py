@@ -149,7 +149,10 @@ class Modulated(Upsampled):
             self.num_classes, self.modulation, self.norm, **self.modulation_sizes(), edges=self.edges,
             activation=self.activation, attention=self.attention, spectral_norm=self.normed,
         )  # fmt: skip
-        G = SPADEGenerator(kind, self.base_channels, self.upsampling, z_dim=self.z_dim or None, size=self.start())
+        G = SPADEGenerator(
+            kind, self.base_channels, self.upsampling, z_dim=self.z_dim or None, size=self.start(),
+            plan=self.context.plan,
+        )  # fmt: skip
         return G, self.build_encoder()
 
     def patch_sizes(self, G: Module, size: Size, step: Step) -> list[Size]:

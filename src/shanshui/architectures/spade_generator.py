@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from shanshui.backend.device import distinct_patches
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
+from shanshui.nn.channel_groups import Plan, part_of_plan
 from shanshui.nn.condition import Condition, class_index
 from shanshui.nn.patch_spade import PatchPyramid
 from shanshui.nn.resize import nearest, upsample2
@@ -64,6 +65,7 @@ class SPADEGenerator(Module):
         upsampling: how often the first features are doubled.
         z_dim: length of the style vector to start from; None starts from the label map.
         size: of the images, which a start from z fixes.
+        plan: channels of groups of which some were removed.
 
     Raises:
         ShanshuiError: no start of whole numbers gives `size`; base_channels is odd where it is halved.
@@ -71,7 +73,7 @@ class SPADEGenerator(Module):
 
     def __init__(
         self, kind: BlockKind, base_channels: int = 64, upsampling: Upsampling = "normal", *,
-        z_dim: int | None = None, size: Size | None = None,
+        z_dim: int | None = None, size: Size | None = None, plan: Plan | None = None,
     ) -> None:  # fmt: skip
         if (z_dim is None) != (size is None):
             raise ValueError("z_dim and size belong together")
@@ -87,7 +89,7 @@ class SPADEGenerator(Module):
             h, w = start_size(size, upsampling)
             self.fc = nn.Linear(z_dim, channels[0] * h * w)
         for name, (fin, fout) in zip(self.names, itertools.pairwise(channels), strict=False):
-            setattr(self, name, ModulatedResBlock(fin, fout, kind))
+            setattr(self, name, ModulatedResBlock(fin, fout, kind, part_of_plan(plan, name)))
         self.conv_img = nn.Conv(channels[len(self.names)], 3, 3, padding=1)
 
     def execute(

@@ -14,6 +14,7 @@ import numpy as np
 from shanshui.architectures.base import Generator
 from shanshui.architectures.generator_networks import BuiltGenerator
 from shanshui.architectures.narrowing import Student, narrow
+from shanshui.compression.pruning import check_prunable, prune
 from shanshui.nn.cost import Cost
 from shanshui.storage.size import Size
 
@@ -60,4 +61,9 @@ def narrowed(teacher: Teacher, share: float) -> Student:
     return narrow(teacher.generator.declared, share, teacher.size, teacher.macs)
 
 
-METHODS: dict[str, Method] = {"narrow": Method(narrow, narrowed)}
+def pruned(teacher: Teacher, share: float) -> Student:
+    """Take the teacher without the least important channels inside of its blocks (`compression.pruning`)."""
+    return prune(teacher.generator, share, teacher.size, teacher.label_maps, teacher.seed, teacher.macs)
+
+
+METHODS: dict[str, Method] = {"narrow": Method(narrow, narrowed), "prune": Method(check_prunable, pruned)}

@@ -57,7 +57,7 @@ def student_meta(
     return {
         **{name: found.meta[name] for name in named if name in found.meta},
         "kind": "generator",
-        "model": {**found.meta["model"], "generator": student.declared.section()},
+        "model": {k: v for k, v in found.meta["model"].items() if k != "plan"} | student.declared.model_entry(),
         **student.declared.extra_header(),
         "phase": "distill",
         "epoch": training["epochs"],

@@ -9,25 +9,17 @@ import numpy as np
 from shanshui.export.graph import END, Graph, Name
 from shanshui.nn.norm_kernels import EPS
 from shanshui.nn.simam import REGULARISER
+from shanshui.nn.singular_vectors import largest_singular_value
 from shanshui.nn.spade import SLOPE
 from shanshui.storage.checkpoint import Arrays
 
 
 def effective_weight(arrays: Arrays, layer: str) -> np.ndarray:
-    """Compute the weight that evaluation uses: divided by spectral norm's sigma where its vectors are stored.
-
-    With both vectors, sigma = u^T W v. With the left one alone, v comes from one more power iteration.
-    """
+    """Compute the weight that evaluation uses: divided by spectral norm's sigma where its vectors are stored."""
     weight = arrays[f"{layer}.weight"]
     if f"{layer}.weight_u" not in arrays:
         return weight
-    matrix = weight.reshape(len(weight), -1).astype(np.float64)
-    u = arrays[f"{layer}.weight_u"].astype(np.float64)
-    v = arrays.get(f"{layer}.weight_v")
-    if v is None:
-        v = u @ matrix
-        v = v / max(float(np.linalg.norm(v)), 1e-12)
-    return (weight / (u @ matrix @ v)).astype(np.float32)
+    return (weight / largest_singular_value(arrays, layer)).astype(np.float32)
 
 
 def conv(graph: Graph, x: Name, layer: str, *, stride: int = 1, padding: int | None = None, shift: float = 0) -> Name:

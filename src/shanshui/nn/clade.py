@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from shanshui.backend.device import on_cpu
 from shanshui.backend.lazy import Module, jt, nn
+from shanshui.nn.channel_groups import Along, statistics
 from shanshui.nn.condition import Condition
 from shanshui.nn.norms import NormKind, leaky, parameter_free, scaled
 from shanshui.nn.patch_spade import normalise
@@ -51,6 +52,11 @@ class CLADE(Module):
         if not self.edges:
             return y
         return jt.concat([y, leaky(self.inst_conv(cast("Var", condition.edges)), slope)], 1)
+
+    def by_channel(self) -> tuple[Along, ...]:
+        """List the arrays with one entry per channel of the features."""
+        tables = (Along(f"class_specified_affine.{name}", 1) for name in ("weight", "bias"))
+        return (*statistics("param_free_norm"), *tables)
 
 
 class ClassAffine(Module):

@@ -27,6 +27,17 @@ def refresh_singular_vectors(arrays: Arrays, iterations: int = 50) -> Arrays:
     return fresh
 
 
+def largest_singular_value(arrays: Arrays, layer: str) -> float:
+    """Compute what evaluation divides the weight of a spectrally normalised layer by, in float64.
+
+    With both vectors stored, it is u^T W v. With the left one alone, v comes from one more power iteration.
+    """
+    u = arrays[f"{layer}.weight_u"].astype(np.float64)
+    matrix = arrays[f"{layer}.weight"].reshape(u.size, -1).astype(np.float64)
+    v = arrays.get(f"{layer}.weight_v")
+    return float(u @ matrix @ (unit_length(u @ matrix) if v is None else v))
+
+
 def unit_length(vector: np.ndarray) -> np.ndarray:
     """Divide a vector by its length."""
     return vector / np.maximum(np.linalg.norm(vector), 1e-12)

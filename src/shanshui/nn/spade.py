@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, nn
+from shanshui.nn.channel_groups import Along, ChannelGroup, Plan, middle_group, outputs, statistics
 from shanshui.nn.norms import NormKind, leaky, modulate, modulates, parameter_free
 from shanshui.nn.patch_spade import DevicePatches, gamma_beta, normalise
 from shanshui.nn.spectral_norm import conv
@@ -67,6 +68,23 @@ class SPADE(Module):
             return modulate(self.param_free_norm, x, self.mlp_gamma, self.mlp_beta, hidden, slope)
         return leaky(self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden), slope)
 
+    def by_channel(self) -> tuple[Along, ...]:
+        """List the arrays with one entry per channel of the features."""
+        return statistics("param_free_norm") + tuple(
+            array for layer in ("seg_noise_var", "mlp_gamma", "mlp_beta") for array in outputs(layer)
+        )
+
+    def hidden_group(self, name: str) -> ChannelGroup:
+        """Return the hidden channels as a group that can be removed; `name` is that of this layer in its block."""
+        readers = tuple(f"{name}.{layer}.weight" for layer in ("mlp_gamma", "mlp_beta"))
+
+        def activations(x: Var, segmap: Var, *_: object) -> Var:
+            return nn.relu(self.mlp_shared(segmap))
+
+        made = outputs(f"{name}.mlp_shared")
+        arrays = (*made, *(Along(reader, 1) for reader in readers))
+        return ChannelGroup(name, self.mlp_shared.out_channels, arrays, readers, name, activations)
+
 
 class SPADEResBlock(Module):
     """Residual block of two SPADE layers and convolutions; where the width changes, a third pair as shortcut.
@@ -80,21 +98,24 @@ class SPADEResBlock(Module):
         hidden: inner width of the SPADE layers.
         seg_noise: SPADE layers with noise amplitudes.
         spectral_norm: normalise the block's own convolutions (not those inside SPADE).
+        plan: channels between the convolutions, `middle`, and inside each SPADE layer, by its name, where some were
+            removed.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, num_classes: int, hidden: int, *,
-        seg_noise: bool, spectral_norm: bool,
+        seg_noise: bool, spectral_norm: bool, plan: Plan | None = None,
     ) -> None:  # fmt: skip
-        middle = min(in_channels, out_channels)
+        plan = plan or {}
+        middle = plan.get("middle", min(in_channels, out_channels))
         self.learned_shortcut = in_channels != out_channels
         self.conv_0 = conv(in_channels, middle, 3, padding=1, spectral_norm=spectral_norm)
         self.conv_1 = conv(middle, out_channels, 3, padding=1, spectral_norm=spectral_norm)
-        self.norm_0 = SPADE(in_channels, num_classes, hidden, seg_noise)
-        self.norm_1 = SPADE(middle, num_classes, hidden, seg_noise)
+        self.norm_0 = SPADE(in_channels, num_classes, plan.get("norm_0", hidden), seg_noise)
+        self.norm_1 = SPADE(middle, num_classes, plan.get("norm_1", hidden), seg_noise)
         if self.learned_shortcut:
             self.conv_s = conv(in_channels, out_channels, 1, bias=False, spectral_norm=spectral_norm)
-            self.norm_s = SPADE(in_channels, num_classes, hidden, seg_noise)
+            self.norm_s = SPADE(in_channels, num_classes, plan.get("norm_s", hidden), seg_noise)
 
     def execute(
         self, x: Var, segmap: Var, draw: Callable[[], Var | None] = lambda: None, patches: DevicePatches | None = None
@@ -112,6 +133,13 @@ class SPADEResBlock(Module):
         y = self.conv_0(self.norm_0(x, segmap, draw(), patches, SLOPE))  # (N, middle, h, w)
         y = self.conv_1(self.norm_1(y, segmap, draw(), patches, SLOPE))  # (N, out, h, w)
         return shortcut + y
+
+    def channel_groups(self) -> list[ChannelGroup]:
+        """List the channels that can be removed."""
+        layers = {"norm_0": self.norm_0, "norm_1": self.norm_1}
+        layers |= {"norm_s": self.norm_s} if self.learned_shortcut else {}
+        inside = [layer.hidden_group(name) for name, layer in layers.items()]
+        return [middle_group(self, "norm_1", self.norm_1.by_channel()), *inside]
 
 
 def leaky_relu(x: Var) -> Var:

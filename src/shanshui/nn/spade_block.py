@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from shanshui.backend.lazy import Module, nn
+from shanshui.nn.channel_groups import ChannelGroup, Plan, middle_group
 from shanshui.nn.clade import CLADE
 from shanshui.nn.condition import Condition
 from shanshui.nn.norms import NormKind
@@ -48,10 +49,14 @@ class BlockKind:
     attention: Attention = "none"
     spectral_norm: bool = True
 
-    def layer(self, channels: int) -> SPADE | CLADE:
-        """Create a modulating layer for `channels` channels; it returns the same number, or one more (`added`)."""
+    def layer(self, channels: int, hidden: int | None = None) -> SPADE | CLADE:
+        """Create a modulating layer for `channels` channels; it returns the same number, or one more (`added`).
+
+        `hidden` is its number of hidden channels, where it is not that of the others.
+        """
         if self.modulation == "spade":
-            return SPADE(channels, self.num_classes + self.edges, self.hidden, norm=self.norm, kernel=self.kernel)
+            hidden = self.hidden if hidden is None else hidden
+            return SPADE(channels, self.num_classes + self.edges, hidden, norm=self.norm, kernel=self.kernel)
         positions = self.modulation == "clade_icpe"
         return CLADE(channels, self.num_classes, norm=self.norm, positions=positions, edges=self.edges)
 
@@ -70,17 +75,20 @@ class BlockKind:
 class ModulatedResBlock(Module):
     """SPADE residual block (Park et al. 2019, figure 4): shortcut(x) + conv_1(act(norm_1(conv_0(act(norm_0(x)))))).
 
-    Where the width changes the shortcut is conv_s(norm_s(x)), else x.
+    Where the width changes the shortcut is conv_s(norm_s(x)), else x. A plan gives the channels between the two
+    convolutions, `middle`, and inside SPADE layers, by the layer's name, where some were removed.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kind: BlockKind) -> None:
-        middle = min(in_channels, out_channels)
+    def __init__(self, in_channels: int, out_channels: int, kind: BlockKind, plan: Plan | None = None) -> None:
+        plan = plan or {}
+        middle = plan.get("middle", min(in_channels, out_channels))
         self.kind = kind
         self.learned_shortcut = in_channels != out_channels
-        self.conv_0, self.norm_0 = kind.conv(in_channels, middle, 3), kind.layer(in_channels)
-        self.conv_1, self.norm_1 = kind.conv(middle, out_channels, 3), kind.layer(middle)
+        self.conv_0, self.norm_0 = kind.conv(in_channels, middle, 3), kind.layer(in_channels, plan.get("norm_0"))
+        self.conv_1, self.norm_1 = kind.conv(middle, out_channels, 3), kind.layer(middle, plan.get("norm_1"))
         if self.learned_shortcut:
-            self.conv_s, self.norm_s = kind.conv(in_channels, out_channels, 1, bias=False), kind.layer(in_channels)
+            self.conv_s = kind.conv(in_channels, out_channels, 1, bias=False)
+            self.norm_s = kind.layer(in_channels, plan.get("norm_s"))
 
     def execute(self, x: Var, condition: Condition) -> Var:
         """Apply the block: x (N, in, h, w) -> (N, out, h, w), with a condition of the same size."""
@@ -99,6 +107,13 @@ class ModulatedResBlock(Module):
         if isinstance(norm, SPADE):
             return norm(x, condition.segmap, None, condition.patches, slope)
         return norm(x, condition, slope)
+
+    def channel_groups(self) -> list[ChannelGroup]:
+        """List the channels that can be removed."""
+        layers = {"norm_0": self.norm_0, "norm_1": self.norm_1}
+        layers |= {"norm_s": self.norm_s} if self.learned_shortcut else {}
+        inside = [layer.hidden_group(name) for name, layer in layers.items() if isinstance(layer, SPADE)]
+        return [middle_group(self, "norm_1", self.norm_1.by_channel()), *inside]
 
 
 def convolution(spectral_norm: bool) -> type[nn.Conv]:

@@ -56,6 +56,10 @@ def _undescribed(meta: Mapping[str, Any]) -> list[str]:
         "seg_noise": (meta.get("seg_noise"), bool), "level": (meta.get("level", ""), side),
         "alpha": (meta.get("alpha"), (int, float)),
     }  # fmt: skip
+    if "plan" in meta["model"]:
+        plan = meta["model"]["plan"]
+        whole = isinstance(plan, dict) and all(type(n) is int and n >= 0 for n in plan.values())
+        wanted["model.plan"] = (plan if whole else None, dict)
     if kind := GENERATORS.get(generator.get("name", "")):
         wanted |= {name: (meta.get(name), type_) for name, type_ in kind.header_entries.items()}
     return [name for name, (value, kind) in wanted.items() if not isinstance(value, kind)]

@@ -25,6 +25,7 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/score.smk"
 include: "rules/select.smk"
+include: "rules/compress.smk"
 include: "rules/deliver.smk"
 
 

@@ -4,6 +4,7 @@ import json
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
 
+from shanshui.compression import student_names
 from shanshui.config.settings import validate
 from shanshui.config.yaml_file import words_of
 from shanshui.pipeline import closing, disk, file_times, retention, run_checks, run_paths, snakemake_lock
@@ -100,15 +101,27 @@ def candidates(wildcards):
     return [f"results/{wildcards.run}/score/{model}.json" for model in PATHS.candidates(best, trials)]
 
 
-def seed_scores(wildcards):
-    """List the score files of the chosen model with every listed seed."""
+def submitted(run):
+    """Return the model whose images are submitted: the chosen one, or its student (`compress.submit`)."""
+    (model,) = chosen("select_model", run)
+    return student_names.submitted(CONFIG.compress, model)
+
+
+def compared(wildcards):
+    """List the chosen model, its students and their controls."""
     (model,) = chosen("select_model", wildcards.run)
+    return [model, *student_names.students(CONFIG.compress, model)]
+
+
+def seed_scores(wildcards):
+    """List the score files of the submitted model with every listed seed."""
+    model = submitted(wildcards.run)
     return [f"results/{wildcards.run}/score/{model}/seed_{seed}.json" for seed in CONFIG.infer.seeds]
 
 
 def winner(run):
-    """Return the folder name of the chosen model with the chosen seed."""
-    (model,) = chosen("select_model", run)
+    """Return the folder name of the submitted model with the chosen seed."""
+    model = submitted(run)
     (seed,) = chosen("select_seed", run, "chosen_seeds")
     return f"{model}/seed_{seed}"
 

@@ -146,6 +146,7 @@ rule report:
         manifest="results/{run}/submission.json",
         sheet="results/{run}/contact_sheet.png",
         doctor="results/{run}/doctor.json",
+        students=PATHS.compared_students(),
     output:
         html="results/{run}/report.html",
         strip=report(
@@ -159,6 +160,7 @@ rule report:
         "../envs/jittor.yaml"
     params:
         look=lambda wildcards: f"results/{wildcards.run}",
+        students=lambda wildcards, input: (["--students", *input.students] if input.students else []),
     message:
         "report: the whole run on one page"
     shell:
@@ -167,7 +169,7 @@ rule report:
         "--table {input.table:q} --score {input.score:q} --choices {input.choices:q} --fused {input.fused:q} "
         "--fused-score {input.fused_score:q} "
         "--manifest {input.manifest:q} --sheet {input.sheet:q} --doctor {input.doctor:q} "
-        "--out {output.html:q} --strip {output.strip:q} 2>&1 | tee -i {log:q}"
+        "{params.students:q} --out {output.html:q} --strip {output.strip:q} 2>&1 | tee -i {log:q}"
 
 
 rule tidy:

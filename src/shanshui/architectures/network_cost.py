@@ -20,6 +20,7 @@ from shanshui.architectures.noise_source import seeded_noise
 from shanshui.architectures.registry import discriminator_of, generator_of
 from shanshui.backend.lazy import jt
 from shanshui.backend.runtime import load_jittor
+from shanshui.data.patches import patch_pyramid
 from shanshui.nn.cost import Cost, cost
 from shanshui.storage.size import Size
 
@@ -75,6 +76,18 @@ def generator_costs(generator: BuiltGenerator, size: Size) -> dict[str, Cost]:
             costs["G"].macs -= costs["E"].macs
             costs["G"].outputs -= costs["E"].outputs
     return costs
+
+
+def patch_shares(generator: BuiltGenerator, label_maps: np.ndarray) -> dict[Size, float]:
+    """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
+    sizes = generator.patch_sizes(Size.of_maps(label_maps))
+    shares: dict[Size, list[float]] = {size: [] for size in sizes}
+    for label_map in label_maps:
+        pyramid = patch_pyramid(label_map[None], sizes)
+        for size in sizes:
+            used = len(pyramid[size].labels) / size.pixels if size in pyramid else 1.0
+            shares[size].append(used)
+    return {size: float(np.mean(found)) for size, found in shares.items()}
 
 
 def discriminator_cost(declared: Discriminator, D: Module, size: Size) -> Cost:

@@ -118,20 +118,6 @@ def network_costs(config: TrainingConfig) -> tuple[BuiltGenerator, dict[str, Cos
     return generator, {**costs, "D": discriminator_cost(discriminator.declared, discriminator.D, size)}
 
 
-def patch_shares(generator: BuiltGenerator, label_maps: np.ndarray) -> dict[Size, float]:
-    """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
-    from shanshui.data.patches import patch_pyramid
-
-    sizes = generator.patch_sizes(Size.of_maps(label_maps))
-    shares: dict[Size, list[float]] = {size: [] for size in sizes}
-    for label_map in label_maps:
-        pyramid = patch_pyramid(label_map[None], sizes)
-        for size in sizes:
-            used = len(pyramid[size].labels) / size.pixels if size in pyramid else 1.0
-            shares[size].append(used)
-    return {size: float(np.mean(found)) for size, found in shares.items()}
-
-
 def seconds_per_image(generator: BuiltGenerator, label_maps: np.ndarray, data: DataSettings) -> float:
     """Measure the wall time of an image in seconds, after one that compiles the kernels and is not timed."""
     from shanshui.synthesis.synthesizer import Synthesizer
@@ -235,6 +221,8 @@ def report(config: TrainingConfig, labels: Path | None, timed: bool, shares: Seq
     if shares:
         found["students"] = students(config, shares)
     if label_maps is not None:
+        from shanshui.architectures.network_cost import patch_shares
+
         if used := patch_shares(generator, label_maps):
             found["on_patches"] = costs["G"].on_patches(used)
         if timed:

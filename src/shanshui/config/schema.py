@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, create_model, field_validator, model
 
 from shanshui.architectures.context import SWITCHES, Context
 from shanshui.architectures.registry import Networks
+from shanshui.config.compress_section import Compress
 from shanshui.config.model_section import USES, Model, ignored
 from shanshui.config.section import NonNegative, Positive, Section
 from shanshui.config.sections import (
@@ -56,6 +57,7 @@ class Config(Section):
     merge: Merge = Merge()
     select: Select = Select()
     infer: Infer = Infer()
+    compress: Compress = Compress()
     fuse: Fuse = Fuse()
     report: Report = Report()
 
@@ -144,6 +146,16 @@ class Config(Section):
             raise ValueError(
                 "merge.batch_norm estimated has no effect with model.generator.norm instance, which keeps no "
                 "statistics: averaged"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def students_fit(self) -> Config:
+        """Check that the generator has layers for kernel alignment, where students are compared by it."""
+        compress, generator = self.compress, self.model.generator
+        if compress.shares and compress.alignment.weight and not generator.aligned:
+            raise ValueError(
+                f"compress.alignment: generator {generator.name} declares no layers for it: weight 0, or another one"
             )
         return self
 

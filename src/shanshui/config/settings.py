@@ -223,6 +223,17 @@ def training_settings(config: Config, phase: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def student_settings(config: Config) -> dict[str, Any]:
+    """Return the settings of `compress`: those of fine-tuning and its own; which students there are is in file names.
+
+    They are empty where there are no students.
+    """
+    if not config.compress.shares:
+        return {}
+    own = config.compress.model_dump(exclude={"shares", "control", "submit"})
+    return {**training_settings(config, "finetune"), "compress": own}
+
+
 def metric_settings(config: Config) -> dict[str, Any]:
     """Return the settings of `reference`: metrics, image size, seed and label rules."""
     size = list(config.data.size.width_first)
@@ -266,7 +277,7 @@ def stage_settings(config: Config, stage: str) -> dict[str, Any]:
 
 def needed_weights(config: Config) -> list[str]:
     """Return the names of the pretrained weight files that this configuration needs (`shanshui.weights.catalogue`)."""
-    nets = {
-        PERCEPTUAL[net] for net in (config.pretrain.perceptual.net, config.finetune.perceptual.net) if net != "none"
-    }
+    losses = [config.pretrain.perceptual, config.finetune.perceptual]
+    losses += [config.compress.perceptual] if config.compress.shares else []
+    nets = {PERCEPTUAL[loss.net] for loss in losses if loss.net != "none"}
     return sorted(nets | weights_of(config.score.metrics))

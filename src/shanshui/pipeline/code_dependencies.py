@@ -30,6 +30,7 @@ LEFT_OUT = {
     "shanshui.config.schema": _VALUES,
     "shanshui.config.section": _VALUES,
     "shanshui.config.sections": _VALUES,
+    "shanshui.config.compress_section": _VALUES,
     "shanshui.config.model_section": _VALUES,
     "shanshui.config.settings": _VALUES,
     "shanshui.config.stages": _VALUES,

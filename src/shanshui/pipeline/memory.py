@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,3 +34,18 @@ def step_sentence(config: Config, taken: int) -> str:
         f"a training step takes about {taken / GIB:.1f} GiB in each process, besides weights and discriminators, at "
         f"batch {max(config.pretrain.batch, config.finetune.batch)}, {config.data.size}"
     )
+
+
+def reset_peak() -> None:
+    """Begin to measure the peak memory of this process anew, where the system can (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory() -> int | None:
+    """Return the most bytes of memory that this process has had since `reset_peak`; None where it is not known."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return None

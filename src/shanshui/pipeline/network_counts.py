@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,28 +68,43 @@ def find_counts(config: Config) -> NetworkCounts | str:
     file = stored_file(settings)
     if counts := _read(file):
         return counts
+    reason = run_child(CHILD, settings, file)
+    return _read(file) or reason
+
+
+def run_child(code: str, settings: object, file: Path) -> str:
+    """Run Python code in a child process that has `settings` (JSON) and `file` as arguments, and writes the file.
+
+    Returns:
+        Why it was not run or ended early, for the case that the file is not there.
+    """
     try:
         if not is_compiled(cache_home() / "jittor", environment_key()):
             return NOT_COMPILED
     except ShanshuiError:  # without a compiler
         return NOT_COMPILED
-    command = [sys.executable, "-c", CHILD, json.dumps(settings), str(file)]
+    command = [sys.executable, "-c", code, json.dumps(settings), str(file)]
     try:
         child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         return f"counting them took more than {PATIENCE:.0f} s"
     said = child.stderr.strip().splitlines()
-    return _read(file) or (said[-1] if said else f"counting them ended with exit code {child.returncode}")
+    return said[-1] if said else f"counting them ended with exit code {child.returncode}"
 
 
 def count_in_child(settings: dict[str, Any], file: Path) -> None:
-    """Count in the child of `find_counts`; end without clean-up, in which Jittor would compute what is pending."""
+    """Count in the child of `find_counts`."""
+    write_in_child(lambda: count(settings).as_json(), file)
+
+
+def write_in_child(content: Callable[[], object], file: Path) -> None:
+    """Write JSON in a child of `run_child`; end without clean-up, in which Jittor would compute what is pending."""
     code = 1
     try:
         if find_device().kind == "cuda" and not gpu_lock.acquire_gpu_if_free(cuda_identities()):
             print("all GPUs are in use", file=sys.stderr)
         else:
-            write_json(file, count(settings).as_json())
+            write_json(file, content())
             code = 0
     except Exception as error:  # a plug-in's network may raise anything
         why = error.found if isinstance(error, ShanshuiError) else f"{type(error).__name__}: {error}"

@@ -2,7 +2,8 @@
 
 With `retention: best` these stay: of fine-tuning the checkpoints that were tried in averages (the best `select.top` and
 `select.soup`), the last one with its moving average, and the chosen model with its members; of pretraining the state
-that fine-tuning starts from; of the noise seeds the chosen one's images. Scores and features stay.
+that fine-tuning starts from; of the noise seeds the chosen one's images. Students, scores and features stay. The chosen
+model, the teacher of students, is removed neither before they are made nor after.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class TidySettings(Section):
     full: str
 
 
-def kept_names(settings: TidySettings, checkpoints: Ranking, model: str, seed: int) -> set[str]:
+def kept_names(
+    settings: TidySettings, checkpoints: Ranking, model: str, seed: int, submitted: str | None = None
+) -> set[str]:
     """Return the names of files and folders to keep.
 
     Args:
@@ -58,13 +61,14 @@ def kept_names(settings: TidySettings, checkpoints: Ranking, model: str, seed: i
         checkpoints: ranking of the checkpoints.
         model: name of the chosen model.
         seed: chosen noise seed.
+        submitted: model whose images are submitted, the chosen one's student; None: the chosen one.
     """
     tuned = {entry["model"] for entry in checkpoints["ranking"][: settings.tried]}
     tuned |= {f"{kind}_{settings.last:03d}" for kind in ("epoch", "ema")}
     tuned |= {f"epoch_{epoch}" for epoch in model.split("+")} if "+" in model else {model}
     full = f"pretrain/{settings.full}"
     names = {f"finetune/{name}.safetensors" for name in tuned} | {f"merge/{model}.safetensors"}
-    return names | {f"{full}.safetensors", f"{full}.state.safetensors", f"infer/{model}/seed_{seed}"}
+    return names | {f"{full}.safetensors", f"{full}.state.safetensors", f"infer/{submitted or model}/seed_{seed}"}
 
 
 def removable() -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import shlex
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from shanshui.data.layouts import FOLDERS, LAYOUTS
 from shanshui.data.pairs import Pairing, pair_files, read_exclusion
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.registry import METRICS, need_segmenter
-from shanshui.pipeline import disk, memory
+from shanshui.pipeline import disk, memory, student_check
 from shanshui.pipeline.disk_estimate import ImageCounts
 from shanshui.pipeline.finding import Finding, asked
 from shanshui.pipeline.inputs_there import check_data_there, check_segmenter_there
@@ -36,6 +36,7 @@ from shanshui.weights.builtin import BUILTIN
 
 DATA = frozenset({"prepare"})  # rules that need sound data; what `validate` finds, it says better itself
 TRAINING = frozenset({"pretrain", "finetune"})
+STUDENTS = frozenset({"compress"})
 SCORING = frozenset({"reference", "score", "score_seed", "score_fused", "segmenter"})
 LOOKED_AT = 60  # label maps of each set
 LEAST_SIDES = {"inception_v3": 75, "vgg19": 16}  # pixels: below, a convolution or pooling has nothing left
@@ -180,6 +181,9 @@ def numbers(planned_run: PlannedRun) -> Iterator[Finding]:
     if counted is None:
         return
     pairs = counted.train + counted.holdout
+    if config.compress.shares and config.compress.batch > counted.train:
+        text = f"compress.batch {config.compress.batch} is more than the {counted.train} pairs to train on"
+        yield Finding("batch", "gap", text, "a smaller batch, or more pairs")
     for name, phase in (("pretrain", config.pretrain), ("finetune", config.finetune)):
         if phase.batch > counted.train:
             most = counted.train
@@ -377,7 +381,7 @@ def segmenter(planned_run: PlannedRun) -> Iterator[Finding]:
     yield asked("segmenter", fits)
 
 
-Check = Callable[[PlannedRun], Iterator[Finding]]
+Check = Callable[[PlannedRun], Iterable[Finding]]
 CHECKS: tuple[tuple[Check, frozenset[str] | Callable[[], frozenset[str]]], ...] = (
     (places, ALWAYS),
     (data_there, DATA),
@@ -388,6 +392,7 @@ CHECKS: tuple[tuple[Check, frozenset[str] | Callable[[], frozenset[str]]], ...] 
     (gpus, on_device),
     (mpi, TRAINING),
     (scores, DATA | TRAINING | SCORING),
-    (weights, TRAINING | SCORING),
+    (lambda planned_run: student_check.examine(planned_run.config), TRAINING | STUDENTS),
+    (weights, TRAINING | STUDENTS | SCORING),
     (segmenter, TRAINING | SCORING),
 )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import gpu_lock
 from shanshui.backend.device import cuda_identities, find_device
+from shanshui.compression.student_names import STUDENT, is_student, teacher_of
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
 from shanshui.config.settings import stage_settings
@@ -84,10 +85,11 @@ class RunPaths:
         one = "|".join(f"{epoch:03d}" for epoch in self._epochs())
         epoch, stages = f"(?:{one})", "|".join(with_settings())
         average = rf"{epoch}(?:\+{epoch})+"
+        teacher = f"(?:(?:epoch|ema)_{epoch}|{average})"
         return {
             "run": re.escape(self.config.run), "stage": f"(?:{stages})", "epoch": epoch, "subset": average,
-            "resolution": f"(?:{'|'.join(self.resolutions())})", "model": f"(?:(?:epoch|ema)_{epoch}|{average})",
-            "seed": r"\d+", "tried": r"\d+",
+            "resolution": f"(?:{'|'.join(self.resolutions())})", "model": f"(?:(?:{STUDENT}_of_)?{teacher})",
+            "seed": r"\d+", "tried": r"\d+", "student": STUDENT, "teacher": teacher,
         }  # fmt: skip
 
     def _epochs(self) -> range:
@@ -98,7 +100,8 @@ class RunPaths:
     def is_current(self, choice: Ranking, seeds: bool = False) -> bool:
         """Return whether a choice is still valid: of scored epochs and, with `seeds`, of listed seeds."""
         scored = {f"{epoch:03d}" for epoch in self.config.score.epochs()}
-        epochs = {epoch for model in choice["chosen"] for epoch in re.sub("^(epoch|ema)_", "", model).split("+")}
+        models = [re.sub("^(epoch|ema)_", "", teacher_of(model)) for model in choice["chosen"]]
+        epochs = {epoch for model in models for epoch in model.split("+")}
         return epochs <= scored and (not seeds or set(choice["chosen_seeds"]) <= set(self.config.infer.seeds))
 
     # --- the machine and the code -------------------------------------------------------------------------
@@ -225,7 +228,9 @@ class RunPaths:
 
     def perceptual_weights(self, phase: str) -> list[str]:
         """Return the weight file of the phase's perceptual network, if it has one that set-up does not install."""
-        net = (self.config.pretrain if phase == "pretrain" else self.config.finetune).perceptual.net
+        config = self.config
+        losses = {"pretrain": config.pretrain.perceptual, "finetune": config.finetune.perceptual}
+        net = losses.get(phase, config.compress.perceptual).net
         if net == "none" or WEIGHT_FILES[PERCEPTUAL[net]].installed:  # set-up's files change their times, no content
             return []
         return [str(weight_path(PERCEPTUAL[net]))]
@@ -357,8 +362,14 @@ class RunPaths:
 
     @staticmethod
     def weights_of(run: str, model: str) -> str:
-        """Return the weights file of a checkpoint, a moving average or an average."""
-        return f"results/{run}/{'merge' if '+' in model else 'finetune'}/{model}.safetensors"
+        """Return the weights file of a checkpoint, a moving average, an average or a student."""
+        folder = "compress" if is_student(model) else "merge" if "+" in model else "finetune"
+        return f"results/{run}/{folder}/{model}.safetensors"
+
+    def compared_students(self) -> list[str]:
+        """Return the comparison of the chosen model with its students, and their images, if there are students."""
+        there = bool(self.config.compress.shares)
+        return [f"results/{{run}}/compress/{name}" for name in ("report.json", "strip.png") if there]
 
     def soups(self) -> range:
         """Return the numbers of best checkpoints that soups are chosen from: 2, 3, ..."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shanshui.architectures.schedule import schedule
+from shanshui.compression.student_names import submitted
 from shanshui.config.stages import stages
 from shanshui.pipeline.disk_estimate import count_images, estimate
 from shanshui.pipeline.network_counts import read_counts
@@ -103,7 +104,8 @@ def _scored(state: RunState, run_paths: RunPaths) -> list[Row]:
     trials = [e["model"] for name, choice in state.choices.items() if "soup" in name for e in choice["ranking"]]
     averages = [name for name in run_paths.candidates(best, trials) if not name.startswith("epoch_")]
     planned = 2**config.select.top - 1 - config.select.top + bool(run_paths.averaged_epoch)
-    seeds = [f"{model}/seed_{seed}" for seed in config.infer.seeds] if model else []
+    submission = submitted(config.compress, model) if model else ""
+    seeds = [f"{submission}/seed_{seed}" for seed in config.infer.seeds] if model else []
     rows = []
     for stage, names, total, folder, log in (
         ("checkpoints", checkpoints, len(checkpoints), "images", "generate"),

@@ -16,7 +16,8 @@ from shanshui.config.schema import Config
 from shanshui.config.stages import purpose, rules
 from shanshui.evaluation.selection import SETS, Ranking
 from shanshui.pipeline.run_paths import RunPaths
-from shanshui.report import wording
+from shanshui.report import students, wording
+from shanshui.report.students import StudentReport
 from shanshui.report.tables import Row, features_lines, number_cells, value_columns
 from shanshui.report.timing import StageTime, duration
 
@@ -86,6 +87,8 @@ class Page:
     fused_values: Sequence[tuple[str, float | None, float | None]] = ()
     sheet: np.ndarray | None = None
     machine: Mapping[str, object] = field(default_factory=dict)
+    students: StudentReport | None = None
+    students_strip: np.ndarray | None = None
     missing: dict[str, str] = field(default_factory=dict)
 
 
@@ -211,6 +214,14 @@ def _found(page: Page) -> list[tuple[str, list[str]]]:
     return rows
 
 
+def _students(page: Page) -> dict[str, object]:
+    """Return the table of a model's students, and what is said of it; nothing without students."""
+    if page.students is None:
+        return {}
+    head, rows = students.cells(page.students)
+    return {"head": head, "rows": rows, "text": page.students["text"], "machine": students.machine_text(page.students)}
+
+
 def render(page: Page) -> str:
     """Render the whole page as HTML."""
     import jinja2
@@ -240,6 +251,7 @@ def render(page: Page) -> str:
         time=_times(page.times),
         classes=_class_bars(page.classes),
         machine=_machine(page.machine),
+        students=_students(page),
         parity=page.config.parity.resolved(),
         config_text=json.dumps(config, indent=2, ensure_ascii=False),
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shanshui.compression.student_names import teacher_of
 from shanshui.errors import ShanshuiError
 from shanshui.evaluation.contest import TERMS, Outcome
 from shanshui.evaluation.selection import SETS, Ranking, Score
@@ -17,7 +18,8 @@ Row = dict[str, Any]
 
 
 def _is_average(model: str, source: str) -> bool:
-    """Return whether a model is an average and not a checkpoint; ShanshuiError for any other name."""
+    """Return whether a model, or a student's teacher, is an average; ShanshuiError for names of none of them."""
+    model = teacher_of(model)
     if re.fullmatch(r"epoch_\d+", model):
         return False
     if re.fullmatch(r"\d+(\+\d+)+|ema_\d+", model):

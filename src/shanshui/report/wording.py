@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from shanshui.compression.student_names import is_control, share_of, teacher_of
 from shanshui.evaluation.selection import RankedModel, Ranking
 from shanshui.logs import StatsLine
 from shanshui.metrics.registry import METRICS
@@ -46,13 +47,19 @@ def metric_title(metric: str) -> str:
 
 
 def model_name(model: str) -> str:
-    """Write `epoch_007` as `epoch 7`, `003+005` as `average of 3 + 5`, `ema_007` as `moving average at epoch 7`."""
+    """Write `epoch_007` as `epoch 7`, `003+005` as `average of 3 + 5`, `ema_007` as `moving average at epoch 7`.
+
+    `small_025_of_epoch_007` is written `student of 25% of epoch 7`, and its control likewise.
+    """
     if found := re.fullmatch(r"epoch_0*(\d+)", model):
         return f"epoch {found[1]}"
     if found := re.fullmatch(r"ema_0*(\d+)", model):
         return f"moving average at epoch {found[1]}"
     if re.fullmatch(r"\d+(\+\d+)+", model):
         return "average of " + " + ".join(str(int(part)) for part in model.split("+"))
+    if share := share_of(model):
+        kind = "control" if is_control(model) else "student"
+        return f"{kind} of {share:.0%} of {model_name(teacher_of(model))}"
     return model
 
 

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
         ShanshuiError: something that a run needs is missing.
     """
     from shanshui.config.settings import load_config, needed_weights
-    from shanshui.pipeline import disk
+    from shanshui.pipeline import disk, student_check
     from shanshui.pipeline.diagnosis import examine, summary
     from shanshui.pipeline.disk_estimate import count_images, estimate
     from shanshui.pipeline.network_counts import find_counts
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
         findings = examine(needed, config)
     if args.planned and args.planned.is_file():
         findings.append(disk.examine_plan(args.planned))
+        findings += student_check.examine_plan(args.planned)
     print("\n".join(finding.line() for finding in findings), flush=True)
     if config:
         counts = find_counts(config)

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fused", type=Path, help="log of the stage `fuse`")
     add("--fused-score", type=Path, help="score of the submission after the fusion (JSON)")
     add("--sheet", type=Path, help="contact sheet of the submission")
+    add("--students", nargs=2, type=Path, help="comparison of the students (JSON) and its strip of images (PNG)")
     add("--doctor", type=Path, help="output of the stage `doctor` (JSON)")
     add_file(parser, "--out", required=True, help="the report (HTML)")
     add_file(parser, "--strip", ".png", required=True, help="label maps, generated images, photographs (PNG)")
@@ -85,6 +86,8 @@ def _add_optional(page: Page, args: argparse.Namespace, classes: list[str]) -> N
         page.fused_values = readers.read_with_and_without(args.score, args.fused_score)
     if path := _given(page, "sheet", "contact sheet", args.sheet):
         page.sheet = read_photo(path)
+    if args.students:
+        page.students, page.students_strip = read_json(args.students[0]), read_photo(args.students[1])
     if path := _given(page, "machine", "diagnosis of the machine", args.doctor):
         page.machine = read_json(path)
 

@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> None:
 
     checkpoints, model, seed = (read_json(path) for path in args.choices)
     settings = read_checked(retention.TidySettings, args.settings)
-    names = retention.kept_names(settings, checkpoints, model["chosen"][0], seed["chosen_seeds"][0])
+    chosen, submitted = model["chosen"][0], seed["chosen"][0]
+    names = retention.kept_names(settings, checkpoints, chosen, seed["chosen_seeds"][0], submitted)
     plan = retention.plan_removal(args.run_folder, names)
     before = sum(retention.read_removed(args.run_folder).values())
     removed = retention.remove(args.run_folder, plan.gone)

@@ -17,7 +17,7 @@ from shanshui.compression.distilling import Distillation
 from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.errors import EXIT_INTERRUPTED, EXIT_USAGE, UsageError
 from shanshui.storage import checkpoint
-from shanshui.storage.files import sha256
+from shanshui.storage.files import read_json, sha256, write_json
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +170,12 @@ def test_jobs_that_are_refused(run: Path, tmp_path: Path, capsys: pytest.Capture
     words = [word for word in command(run, out) if not word.startswith("--discriminator")]
     assert main(words) == EXIT_USAGE
     assert "photographs true without --discriminator" in capsys.readouterr().err
+    settings = read_json(out.with_suffix(".settings.json"))
+    del settings["compress"]["similarity"]
+    write_json(tmp_path / "less.json", settings)
+    less = [f"--settings={tmp_path / 'less.json'}" if word.startswith("--settings") else word for word in words]
+    assert main(less) == EXIT_USAGE
+    assert "compress.similarity is missing" in capsys.readouterr().err
     other = save_spade(tmp_path / "other.safetensors")
     words = [f"--teacher={other}" if word.startswith("--teacher") else word for word in command(run, out)]
     assert main(words) == 1

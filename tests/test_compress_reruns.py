@@ -84,7 +84,7 @@ def test_a_share_below_the_floor_stops_the_run_before_it_starts(finished: Run, w
     assert "the run would fail, and has not been started" in said
     assert "compress.shares: a share of 0.01" in said
     assert "at least 0." in said
-    assert not (run.results / "pretrain").exists()
+    assert not (run.folder / "results").exists()
 
 
 def test_without_students_nothing_is_checked() -> None:

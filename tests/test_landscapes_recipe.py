@@ -8,7 +8,8 @@ import pytest
 
 from shanshui.architectures.schedule import schedule
 from shanshui.config.schema import Config
-from shanshui.config.settings import load_config
+from shanshui.config.settings import load_config, needed_weights, stage_settings
+from shanshui.config.stages import with_settings
 
 COPIED = ("batch", "lr_g", "lr_d", "beta1", "beta2", "gan", "feature_matching", "reconstruction")
 
@@ -52,3 +53,11 @@ def test_winner_trains_as_the_leaderboard_recipe_on_the_same_networks_and_pairs(
     assert winner.finetune.ema == leaderboard.finetune.ema
     switches = winner.parity.resolved()
     assert (switches["spectral_norm"], switches["crop"], switches["full_order"]) == ("off", "top", "reversed")
+
+
+def test_students_are_an_addition_that_trains_nothing_else_again(root: Path) -> None:
+    plain, over = loaded(root, "landscapes"), loaded(root, "landscapes", "landscapes-compress")
+    assert (over.compress.shares, over.compress.control, over.compress.photographs) == ([0.25], True, False)
+    assert needed_weights(over) == needed_weights(plain)
+    unlike = {stage for stage in with_settings() if stage_settings(over, stage) != stage_settings(plain, stage)}
+    assert unlike == {"compress", "report"}

@@ -188,6 +188,11 @@ ROWS = [
         options(infer={"seeds": [5]}),
         jobs(OUTPUTS, settings=1, select_seed=1),
     ),
+    Row(
+        "a share in `compress.shares`, the first",
+        options(compress={"shares": [0.6], "perceptual": {"net": "none"}, "batch": 2}),
+        jobs(settings=3, compress=2, generate=2, score=2, compress_report=1, report=1),
+    ),
     Row("`generate.quality`", options(generate={"quality": 90}), jobs(PICTURES, settings=4)),
     Row("`fuse.share`", options(fuse={"share": 0.9}), jobs(settings=2, fuse=1, score_fused=1, package=1, report=1)),
     Row("`report.samples`", options(report={"samples": 3}), jobs(settings=1, report=1)),
@@ -269,7 +274,7 @@ def test_row(row: Row, finished: dict[str, Run], workflow: CopiedWorkflow) -> No
 ORDER = (
     "settings", "landscapes", "validate", "prepare", "segmenter", "reference", "pretrain", "finetune",
     "finetune_last", "generate", "score", "merge", "select_checkpoints", "select_model", "infer", "score_seed",
-    "select_seed", "table", "fuse", "score_fused", "package", "report",
+    "select_seed", "compress", "compress_report", "table", "fuse", "score_fused", "package", "report",
 )  # fmt: skip
 
 

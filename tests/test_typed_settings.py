@@ -18,6 +18,7 @@ from shanshui.config.training_settings import TrainingConfig
 from shanshui.config.typed_settings import ChoiceSettings, LoadSettings, MetricSettings, ReportSettings, checked
 from shanshui.errors import EXIT_USAGE, UsageError
 from shanshui.pipeline.retention import TidySettings
+from shanshui.stages.compress_report import CompressReportSettings
 from shanshui.stages.fuse import FuseSettings
 from shanshui.stages.generate import FormatSettings
 from shanshui.stages.landscapes import DrawingSettings
@@ -34,6 +35,7 @@ READ_AS: dict[str, type[Section]] = {
     "segmenter": SegmenterSettings, "reference": ReferenceSettings, "generate": FormatSettings, "score": ScoreSettings,
     "merge": MergeSettings, "select": ChoiceSettings, "fuse": FuseSettings, "table": ChoiceSettings,
     "package": PackageSettings, "report": ReportSettings, "tidy": TidySettings,
+    "compress_report": CompressReportSettings,
 }  # fmt: skip
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -79,7 +81,7 @@ def test_options_that_networks_do_not_know_are_neutral() -> None:
 
 
 def test_every_stage_reads_its_settings_as_one_type() -> None:
-    assert {*READ_AS, "pretrain", "finetune"} == set(with_settings())
+    assert {*READ_AS, "pretrain", "finetune", "compress"} == set(with_settings())
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ class Compress(Section):
     count: Literal["dense", "patches"] = Field(
         "dense", description="multiply-accumulates that count: dense, or on distinct patches of labels, as on CPUs"
     )
-    method: Literal["narrow"] = Field("narrow", description="how a student is made: fewer channels everywhere")
+    method: Literal["narrow", "prune"] = Field(
+        "narrow", description="fewer channels everywhere, or the teacher without its least important channels"
+    )
     epochs: Positive = Field(40, description="epochs over the training pairs")
     batch: Positive = Field(4, description="pairs per step")
     lr: float = Field(2e-4, gt=0, description="learning rate; it falls linearly to 0 in the second half of the epochs")

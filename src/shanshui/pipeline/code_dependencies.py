@@ -61,6 +61,7 @@ LOOKED_AT = {  # imports for images and words that no later stage reads
     # what a metric says of itself changes with its code: its scores are computed again then, and all that reads them
     "shanshui.stages.select": {"shanshui.metrics.registry"},
     "shanshui.report.wording": {"shanshui.metrics.registry"},
+    "shanshui.report.students": {"shanshui.metrics.registry"},
     "shanshui.pipeline.run_paths": {"shanshui.metrics.registry"},
     "shanshui.pipeline.disk_estimate": {"shanshui.metrics.registry"},
     "shanshui.pipeline.run_checks": {"shanshui.metrics.registry"},

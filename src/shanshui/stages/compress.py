@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shanshui.storage.size import Size
 
 MEASURED_ON = 64  # label maps on which costs and, where the method does so, channels are measured
+NAMED = {"shares", "control", "submit"}  # options that the names of files say
 STREAM = 12  # of the random numbers of initial weights
 
 
@@ -62,6 +63,10 @@ def read_compress_settings(path: Path) -> tuple[TrainingConfig, Compress]:
     own = settings.pop("compress", None)
     if not isinstance(own, dict):
         raise UsageError(f"{path}: compress is missing", "settings as Snakemake writes them for this stage")
+    if missing := sorted(Compress.model_fields.keys() - NAMED - own.keys()):
+        raise UsageError(
+            f"{path}: compress.{missing[0]} is missing", "settings as Snakemake writes them for this stage"
+        )
     return TrainingConfig.of(settings, "finetune", str(path)), checked(Compress, own, path)
 
 

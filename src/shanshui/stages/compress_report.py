@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shanshui.compression.student_names import is_control, is_student, share_of
 from shanshui.config.section import NonNegative, Section
 from shanshui.config.stages import Stage
 from shanshui.config.typed_settings import read_checked
@@ -125,7 +126,6 @@ def write_strip(path: Path, files: Sequence[ImageInputs], images: dict[str, list
     """Write label maps, and below them the images of each model."""
     from shanshui.data.palette import class_palette
     from shanshui.report.sheet import strip
-    from shanshui.report.wording import model_name
     from shanshui.storage import checkpoint
     from shanshui.storage.images import colour_label_map, write_image
     from shanshui.synthesis.synthesizer import Synthesizer
@@ -133,8 +133,15 @@ def write_strip(path: Path, files: Sequence[ImageInputs], images: dict[str, list
     synthesizer = Synthesizer.load(teacher)
     palette = class_palette(checkpoint.read_meta(teacher)["data"]["classes"])
     shown = [colour_label_map(synthesizer.read_label_map(one.label), palette) for one in files[:SHOWN]]
-    lines = [("label map", shown), *((model_name(name), made[: len(shown)]) for name, made in images.items())]
+    lines = [("label map", shown), *((_caption(name), made[: len(shown)]) for name, made in images.items())]
     write_image(path, strip(lines))
+
+
+def _caption(model: str) -> str:
+    """Return a caption as short as a line of the strip is high."""
+    if not is_student(model):
+        return "teacher"
+    return f"{'control' if is_control(model) else 'student'} {share_of(model):.0%}"
 
 
 def run(args: argparse.Namespace) -> None:
@@ -171,7 +178,7 @@ def run(args: argparse.Namespace) -> None:
 
 STAGE = Stage(
     after="compress",
-    settings=lambda c: {"seed": c.score.seed} if c.compress.shares else {},
+    settings=lambda c: {"seed": c.score.seed},
     section="compress",
     outputs=lambda run_paths: [name.removeprefix("results/{run}/") for name in run_paths.compared_students()],
     device=True,

@@ -37,7 +37,7 @@ def step_sentence(config: Config, taken: int) -> str:
 
 
 def reset_peak() -> None:
-    """Begin to measure the peak memory of this process anew, where the system can (Linux)."""
+    """Start a new measurement of the peak memory of this process, where the system can (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 

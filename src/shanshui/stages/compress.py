@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--label-maps", required=True, type=Path, metavar="NPY", help="label_maps.npy of `prepare`")
     add("--instances", type=Path, metavar="NPY", help="instances.npy of `prepare`, where edges are made of them")
     add("--digests", type=Path, metavar="JSON", help="digests.json of `prepare`; without, the memory maps are read")
-    add("--discriminator", type=Path, metavar="FILE", help="training state whose discriminator goes on training")
+    add("--discriminator", type=Path, metavar="FILE", help="training state whose discriminator is trained further")
     add("--perceptual", type=Path, metavar="FILE", help="weights of the perceptual network of `compress`")
     add("--photo-perceptual", type=Path, metavar="FILE", help="weights of that of `finetune`, for photographs")
     add("--resume", required=True, type=Path, metavar="FOLDER", help="states; survives a failed job")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from small_weights import CLASSES, SIZE, label_map, save_apf
+from small_weights import CLASSES, SIZE, label_map, save_apf, save_spade
 
 from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.storage import checkpoint
@@ -31,14 +32,28 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 
 
-def save_run(folder: Path) -> Path:
+STYLES: dict[str, Any] = {  # of `small_weights.save_spade`
+    **CONFIG,
+    "data": {"classes": ["sky", "water", "tree"], "width": SIZE.width, "height": SIZE.height,
+             "load_width": SIZE.width + 2 * MARGIN, "ignore_label": 9},
+    "model": {
+        "generator": {
+            "name": "spade", "z_dim": 8, "base_channels": 4, "spade_hidden": 8, "style_encoder": {"base_channels": 2},
+        },
+        "discriminator": {"name": "multiscale", "count": 2, "base_channels": 8},
+        "edges": "label",
+    },
+}  # fmt: skip
+
+
+def save_run(folder: Path, config: Mapping[str, Any] = CONFIG) -> Path:
     """Write a teacher, a training state with its discriminator, and training pairs."""
     from shanshui.architectures.networks import build_discriminator
     from shanshui.backend.modules import gather
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_apf(folder / "epoch_007.safetensors")
-    settings = stage_settings(validate(CONFIG), "finetune")
+    (save_spade if config is STYLES else save_apf)(folder / "epoch_007.safetensors")
+    settings = stage_settings(validate(config), "finetune")
     checkpoint.save(
         folder / "state.safetensors", checkpoint.prefixed("D", gather(build_discriminator(settings).D)), kind="state"
     )
@@ -51,10 +66,12 @@ def save_run(folder: Path) -> Path:
     return folder
 
 
-def command(run: Path, out: Path, *more: str, share: float = 0.6, **compress: Any) -> list[str]:
+def command(
+    run: Path, out: Path, *more: str, share: float = 0.6, config: Mapping[str, Any] = CONFIG, **compress: Any
+) -> list[str]:
     """Return the command line of the stage, after writing its settings next to `out`."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    settings = stage_settings(validate(merge(CONFIG, {"compress": compress})), "compress")
+    settings = stage_settings(validate(merge(config, {"compress": compress})), "compress")
     write_json(out.with_suffix(".settings.json"), settings)
     given = {
         "settings": out.with_suffix(".settings.json"), "teacher": run / "epoch_007.safetensors", "share": share,

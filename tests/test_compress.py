@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_students import CONFIG, command, save_run
+from small_students import CONFIG, STYLES, command, save_run
 from small_weights import label_map, save_spade
 
 import shanshui
@@ -128,6 +128,19 @@ def test_terms(
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch 1: "))
     assert {part.split()[0] for part in line.removeprefix("epoch 1: ").split(", ")} == terms
     assert sha256(run / "epoch_007.safetensors") == digest
+
+
+@pytest.mark.parametrize("more", [[], ["--alone"]])
+def test_a_student_with_styles_has_the_teachers_encoder(tmp_path: Path, more: list[str]) -> None:
+    """Of a generator with edges, a style encoder, and pixels without class."""
+    run, out = save_run(tmp_path / "run", STYLES), tmp_path / "small.safetensors"
+    assert main(command(run, out, *more, config=STYLES, epochs=1)) == 0
+    whole, small = (checkpoint.load(path).arrays for path in (run / "epoch_007.safetensors", out))
+    encoder = [name for name in whole if name.startswith("E.")]
+    assert encoder
+    for name in encoder:
+        np.testing.assert_array_equal(small[name], whole[name], err_msg=name)
+    assert shanshui.load(out).accepts.style
 
 
 # --- refusals ---------------------------------------------------------------------------------------------

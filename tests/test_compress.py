@@ -143,6 +143,24 @@ def test_a_student_with_styles_has_the_teachers_encoder(tmp_path: Path, more: li
     assert shanshui.load(out).accepts.style
 
 
+def test_a_pruned_student_begins_as_its_teacher_and_its_control_does_not(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training itself is left out: what is looked at are the weights that it begins with."""
+    monkeypatch.setattr(Distillation, "train", lambda self, source, first, after_epoch: None)
+    found = []
+    for name, more in (("small", []), ("alone", ["--alone"])):
+        out = tmp_path / f"{name}.safetensors"
+        assert main(command(run, out, *more, share=0.9, method="prune", photographs=False)) == 0
+        found.append(checkpoint.load(out).arrays)
+    small, alone = found
+    whole = checkpoint.load(run / "epoch_007.safetensors").arrays
+    assert {name: array.shape for name, array in small.items()} == {name: array.shape for name, array in alone.items()}
+    encoder = next(name for name in whole if name.startswith("E.") and name.endswith("weight"))
+    np.testing.assert_array_equal(small[encoder], whole[encoder])
+    assert (alone[encoder] != whole[encoder]).any()
+
+
 # --- refusals ---------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,10 @@ from shanshui.nn.distillation import (
     kernel_alignment,
     similarity_loss,
     structural_similarity,
+    style_loss,
+    total_variation,
 )
+from shanshui.nn.lpips import LPIPS
 
 jt = load_jittor()
 
@@ -122,6 +125,47 @@ def test_similarity_draws_an_image_towards_the_teachers(golden_files: GoldenFile
     assert not theirs.numpy().any()
     step = student - ours * (0.05 / float(ours.abs().max().item()))
     assert float(similarity_loss(step, teacher).item()) < float(loss.item())
+
+
+def vgg16() -> Any:
+    """VGG16 with the rule's weights."""
+    network = LPIPS("vgg16")
+    for number, conv in zip((0, 2, 5, 7, 10, 12, 14, 17, 19, 21), network.convs, strict=False):
+        for part in ("weight", "bias"):
+            parameter = getattr(conv, part)
+            shape = tuple(parameter.shape)
+            parameter.assign(jt.array(golden_rule.value(f"features.{number}.{part}", shape, gain=2**0.5)))
+    return network
+
+
+def test_style_and_total_variation(golden_files: GoldenFiles) -> None:
+    """VGG16 sees images in [0, 1], as in OMGD's code."""
+    settings, arrays = golden_files("compression_omgd")
+    network = vgg16()
+    student = jt.array(arrays["student"])
+    ours = network.features((student + 1) / 2)[:4]
+    for name, wanted in settings["by_teacher"].items():
+        theirs = network.features((jt.array(arrays[name]) + 1) / 2)[:4]
+        for layer, value in enumerate(wanted["style_by_layer_unweighted"]):
+            found = float(style_loss(ours[layer : layer + 1], theirs[layer : layer + 1]).item())
+            assert found == pytest.approx(value, rel=1e-3)
+        assert 1e4 * float(style_loss(ours, theirs).item()) == pytest.approx(wanted["weighted"]["style"], rel=1e-3)
+        summed = float(total_variation(student).item()) * student.shape[0]
+        assert 1e-5 * summed == pytest.approx(wanted["weighted"]["tv"], rel=1e-5)
+
+
+def test_style_and_total_variation_draw_the_student_alone() -> None:
+    rng = np.random.default_rng(0)
+    x, y = (jt.array(rng.normal(size=(2, 3, 4, 5)).astype(np.float32)) for _ in range(2))
+    ours, theirs = (gradient.numpy() for gradient in jt.grad(style_loss([x], [y]), [x, y]))
+    assert not theirs.any()
+    assert np.abs(ours).min() > 0
+    assert float(style_loss([x], [x[:, :, [2, 0, 1, 3]]]).item()) == pytest.approx(0, abs=1e-7), (
+        "positions do not count"
+    )
+    assert float(total_variation(jt.ones((2, 3, 4, 5))).item()) == 0
+    ramp = jt.array(np.broadcast_to(np.arange(5, dtype=np.float32), (2, 3, 4, 5)).copy())
+    assert float(total_variation(ramp).item()) == 3 * 4 * 4, "of one image"
 
 
 @pytest.mark.parametrize("layer", range(4))

@@ -117,6 +117,7 @@ TINY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # sections, and what
     "ccfpse": ({"base_channels": 2}, {"edges": "instance"}),
     "oasis": ({"base_channels": 4, "spade_hidden": 8, "z_dim": 6}, {}),
     "pix2pixhd": ({"base_channels": 2}, {}),
+    "inception_spade": ({"base_channels": 6, "activation": "leaky_relu"}, {"edges": "label"}),
 }  # fmt: skip
 CLASSES, SIZE = 4, Size(64, 128)
 

@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "clade_icpe": {"base_channels": 4},
     "oasis": {"base_channels": 4, "spade_hidden": 12, "z_dim": 4},
     "pix2pixhd": {"base_channels": 2},
+    "inception_spade": {"base_channels": 4},
 }
 EDGES = ("clade",)
 

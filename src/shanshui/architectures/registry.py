@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
 
-from shanshui.architectures import apf, ccfpse, oasis, pix2pixhd, spade
+from shanshui.architectures import apf, ccfpse, inception_spade, oasis, pix2pixhd, spade
 from shanshui.architectures.base import (
     DISCRIMINATORS,
     GENERATORS,
@@ -27,7 +27,7 @@ from shanshui.plugins.discovery import load_plugins
 SMALL_SIDE = 128  # which every network can halve
 Part = Literal["generator", "discriminator"]
 Kind = TypeVar("Kind", bound=Network)
-DECLARING = (apf, spade, ccfpse, oasis, pix2pixhd)  # importing them declares what they hold
+DECLARING = (apf, spade, ccfpse, oasis, pix2pixhd, inception_spade)  # importing them declares what they hold
 load_plugins("shanshui.architectures")
 
 

@@ -80,6 +80,7 @@ def _watched(network: Module, groups: Sequence[ChannelGroup]) -> Iterator[dict[s
     """Yield a dictionary that fills with the mean squares of the groups' activations (C,) while a network runs."""
     means: dict[str, Var] = {}
     layers = dict(network.named_modules())
+    groups = [group for group in groups if group.channels]
 
     def record(group: ChannelGroup, execute: Callable[..., Var], *args: Var, **named: Var) -> Var:
         found = group.activations(*args, **named)

@@ -14,6 +14,7 @@ import numpy as np
 from shanshui.architectures.base import Generator
 from shanshui.architectures.generator_networks import BuiltGenerator
 from shanshui.architectures.narrowing import Student, narrow
+from shanshui.compression.cat import cat, check_cat
 from shanshui.compression.pruning import check_prunable, prune
 from shanshui.nn.cost import Cost
 from shanshui.storage.size import Size
@@ -66,4 +67,13 @@ def pruned(teacher: Teacher, share: float) -> Student:
     return prune(teacher.generator, share, teacher.size, teacher.label_maps, teacher.seed, teacher.macs)
 
 
-METHODS: dict[str, Method] = {"narrow": Method(narrow, narrowed), "prune": Method(check_prunable, pruned)}
+def searched(teacher: Teacher, share: float) -> Student:
+    """Take the widths that CAT's search finds for an inception SPADE generator, freshly initialised."""
+    return cat(teacher.generator, share, teacher.size, teacher.macs)
+
+
+METHODS: dict[str, Method] = {
+    "narrow": Method(narrow, narrowed),
+    "prune": Method(check_prunable, pruned),
+    "cat": Method(check_cat, searched),
+}

@@ -22,8 +22,14 @@ def effective_weight(arrays: Arrays, layer: str) -> np.ndarray:
     return (weight / largest_singular_value(arrays, layer)).astype(np.float32)
 
 
-def conv(graph: Graph, x: Name, layer: str, *, stride: int = 1, padding: int | None = None, shift: float = 0) -> Name:
-    """Convolve (N, in, h, w); `padding` is half the kernel's side by default; `shift` is added to the bias."""
+def conv(
+    graph: Graph, x: Name, layer: str, *, stride: int = 1, padding: int | None = None, shift: float = 0,
+    depthwise: bool = False,
+) -> Name:  # fmt: skip
+    """Convolve (N, in, h, w); `padding` is half the kernel's side by default; `shift` is added to the bias.
+
+    A depthwise convolution has one kernel per channel.
+    """
     weight = effective_weight(graph.arrays, layer)
     side = weight.shape[2]
     around = side // 2 if padding is None else padding
@@ -31,9 +37,10 @@ def conv(graph: Graph, x: Name, layer: str, *, stride: int = 1, padding: int | N
     if bias is None and shift:
         bias = np.zeros(len(weight), np.float32)
     extra = [] if bias is None else [graph.constant((bias + np.float32(shift)).astype(np.float32))]
+    groups = {"group": len(weight)} if depthwise else {}
     return graph.node(
         "Conv", x, graph.weight(weight), *extra,
-        kernel_shape=[side, side], strides=[stride, stride], pads=[around] * 4,
+        kernel_shape=[side, side], strides=[stride, stride], pads=[around] * 4, **groups,
     )  # fmt: skip
 
 

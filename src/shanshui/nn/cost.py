@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shanshui.backend.lazy import Module, nn
+from shanshui.nn import depthwise
 from shanshui.nn.spade import SPADE
 from shanshui.storage.size import Size
 
@@ -117,8 +118,11 @@ def _watched(see: See) -> Iterator[None]:
 
 def _changed(see: See) -> Iterator[None]:
     """Let Jittor's classes call `see` until the generator ends."""
-    places = ((nn.Conv, "execute"), (nn.ConvTranspose, "execute"), (nn.Linear, "execute"), (nn, "conv2d"))
-    kept = nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d
+    places = (
+        (nn.Conv, "execute"), (nn.ConvTranspose, "execute"), (nn.Linear, "execute"), (nn, "conv2d"),
+        (depthwise, "by_channel"),
+    )  # fmt: skip
+    kept = nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d, depthwise.by_channel
 
     def replace(*forms: Callable[..., Var]) -> None:
         for (owner, name), form in zip(places, forms, strict=True):
@@ -144,7 +148,12 @@ def _changed(see: See) -> Iterator[None]:
         see(None, output, output.numel() * _per_output(weight))
         return output
 
-    replace(convolve, transposed, connect, function)
+    def by_channel(x: Var, weight: Var) -> Var:
+        output = kept[4](x, weight)
+        see(None, output, output.numel() * _per_output(weight))
+        return output
+
+    replace(convolve, transposed, connect, function, by_channel)
     try:
         yield
     finally:

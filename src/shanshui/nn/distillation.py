@@ -1,8 +1,8 @@
 """Losses between a small generator, the student, and a larger one, its teacher, whose side is always held constant.
 
 Kernel alignment is that of CAT (Jin et al. 2021, "Teachers Do More Than Teach: Compressing Image-to-Image Models"),
-structural similarity and channel distillation those of OMGD (Ren et al. 2021, "Online Multi-Granularity Distillation
-for GAN Compression").
+structural similarity, style, total variation and channel distillation those of OMGD (Ren et al. 2021, "Online
+Multi-Granularity Distillation for GAN Compression").
 """
 
 from __future__ import annotations
@@ -106,6 +106,34 @@ def structural_similarity(a: Var, b: Var) -> Var:
     covariance = window(a * b) - mean_a * mean_b
     light = (2 * mean_a * mean_b + C1) / (mean_a * mean_a + mean_b * mean_b + C1)
     return mean(light * (2 * covariance + C2) / (variance_a + variance_b + C2))
+
+
+def style_loss(student: Sequence[Var], teacher: Sequence[Var]) -> Var:
+    """Compute the sum over layers of the mean absolute difference between Gram matrices.
+
+    Args:
+        student: features (N, C, h, w) of the student's images; in OMGD relu1_2, relu2_2, relu3_3 and relu4_3 of VGG16.
+        teacher: the same of the teacher's images.
+    """
+    pairs = zip(student, teacher, strict=True)
+    return total(mean((gram(x) - gram(y.detach())).abs()) for x, y in pairs)
+
+
+def gram(features: Var) -> Var:
+    """Compute the products of channels (N, C, C), averaged over positions and divided by C, of (N, C, h, w)."""
+    n, c, h, w = features.shape
+    rows = features.reshape(n, c, h * w)
+    return jt.matmul(rows, rows.transpose(0, 2, 1)) / (c * h * w)
+
+
+def total_variation(images: Var) -> Var:
+    """Sum the absolute differences of neighbouring pixels over an image, averaged over a batch (N, C, h, w).
+
+    It is a sum over pixels, as in OMGD's code: it grows with the size of the images.
+    """
+    across = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().float64().sum()
+    down = (images[:, :, 1:] - images[:, :, :-1]).abs().float64().sum()
+    return ((across + down) / images.shape[0]).float32()
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from shanshui.synthesis.card import Card
 
 NOT_RECORDED = "unknown"
 KINDS = {"apf": "APF-GAN", "spade": "SPADE (GauGAN)", "clade": "CLADE", "clade_icpe": "CLADE-ICPE", "ccfpse": "CC-FPSE",
-         "oasis": "OASIS", "pix2pixhd": "pix2pixHD"}  # fmt: skip
+         "oasis": "OASIS", "pix2pixhd": "pix2pixHD", "inception_spade": "Inception SPADE (CAT)"}  # fmt: skip
 SAMPLING = """\
 import numpy as np
 import onnxruntime

@@ -109,7 +109,7 @@ def test_name_alone_stands_for_the_defaults(name: str) -> None:
 
 
 @pytest.mark.parametrize(("generator", "discriminator", "option", "value", "users"), [
-    ("oasis", "oasis", "model.edges", "label", "spade, clade, clade_icpe, ccfpse, pix2pixhd"),
+    ("oasis", "oasis", "model.edges", "label", "spade, clade, clade_icpe, ccfpse, inception_spade, pix2pixhd"),
     ("spade", "oasis", "pretrain.gan", "ls", "discriminator progressive, multiscale, fpse"),
     ("oasis", "oasis", "finetune.feature_matching", 3.0, "discriminator progressive, multiscale, fpse"),
     ("spade", "multiscale", "finetune.label_mix", 3.0, "discriminator oasis"),

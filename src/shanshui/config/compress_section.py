@@ -35,8 +35,10 @@ class Compress(Section):
     count: Literal["dense", "patches"] = Field(
         "dense", description="multiply-accumulates that count: dense, or on distinct patches of labels, as on CPUs"
     )
-    method: Literal["narrow", "prune"] = Field(
-        "narrow", description="fewer channels everywhere, or the teacher without its least important channels"
+    method: Literal["narrow", "prune", "cat"] = Field(
+        "narrow",
+        description="fewer channels everywhere; the teacher without its least important channels; widths that CAT's "
+        "search finds for an inception_spade",
     )
     epochs: Positive = Field(40, description="epochs over the training pairs")
     batch: Positive = Field(4, description="pairs per step")

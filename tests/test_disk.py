@@ -126,6 +126,16 @@ def test_what_is_there_or_was_removed_need_not_be_written(tmp_path: Path) -> Non
     assert disk.bytes_to_write(tmp_path, parts) == pytest.approx(whole - 1117)
 
 
+def test_students_take_at_most_what_their_teacher_takes() -> None:
+    compress = {"shares": [0.5, 0.25], "perceptual": {"net": "none"}, "alignment": {"weight": 0}}
+    found = {part.name: part for part in estimate(configured(compress=compress), FEW, COUNTS)}
+    assert (found["students"].count, found["students"].each) == (4, found["fine-tuned weights"].each)
+    assert found["resume states of them"].stay == 8
+    tidied = estimate(configured(compress={**compress, "control": False}, retention="best"), FEW, COUNTS)
+    assert {part.name: part.stay for part in tidied}["resume states of them"] == 0
+    assert "students" not in {part.name for part in estimate(configured(), FEW, COUNTS)}
+
+
 def test_jobs_that_write_nothing_large_need_no_room(tmp_path: Path) -> None:
     parts = estimate(configured(), FEW, COUNTS)
     part = {part.name: part.most for part in parts}

@@ -24,7 +24,7 @@ from shanshui.storage.files import read_json, write_json
 UNKNOWN = "unknown"
 PLAN = f"{STATES}/plan.json"  # in a run's folder
 CHOOSING = {"select_checkpoints", "select_model", "select_seed"}
-AFTER_CHOICES = {"merge", "generate", "infer", "score", "fuse"}  # not planned before the choices are made
+AFTER_CHOICES = {"merge", "generate", "infer", "score", "compress", "fuse"}  # not planned before the choices are made
 
 
 def _size(path: Path) -> int:

@@ -122,6 +122,7 @@ def estimate(config: Config, images: ImageCounts, counts: NetworkCounts | None) 
         *_data(config, images),
         *_training(config, weights),
         *_choosing(config, images, weights.finetuned),
+        *_students(config, weights),
         Part("report, tables, logs", "report", 1, REPORT_BYTES, 1, ("logs", "validate", "benchmarks")),
     ]
 
@@ -202,6 +203,20 @@ def _choosing(config: Config, images: ImageCounts, weights: float | None) -> lis
         Part("features and scores", "score", scored, whole * _features(config) * NUMBER, scored, ("features", "score")),
         Part("statistics of photographs", "reference", 1, _reference(config), 1, ("reference",)),
         Part("submission", "fuse", 1, submission, 1, ("fuse", "submission.zip", "contact_sheet.png")),
+    ]
+
+
+def _students(config: Config, weights: WeightBytes) -> list[Part]:
+    """Estimate students with their controls, each at most as large as its teacher, and what they resume from."""
+    if not config.compress.shares:
+        return []
+    count = len(config.compress.shares) * (2 if config.compress.control else 1)
+    states = STATES_KEPT + ONE_MORE
+    stay = 0 if config.retention == "best" else STATES_KEPT * count
+    places = tuple(f"{STATES}/{kind}_*" for kind in ("small", "alone"))
+    return [
+        Part("students", "compress", count, weights.finetuned, count, ("compress",)),
+        Part("resume states of them", "compress", states * count, weights.finetuning, stay, places),
     ]
 
 

@@ -11,6 +11,7 @@ from shanshui.evaluation.selection import Score
 from shanshui.metrics.registry import METRICS
 from shanshui.report.timing import duration
 from shanshui.report.wording import NOT_MEASURED, SET_NAMES, column, metric_name, model_name, number
+from shanshui.storage.names import number as count_of
 
 Verdict = Literal["better", "worse", "tie", "unknown"]
 RATIOS = ("parameters", "megabytes", "gmac", "gmac_on_patches", "seconds", "peak_mib")
@@ -230,9 +231,10 @@ def cells(report: StudentReport) -> tuple[list[str], list[list[str]]]:
 def machine_text(report: StudentReport) -> str:
     """Say how times were measured."""
     machine = report["machine"]
+    threads = count_of(machine["threads"], "thread")
     return (
         f"Times are medians of {machine['images']} images of {machine['size']} after two others, one at a time, in one "
-        f"process, on the {machine['device']}, {machine['threads']} threads. Memory is the peak of this process while "
+        f"process, on the {machine['device']}, {threads}. Memory is the peak of this process while "
         "the model generated, small models first. GMAC are of the generator, for one image. Scores with their standard "
         "errors; a difference within its own is a tie."
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from shanshui.errors import UsageError
 
 FOLDER = Path(__file__).resolve().parent.parent / "starter"
-LARGEST = 12_000_000  # bytes of the file
+LARGEST = 12 * 2**20  # bytes of the file
 
 
 def starter_weights() -> Path | None:

@@ -21,7 +21,7 @@ from shanshui.architectures.registry import GENERATORS, generator_of
 from shanshui.backend.modules import restore
 from shanshui.backend.runtime import load_jittor
 from shanshui.compression.importance import importances, measure, relative
-from shanshui.compression.pruning import cost_of, cut, prune, weights_of
+from shanshui.compression.pruning import check_prunable, cost_of, cut, prune, weights_of
 from shanshui.compression.selection import Order, select
 from shanshui.errors import ShanshuiError, UsageError
 from shanshui.nn.channel_groups import channel_groups
@@ -47,7 +47,7 @@ EDGES = ("clade",)
 def meta(name: str, **more: Any) -> dict[str, Any]:
     edges = {"edges": "label"} if name in EDGES else {}
     data = {"classes": ["a", "b", "c"], "width": SIZE.width, "height": SIZE.height}
-    model = {"generator": {"name": name, **SMALL[name]}, **edges, **more}
+    model = {"generator": {"name": name, **SMALL.get(name, {})}, **edges, **more}
     return {"data": data, "model": model, "parity": PARITY, "heads": 0, "seg_noise": name == "apf"}
 
 
@@ -235,6 +235,11 @@ def test_what_is_refused() -> None:
     for share in (0.0, 1.01, -1.0):
         with pytest.raises(UsageError, match="at most 1"):
             prune(whole, share, SIZE, label_maps())
+
+
+def test_a_generator_without_groups_of_channels_is_refused() -> None:
+    with pytest.raises(ShanshuiError, match="ccfpse declares no channels that can be removed"):
+        check_prunable(generator_of(meta("ccfpse")), 0.5, SIZE)
 
 
 @pytest.mark.parametrize(("plan", "said"), [

@@ -10,7 +10,9 @@ import argparse
 import dataclasses
 import os
 import signal
+import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError
 from shanshui.nn.cost import Cost
 from shanshui.painting.worker import main
-from shanshui.storage.images import to_float
+from shanshui.storage.images import resize_photo, to_float
 from shanshui.storage.size import Size
 from shanshui.synthesis.card import Card
 from shanshui.synthesis.synthesizer import Accepts
@@ -52,6 +54,9 @@ class Colouring:
     def cost(self, size: Size) -> Cost:
         return Cost(parameters=1, macs=size.pixels)
 
+    def macs_on_patches(self, label_map: np.ndarray) -> int | None:
+        return None
+
     def generate(self, label_maps: np.ndarray, names: str, seed: int, *, z: np.ndarray | None = None) -> np.ndarray:
         assert names == "paint"
         time.sleep(self.seconds)
@@ -77,6 +82,14 @@ class Colouring:
         return to_float(photograph).mean((1, 2)).astype(np.float32)
 
 
+def nearest_colours(photo: np.ndarray, classes: Classes, size: Size) -> tuple[dict[str, object], np.ndarray]:
+    """In place of the segmenter: ids (H, W) of the classes whose colours are nearest."""
+    pixels = resize_photo(photo, size).astype(int)
+    ids = ((pixels[..., None, :] - class_palette(list(classes.names)).astype(int)) ** 2).sum(-1).argmin(-1)
+    report: dict[str, object] = {"width": photo.shape[1], "height": photo.shape[0], "how": "segmented"}
+    return report, ids.astype(np.uint8)
+
+
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=0.0, help="that an image takes")
@@ -96,6 +109,8 @@ def loader(chosen: argparse.Namespace) -> Colouring:
 
 if __name__ == "__main__":
     chosen = options()
+    sys.modules["shanshui.painting.segmenting"] = types.ModuleType("segmenting")
+    vars(sys.modules["shanshui.painting.segmenting"])["segmented"] = nearest_colours
 
     def load(weights: str) -> Colouring:
         if "broken" in Path(weights).name:

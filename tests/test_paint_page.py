@@ -247,19 +247,38 @@ def test_new_asks_and_clears_and_reloading_offers_to_continue(site: Opened) -> N
     assert page.is_hidden("#notice")
 
 
-def test_examples_random_compositions_and_photographs(site: Opened, tmp_path: Path) -> None:
-    page = site.page
-    page.wait_for_selector("#starts .picture >> nth=3")
-    page.click("#starts .picture >> nth=2")
-    page.wait_for_timeout(50)
-    example = site.ids()
-    assert len(np.unique(example)) > 3
+def test_examples_and_random_compositions(site: Opened) -> None:
+    page, names = site.page, [each["name"] for each in site.server.get("/api/examples").json]
+    page.wait_for_selector(f"#starts .picture >> nth={len(names) - 1}")
+    before = site.ids()
+    for number in (len(names) - 1, 2):
+        page.click(f"#starts .picture >> nth={number}")
+        wanted = site.server.get(f"/api/examples/{number}?width={WIDTH}&height={HEIGHT}").body
+        site.until(f"d.ids.join() === {json.dumps(','.join(map(str, wanted)))}")
+        assert same_colours(site.image(), site.ids()) or site.settled()
+        assert same_colours(site.image(), site.ids())
     page.click("#random")
     first = site.ids()
     page.click("#random")
     assert not np.array_equal(first, site.ids())
     site.run("d.undo()")
     assert np.array_equal(first, site.ids())
+    site.run("(d.undo(), d.undo(), d.undo())")
+    assert np.array_equal(before, site.ids())
+
+
+def test_photograph_becomes_a_drawing(site: Opened, tmp_path: Path) -> None:
+    """The stand-in's segmenter takes a pixel for the class of the nearest colour."""
+    before, wanted = site.ids(), np.full((HEIGHT, WIDTH), NUMBER["sky"], np.uint8)
+    wanted[40:] = NUMBER["sea"]
+    wanted[20:60, 30:70] = NUMBER["mountain"]
+    Image.fromarray(COLOURS[wanted].repeat(3, 0).repeat(3, 1)).save(tmp_path / "photo.jpg", quality=95)
+    site.page.uncheck("#live")  # so that no image is announced after it
+    site.page.set_input_files("#photograph", tmp_path / "photo.jpg")
+    site.until("document.querySelector('#state').textContent === 'Photograph segmented'")
+    assert (site.ids() == wanted).mean() > 0.98
+    site.page.click("#undo")
+    assert np.array_equal(site.ids(), before)
 
 
 # --- the files ------------------------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ def test_exported_image_is_generated_again(
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(drawn.body))), image)
     model = server.get("/api/model").json
     assert (model["generator"], model["parameters"] > 0, model["gmac"]["dense"] > 0) == ("apf", True, True)
+    assert 0 < model["gmac"]["patches"] < model["gmac"]["dense"]
     assert record["weights_sha256"] == model["weights_sha256"]
 
 

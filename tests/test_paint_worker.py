@@ -20,15 +20,19 @@ import numpy as np
 import psutil
 import pytest
 from paint_server import IDS, QUICK, STAND_IN, Reply, Running, running
-from paint_stand_in import EXIT, GATE, HANG, KILL, MEMORY, REFUSE
+from paint_stand_in import EXIT, GATE, HANG, KILL, MEMORY, REFUSE, Colouring
 from PIL import Image
 from test_paint_api import DRAWING, PALETTE, PIXELS, decoded
 
+from shanshui.data.patches import find_patches
 from shanshui.painting import frames
 from shanshui.painting.context import Options
 from shanshui.painting.engine import Offer
+from shanshui.painting.frames import Job
 from shanshui.painting.job_queue import JobQueue
+from shanshui.painting.jobs import Jobs
 from shanshui.painting.limits import Limits
+from shanshui.storage.size import Size
 
 
 @dataclasses.dataclass
@@ -333,8 +337,7 @@ def test_states_from_start_to_ready(tmp_path: Path) -> None:
             if state["state"] == "ready":
                 break
         assert seen[0][0] in ("starting", "compiling")
-        assert ("compiling", 2, 3) in seen
-        assert ("compiling", 3, 3) in seen
+        assert seen[-4:-1] == [("compiling", step, 4) for step in (2, 3, 4)]
         assert server.get("/api/model").json["live"] is True
 
 
@@ -367,3 +370,26 @@ def test_stand_in_is_the_worker_that_runs(tmp_path: Path) -> None:
     with running(tmp_path, limits=QUICK) as server:
         assert server.engine.pid
         assert psutil.Process(server.engine.pid).cmdline()[:2] == [sys.executable, str(STAND_IN)]
+
+
+def test_loading_generates_what_compiles_before_what_is_timed() -> None:
+    """Label maps for which SPADE computes on distinct patches at every size, at none, and at the size of a drawing."""
+    seen: list[np.ndarray] = []
+
+    class Recording(Colouring):
+        def at_size(self, size: Size) -> Recording:
+            return self
+
+        def generate(self, label_maps: np.ndarray, names: str, seed: int, *, z: np.ndarray | None = None) -> np.ndarray:
+            seen.append(label_maps)
+            time.sleep(0.2 if len(seen) == 1 else 0)
+            return np.zeros((1, 3, *label_maps.shape), np.float32)
+
+        def macs_on_patches(self, label_map: np.ndarray) -> int:
+            return int(len(np.unique(label_map)) * 1e9)
+
+    answer, _ = Jobs(lambda _: Recording(0, False)).answer(Job(do="load", weights=__file__), b"", lambda *_: None)
+    assert [find_patches(ids[None]).worth_it for ids in seen] == [True, False, True]
+    assert answer.model is not None
+    assert answer.model.warmup_seconds < 0.2
+    assert answer.model.gmac.patches == len(np.unique(seen[2])) > 8

@@ -15,9 +15,10 @@ import numpy as np
 
 from shanshui.architectures import segmenter
 from shanshui.architectures.base import Discriminator
-from shanshui.architectures.generator_networks import BuiltGenerator
+from shanshui.architectures.generator_networks import FULL, BuiltGenerator
 from shanshui.architectures.noise_source import seeded_noise
 from shanshui.architectures.registry import discriminator_of, generator_of
+from shanshui.architectures.schedule import Step
 from shanshui.backend.lazy import jt
 from shanshui.backend.runtime import load_jittor
 from shanshui.data.patches import patch_pyramid
@@ -117,3 +118,15 @@ def count(settings: Mapping[str, Any]) -> NetworkCounts:
         segmenter=stored(unet),
         outputs=generator_costs(built, size)["G"].outputs,
     )
+
+
+def patch_shares(generator: BuiltGenerator, label_maps: np.ndarray, step: Step = FULL) -> dict[Size, float]:
+    """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
+    sizes = generator.patch_sizes(Size.of_maps(label_maps), step)
+    shares: dict[Size, list[float]] = {size: [] for size in sizes}
+    for label_map in label_maps:
+        pyramid = patch_pyramid(label_map[None], sizes)
+        for size in sizes:
+            used = len(pyramid[size].labels) / size.pixels if size in pyramid else 1.0
+            shares[size].append(used)
+    return {size: float(np.mean(found)) for size, found in shares.items()}

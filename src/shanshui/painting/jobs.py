@@ -36,8 +36,9 @@ SCENES = (  # label maps in `EXAMPLES`, by `draw_landscape(SCENE_SEED, Size(384,
 )  # fmt: skip
 SCENE_SEED = 7
 MOST_EXAMPLES = 50
+DISCS = 12  # of the drawing whose image is timed
 THUMBNAIL = 96  # pixels, the longer side
-STEPS = 3  # of loading: weights, a first image, which compiles, and one that is timed
+STEPS = 4  # of loading: weights, two images, which compile, and one that is timed
 
 
 class ImageGenerator(Protocol):
@@ -61,6 +62,9 @@ class ImageGenerator(Protocol):
 
     def cost(self, size: Size) -> Cost:
         """Count parameters and multiply-accumulates."""
+
+    def macs_on_patches(self, label_map: np.ndarray) -> int | None:
+        """Count multiply-accumulates on the distinct patches of a label map; None where there are none."""
 
     def generate(self, label_maps: np.ndarray, names: str, seed: int, *, z: np.ndarray | None = None) -> np.ndarray:
         """Generate an image."""
@@ -111,7 +115,7 @@ class Jobs:
     # --- weights ------------------------------------------------------------------------------------------
 
     def _open(self, job: Job, progress: Progress) -> Model:
-        """Load weights; generate one image, which compiles, and a second, which is timed."""
+        """Load weights; generate images of two label maps, which compiles, and of a third, which is timed."""
         progress(1, STEPS)
         self._generator, self._sizes = None, {}
         generator = self._load(job.weights)
@@ -126,15 +130,18 @@ class Jobs:
         self._origin = exporting.Origin(job.weights, sha256(job.weights), generator.card.generator, __version__)
         self._files = _label_files(job.labels)
         start = self._at(size)
-        ids = _horizon(size, generator.classes)
-        progress(2, STEPS)
-        start.generate(ids, exporting.NAME, 0)
-        progress(3, STEPS)
+        # kernels for few distinct patches of labels, for many, and for what a drawing has
+        for step, ids in enumerate((_horizon(size, generator.classes), _scattered(size, generator.classes)), start=2):
+            progress(step, STEPS)
+            start.generate(ids, exporting.NAME, 0)
+        progress(STEPS, STEPS)
+        drawing = _hills(size, generator.classes)
         begun = time.perf_counter()
-        start.generate(ids, exporting.NAME, 0)
-        return self._described(generator, size, time.perf_counter() - begun)
+        exporting.encoded(images.to_uint8(start.generate(drawing, exporting.NAME, 0)[0]), "jpeg")
+        return self._described(start, drawing, time.perf_counter() - begun)
 
-    def _described(self, generator: ImageGenerator, size: Size, seconds: float) -> Model:
+    def _described(self, generator: ImageGenerator, drawing: np.ndarray, seconds: float) -> Model:
+        size = Size.of(drawing)
         names = generator.classes.names
         colours = class_palette(list(names)).tolist()
         counted = generator.cost(size)
@@ -148,7 +155,7 @@ class Jobs:
             ],
             no_class=generator.classes.no_class, takes_style=generator.accepts.style, takes_seed=generator.accepts.seed,
             weights_sha256=self._origin.sha256, parameters=counted.parameters,
-            gmac=Gmac(dense=round(counted.macs / 1e9, 3)),
+            gmac=Gmac(dense=_giga(counted.macs), patches=_giga(generator.macs_on_patches(drawing))),
             warmup_seconds=round(seconds, 3), version=__version__, examples=self._examples(generator.classes),
         )  # fmt: skip
 
@@ -265,3 +272,23 @@ def _horizon(size: Size, classes: Classes) -> np.ndarray:
     ids = np.full(size, lower, np.uint8)
     ids[: size.height // 2] = upper
     return ids
+
+
+def _hills(size: Size, classes: Classes) -> np.ndarray:
+    """Draw discs of further classes on the horizon, uint8 (H, W), about as detailed as what people draw."""
+    ids, rng = _horizon(size, classes), np.random.default_rng(0)
+    rows, columns = np.indices(size)
+    for number in range(DISCS):
+        row, column, radius = rng.uniform((0.3, 0.0, 0.03), (1.0, 1.0, 0.2)) * (size.height, size.width, size.height)
+        ids[np.hypot(rows - row, columns - column) < radius] = number % len(classes.names)
+    return ids
+
+
+def _scattered(size: Size, classes: Classes) -> np.ndarray:
+    """Draw every pixel in a class of its own, uint8 (H, W): no patch of labels occurs twice."""
+    return np.random.default_rng(0).integers(0, len(classes.names), size).astype(np.uint8)
+
+
+def _giga(macs: int | None) -> float | None:
+    """Convert to units of 1e9."""
+    return None if macs is None else round(macs / 1e9, 3)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shanshui.architectures.generator_networks import FULL, BuiltGenerator
+from shanshui.architectures.network_cost import patch_shares
 from shanshui.architectures.networks import restore_generator
 from shanshui.architectures.noise_source import NoiseSource, seeded_noise
 from shanshui.architectures.schedule import Step
@@ -209,6 +210,15 @@ class Synthesizer:
         if generator.E is not None and not generator.declared.takes_style:
             counted.parameters += trained_parameters(generator.E)
         return counted
+
+    def macs_on_patches(self, label_map: np.ndarray) -> int | None:
+        """Count the multiply-accumulates of one image on the distinct patches of its label map, ids uint8 (H, W).
+
+        Returns:
+            Their number; None for generators that compute densely.
+        """
+        shares = patch_shares(self._generator, label_map[None], self._step)
+        return self.cost(Size.of(label_map)).on_patches(shares) if shares else None
 
     # --- files --------------------------------------------------------------------------------------------
 

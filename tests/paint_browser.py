@@ -159,6 +159,25 @@ def watched(context: BrowserContext, server: Running, refused: bool) -> Iterator
     assert [error for error in site.errors if not any(text in error for text in expected)] == []
 
 
+@contextmanager
+def traced(page: Page) -> Iterator[list[float]]:
+    """Milliseconds of processor time of every task of the page's main thread, whatever else the machine does."""
+    session, events, over, tasks = page.context.new_cdp_session(page), [], [], []
+    session.on("Tracing.dataCollected", lambda part: events.extend(part["value"]))
+    session.on("Tracing.tracingComplete", over.append)
+    session.send("Tracing.start", {"categories": "toplevel", "transferMode": "ReportEvents"})
+    yield tasks
+    session.send("Tracing.end")
+    while not over:
+        page.wait_for_timeout(20)
+    threads = {(each["pid"], each["tid"]) for each in events if each.get("args", {}).get("name") == "CrRendererMain"}
+    tasks += [
+        each["tdur"] / 1000
+        for each in events
+        if "RunTask" in each["name"] and "tdur" in each and (each["pid"], each["tid"]) in threads
+    ]
+
+
 def photograph(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:
     Image.new("RGB", (64, 48), colour).save(folder / name)
     return folder / name

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paint_browser import Opened, opened, photograph, same_colours
+from paint_browser import Opened, opened, photograph, same_colours, traced
 from paint_server import Running, running
 from paint_stand_in import KILL
 from playwright.sync_api import Browser
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_drawing_stays_smooth_while_an_image_takes_two_seconds(browser: Browser, tmp_path: Path) -> None:
-    with running(tmp_path, "--seconds", "2") as slow, opened(browser, slow) as site:
+    with running(tmp_path, "--seconds", "2") as slow, opened(browser, slow) as site, traced(site.page) as tasks:
         active: list[int] = [0]
         site.page.on("request", lambda request: active.append(active[-1] + ("/api/paint?" in request.url)))
         site.page.on("requestfinished", lambda request: active.append(active[-1] - ("/api/paint?" in request.url)))
@@ -38,6 +38,8 @@ def test_drawing_stays_smooth_while_an_image_takes_two_seconds(browser: Browser,
         assert max(active) == 1
         assert same_colours(site.image(), site.ids())
         assert site.page.is_hidden("#newer")
+    assert len(tasks) > 100
+    assert max(tasks) < 33.4
 
 
 def test_live_can_be_switched_off(site: Opened) -> None:
@@ -104,9 +106,24 @@ def test_states_are_said_while_loading_and_after_a_crash(browser: Browser, tmp_p
         running(tmp_path, "--seconds", "0.6", ready=False) as served,
         opened(browser, served, ready=False, refused=True) as site,
     ):
-        site.until("/Compiling|Starting/.test(document.querySelector('#state').textContent)")
+        site.until("/Compiling|Starting/.test(document.querySelector('#empty').textContent)")
+        assert [site.page.is_visible(each) for each in ("#empty", "#language")] == [True, True]
+        unusable = (
+            "#new",
+            "#export",
+            "#hint",
+            "#drawing",
+            "#random",
+            "#search",
+            '[data-tool="fill"]',
+            "#now",
+            "#compare",
+        )
+        assert [each for each in unusable if site.page.is_visible(each)] == []
         site.page.wait_for_selector("body[data-loaded]")
+        assert [each for each in unusable if not site.page.is_visible(each)] == []
         site.settled()
+        assert site.page.is_hidden("#empty")
         site.until(r"/^Image 1 ready, \d\.\d\d seconds$/.test(document.querySelector('#state').textContent)")
         site.page.fill("#seed", str(KILL))
         site.page.keyboard.press("Tab")

@@ -8,7 +8,7 @@ import { shares } from "./raster.js";
 /** @import { Palette } from "./palette.js" */
 
 /** Say a text to screen readers and in the state line. @param {() => string} text */
-export const say = (text) => i18n.write($("state"), text);
+export const say = (text) => [$("state"), $("empty")].forEach((place) => i18n.write(place, text));
 
 /** @param {Drawing} drawing @param {View} view @param {Palette} palette */
 export function controls(drawing, view, palette) {

@@ -102,7 +102,7 @@ export function keyboardDrawing(drawing, view, palette, pointers) {
 
 /** What each key does; shown in the help. @type {[string, string][]} */
 export const LIST = [
-	["B E L R O G X I", "key_tools"], ["[ ]", "key_size"], ["Ctrl+Z, Ctrl+Shift+Z, Ctrl+Y", "key_undo"], ["1 … 9", "key_recent"],
+	["B E L R O G X I", "key_tools"], ["[ ]", "key_size"], ["Ctrl+Z Ctrl+Shift+Z Ctrl+Y", "key_undo"], ["1 … 9", "key_recent"],
 	["/", "key_search"], ["P", "key_protect"], ["D", "key_dice"], ["Enter", "key_now"], ["Ctrl+S", "key_save"],
 	["+ - 0", "key_zoom"], ["Space", "key_pan"], ["Shift", "key_shift"], ["?", "key_help"],
 ];

@@ -85,7 +85,7 @@ function help(model, look) {
 	} catch { /* private windows may refuse: then the choice lasts until the page is closed */ }
 	const open = () => {
 		$("command").textContent =
-			`python -m shanshui generate --weights ${model.weights[model.loaded]?.name || model.name} --labels paint/ --out images/ --seed ${look().seed}`;
+			`python -m shanshui generate --weights ${model.weights[model.loaded]?.name || model.name}.safetensors --labels paint/ --out images/ --seed ${look().seed}`;
 		i18n.write($("about"), () =>
 			i18n.t("about", { name: model.name, generator: model.generator, version: model.version }));
 		dialog.showModal();

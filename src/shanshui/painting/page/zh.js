@@ -86,7 +86,6 @@ export default {
 	live: "实时",
 	seed: "种子",
 	dice: "换一个种子 (D)",
-	no_image: "风景会出现在这里。",
 	newer: "画面已更新",
 	progress: "图像进度",
 	image_alt: "由画布生成的风景：{list}",

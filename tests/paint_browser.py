@@ -162,9 +162,10 @@ def watched(context: BrowserContext, server: Running, refused: bool) -> Iterator
 @contextmanager
 def traced(page: Page) -> Iterator[list[float]]:
     """Milliseconds of processor time of every task of the page's main thread, whatever else the machine does."""
-    session, events, over, tasks = page.context.new_cdp_session(page), [], [], []
+    session, events, over = page.context.new_cdp_session(page), list[dict[str, Any]](), list[bool]()
+    tasks: list[float] = []
     session.on("Tracing.dataCollected", lambda part: events.extend(part["value"]))
-    session.on("Tracing.tracingComplete", over.append)
+    session.on("Tracing.tracingComplete", lambda _: over.append(True))
     session.send("Tracing.start", {"categories": "toplevel", "transferMode": "ReportEvents"})
     yield tasks
     session.send("Tracing.end")

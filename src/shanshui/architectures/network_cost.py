@@ -79,9 +79,9 @@ def generator_costs(generator: BuiltGenerator, size: Size) -> dict[str, Cost]:
     return costs
 
 
-def patch_shares(generator: BuiltGenerator, label_maps: np.ndarray) -> dict[Size, float]:
+def patch_shares(generator: BuiltGenerator, label_maps: np.ndarray, step: Step = FULL) -> dict[Size, float]:
     """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
-    sizes = generator.patch_sizes(Size.of_maps(label_maps))
+    sizes = generator.patch_sizes(Size.of_maps(label_maps), step)
     shares: dict[Size, list[float]] = {size: [] for size in sizes}
     for label_map in label_maps:
         pyramid = patch_pyramid(label_map[None], sizes)
@@ -118,15 +118,3 @@ def count(settings: Mapping[str, Any]) -> NetworkCounts:
         segmenter=stored(unet),
         outputs=generator_costs(built, size)["G"].outputs,
     )
-
-
-def patch_shares(generator: BuiltGenerator, label_maps: np.ndarray, step: Step = FULL) -> dict[Size, float]:
-    """Compute the distinct 3x3 patches per pixel, on average over label maps (N, H, W), by size where they are used."""
-    sizes = generator.patch_sizes(Size.of_maps(label_maps), step)
-    shares: dict[Size, list[float]] = {size: [] for size in sizes}
-    for label_map in label_maps:
-        pyramid = patch_pyramid(label_map[None], sizes)
-        for size in sizes:
-            used = len(pyramid[size].labels) / size.pixels if size in pyramid else 1.0
-            shares[size].append(used)
-    return {size: float(np.mean(found)) for size, found in shares.items()}

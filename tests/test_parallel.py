@@ -36,9 +36,10 @@ needs_mpi = pytest.mark.skipif(
 # --- options and resources ----------------------------------------------------------------------------
 
 
-def config(processes: int = 1, **more: object) -> Config:
+def config(processes: int = 1, accumulate: int = 1, **more: object) -> Config:
     numbers = {
-        "epochs": EPOCHS, "batch": 4, "reconstruction": 10.0, "perceptual": {"net": "none"}, "processes": processes
+        "epochs": EPOCHS, "batch": 4, "reconstruction": 10.0, "perceptual": {"net": "none"}, "processes": processes,
+        "accumulate": accumulate,
     }  # fmt: skip
     return validate({
         "data": {
@@ -234,9 +235,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(folder: Path, out: Path, processes: int) -> None:
+def train(folder: Path, out: Path, processes: int, accumulate: int = 1) -> None:
     """The first resolution of pretraining: three epochs of one step."""
-    write_json(out / "settings.json", stage_settings(config(processes), "pretrain"))
+    write_json(out / "settings.json", stage_settings(config(processes, accumulate), "pretrain"))
     paths = {
         "settings": out / "settings.json", "photos": folder / "photos.npy", "label-maps": folder / "label_maps.npy",
         "samples": folder / "holdout.csv", "resume": out / "resume", "look": out,
@@ -268,6 +269,33 @@ def test_a_job_of_two_processes_begins_as_one_of_one_and_can_be_continued(folder
     train(folder, tmp_path / "2", 2)  # from the state both ranks find under resume/
     assert (tmp_path / "2" / "state.safetensors").read_bytes() == whole
     assert checkpoint.load(tmp_path / "2" / "weights.safetensors").meta["training"]["processes"] == 2
+
+
+@needs_mpi
+@pytest.mark.drill
+def test_a_job_of_two_processes_in_parts_begins_as_one_of_one_and_can_be_continued(
+    folder: Path, tmp_path: Path
+) -> None:
+    for processes in (1, 2):
+        (tmp_path / str(processes)).mkdir()
+        train(folder, tmp_path / str(processes), processes, accumulate=2)
+    one, two = losses(tmp_path / "1"), losses(tmp_path / "2")
+    assert np.abs(one[0] / two[0] - 1).max() < 1e-3
+    whole = (tmp_path / "2" / "state.safetensors").read_bytes()
+    (tmp_path / "2" / "state.safetensors").unlink()
+    train(folder, tmp_path / "2", 2, accumulate=2)
+    assert (tmp_path / "2" / "state.safetensors").read_bytes() == whole
+    assert checkpoint.load(tmp_path / "2" / "weights.safetensors").meta["training"]["accumulate"] == 2
+
+
+@pytest.mark.slow
+def test_a_job_in_parts_gives_the_same_weights_again(folder: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        train(folder, tmp_path / name, 1, accumulate=2)
+    assert (tmp_path / "a" / "weights.safetensors").read_bytes() == (
+        tmp_path / "b" / "weights.safetensors"
+    ).read_bytes()
 
 
 @needs_mpi

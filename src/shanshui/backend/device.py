@@ -93,5 +93,9 @@ def distinct_patches(norm: Literal["batch", "instance"] = "batch") -> bool:
     On a CPU they always do, under MPI never. On a GPU only where SHANSHUI_GPU_PATCHES is "on" in the environment, and
     with batch norm: the patches are still numbered on the host, which may take longer than a step of a fast GPU.
     """
-    wanted = os.environ.get("SHANSHUI_GPU_PATCHES") == "on"
-    return on_cpu() or (wanted and norm == "batch" and not jt.in_mpi)
+    return on_cpu() or (distinct_patches_on_gpu() and norm == "batch" and not jt.in_mpi)
+
+
+def distinct_patches_on_gpu() -> bool:
+    """Return whether the environment asks for distinct patches on GPUs."""
+    return os.environ.get("SHANSHUI_GPU_PATCHES") == "on"

@@ -155,6 +155,9 @@ class Training(Section):
 
     epochs: Positive = Field(description="epochs of this phase")
     batch: Positive = Field(description="pairs per step")
+    accumulate: Positive = Field(
+        1, description="parts in which a batch is computed to save memory, their gradients averaged; 1: all at once"
+    )
     lr_g: float = Field(1e-4, gt=0, description="learning rate of G and E")
     lr_d: float = Field(4e-4, gt=0, description="learning rate of the discriminators")
     beta1: float = Field(0.0, ge=0, lt=1, description="Adam's first decay rate")
@@ -180,11 +183,13 @@ class Training(Section):
 
     @model_validator(mode="after")
     def numbers_fit(self) -> Training:
-        """Check that the batch divides by the processes and that the decay is not longer than the phase."""
-        batch, processes = self.batch, self.processes
-        if batch % processes:
-            fits = -(-batch // processes) * processes
-            raise ValueError(f"batch {batch} cannot be shared equally among {processes} processes: use {fits}")
+        """Check that the batch divides by the processes and parts, and that the decay is not longer than the phase."""
+        batch, shares = self.batch, self.processes * self.accumulate
+        if batch % shares:
+            fits = -(-batch // shares) * shares
+            among = [f"{self.processes} processes"] if self.processes > 1 else []
+            among += [f"{self.accumulate} parts (accumulate)"] if self.accumulate > 1 else []
+            raise ValueError(f"batch {batch} cannot be shared equally among {' and '.join(among)}: use {fits}")
         if self.lr_decay_epochs > self.epochs:
             raise ValueError(f"lr_decay_epochs {self.lr_decay_epochs} is more than epochs {self.epochs}")
         return self

@@ -211,6 +211,8 @@ def training_settings(config: Config, phase: str) -> dict[str, Any]:
         del numbers["gan"]  # as it was before there were others: what was trained then stays
     if numbers.get("init_gain") == INIT_GAIN:
         del numbers["init_gain"]  # likewise
+    if numbers["accumulate"] == 1:
+        del numbers["accumulate"]  # likewise
     if phase == "finetune" and not section.lr_decay_epochs:
         del numbers["epochs"]  # more epochs must not retrain the first ones
     data = config.data.model_dump(

@@ -37,6 +37,7 @@ class PhaseSettings(Section):
 
     epochs: Positive | None = None
     batch: Positive
+    accumulate: Positive = 1
     lr_g: float
     lr_d: float
     beta1: float

@@ -208,6 +208,7 @@ def batches(
     part: tuple[int, int] = (0, 1),
     extra_inputs: ExtraInputs = nothing,
     sort: bool = False,
+    accumulate: int = 1,
 ) -> Iterator[Batch]:
     """Yield one epoch of full batches, cropped to `size`; the rest of the pairs is dropped.
 
@@ -225,6 +226,7 @@ def batches(
         part: (rank, number of processes); each process gets an equal share of the rows of every batch.
         extra_inputs: computes additional inputs by name from label maps and instances (N, H, W).
         sort: give the patches the sorted lists that GPU kernels need.
+        accumulate: number of equal parts in which every batch is yielded, one after another.
 
     Raises:
         ShanshuiError: if there is no full batch or the pairs are smaller than the crop.
@@ -237,6 +239,6 @@ def batches(
         raise ShanshuiError(found, do="raise data.load_width and run `prepare` again")
     plan = plan_epoch(len(pairs), seed, epoch, room, crop, flip)
     rank, processes = part
-    own = batch // processes
-    starts = range(rank * own, steps * batch, batch)
+    own = batch // (processes * accumulate)
+    starts = range(rank * own, steps * batch, batch // accumulate)
     return prefetched(cut(pairs, plan, range(start, start + own), size, sizes, extra_inputs, sort) for start in starts)

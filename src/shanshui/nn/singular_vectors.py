@@ -6,6 +6,8 @@ import numpy as np
 
 from shanshui.storage.checkpoint import Arrays
 
+VECTORS = ("weight_u", "weight_v")  # ends of the names of the vectors
+
 
 def refresh_singular_vectors(arrays: Arrays, iterations: int = 50) -> Arrays:
     """Recompute every `<layer>.weight_u` by power iteration (float64) on `<layer>.weight`, and `weight_v` where stored.

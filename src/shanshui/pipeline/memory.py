@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shanshui.architectures.network_cost import NetworkCounts
 from shanshui.config.schema import Config
+from shanshui.config.sections import Training
 
 GIB = 1024**3
 NUMBER = 4  # bytes of a float32
@@ -21,18 +22,27 @@ def available_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def rows(phase: Training, parts: int | None = None) -> int:
+    """Return how many pairs a process computes at a time, with the batch in `parts`, by default as configured."""
+    return phase.batch // (phase.processes * (parts or phase.accumulate))
+
+
 def step_bytes(config: Config, counts: NetworkCounts) -> int | None:
     """Estimate the peak bytes of a step per process, without weights and discriminators; None if not known."""
     peak = config.model.generator.step_peak
-    batch = max(phase.batch // phase.processes for phase in (config.pretrain, config.finetune))
-    return None if peak is None else int(peak * NUMBER * counts.outputs * batch)
+    return None if peak is None else int(peak * NUMBER * counts.outputs * most_rows(config))
+
+
+def most_rows(config: Config) -> int:
+    """Return how many pairs a process computes at a time, in the phase with more."""
+    return max(rows(phase) for phase in (config.pretrain, config.finetune))
 
 
 def step_sentence(config: Config, taken: int) -> str:
     """Format the estimated bytes of a step as text."""
     return (
         f"a training step takes about {taken / GIB:.1f} GiB in each process, besides weights and discriminators, at "
-        f"batch {max(config.pretrain.batch, config.finetune.batch)}, {config.data.size}"
+        f"{most_rows(config)} pairs at a time, {config.data.size}"
     )
 
 

@@ -271,6 +271,12 @@ def step(planned_run: PlannedRun) -> Iterator[Finding]:
     yield Finding("memory: a step", "note" if much else "ok", memory.step_sentence(config, taken), do)
 
 
+def step_on_gpu(planned_run: PlannedRun) -> Iterator[Finding]:
+    """Check that a training step fits the GPUs of this machine, as far as what it takes is known."""
+    if planned_run.local and find_device().kind == "cuda" and not isinstance(planned_run.counts, str):
+        yield from device_memory.on_gpus(planned_run.config, planned_run.counts, cuda_devices())
+
+
 def gpus(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check the configured GPUs against those of this machine; cluster nodes are not checked."""
     config = planned_run.config
@@ -389,6 +395,7 @@ CHECKS: tuple[tuple[Check, frozenset[str] | Callable[[], frozenset[str]]], ...] 
     (classes, DATA),
     (networks, TRAINING),
     (step, TRAINING),
+    (step_on_gpu, TRAINING),
     (gpus, on_device),
     (mpi, TRAINING),
     (scores, DATA | TRAINING | SCORING),

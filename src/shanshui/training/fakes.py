@@ -43,8 +43,9 @@ FRESH = NoiseSource(random_noise, random_vector)
 
 
 def sample_fakes(
-    generator: BuiltGenerator, conditioning: Conditioning, real: Var, step: Step, style: StyleLoss
-) -> tuple[Var, Terms]:
+    generator: BuiltGenerator, conditioning: Conditioning, real: Var, step: Step, style: StyleLoss,
+    noise_source: NoiseSource = FRESH, parts: int = 1,
+) -> tuple[Var, Terms]:  # fmt: skip
     """Generate fakes (N, 3, h, w) of label maps; return them with the loss terms of the style encoder.
 
     With a style encoder, each fake takes a style drawn from the distribution that the encoder computes from its
@@ -56,11 +57,13 @@ def sample_fakes(
         real: photographs (N, 3, H, W) in [-1, 1], whose styles are encoded.
         step: of the progressive schedule.
         style: weight and reduction of the KL divergence.
+        noise_source: of the random numbers.
+        parts: of the batch, of which this is one; gradients are averaged over them, as over MPI ranks.
     """
     if generator.style_encoder is None:
-        return generator.generate(conditioning, FRESH, step), {}
+        return generator.generate(conditioning, noise_source, step), {}
     mean, log_variance = generator.style_encoder(real)  # (N, z_dim) each
-    z = reparameterise(mean, log_variance, FRESH.vector(*mean.shape))
-    fake = generator.generate(conditioning, replace(FRESH, vector=lambda n, length: z), step)
-    whole = ranks.world_size() if style.reduction == "sum" else 1  # gradients are averaged over the ranks
+    z = reparameterise(mean, log_variance, noise_source.vector(*mean.shape))
+    fake = generator.generate(conditioning, replace(noise_source, vector=lambda n, length: z), step)
+    whole = ranks.world_size() * parts if style.reduction == "sum" else 1  # gradients are averaged over these
     return fake, {"G/kl": style.weight * whole * kl_divergence(mean, log_variance, style.reduction)}

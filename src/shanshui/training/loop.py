@@ -17,11 +17,11 @@ from shanshui.backend.lazy import jt
 from shanshui.backend.runtime import seed_everything
 from shanshui.config.training_settings import PhaseSettings
 from shanshui.config.typed_settings import DataSettings
-from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
+from shanshui.data.loader import Batch, TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
 from shanshui.nn import patch_spade
-from shanshui.training.step import Networks, StepConfig, one_hot, train_step
+from shanshui.training.step import Networks, StepConfig, accumulated_step, one_hot
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -101,18 +101,13 @@ def train_epoch(
     losses = Losses(plan.phase, epoch)
     num_classes = len(data.classes)
     sizes = nets.generator.patch_sizes(data.size, step)
-    for batch in batches(
+    parts = batches(
         pairs, plan.options.batch, plan.seed, epoch, data.size, plan.crop, data.flip, sizes,
         part=(ranks.rank(), ranks.world_size()), extra_inputs=nets.generator.declared.extra_inputs,
-        sort=not on_cpu(),
-    ):  # fmt: skip
-        segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
-        extra_inputs = {name: jt.array(array) for name, array in batch.extra_inputs.items()}
-        losses.add(
-            train_step(
-                nets, now, step, jt.array(batch.real), Conditioning(segmap, patches=patches, **extra_inputs), rng
-            )
-        )
+        sort=not on_cpu(), accumulate=plan.options.accumulate,
+    )  # fmt: skip
+    for batch in zip(*[parts] * plan.options.accumulate, strict=True):
+        losses.add(accumulated_step(nets, now, step, [to_device(part, num_classes) for part in batch], rng))
         if nets.average:
             nets.average.update()
         if losses.waiting >= plan.log_every:
@@ -120,6 +115,13 @@ def train_epoch(
             bar.set_postfix_str(f"epoch {epoch} {said}", refresh=False)
         bar.update()
     return losses.means()
+
+
+def to_device(batch: Batch, num_classes: int) -> tuple[Var, Conditioning]:
+    """Move photographs, and label maps with additional inputs, to where the networks run."""
+    segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
+    extra_inputs = {name: jt.array(array) for name, array in batch.extra_inputs.items()}
+    return jt.array(batch.real), Conditioning(segmap, patches=patches, **extra_inputs)
 
 
 class Losses:

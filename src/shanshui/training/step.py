@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -11,18 +12,19 @@ from shanshui.architectures.base import DiscriminatorBatch, LossConfig
 from shanshui.architectures.generator_networks import BuiltGenerator, Conditioning
 from shanshui.architectures.networks import BuiltDiscriminator
 from shanshui.architectures.schedule import Step
-from shanshui.backend import ranks
 from shanshui.backend.lazy import jt
 from shanshui.nn import resize
-from shanshui.nn.losses import total
 from shanshui.storage.size import Size
-from shanshui.training.augment import augment, draw_augmentation
+from shanshui.training.accumulation import BatchDraws, update
+from shanshui.training.augment import augment
 from shanshui.training.fakes import StyleLoss, sample_fakes
 from shanshui.training.moving_average import MovingAverage
 
 if TYPE_CHECKING:
     from jittor import Module, Var
     from jittor.optim import Adam
+
+    from shanshui.architectures.base import Terms
 
 
 @dataclass
@@ -86,27 +88,57 @@ def train_step(
     Returns:
         Loss terms by name ("G/adv", "G/feat", "D/real", ...), scalars still on the device; of this rank's part.
     """
+    return accumulated_step(nets, step_config, step, [(real, conditioning)], rng)
 
-    def augmented_batch(fake: Var) -> DiscriminatorBatch:
+
+def accumulated_step(
+    nets: Networks, step_config: StepConfig, step: Step, parts: Sequence[tuple[Var, Conditioning]],
+    rng: np.random.Generator,
+) -> dict[str, Var]:  # fmt: skip
+    """Update as `train_step` does, on a batch in equal parts, of which one at a time is computed.
+
+    Args:
+        nets: networks and optimisers.
+        step_config: losses and augmentation.
+        step: of the progressive schedule.
+        parts: photographs, and label maps with additional inputs, of each part.
+        rng: source of the random numbers of augmentation and LabelMix.
+    """
+    count, networks = len(parts), nets.parts().values()
+    pairs: list[tuple[Var, Var]] = []  # photographs and label maps at the size of the fakes
+
+    def batch_of(part: int, fake: Var, draws: BatchDraws) -> DiscriminatorBatch:
         """Augment photographs, fakes and label maps for the discriminators."""
-        if step_config.grow_always:
+        if step_config.grow_always and part == 0:
             nets.discriminator.grow(cast("int", step.level))
-        n, size = len(photo), Size.of_maps(photo)
-        draws = draw_augmentation(rng, step_config.operations, n * ranks.world_size(), size).rows(ranks.shard(n))
-        return DiscriminatorBatch(*augment(photo, fake, labels, draws))
+        photo, labels = pairs[part]
+        drawn = draws.augmentation(step_config.operations, len(photo), Size.of_maps(photo))
+        return DiscriminatorBatch(*augment(photo, fake, labels, drawn))
 
-    fake, style_terms = sample_fakes(nets.generator, conditioning, real, step, step_config.style)
-    photo, labels = reduce_pair(real, conditioning.with_edges(), Size.of_maps(fake), step_config.soft_labels)
-    losses_g = (
-        nets.discriminator.generator_loss(fake, photo, augmented_batch(fake), step, step_config.loss_config)
-        | style_terms
-    )
-    nets.opt_g.step(total(losses_g.values()))
+    def fakes(part: int, draws: BatchDraws) -> tuple[Var, Terms]:
+        real, conditioning = parts[part]
+        return sample_fakes(
+            nets.generator, conditioning, real, step, step_config.style, draws.noise_source, parts=count
+        )
 
-    with jt.no_grad():
-        fake = sample_fakes(nets.generator, conditioning, real, step, step_config.style)[0].detach()
-    losses_d = nets.discriminator.discriminator_loss(augmented_batch(fake), step, step_config.loss_config, rng)
-    nets.opt_d.step(total(losses_d.values()))
+    def generator_terms(part: int) -> Terms:
+        real, conditioning = parts[part]
+        fake, style_terms = fakes(part, for_g)
+        pairs.append(reduce_pair(real, conditioning.with_edges(), Size.of_maps(fake), step_config.soft_labels))
+        batch = batch_of(part, fake, for_g)
+        return (
+            nets.discriminator.generator_loss(fake, pairs[part][0], batch, step, step_config.loss_config) | style_terms
+        )
+
+    def discriminator_terms(part: int) -> Terms:
+        with jt.no_grad():
+            fake = fakes(part, for_d)[0].detach()
+        return nets.discriminator.discriminator_loss(batch_of(part, fake, for_d), step, step_config.loss_config, rng)
+
+    for_g = BatchDraws(count, rng)
+    losses_g = update(nets.opt_g, networks, for_g, generator_terms)
+    for_d = BatchDraws(count, rng)
+    losses_d = update(nets.opt_d, networks, for_d, discriminator_terms)
     jt.sync_all()
     return losses_g | losses_d
 

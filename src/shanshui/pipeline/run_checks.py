@@ -25,7 +25,7 @@ from shanshui.data.layouts import FOLDERS, LAYOUTS
 from shanshui.data.pairs import Pairing, pair_files, read_exclusion
 from shanshui.errors import ShanshuiError
 from shanshui.metrics.registry import METRICS, need_segmenter
-from shanshui.pipeline import disk, memory, student_check
+from shanshui.pipeline import device_memory, disk, memory, student_check
 from shanshui.pipeline.disk_estimate import ImageCounts
 from shanshui.pipeline.finding import Finding, asked
 from shanshui.pipeline.inputs_there import check_data_there, check_segmenter_there
@@ -263,18 +263,14 @@ def networks(planned_run: PlannedRun) -> Iterator[Finding]:
 def step(planned_run: PlannedRun) -> Iterator[Finding]:
     """Check the memory of a training step, if known."""
     config, counts = planned_run.config, planned_run.counts
-    taken = None if isinstance(counts, str) else memory.step_bytes(config, counts)
-    if taken is None:
+    if isinstance(counts, str):
         return
-    much = planned_run.local and find_device().kind == "cpu" and taken > memory.available_memory()
-    do = "lower batch, base_channels or the images' size" if much else ""
-    yield Finding("memory: a step", "note" if much else "ok", memory.step_sentence(config, taken), do)
-
-
-def step_on_gpu(planned_run: PlannedRun) -> Iterator[Finding]:
-    """Check that a training step fits the GPUs of this machine, as far as what it takes is known."""
-    if planned_run.local and find_device().kind == "cuda" and not isinstance(planned_run.counts, str):
-        yield from device_memory.on_gpus(planned_run.config, planned_run.counts, cuda_devices())
+    if planned_run.local and find_device().kind == "cuda":
+        yield from device_memory.on_gpus(config, counts, cuda_devices())
+    if (taken := memory.step_bytes(config, counts)) is not None:
+        much = planned_run.local and find_device().kind == "cpu" and taken > memory.available_memory()
+        do = "lower batch, base_channels or the images' size" if much else ""
+        yield Finding("memory: a step", "note" if much else "ok", memory.step_sentence(config, taken), do)
 
 
 def gpus(planned_run: PlannedRun) -> Iterator[Finding]:
@@ -395,7 +391,6 @@ CHECKS: tuple[tuple[Check, frozenset[str] | Callable[[], frozenset[str]]], ...] 
     (classes, DATA),
     (networks, TRAINING),
     (step, TRAINING),
-    (step_on_gpu, TRAINING),
     (gpus, on_device),
     (mpi, TRAINING),
     (scores, DATA | TRAINING | SCORING),

@@ -50,7 +50,7 @@ def test_leaderboard_recipe_spells_out_every_default(root: Path) -> None:
 def test_small_recipes_are_valid_and_need_no_download(root: Path, recipe: str) -> None:
     config = load_config([root / "config.yaml", root / "config" / f"{recipe}.yaml"])
     assert config.run == recipe
-    assert needed_weights(config) == []
+    assert set(needed_weights(config)) <= {"efficientnet_lite0"}, "which is installed with the other packages"
 
 
 def test_typo_is_named_with_a_suggestion() -> None:

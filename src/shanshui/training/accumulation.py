@@ -48,7 +48,7 @@ class BatchDraws:
         self._used = 0
 
     def begin(self, part: int) -> None:
-        """Go on with a part of the batch, counted from 0."""
+        """Continue with a part of the batch, counted from 0."""
         self.part, self._used = part, 0
 
     def rows(self, n: int) -> slice:

@@ -93,7 +93,15 @@ def step_in_parts(model: str, parts: int) -> Step:
     return {name: float(term.item()) for name, term in terms.items()}, gradients, state, opt_g.n_step
 
 
-@pytest.mark.parametrize(("model", "parts"), [*((model, 2) for model in MODELS), ("spade with styles", 4)])
+FIRST, *OTHERS = MODELS  # one in every run of the tests; the kernels of the others take minutes to compile
+CASES = [
+    pytest.param(FIRST, 2),
+    *(pytest.param(model, 2, marks=pytest.mark.drill) for model in OTHERS),
+    pytest.param(FIRST, 4, marks=pytest.mark.drill),
+]
+
+
+@pytest.mark.parametrize(("model", "parts"), CASES)
 def test_parts_have_the_gradients_of_the_whole_batch(model: str, parts: int) -> None:
     losses, gradients, state, steps = step_in_parts(model, 1)
     again = step_in_parts(model, parts)

@@ -289,11 +289,12 @@ WRITING = {  # names of arguments that are written, by whatever command has them
     "out", "zip", "manifest", "sheet", "csv", "md", "curve", "strip", "statistics", "pure", "features_out", "weights",
     "state", "average", "photos", "label_maps", "instances", "names", "digests", "log", "report", "examples", "encoder",
 }  # fmt: skip
-LEARN = {"pretrain", "finetune", "segmenter"}
+LEARN = {"pretrain", "finetune", "segmenter", "compress"}
 READ = {  # where arguments of these names are read, or are no files
-    "weights": {"generate", "styles", "merge", "import", "paint", "card", "export"}, "encoder": {"import"},
+    "weights": {"generate", "styles", "merge", "import", "paint", "card", "export", "compress_report"},
+    "encoder": {"import"},
     "pure": {"fuse", "landscapes"}, "photos": LEARN,
-    "label_maps": LEARN, "digests": LEARN, "instances": {"pretrain", "finetune", "generate", "styles"},
+    "label_maps": LEARN, "digests": LEARN, "instances": {"pretrain", "finetune", "compress", "generate", "styles"},
     "names": {"weights"}, "manifest": {"report"}, "sheet": {"report"},
 }  # fmt: skip
 

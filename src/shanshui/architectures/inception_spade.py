@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from shanshui.architectures.base import Generator, architecture
-from shanshui.architectures.spade import UPSAMPLINGS
+from shanshui.architectures.spade import UPSAMPLINGS, divisor_of
 
 if TYPE_CHECKING:
     from jittor import Module, Var
@@ -55,8 +55,7 @@ class InceptionSpade(Generator):
 
     def divisor(self) -> tuple[int, str]:
         """Return the number of which the sides of images must be multiples, and the reason."""
-        doublings = f"doubles the first features {self.halvings} times"
-        return 2**self.halvings, f"model.generator.upsampling {self.upsampling} {doublings}"
+        return divisor_of(self.upsampling)
 
     def build(self) -> tuple[Module, Module | None]:
         """Build generator and encoder (None without one)."""

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}  # doublings of the first features
 
 
+def divisor_of(upsampling: str) -> tuple[int, str]:
+    """Return the number of which the sides of images must be multiples, and the reason."""
+    doublings = UPSAMPLINGS[upsampling]
+    reason = f"model.generator.upsampling {upsampling} doubles the first features {doublings} times"
+    return 2**doublings, reason
+
+
 class Upsampled(SpectrallyNormed, Generator):
     """Generator that doubles its first features as often as `upsampling` says, and may start from a style vector."""
 
@@ -63,8 +70,7 @@ class Upsampled(SpectrallyNormed, Generator):
 
     def divisor(self) -> tuple[int, str]:
         """Return the number of which the sides of images must be multiples, and the reason."""
-        doublings = f"doubles the first features {self.halvings} times"
-        return 2**self.halvings, f"model.generator.upsampling {self.upsampling} {doublings}"
+        return divisor_of(self.upsampling)
 
     def within(self, context: Context) -> Self:
         """Return the same network, to be built for the classes, size and switches of `context`."""

@@ -190,21 +190,21 @@ def test_places_that_cannot_be_written(own: Path) -> None:
 
 @pytest.mark.usefixtures("own")
 def test_gpus_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_checks, "find_device", lambda: Device("cpu", "CPU: no CUDA device"))
-    monkeypatch.setattr(run_checks, "cuda_devices", list)
+    monkeypatch.setattr(run_checks.machine, "find_device", lambda: Device("cpu", "CPU: no CUDA device"))
+    monkeypatch.setattr(run_checks.machine, "cuda_devices", list)
     assert found() == found(gpus=0) == {}
     gap = found(gpus=[0])["GPU"]
     assert (gap.state, gap.text) == ("gap", "gpus: [0], and none can be used here: CPU: no CUDA device")
     assert found(gpus=[0], local=False) == {}
-    monkeypatch.setattr(run_checks, "cuda_devices", lambda: [{"name": "Card", "memory_mib": 8000}])
+    monkeypatch.setattr(run_checks.machine, "cuda_devices", lambda: [{"name": "Card", "memory_mib": 8000}])
     aloud = found(gpus=0)["GPU"]
     assert (aloud.state, aloud.text) == (
         "note", "gpus: 0, so everything runs on the CPU; 1 GPU(s) visible (Card), none is used",
     )  # fmt: skip
     assert "none can be used" in found()["GPU"].text
-    monkeypatch.setattr(run_checks, "find_device", lambda: Device("cuda", "CUDA: 1 device(s)"))
-    monkeypatch.setattr(run_checks, "cuda_identities", lambda: ["a"])
-    monkeypatch.setattr(run_checks, "find_mpi", lambda: type("Mpi", (), {"version": "Open MPI 4"}))
+    monkeypatch.setattr(run_checks.machine, "find_device", lambda: Device("cuda", "CUDA: 1 device(s)"))
+    monkeypatch.setattr(run_checks.machine, "cuda_identities", lambda: ["a"])
+    monkeypatch.setattr(run_checks.machine, "find_mpi", lambda: type("Mpi", (), {"version": "Open MPI 4"}))
     assert found() == {}
     assert "only 1 of them are here" in found(gpus=[0, 1])["GPU"].text
     assert "names no device" in found(gpus=[3])["GPU"].text

@@ -64,7 +64,7 @@ LOOKED_AT = {  # imports for images and words that no later stage reads
     "shanshui.report.students": {"shanshui.metrics.registry"},
     "shanshui.pipeline.run_paths": {"shanshui.metrics.registry"},
     "shanshui.pipeline.disk_estimate": {"shanshui.metrics.registry"},
-    "shanshui.pipeline.run_checks": {"shanshui.metrics.registry"},
+    "shanshui.pipeline.run_checks.networks": {"shanshui.metrics.registry"},
     "shanshui.training.session": {
         "shanshui.synthesis.synthesizer",
         "shanshui.training.samples",

@@ -9,7 +9,7 @@ CHOSEN = $(shell awk -F '"' '/"chosen": / { getline; print $$2 }' results/demo/s
 WEIGHTS ?= $(firstword $(wildcard results/demo/*/$(CHOSEN).safetensors))
 MINUTES ?= 10
 SEED ?= 0
-PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder --durations 25
 
 export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV

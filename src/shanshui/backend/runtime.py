@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from shanshui.backend.compilation import compile_core, environment_key, forget, import_lock, is_compiled
 from shanshui.backend.cuda_compat import assemble
 from shanshui.backend.cuda_forms import use_cuda_forms
@@ -172,6 +174,8 @@ def _import_jittor(parallel_compile: bool) -> ModuleType:
     home = cache_home() / "jittor"
     key = environment_key()
     rank = inside_mpi()
+    for kind in (np.float32, np.float64):  # NumPy looks once; Jittor's libraries switch subnormal numbers off,
+        np.finfo(kind)  # which it would warn of
     with import_lock(home, shared=rank):
         check_space(home)
         link_onednn(home)

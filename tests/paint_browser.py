@@ -6,7 +6,7 @@ import base64
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,6 +177,18 @@ def traced(page: Page) -> Iterator[list[float]]:
         for each in events
         if "RunTask" in each["name"] and "tdur" in each and (each["pid"], each["tid"]) in threads
     ]
+
+
+def frames_of_strokes(site: Opened, rows: Iterable[int]) -> list[np.ndarray]:
+    """Draw a stroke across the drawing at each row; for each the milliseconds between the frames shown meanwhile."""
+    tick = "(t) => { window.times.push(t); requestAnimationFrame(window.tick); }"
+    site.run(f"(window.times = [], window.tick = {tick}, requestAnimationFrame(window.tick))")
+    last, found = site.run("d.width") - 10, []
+    for row in rows:
+        site.page.evaluate("window.times = []")
+        site.drag((10, row), (last, row + 6), steps=12)
+        found.append(np.diff(site.page.evaluate("window.times")))
+    return found
 
 
 def photograph(folder: Path, name: str, colour: tuple[int, int, int]) -> Path:

@@ -24,6 +24,7 @@ from shanshui.painting import launch
 from shanshui.painting.context import Options
 from shanshui.painting.engine import Engine, Offer
 from shanshui.painting.limits import Limits
+from shanshui.painting.pages import PageFile
 from shanshui.painting.server import application
 
 STAND_IN = Path(__file__).resolve().parent / "paint_stand_in.py"
@@ -102,7 +103,7 @@ class Running:
 def running(
     folder: Path, *arguments: str, limits: Limits = QUICK, binding: launch.Binding | None = None,
     options: Options | None = None, command: Sequence[str] | None = None, offer: Offer | None = None,
-    ready: bool = True,
+    files: Mapping[str, PageFile] | None = None, ready: bool = True,
 ) -> Iterator[Running]:  # fmt: skip
     """Serve at a free port with the stand-in worker, or another command; `arguments` are the stand-in's."""
     weights = folder / "stand-in.safetensors"
@@ -112,7 +113,7 @@ def running(
     port = bound.getsockname()[1]
     access = launch.access_of(binding, port)
     engine = Engine(offer or Offer([str(weights)]), limits, command or (sys.executable, str(STAND_IN), *arguments))
-    app = application(engine, limits, access, options or Options(weights=("stand-in",)))
+    app = application(engine, limits, access, options or Options(weights=("stand-in",)), files)
     server = uvicorn.Server(uvicorn.Config(**launch.settings(app)))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
     thread.start()

@@ -28,6 +28,7 @@ from shanshui.storage.size import Size
 from shanshui.synthesis.card import Card
 from shanshui.synthesis.synthesizer import Accepts
 
+IMAGES_OF_LOADING = 3
 KILL, HANG, EXIT, REFUSE, MEMORY, GATE = 1000, 1001, 1002, 1003, 1004, 1005  # seeds that ask for an accident
 
 
@@ -35,7 +36,7 @@ KILL, HANG, EXIT, REFUSE, MEMORY, GATE = 1000, 1001, 1002, 1003, 1004, 1005  # s
 class Colouring:
     """Colours classes, darker with the seed, and mixed with a style."""
 
-    seconds: float
+    seconds: list[float]  # that images take, of which the last is for all further ones
     style: bool
     gate: str = ""
     classes: Classes = dataclasses.field(default_factory=lambda: Classes(CLASSES))
@@ -59,7 +60,7 @@ class Colouring:
 
     def generate(self, label_maps: np.ndarray, names: str, seed: int, *, z: np.ndarray | None = None) -> np.ndarray:
         assert names == "paint"
-        time.sleep(self.seconds)
+        time.sleep(self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0])
         if seed == KILL:
             os.kill(os.getpid(), signal.SIGKILL)
         while seed == GATE and not Path(self.gate).exists():
@@ -93,6 +94,7 @@ def nearest_colours(photo: np.ndarray, classes: Classes, size: Size) -> tuple[di
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=0.0, help="that an image takes")
+    parser.add_argument("--load", type=float, help="seconds of each image that is made while loading")
     parser.add_argument("--style", action="store_true", help="take styles")
     parser.add_argument("--no-class", action="store_true", help="know pixels of no class: 99 in files")
     parser.add_argument("--hostile", action="store_true", help="class names that are markup")
@@ -104,7 +106,8 @@ def options() -> argparse.Namespace:
 def loader(chosen: argparse.Namespace) -> Colouring:
     names = ("<img src=x onerror=alert(1)>", *CLASSES[1:]) if chosen.hostile else CLASSES
     classes = Classes(names, 0, 99 if chosen.no_class else None)
-    return Colouring(chosen.seconds, chosen.style, chosen.gate, classes)
+    loading = [] if chosen.load is None else [chosen.load] * IMAGES_OF_LOADING
+    return Colouring([*loading, chosen.seconds], chosen.style, chosen.gate, classes)
 
 
 if __name__ == "__main__":

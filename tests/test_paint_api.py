@@ -19,6 +19,7 @@ from PIL import Image
 from shanshui.data.labels import Classes
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.data.palette import class_palette
+from shanshui.painting.pages import PageFile
 
 WIDTH, HEIGHT = 128, 96
 PIXELS = WIDTH * HEIGHT
@@ -50,6 +51,13 @@ def image_file(pixels: np.ndarray, form: str = "PNG", **options: Any) -> bytes:
 def decoded(reply: Reply) -> np.ndarray:
     assert reply.status == 200, reply.body
     return np.asarray(Image.open(io.BytesIO(reply.body)).convert("RGB"))
+
+
+class BrokenFiles(dict[str, PageFile]):
+    """Files of a page that cannot be had."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        raise RuntimeError("a secret of the server")
 
 
 def upload(server: Running, route: str, body: bytes, kind: str = "image/png", query: str = HERE) -> Reply:
@@ -97,6 +105,24 @@ def test_events_begin_with_the_state(server: Running) -> None:
     first = next(server.events("someone"))
     assert (first["state"], first["queue"], first["place"], first["error"]) == ("ready", 0, None, None)
     assert (first["weights"], first["restarts"]) == (0, 0)
+
+
+def test_error_of_the_server_is_answered_without_its_cause(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with running(tmp_path, files=BrokenFiles()) as broken:
+        for path in ("/", "/page/main.js"):
+            reply = broken.get(path)
+            assert reply.status == 500
+            assert reply.json == {
+                "error": "server_error",
+                "found": "an error of the server",
+                "wanted": "",
+                "advice": "",
+            }
+            assert reply.headers["x-content-type-options"] == "nosniff"
+        assert broken.paint(DRAWING).status == 200
+    printed = capfd.readouterr().err
+    assert "'/page/main.js': RuntimeError: a secret of the server" in printed
+    assert "Traceback" not in printed
 
 
 # --- drawings -----------------------------------------------------------------------------------------
@@ -266,6 +292,7 @@ def test_styles_that_are_not_kept_are_refused(server: Running, styled: Running) 
     for reply in (styled.paint(DRAWING, style="0" * 12), server.paint(DRAWING, style="0" * 12),
                   upload(server, "style", RED, query="")):  # fmt: skip
         assert (reply.status, reply.json["error"]) == (409, "no_style")
+    assert server.get("/api/styles").json == []
 
 
 def test_thirty_two_styles_are_kept(styled: Running) -> None:

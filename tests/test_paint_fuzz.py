@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import io
 import json
+import math
 import random
 import struct
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from paint_server import Reply, Running, running
 from PIL import Image
 from test_paint_guard import head, raw
 
+from shanshui.data.landscape_classes import CLASSES
 from shanshui.painting.refusals import STATUS
 
 SEED, CASES = 20261128, 2000
@@ -86,10 +89,34 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
 
 def upload(rng: random.Random) -> Case:
     kind, data = rng.choice(samples())
-    route = rng.choice(["/api/import?width=64&height=32", "/api/style"])
+    route = rng.choice(["/api/import?width=64&height=32", "/api/style", "/api/segment?width=64&height=32"])
     body = rng.randbytes(rng.randrange(3000)) if rng.random() < 0.1 else damaged(rng, data)
     kind = kind if rng.random() < 0.9 else rng.choice(["image/png", "image/jpeg", "image/bmp"])
     return route, {"Content-Type": kind}, body
+
+
+def archive(rng: random.Random) -> Case:
+    """A saved archive with wrong entries in its record, another label map, or damaged bytes."""
+    record: dict[str, object] = {
+        "weights_sha256": "x", "seed": 1, "classes": list(CLASSES), "label_offset": 0, "ignore_label": None,
+        "style": {"photographs": ["0" * 12], "vectors": [[0.5, 0.5, 0.5]], "blend": 0.5},
+    }  # fmt: skip
+    for name in rng.sample(sorted(record), rng.randrange(3)):
+        record[name] = rng.choice([*WORDS, None, -1, 2**64, 1.5, math.nan, [], [[]], {}, record])
+    maps = [content for kind, content in samples() if kind == "image/png"]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as file:
+        file.writestr(rng.choice(["paint_label.png", "x/paint_label.png"]), rng.choice(maps))
+        file.writestr("paint.json", dumped(rng, record))
+    body = damaged(rng, out.getvalue()) if rng.random() < 0.5 else out.getvalue()
+    return "/api/open", {"Content-Type": "application/zip"}, body
+
+
+def dumped(rng: random.Random, record: dict[str, object]) -> str:
+    try:
+        return json.dumps(record)
+    except ValueError:  # it holds itself
+        return "[" * rng.randrange(100_000)
 
 
 def runs(rng: random.Random) -> Case:
@@ -115,20 +142,22 @@ def drawing(rng: random.Random) -> Case:
 
 def query(rng: random.Random) -> Case:
     pairs = [f"{quote(rng.choice(NAMES))}={quote(rng.choice(WORDS))}" for _ in range(rng.randrange(8))]
-    route = rng.choice(["/api/paint", "/api/export", "/api/import", "/api/style", "/api/weights", "/api/nothing"])
+    ends = ("paint", "export", "import", "segment", "open", "style", "styles", "weights", "nothing")
+    route = f"/api/{rng.choice(ends)}"
     kind = rng.choice(["application/octet-stream", "image/png", "application/x-runs", "text/html", "é", ""])
     return f"{route}?{'&'.join(pairs)}", {"Content-Type": kind}, rng.randbytes(rng.choice([0, 1, PIXELS]))
 
 
 def address(rng: random.Random) -> Case:
     parts = [
-        quote(rng.choice([*WORDS, "page", "api", "examples", "model", "index.html"]), safe="./%") for _ in range(3)
+        quote(rng.choice([*WORDS, "page", "api", "examples", "styles", "model", "index.html"]), safe="./%")
+        for _ in range(3)
     ]
     return "/" + "/".join(parts), {rng.choice(["X-A", "Cookie", "Range", "If-None-Match"]): rng.choice(WORDS[:-6])}, b""
 
 
 KINDS: list[tuple[Callable[[random.Random], Case], int]] = [
-    (upload, 8), (runs, 3), (drawing, 4), (query, 4), (address, 1),
+    (upload, 8), (archive, 2), (runs, 3), (drawing, 4), (query, 4), (address, 1),
 ]  # fmt: skip
 
 
@@ -161,6 +190,7 @@ def test_random_requests(tmp_path: Path) -> None:
     rng = random.Random(SEED)
     kinds, shares = zip(*KINDS, strict=True)
     counts: Counter[str] = Counter()
+    routes: Counter[tuple[str, bool]] = Counter()  # and whether it was answered
     with running(tmp_path, "--style") as server:
         before, pid = 0, server.engine.pid
         for number in range(CASES):
@@ -169,7 +199,9 @@ def test_random_requests(tmp_path: Path) -> None:
             path, headers, body = case = rng.choices(kinds, shares)[0](rng)
             method = "GET" if not body and rng.random() < 0.5 else "POST"
             sent = {name: value.encode("utf-8").decode("latin-1").replace("\0", "") for name, value in headers.items()}
-            counts[checked(server.ask(method, path, body, sent), case)] += 1
+            kind = checked(server.ask(method, path, body, sent), case)
+            counts[kind] += 1
+            routes[path.partition("?")[0], kind.startswith("200")] += 1
         for _ in range(20):
             garbage(server, rng)
         grown = memory(server) - before
@@ -178,4 +210,6 @@ def test_random_requests(tmp_path: Path) -> None:
     print(counts, grown >> 20)
     assert grown < MOST_GROWTH
     assert {"bad_image", "bad_length", "bad_id", "bad_query", "bad_size", "bad_type", "too_large"} <= set(counts)
+    for name in ("import", "style", "segment", "open"):
+        assert min(routes[f"/api/{name}", answered] for answered in (True, False)) > CASES // 100, name
     assert sum(number for kind, number in counts.items() if kind.startswith("200")) > CASES // 10

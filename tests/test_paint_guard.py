@@ -188,9 +188,9 @@ def test_other_methods_are_refused(server: Running, method: str) -> None:
 
 
 def test_routes_have_their_methods(server: Running) -> None:
-    for path in ("/api/paint", "/api/export", "/api/style", "/api/import", "/api/segment", "/api/weights"):
+    for path in ("/api/paint", "/api/export", "/api/style", "/api/import", "/api/segment", "/api/open", "/api/weights"):
         assert server.get(path).json["error"] == "bad_method"
-    for path in ("/", "/page/index.html", "/api/model", "/api/events", "/api/examples"):
+    for path in ("/", "/page/index.html", "/api/model", "/api/events", "/api/examples", "/api/styles"):
         assert server.ask("POST", path, b"", IDS).json["error"] == "bad_method"
 
 
@@ -229,7 +229,7 @@ def test_types_of_simple_forms_are_refused(server: Running, kind: str) -> None:
         assert (reply.status, reply.json["error"]) == (415, "bad_type")
 
 
-@pytest.mark.parametrize("route", ["style", "import", "segment"])
+@pytest.mark.parametrize("route", ["style", "import", "segment", "open"])
 @pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "image/svg+xml", "image/tiff"])
 def test_types_of_files_are_checked(server: Running, route: str, kind: str) -> None:
     reply = server.ask("POST", f"/api/{route}", b"x", {"Content-Type": kind})

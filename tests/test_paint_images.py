@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paint_browser import Opened, opened, photograph, same_colours, traced
+from paint_browser import Opened, frames_of_strokes, opened, photograph, same_colours, traced
 from paint_server import Running, running
 from paint_stand_in import KILL
 from playwright.sync_api import Browser
@@ -17,29 +17,58 @@ from shanshui.painting.engine import Offer
 from shanshui.painting.limits import Limits
 
 pytestmark = pytest.mark.browser
+FRAME = 33.4  # milliseconds: 30 frames per second
+UNUSABLE = (  # while weights are loaded
+    "#new", "#export", "#hint", "#drawing", "#random", "#search", '[data-tool="fill"]', "#now", "#compare",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loading(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """The page of a server that takes ten seconds to load its weights; other tests run meanwhile."""
+    with (
+        running(tmp_path_factory.mktemp("loading"), "--load", "3.4", ready=False) as served,
+        opened(browser, served, ready=False, refused=True) as found,
+    ):
+        note = "() => window.said.push([performance.now(), document.querySelector('#empty').textContent])"
+        watch = f"new MutationObserver({note}).observe(document.querySelector('#empty'), {{childList: true}})"
+        found.page.evaluate(f"() => {{ window.said = []; {watch}; }}")
+        found.until("/^Compiling, [23] of 4/.test(document.querySelector('#empty').textContent)")
+        assert [each for each in UNUSABLE if found.page.is_visible(each)] == []
+        found.page.click("#language")
+        assert "正在编译" in found.text("#empty")
+        found.page.click("#language")
+        yield found
+
+
+# --- the latest image -----------------------------------------------------------------------------------------
 
 
 def test_drawing_stays_smooth_while_an_image_takes_two_seconds(browser: Browser, tmp_path: Path) -> None:
-    with running(tmp_path, "--seconds", "2") as slow, opened(browser, slow) as site, traced(site.page) as tasks:
+    """By the frames that are shown, and by the page's own CPU time, which other programs do not disturb.
+
+    Other programs may hold up frames: of ten strokes, three must have 90 % of their frames within 33 ms.
+    """
+    with (
+        running(tmp_path, "--load", "0", "--seconds", "2") as slow,
+        opened(browser, slow, ready=False) as site,
+        traced(site.page) as tasks,
+    ):
         active: list[int] = [0]
         site.page.on("request", lambda request: active.append(active[-1] + ("/api/paint?" in request.url)))
         site.page.on("requestfinished", lambda request: active.append(active[-1] - ("/api/paint?" in request.url)))
-        tick = "(t) => { window.times.push(t); requestAnimationFrame(window.tick); }"
-        site.run(f"(window.times = [], window.tick = {tick}, requestAnimationFrame(window.tick))")
+        site.page.wait_for_selector("body[data-loaded]")
         site.choose("rock")
-        for row in range(10, 90, 8):
-            site.drag((10, row), (118, row + 6), steps=12)
-        between = np.diff(site.page.evaluate("window.times"))
-        assert len(between) > 20
-        assert np.percentile(between, 90) < 33.4
-        assert site.page.is_visible("#newer")
+        frames = frames_of_strokes(site, range(10, 90, 8))
+        assert sum(map(len, frames)) > 20
+        assert sorted(np.percentile(each, 90) for each in frames)[2] < FRAME, frames
         site.page.wait_for_selector("#progress", state="visible")  # 0.4 s after a request has begun
         site.settled()
         assert max(active) == 1
         assert same_colours(site.image(), site.ids())
         assert site.page.is_hidden("#newer")
     assert len(tasks) > 100
-    assert max(tasks) < 33.4
+    assert max(tasks) < FRAME
 
 
 def test_live_can_be_switched_off(site: Opened) -> None:
@@ -101,30 +130,11 @@ def test_other_sizes(site: Opened) -> None:
     assert site.page.input_value("#sizes") == "128x96"
 
 
-def test_states_are_said_while_loading_and_after_a_crash(browser: Browser, tmp_path: Path) -> None:
-    with (
-        running(tmp_path, "--seconds", "0.6", ready=False) as served,
-        opened(browser, served, ready=False, refused=True) as site,
-    ):
-        site.until("/Compiling|Starting/.test(document.querySelector('#empty').textContent)")
-        assert [site.page.is_visible(each) for each in ("#empty", "#language")] == [True, True]
-        unusable = (
-            "#new",
-            "#export",
-            "#hint",
-            "#drawing",
-            "#random",
-            "#search",
-            '[data-tool="fill"]',
-            "#now",
-            "#compare",
-        )
-        assert [each for each in unusable if site.page.is_visible(each)] == []
-        site.page.wait_for_selector("body[data-loaded]")
-        assert [each for each in unusable if not site.page.is_visible(each)] == []
-        site.settled()
-        assert site.page.is_hidden("#empty")
-        site.until(r"/^Image 1 ready, \d\.\d\d seconds$/.test(document.querySelector('#state').textContent)")
+# --- states ---------------------------------------------------------------------------------------------------
+
+
+def test_crash_is_said_and_the_next_image_comes(browser: Browser, page_server: Running) -> None:
+    with opened(browser, page_server, refused=True) as site:
         site.page.fill("#seed", str(KILL))
         site.page.keyboard.press("Tab")
         site.page.wait_for_selector("#failure:visible")
@@ -135,12 +145,19 @@ def test_states_are_said_while_loading_and_after_a_crash(browser: Browser, tmp_p
         site.settled()
 
 
-def test_lost_connection_is_said(browser: Browser, page_server: Running) -> None:
+def test_lost_connection_and_errors_of_the_server_are_said(browser: Browser, page_server: Running) -> None:
     with opened(browser, page_server, refused=True) as site:
         site.page.route("**/api/**", lambda route: route.abort())
         site.drag((20, 20), (90, 60))
         site.page.wait_for_selector("#failure:visible")
         assert "python -m shanshui paint" in site.text("#failure-text")
+        site.page.unroute("**/api/**")
+        error = {"error": "server_error", "found": "an error of the server", "wanted": "", "advice": ""}
+        site.page.route("**/api/**", lambda route: route.fulfill(status=500, json=error))
+        site.page.click("#again")
+        site.page.wait_for_selector("#failure:visible")
+        assert site.text("#failure-text") == "That did not work."
+        assert site.text("#failure-detail") == "an error of the server"
         site.page.unroute("**/api/**")
         site.page.click("#again")
         site.settled()
@@ -181,3 +198,20 @@ def test_opening_the_page_keeps_within_the_limits_of_the_server(browser: Browser
         site.page.reload()
         site.page.wait_for_selector("body[data-loaded]")
         site.settled()
+
+
+def test_what_is_waited_for_is_said_while_weights_take_ten_seconds(loading: Opened) -> None:
+    """The page was opened when the first test of this file began."""
+    loading.page.wait_for_selector("body[data-loaded]")
+    assert [each for each in UNUSABLE if not loading.page.is_visible(each)] == []
+    loading.settled()
+    assert loading.page.is_hidden("#empty")
+    loading.until(r"/^Image 1 ready, \d\.\d\d seconds$/.test(document.querySelector('#state').textContent)")
+    said = loading.page.evaluate("window.said")
+    texts = [text for _, text in said]
+    assert all(texts)
+    for step in (3, 4):
+        assert f"Compiling, {step} of 4. The first start takes minutes." in texts
+    assert said[-1][0] > 10_000
+    asked = sum("/api/model" in url for url in loading.requests)
+    assert asked < 20  # once a second

@@ -126,17 +126,15 @@ def test_drawing_by_keyboard(site: Opened) -> None:
 # --- language and access --------------------------------------------------------------------------------------
 
 
-def test_dictionaries_have_the_same_keys_and_places(site: Opened) -> None:
-    en, zh = site.page.evaluate(
-        "async () => { const d = (await import('/page/i18n.js')).dictionaries; return [d.en, d.zh]; }"
-    )
-    assert list(en) == list(zh)
+def test_texts_are_in_both_languages_with_the_same_places(site: Opened) -> None:
+    texts = site.page.evaluate("async () => (await import('/page/texts.js')).default")
+    assert [key for key, both in texts.items() if len(both) != 2 or not all(both)] == []
     places = re.compile(r"\{\w+\}")
-    assert [key for key in en if sorted(places.findall(en[key])) != sorted(places.findall(zh[key]))] == []
-    code = "".join(file.read_text() for file in FOLDER.glob("*") if file.name not in ("en.js", "zh.js"))
-    used = {key for key in en if re.search(rf"[\"`']{key}[\"`']", code)}
+    assert [key for key, (en, zh) in texts.items() if sorted(places.findall(en)) != sorted(places.findall(zh))] == []
+    code = "".join(file.read_text() for file in FOLDER.glob("*") if file.name != "texts.js")
+    used = {key for key in texts if re.search(rf"[\"`']{key}[\"`']", code)}
     built = tuple(re.findall(r"`(\w+_)\$\{", code))
-    assert [key for key in en if key not in used and not key.startswith(built)] == []
+    assert [key for key in texts if key not in used and not key.startswith(built)] == []
 
 
 def test_chinese_replaces_every_text(browser: Browser, page_server: Running) -> None:

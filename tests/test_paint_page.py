@@ -6,12 +6,14 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from paint_browser import NUMBER, Opened, opened, same_colours
+from paint_alone import REFUSED
+from paint_browser import NUMBER, Opened, chromium, opened, same_colours
 from paint_server import Running
 from PIL import Image
 from playwright.sync_api import Browser
@@ -224,6 +226,32 @@ def test_saved_archive_holds_what_is_shown(site: Opened) -> None:
         assert json.loads(archive.read("paint.json"))["seed"] == 7
 
 
+def test_saved_archive_gives_back_drawing_size_seed_and_styles(site: Opened, tmp_path: Path) -> None:
+    page = site.page
+    for number in (0, 5):
+        page.click(f"#styles .picture >> nth={number}")
+        site.until("document.querySelector('#styles [aria-pressed=true].picture')")
+    page.locator("#blend").fill("25")
+    page.fill("#seed", "7")
+    page.keyboard.press("Tab")
+    page.select_option("#sizes", "256x192")
+    site.drag((20, 20), (90, 60))
+    site.settled()
+    drawn, image, looks = site.ids(), site.image(), site.run("p.live.look()")
+    with page.expect_download() as waiting:
+        page.click("#export")
+    waiting.value.save_as(tmp_path / "paint_7.zip")
+    page.reload()
+    page.wait_for_selector("body[data-loaded]")
+    page.set_input_files("#file", tmp_path / "paint_7.zip")
+    site.until("d.width === 256")
+    site.settled()
+    assert np.array_equal(site.ids(), drawn)
+    assert site.run("p.live.look()") == looks
+    assert (page.input_value("#sizes"), page.input_value("#seed"), looks["blend"]) == ("256x192", "7", 0.25)
+    assert np.array_equal(site.image(), image)
+
+
 def test_new_asks_and_clears_and_reloading_offers_to_continue(site: Opened) -> None:
     page = site.page
     site.drag((20, 20), (90, 60))
@@ -293,3 +321,12 @@ def test_weight_and_syntax_of_the_page(site: Opened) -> None:
     if node := shutil.which("node"):
         for file in FOLDER.glob("*.js"):
             subprocess.run([node, "--check", "--input-type=module"], input=file.read_bytes(), check=True)
+
+
+def test_page_needs_no_network_but_loopback(root: Path, tmp_path: Path) -> None:
+    chromium()
+    command = [sys.executable, str(root / "tests" / "paint_alone.py"), str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if result.returncode == REFUSED:
+        pytest.skip(result.stdout.strip())
+    assert result.returncode == 0, result.stdout + result.stderr

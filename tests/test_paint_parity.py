@@ -50,6 +50,7 @@ def exported(server: Running, query: str, folder: Path, ids: np.ndarray = IDS_MA
     height, width = ids.shape
     reply = server.ask("POST", f"/api/export?width={width}&height={height}&{query}", ids.tobytes(), IDS)
     assert reply.status == 200, reply.body
+    (folder / "paint.zip").write_bytes(reply.body)
     with zipfile.ZipFile(io.BytesIO(reply.body)) as archive:
         archive.extractall(folder)
         return {name: archive.read(name) for name in archive.namelist()}
@@ -124,8 +125,15 @@ def test_styles_of_photographs_are_generated_again(
     ids = IDS_MAP.copy()
     ids[:8] = 255
     files = exported(server, f"style={names[0]}&style2={names[1]}&blend=0.25", tmp_path, ids)
+    image = np.asarray(Image.open(io.BytesIO(files["paint.png"])))
     again = repeated(json.loads(files["paint.json"])["command"], tmp_path, monkeypatch)
-    np.testing.assert_array_equal(again, np.asarray(Image.open(io.BytesIO(files["paint.png"]))))
+    np.testing.assert_array_equal(again, image)
+    opened = server.ask("POST", "/api/open", (tmp_path / "paint.zip").read_bytes(), {"Content-Type": "application/zip"})
+    saved = json.loads(opened.headers["x-report"])
+    assert (opened.body, saved["styles"], saved["blend"]) == (ids.tobytes(), names, 0.25)
+    query = dict(zip(("style", "style2"), saved["styles"], strict=True)) | {"seed": saved["seed"], "blend": 0.25}
+    drawn = server.paint(opened.body, SIZE.width_first, format="png", **query)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(drawn.body))), image)
 
 
 def test_photograph_is_segmented(server: Running) -> None:

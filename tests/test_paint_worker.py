@@ -388,7 +388,7 @@ def test_loading_generates_what_compiles_before_what_is_timed() -> None:
         def macs_on_patches(self, label_map: np.ndarray) -> int:
             return int(len(np.unique(label_map)) * 1e9)
 
-    answer, _ = Jobs(lambda _: Recording(0, False)).answer(Job(do="load", weights=__file__), b"", lambda *_: None)
+    answer, _ = Jobs(lambda _: Recording([0], False)).answer(Job(do="load", weights=__file__), b"", lambda *_: None)
     assert [find_patches(ids[None]).worth_it for ids in seen] == [True, False, True]
     assert answer.model is not None
     assert answer.model.warmup_seconds < 0.2

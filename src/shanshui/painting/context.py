@@ -40,12 +40,20 @@ class Options:
     weights: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Style:
+    """The style vector of a photograph, and the name of that photograph's file in an archive."""
+
+    vector: list[float]
+    photograph: str
+
+
 @dataclass
 class Memory:
     """What the server keeps, all of it in memory: the last images, styles and examples; oldest first."""
 
     images: OrderedDict[str, tuple[bytes, float]] = field(default_factory=OrderedDict)
-    styles: OrderedDict[str, list[float]] = field(default_factory=OrderedDict)
+    styles: OrderedDict[str, Style] = field(default_factory=OrderedDict)
     examples: OrderedDict[tuple[int, int, int], bytes] = field(default_factory=OrderedDict)
 
     def forget(self) -> None:

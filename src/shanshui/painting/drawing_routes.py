@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shanshui.painting.context import Context, keep
+from shanshui.painting.context import Context, Style, keep
 from shanshui.painting.frames import Job
 from shanshui.painting.job_queue import Overtaken
 from shanshui.painting.limits import check_type
@@ -65,12 +65,12 @@ class DrawingRoutes:
         drawing = drawing_of(request.query_params, model, self._context.options.seed)
         if drawing.styles and not model.takes_style:
             raise Refusal("no_style", "a style, for weights that take none", "no style")
-        self._vectors(drawing)
+        self._styles(drawing)
         body = await self._context.body(request, most_bytes(kind, drawing.width * drawing.height))
         return drawing, ids_of(body, kind, drawing.width, drawing.height, model)
 
-    def _vectors(self, drawing: Drawing) -> list[list[float]]:
-        """Return the vectors of a drawing's styles.
+    def _styles(self, drawing: Drawing) -> list[Style]:
+        """Return a drawing's styles.
 
         Raises:
             Refusal: one is not kept.
@@ -81,10 +81,11 @@ class DrawingRoutes:
         return [kept[name] for name in drawing.styles]
 
     def _job(self, do: str, drawing: Drawing) -> Job:
+        styles = self._styles(drawing)
         return Job.model_validate({
             "do": do, "width": drawing.width, "height": drawing.height, "seed": drawing.seed,
-            "styles": self._vectors(drawing), "style_names": drawing.styles, "blend": drawing.blend,
-            "format": drawing.format,
+            "styles": [each.vector for each in styles], "style_names": [each.photograph for each in styles],
+            "blend": drawing.blend, "format": drawing.format,
         })  # fmt: skip
 
 

@@ -16,9 +16,11 @@ from PIL import Image
 from shanshui.data.labels import Classes
 from shanshui.errors import ShanshuiError
 from shanshui.painting.frames import Job
+from shanshui.painting.ready_styles import ready_photograph
 from shanshui.storage import images
 
 NAME = "paint"  # of the image: noise depends on it and on the seed
+LABEL_MAP, RECORD = f"{NAME}_label.png", f"{NAME}.json"
 
 
 def encoded(pixels: np.ndarray, form: str) -> bytes:
@@ -57,21 +59,26 @@ class Origin:
     version: str
 
 
+def photograph_file(style: str) -> str:
+    """Return the file name of a style's photograph."""
+    return f"photograph-{style}"
+
+
 def command(origin: Origin, job: Job, default_size: bool) -> str:
     """Return shell commands that generate the image again from the archive's label map, as out/paint.png."""
     words = ["python", "-m", "shanshui", "generate", "--weights", origin.weights, "--labels", "labels", "--out", "out"]
     words += ["--seed", str(job.seed)] + ([] if default_size else ["--size", f"{job.width}x{job.height}"])
     if job.styles:
-        words += ["--style", *(f"photograph-{name}" for name in job.style_names)]
+        words += ["--style", *map(photograph_file, job.style_names)]
         words += ["--blend", repr(job.blend)] if len(job.styles) == 2 else []
-    return f"mkdir -p labels && cp paint_label.png labels/{NAME}.png && {shlex.join(words)}"
+    return f"mkdir -p labels && cp {LABEL_MAP} labels/{NAME}.png && {shlex.join(words)}"
 
 
 def archive(
     ids: np.ndarray, image: np.ndarray, palette: np.ndarray, classes: Classes, origin: Origin, job: Job,
     seconds: float, default_size: bool,
 ) -> bytes:  # fmt: skip
-    """Pack paint_label.png, paint_colour.png, paint.png and paint.json.
+    """Pack paint_label.png, paint_colour.png, paint.png and paint.json, and the photographs of ready-made styles.
 
     Args:
         ids: class ids uint8 (H, W).
@@ -92,11 +99,14 @@ def archive(
         "command": command(origin, job, default_size),
     }  # fmt: skip
     files = {
-        "paint_label.png": encoded(file_values(ids, classes), "png"),
+        LABEL_MAP: encoded(file_values(ids, classes), "png"),
         "paint_colour.png": encoded(images.colour_label_map(ids, palette), "png"),
         "paint.png": encoded(images.to_uint8(image), "png"),
-        "paint.json": (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode(),
+        RECORD: (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode(),
     }
+    for style in job.style_names:
+        if photograph := ready_photograph(style):
+            files[photograph_file(style)] = photograph
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:
         for name, content in files.items():

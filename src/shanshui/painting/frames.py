@@ -22,7 +22,7 @@ class Message(BaseModel):
 
 
 class Job(Message):
-    """A request to the worker, with a body of class ids or of an image file.
+    """A request to the worker, with a body of class ids or of a file.
 
     Attributes:
         do: what is asked for.
@@ -32,13 +32,13 @@ class Job(Message):
         height: of the label map and the image, pixels.
         seed: of the noise.
         styles: none, one or two style vectors.
-        style_names: their names, for the record of an export.
+        style_names: names of their photographs, for the record of an export.
         blend: share of the second style.
         format: of the image.
         number: of the example.
     """
 
-    do: Literal["load", "generate", "export", "style", "import", "segment", "example"]
+    do: Literal["load", "generate", "export", "style", "import", "segment", "open", "example"]
     weights: str = ""
     labels: str = ""
     width: int = 0

@@ -17,7 +17,7 @@ from shanshui.data.landscape_classes import CLASSES
 from shanshui.data.palette import class_palette
 from shanshui.errors import ShanshuiError
 from shanshui.nn.cost import Cost
-from shanshui.painting import decoding, exporting
+from shanshui.painting import decoding, exporting, reopening
 from shanshui.painting.class_words import chinese_name, group_of
 from shanshui.painting.frames import Answer, Class, Gmac, Job, Model
 from shanshui.painting.limits import LABEL_MEGAPIXELS, LARGEST_SIDE, PHOTO_MEGAPIXELS, SMALLEST_SIDE
@@ -106,7 +106,7 @@ class Jobs:
             return Answer(kind="done", model=self._open(job, progress)), b""
         do = {
             "generate": self._generate, "export": self._export, "style": self._style, "import": self._import,
-            "segment": self._segment, "example": self._example,
+            "segment": self._segment, "open": self._saved, "example": self._example,
         }[job.do]  # fmt: skip
         start = time.perf_counter()
         report, content = do(job, body)
@@ -202,7 +202,7 @@ class Jobs:
         small = Image.fromarray(photo)
         small.thumbnail((THUMBNAIL, THUMBNAIL))
         picture = base64.b64encode(exporting.encoded(np.asarray(small), "jpeg")).decode()
-        return {"vector": vector.tolist(), "thumbnail": f"data:image/jpeg;base64,{picture}"}, b""
+        return {"vectors": [vector.tolist()], "thumbnail": f"data:image/jpeg;base64,{picture}"}, b""
 
     def _import(self, job: Job, body: bytes) -> tuple[dict[str, object], bytes]:
         size = Size(job.height, job.width)
@@ -219,6 +219,23 @@ class Jobs:
         photo = decoding.read_photograph(body, PHOTO_MEGAPIXELS)
         report, ids = segmented(photo, classes, size)
         return report, ids.tobytes()
+
+    def _saved(self, job: Job, body: bytes) -> tuple[dict[str, object], bytes]:
+        generator = self._generator or self._at(USUAL)
+        saved = reopening.read_archive(body, generator.classes)
+        found, style = Size.of_maps(saved.ids), saved.record.style
+        size = found if _possible(found, generator) else generator.size or _rounded(USUAL, generator.multiple)
+        same = saved.record.weights_sha256 == self._origin.sha256
+        if not same or not generator.accepts.style:
+            style = None
+        elif style and any(len(vector) != generator.accepts.z for vector in style.vectors):
+            raise Refusal("bad_image", "style vectors of another length", f"{generator.accepts.z} numbers each")
+        report = {
+            "width": size.width, "height": size.height, "resized": size != found, "how": "archive",
+            "seed": saved.record.seed, "same_weights": same, "blend": style.blend if style else 0.5,
+            "photographs": style.photographs if style else [], "vectors": style.vectors if style else [],
+        }  # fmt: skip
+        return report, images.resize_label_map(saved.ids, size).tobytes()
 
     def _example(self, job: Job, body: bytes) -> tuple[dict[str, object], bytes]:
         size = Size(job.height, job.width)
@@ -249,6 +266,13 @@ def _label_files(folder: str) -> list[Path]:
 def _rounded(size: Size, multiple: int) -> Size:
     """Return the nearest size whose sides are multiples."""
     return Size(*(max(multiple, round(side / multiple) * multiple) for side in size))
+
+
+def _possible(size: Size, generator: ImageGenerator) -> bool:
+    """Tell whether the generator makes images of a size, within the limits."""
+    if generator.one_size:
+        return size == generator.size
+    return all(SMALLEST_SIDE <= side <= LARGEST_SIDE and not side % generator.multiple for side in size)
 
 
 def _sizes(generator: ImageGenerator, size: Size) -> list[Size]:

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from shanshui.painting.refusals import Refusal
 
 LABEL_MEGAPIXELS, PHOTO_MEGAPIXELS = 16, 24
-LABEL_BYTES, PHOTO_BYTES = 4 << 20, 8 << 20
+LABEL_BYTES, PHOTO_BYTES, ARCHIVE_BYTES = 4 << 20, 8 << 20, 16 << 20
 DISCARDED_BYTES = 32 << 20  # of bodies that are too large; larger ones are answered at once
 SMALLEST_SIDE, LARGEST_SIDE = 32, 1024
 HEADER_BYTES = 16 << 10

@@ -1,26 +1,25 @@
-"""Routes of image files that are uploaded, and of the examples."""
+"""Routes of files that are uploaded, of the examples, and of ready-made styles."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shanshui.painting.context import EXAMPLES_KEPT, Context, ids_response, keep
+from shanshui.painting.context import EXAMPLES_KEPT, Context, Style, ids_response, keep
 from shanshui.painting.frames import Answer, Job
-from shanshui.painting.limits import LABEL_BYTES, PHOTO_BYTES, check_type
+from shanshui.painting.limits import ARCHIVE_BYTES, LABEL_BYTES, PHOTO_BYTES, check_type
 from shanshui.painting.queries import check_names, client_of, size_of
+from shanshui.painting.ready_styles import ready_styles, style_name
 from shanshui.painting.refusals import Refusal
 
-PHOTOGRAPH, LABEL_MAP = ("image/jpeg", "image/png"), ("image/png", "image/bmp")
-HASH_DIGITS = 12
+PHOTOGRAPH, LABEL_MAP, ARCHIVE = ("image/jpeg", "image/png"), ("image/png", "image/bmp"), ("application/zip",)
 
 
 class UploadRoutes:
-    """Photographs and label map files in, styles and class ids out."""
+    """Photographs, label map files and archives in, styles and class ids out."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -31,6 +30,9 @@ class UploadRoutes:
             Route("/api/style", self.style, methods=["POST"]),
             Route("/api/import", self.import_map, methods=["POST"]),
             Route("/api/segment", self.segment, methods=["POST"]),
+            Route("/api/open", self.open, methods=["POST"]),
+            Route("/api/styles", self.styles, methods=["GET"]),
+            Route("/api/styles/{number}", self.photograph, methods=["GET"]),
             Route("/api/examples", self.examples, methods=["GET"]),
             Route("/api/examples/{number}", self.example, methods=["GET"]),
         ]
@@ -46,9 +48,22 @@ class UploadRoutes:
         body = await context.body(request, PHOTO_BYTES)
         job = Job(do="style", width=model.size[0], height=model.size[1])
         answer, _ = await context.done(request, client_of(request.query_params), job, body)
-        name = hashlib.sha256(body).hexdigest()[:HASH_DIGITS]
-        keep(context.memory.styles, name, _vector(answer), context.limits.styles)
+        name = style_name(body)
+        keep(context.memory.styles, name, Style(_vectors(answer)[0], name), context.limits.styles)
         return JSONResponse({"style": name, "thumbnail": answer.report["thumbnail"]})
+
+    async def styles(self, request: Request) -> Response:
+        """Answer numbers and names of the ready-made styles: none for weights that take no style."""
+        check_names(request.query_params, ())
+        names = ready_styles() if self._context.ready().takes_style else ()
+        return JSONResponse([{"number": i, "name": name} for i, name in enumerate(names)])
+
+    async def photograph(self, request: Request) -> Response:
+        """Answer the photograph of a ready-made style."""
+        check_names(request.query_params, ())
+        photographs = list(ready_styles().values())
+        number = _number(request, "style", len(photographs))
+        return Response(photographs[number], media_type="image/jpeg", headers={"Cache-Control": "no-cache"})
 
     async def import_map(self, request: Request) -> Response:
         """Answer the class ids of a label map file."""
@@ -67,6 +82,28 @@ class UploadRoutes:
         answer, ids = await self._context.done(request, client_of(request.query_params), job, body)
         return ids_response(ids, {"X-Report": json.dumps(answer.report)})
 
+    async def open(self, request: Request) -> Response:
+        """Answer the class ids of an exported archive, its seed, and its styles, which are kept."""
+        context = self._context
+        check_names(request.query_params, ("client",))
+        check_type(request, ARCHIVE)
+        context.ready()
+        body = await context.body(request, ARCHIVE_BYTES)
+        answer, ids = await context.done(request, client_of(request.query_params), Job(do="open"), body)
+        photographs = [str(name) for name in _list(answer.report.pop("photographs"))]
+        answer.report["styles"] = [
+            self._kept(Style(vector, name)) for name, vector in zip(photographs, _vectors(answer), strict=True)
+        ]
+        return ids_response(ids, {"X-Report": json.dumps(answer.report)})
+
+    def _kept(self, style: Style) -> str:
+        """Keep a style whose photograph is not here, and return its name: of its own, unless that is kept already."""
+        kept, name = self._context.memory.styles, style.photograph
+        if kept.get(name) != style:
+            name = style_name(repr(style).encode())
+        keep(kept, name, style, self._context.limits.styles)
+        return name
+
     async def examples(self, request: Request) -> Response:
         """Answer numbers and names of the examples."""
         check_names(request.query_params, ())
@@ -76,18 +113,34 @@ class UploadRoutes:
         """Answer the class ids of an example."""
         context = self._context
         check_names(request.query_params, ("width", "height", "client"))
-        model, text = context.ready(), request.path_params["number"]
-        if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) < len(model.examples)):
-            raise Refusal("not_found", "no such example", f"0 to {len(model.examples) - 1}")
+        model = context.ready()
+        number = _number(request, "example", len(model.examples))
         width, height = size_of(request.query_params, model, default=True)
-        key, kept = (int(text), width, height), context.memory.examples
+        key, kept = (number, width, height), context.memory.examples
         if key not in kept:
-            job = Job(do="example", number=int(text), width=width, height=height)
+            job = Job(do="example", number=number, width=width, height=height)
             _, ids = await context.done(request, client_of(request.query_params), job, b"")
             keep(kept, key, ids, EXAMPLES_KEPT)
         return ids_response(kept[key])
 
 
-def _vector(answer: Answer) -> list[float]:
-    vector = answer.report["vector"]
-    return [float(number) for number in vector] if isinstance(vector, list) else []
+def _number(request: Request, what: str, count: int) -> int:
+    """Parse the number in a path, of one of `count`.
+
+    Raises:
+        Refusal: it is none, or of none.
+    """
+    text = str(request.path_params["number"])
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) < count):
+        raise Refusal("not_found", f"no such {what}", f"0 to {count - 1}")
+    return int(text)
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _vectors(answer: Answer) -> list[list[float]]:
+    """Take the style vectors out of the worker's report."""
+    found = _list(answer.report.pop("vectors"))
+    return [[float(str(number)) for number in _list(vector)] for vector in found]

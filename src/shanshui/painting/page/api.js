@@ -8,6 +8,7 @@
  *   classes: Class[], takes_style: boolean, takes_seed: boolean, warmup_seconds: number, live: boolean, seed: number,
  *   weights: {number: number, name: string}[], loaded: number}} Model
  * @typedef {{seed: number, style: string, style2: string, blend: number | ""}} Look "": not given
+ * @typedef {{seed: number, styles: string[], blend: number}} Settings of a saved archive
  * @typedef {{url: string, number: number, seconds: number, cached: boolean}} Made
  */
 
@@ -69,10 +70,19 @@ export async function exported(map, look) {
 	return (await ask("export", post(bytes(map)), { width, height, ...look })).blob();
 }
 
+const reportOf = (answer) => JSON.parse(answer.headers.get("X-Report") || "{}");
+
 /** @param {Blob} file @param {Size} size @returns {Promise<LabelMap & {report: any}>} */
 export async function imported(file, { width, height }) {
 	const answer = await ask("import", post(file, file.type || RAW), { width, height });
-	return { ids: await idsOf(answer, width * height), width, height, report: JSON.parse(answer.headers.get("X-Report") || "{}") };
+	return { ids: await idsOf(answer, width * height), width, height, report: reportOf(answer) };
+}
+
+/** Open a saved archive. @param {Blob} file @returns {Promise<LabelMap & {report: Settings & {how: string, same_weights: boolean}}>} */
+export async function opened(file) {
+	const answer = await ask("open", post(file, "application/zip")), report = reportOf(answer);
+	const { width, height } = report;
+	return { ids: await idsOf(answer, width * height), width, height, report };
 }
 
 /** @param {Blob} photograph @param {Size} size @returns {Promise<LabelMap>} */
@@ -83,6 +93,12 @@ export async function segmented(photograph, { width, height }) {
 
 /** @param {Blob} photograph @returns {Promise<{style: string, thumbnail: string}>} */
 export const addStyle = async (photograph) => (await ask("style", post(photograph, photograph.type || RAW))).json();
+
+/** Ready-made styles. @returns {Promise<{number: number, name: string}[]>} */
+export const styles = async () => (await ask("styles")).json();
+
+/** The photograph of a ready-made style. @param {number} n @returns {Promise<Blob>} */
+export const photograph = async (n) => (await ask(`styles/${n}`)).blob();
 
 /** @returns {Promise<{number: number, name: string}[]>} */
 export const examples = async () => (await ask("examples")).json();

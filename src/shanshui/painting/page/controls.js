@@ -1,37 +1,43 @@
 // Tools, sizes, history, zoom and the line under the drawing.
 
-import { $, all, input } from "./dom.js";
+import { $, all, element, input } from "./dom.js";
 import * as i18n from "./i18n.js";
 import { shares } from "./raster.js";
 /** @import { Drawing } from "./drawing.js" */
 /** @import { View } from "./view.js" */
 /** @import { Palette } from "./palette.js" */
 
-/** Say a text to screen readers and in the state line. @param {() => string} text */
+const TOOLS = ["brush", "eraser", "line", "rectangle", "ellipse", "fill", "replace", "pick"];
+
+/** Make the buttons of the tools. */
+export const tools = () =>
+	$("tools").append(...TOOLS.map((tool) => element("button", { className: "tool", data: { tool, label: `tool_${tool}`, icon: tool } })));
+
+/** Say a text, or that of a key, to screen readers and in the state line. @param {string | (() => string)} text */
 export const say = (text) => [$("state"), $("empty")].forEach((place) => i18n.write(place, text));
 
 /** @param {Drawing} drawing @param {View} view @param {Palette} palette */
 export function controls(drawing, view, palette) {
-	const tools = all("[data-tool]");
-	for (const button of tools) button.addEventListener("click", () => drawing.set({ tool: button.dataset.tool }));
-	input("size").addEventListener("input", () => drawing.set({ size: input("size").valueAsNumber }));
-	input("gap").addEventListener("input", () => drawing.set({ gap: input("gap").valueAsNumber }));
-	$("undo").addEventListener("click", () => drawing.undo());
-	$("redo").addEventListener("click", () => drawing.redo());
-	$("zoom-in").addEventListener("click", () => view.zoomBy(1.5));
-	$("zoom-out").addEventListener("click", () => view.zoomBy(1 / 1.5));
-	$("zoom-fit").addEventListener("click", () => view.fit());
-	$("describe").addEventListener("click", () => {
+	const buttons = all("[data-tool]");
+	for (const button of buttons) button.onclick = () => drawing.set({ tool: button.dataset.tool });
+	const size = input("size"), gap = input("gap");
+	size.oninput = () => drawing.set({ size: size.valueAsNumber });
+	gap.oninput = () => drawing.set({ gap: gap.valueAsNumber });
+	$("undo").onclick = () => drawing.undo();
+	$("redo").onclick = () => drawing.redo();
+	$("zoom-in").onclick = () => view.zoomBy(1.5);
+	$("zoom-out").onclick = () => view.zoomBy(1 / 1.5);
+	$("zoom-fit").onclick = () => view.fit();
+	$("describe").onclick = () => {
 		const counts = shares(drawing.ids), total = drawing.ids.length;
 		const text = () => i18n.t("contains", { list: palette.describe(counts, total) });
 		i18n.write($("under-cursor"), text);
 		say(text);
-	});
+	};
 
 	const settings = () => {
-		for (const button of tools) button.ariaPressed = String(button.dataset.tool === drawing.tool);
-		input("size").valueAsNumber = drawing.size;
-		input("gap").valueAsNumber = drawing.gap;
+		for (const button of buttons) button.ariaPressed = String(button.dataset.tool === drawing.tool);
+		[size.valueAsNumber, gap.valueAsNumber] = [drawing.size, drawing.gap];
 		i18n.write($("size-value"), () => i18n.t("pixels", { n: i18n.number(drawing.size) }));
 		i18n.write($("gap-value"), () => i18n.t("pixels", { n: i18n.number(drawing.gap) }));
 		$("gap-slider").hidden = drawing.tool !== "fill";
@@ -53,30 +59,32 @@ export function controls(drawing, view, palette) {
 	view.below.addEventListener("zoomed", zoomed);
 	zoomed();
 
-	/** The class under the mouse, by name: colours alone are hard to tell apart. */
-	const under = (event) => {
-		const { x, y } = view.point(event), id = drawing.at(x, y);
-		if (id < 0) return;
-		i18n.write($("under-cursor"), () =>
-			i18n.t("under_cursor", { name: palette.name(id), x: Math.floor(x), y: Math.floor(y) }));
-	};
+	const under = (event) => writeClass(drawing, palette, view.point(event));
 	view.below.addEventListener("pointermove", under);
 	view.below.addEventListener("pointerdown", under);
+}
+
+/** Write the class at a point by name: colours alone are hard to tell apart. @returns {() => string} */
+export function writeClass(drawing, palette, { x, y }) {
+	const id = drawing.at(x, y);
+	const text = () => i18n.t("under_cursor", { name: palette.name(id), x: Math.floor(x), y: Math.floor(y) });
+	if (id >= 0) i18n.write($("under-cursor"), text);
+	return text;
 }
 
 /** Which of drawing and image a narrow screen shows. */
 export function panes() {
 	const buttons = all("[data-show]"), [main] = all("main");
 	for (const button of buttons) {
-		button.addEventListener("click", () => {
+		button.onclick = () => {
 			main.dataset.shown = button.dataset.show;
 			for (const other of buttons) other.ariaPressed = String(other === button);
-		});
+		};
 	}
 }
 
 /**
- * Ask in a dialog. @param {() => string} question @param {() => string} yes @returns {Promise<boolean>}
+ * Ask in a dialog. @param {string} question key of its text @param {string} yes @returns {Promise<boolean>}
  */
 export function ask(question, yes) {
 	const dialog = $("ask");
@@ -90,7 +98,7 @@ export function ask(question, yes) {
 
 /**
  * Show a question above the page that needs no answer.
- * @param {() => string} question @param {() => string} yes @param {() => string} no @returns {Promise<boolean | null>}
+ * @param {() => string} question @param {string} yes key of its text @param {string} no @returns {Promise<boolean | null>}
  */
 export function offer(question, yes, no) {
 	i18n.write($("notice-text"), question);

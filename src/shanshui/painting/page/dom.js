@@ -18,5 +18,15 @@ export function element(tag, { data = {}, ...properties } = {}, ...children) {
 	return made;
 }
 
+/** Let a person choose a file with a button. @param {string} button @param {string} field @param {(file: File) => void} use */
+export function chooses(button, field, use) {
+	const files = input(field);
+	$(button).onclick = () => files.click();
+	files.onchange = () => {
+		if (files.files?.[0]) use(files.files[0]);
+		files.value = "";
+	};
+}
+
 /** @param {string} selector @returns {HTMLElement[]} */
 export const all = (selector) => /** @type {any[]} */ ([...document.querySelectorAll(selector)]);

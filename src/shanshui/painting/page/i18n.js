@@ -2,11 +2,7 @@
 // data-hint (placeholder).
 
 import { all } from "./dom.js";
-import en from "./en.js";
-import zh from "./zh.js";
-
-/** @type {Record<string, Record<string, string>>} */
-export const dictionaries = { en, zh };
+import texts from "./texts.js";
 
 /** @typedef {"en" | "zh"} Language */
 
@@ -29,13 +25,12 @@ const written = new Map();
 
 /** @param {string} key @param {Record<string, string | number>} [values] for {name} in the text */
 export function t(key, values = {}) {
-	const text = dictionaries[language][key];
-	if (text === undefined) throw new Error(`no text ${key} in ${language}`);
-	return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+	if (!has(key)) throw new Error(`no text ${key}`);
+	return texts[key][language === "en" ? 0 : 1].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
 /** @param {string} key */
-export const has = (key) => key in en;
+export const has = (key) => key in texts;
 
 /** @param {number} value @param {number} [digits] after the point */
 export const number = (value, digits = 0) =>
@@ -45,10 +40,11 @@ export const number = (value, digits = 0) =>
 export const percent = (share) =>
 	new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share);
 
-/** Keep the text of an element in the language of the page. @param {HTMLElement} element @param {() => string} text */
+/** Keep the text of an element in the language of the page. @param {HTMLElement} element @param {string | (() => string)} text or its key */
 export function write(element, text) {
-	written.set(element, text);
-	element.textContent = text();
+	const current = typeof text === "string" ? () => t(text) : text;
+	written.set(element, current);
+	element.textContent = current();
 	return element;
 }
 

@@ -7,7 +7,7 @@ import * as i18n from "./i18n.js";
 /** @import { Live } from "./live.js" */
 
 const BAR_AFTER = 400; // ms
-const LAST_SEED = 2 ** 32 - 1;
+const LAST_SEED = Number.MAX_SAFE_INTEGER;
 
 /** Show another image without a flash of nothing. */
 async function swap(image, url) {
@@ -37,7 +37,7 @@ export function imagePane(live, model, contents, restart) {
 		if (live.flying) ticking = setTimeout(tick, 100);
 	};
 	live.addEventListener("start", () => {
-		say(() => i18n.t("state_painting"));
+		say("state_painting");
 		$("failure").hidden = true;
 		clearTimeout(ticking);
 		tick();
@@ -65,7 +65,16 @@ export function imagePane(live, model, contents, restart) {
 		if (document.body.dataset.state === "failed") await restart();
 		live.request();
 	});
-	$("now").addEventListener("click", () => live.request());
+	$("now").onclick = () => live.request();
+}
+
+/** Do something that the program may refuse, and say so. @param {() => unknown} action */
+export async function attempt(action) {
+	try {
+		await action();
+	} catch (error) {
+		failed(error);
+	}
 }
 
 /** Say why something failed, over the image. @param {unknown} error */
@@ -74,8 +83,8 @@ export function failed(error) {
 	const key = i18n.has(`error_${error.code}`) ? `error_${error.code}` : "error_failed";
 	const { found, wanted, advice, colours = [] } = /** @type {any} */ (error.detail);
 	const nearest = colours.map((each) => `${each.colour} ≈ ${each.nearest}`).join(", ");
-	say(() => i18n.t(key));
-	i18n.write($("failure-text"), () => i18n.t(key));
+	say(key);
+	i18n.write($("failure-text"), key);
 	i18n.write($("failure-detail"), () => [found, nearest, wanted, advice].filter(Boolean).join(" · "));
 	$("failure").hidden = false;
 }
@@ -102,7 +111,7 @@ export function programStates(client, live) {
 	}, () => {
 		lost = true;
 		document.body.dataset.state = "unreachable";
-		say(() => i18n.t("state_unreachable"));
+		say("state_unreachable");
 	});
 }
 
@@ -123,13 +132,13 @@ export function seeds(live, drawing, look) {
 		for (const card of row.children) card.ariaPressed = String(Number(card.dataset.seed) === get());
 	};
 	const dice = () => set(Math.floor(Math.random() * 10000));
-	field.addEventListener("change", () => set(get()));
-	$("dice").addEventListener("click", dice);
+	field.onchange = () => set(get());
+	$("dice").onclick = dice;
 
 	let round = 0, asked = 0;
-	$("compare").addEventListener("click", async () => {
+	$("compare").onclick = async () => {
 		const mine = ++round, first = get(), map = { ...drawing.map, ids: drawing.ids.slice() };
-		const cards = [0, 1, 2, 3].map((n) => card((first + n) % (LAST_SEED + 1), set));
+		const cards = [0, 1, 2, 3].map((n) => card(first + n <= LAST_SEED ? first + n : n, set));
 		for (const old of row.querySelectorAll("img")) URL.revokeObjectURL(old.src);
 		row.replaceChildren(...cards);
 		row.classList.remove("old");
@@ -143,7 +152,7 @@ export function seeds(live, drawing, look) {
 				return failed(error);
 			}
 		}
-	});
+	};
 	drawing.addEventListener("change", () => row.classList.add("old"));
 	return { dice, set, get };
 }

@@ -1,10 +1,10 @@
 // Drawing with the keyboard, and shortcuts.
 
-import { say } from "./controls.js";
-import { $, input } from "./dom.js";
+import { say, writeClass } from "./controls.js";
+import { input } from "./dom.js";
 import * as i18n from "./i18n.js";
 import { AT_ONE_POINT, drawShape, isShape, useAt } from "./pointer.js";
-import { constant, fill, stroke } from "./raster.js";
+import { stroke } from "./raster.js";
 /** @import { Drawing } from "./drawing.js" */
 /** @import { View, Point } from "./view.js" */
 /** @import { Palette } from "./palette.js" */
@@ -24,10 +24,7 @@ export function keyboardDrawing(drawing, view, palette, pointers) {
 		clearTimeout(timer);
 		timer = setTimeout(() => {
 			const at = view.cursor;
-			if (!at || !view.keyboard) return;
-			const values = { name: palette.name(drawing.at(at.x, at.y)), x: Math.floor(at.x), y: Math.floor(at.y) };
-			say(() => i18n.t("under_cursor", values));
-			i18n.write($("under-cursor"), () => i18n.t("under_cursor", values));
+			if (at && view.keyboard) say(writeClass(drawing, palette, at));
 		}, 250);
 	};
 	const move = ([dx, dy], steps) => {
@@ -74,10 +71,8 @@ export function keyboardDrawing(drawing, view, palette, pointers) {
 		else if (event.key === " " && view.keyboard && view.cursor) {
 			if (!event.repeat) press(view.cursor);
 		} else if (event.key === " ") pointers.spaceHeld = true;
-		else if (event.key === "Enter" && view.keyboard && view.cursor) {
-			const { x, y } = view.cursor, source = constant(drawing.current);
-			drawing.once((map, locked) => fill(map, x, y, source, locked, drawing.gap));
-		} else if (event.key === "Escape") {
+		else if (event.key === "Enter" && view.keyboard && view.cursor) useAt(drawing, "fill", view.cursor);
+		else if (event.key === "Escape") {
 			[corner, view.preview] = [null, null];
 			pointers.abandon();
 			view.refresh();

@@ -3,11 +3,11 @@
 import * as api from "./api.js";
 import * as autosave from "./autosave.js";
 import { horizon, idOf } from "./compose.js";
-import { closeOffer, controls, offer, panes, say } from "./controls.js";
+import { closeOffer, controls, offer, panes, say, tools } from "./controls.js";
 import { $, all, element, input } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import * as i18n from "./i18n.js";
-import { failed, imagePane, programStates, seeds } from "./image.js";
+import { attempt, failed, imagePane, programStates, seeds } from "./image.js";
 import { LIST, keyboardDrawing, shortcuts } from "./keyboard.js";
 import { Live } from "./live.js";
 import { Palette } from "./palette.js";
@@ -45,11 +45,15 @@ function sizes(drawing, model) {
 	const menu = $("sizes"), list = model.sizes;
 	menu.replaceChildren(...list.map(([w, h]) => new Option(`${w} × ${h}`, `${w}x${h}`)));
 	$("size-choice").hidden = list.length < 2;
-	const show = () => { menu.value = `${drawing.width}x${drawing.height}`; };
-	menu.addEventListener("change", () => {
+	const show = () => {
+		const { width: w, height: h } = drawing;
+		menu.value = `${w}x${h}`;
+		if (!menu.value) menu.add(new Option(`${w} × ${h}`, `${w}x${h}`, true, true));
+	};
+	menu.onchange = () => {
 		const [width, height] = menu.value.split("x").map(Number);
 		drawing.take(resized(drawing.map, width, height));
-	});
+	};
 	drawing.addEventListener("change", show);
 	show();
 }
@@ -60,16 +64,12 @@ function weightsMenu(model, kept) {
 	menu.replaceChildren(...model.weights.map(({ number, name }) => new Option(name, String(number))));
 	menu.value = String(model.loaded);
 	$("weights-choice").hidden = model.weights.length < 2;
-	menu.addEventListener("change", async () => {
-		try {
-			await kept();
-			await api.chooseWeights(Number(menu.value));
-			await loadedModel();
-			sessionStorage.setItem("continue", "yes");
-			location.reload();
-		} catch (error) {
-			failed(error);
-		}
+	menu.onchange = () => attempt(async () => {
+		await kept();
+		await api.chooseWeights(Number(menu.value));
+		await loadedModel();
+		sessionStorage.setItem("continue", "yes");
+		location.reload();
 	});
 }
 
@@ -77,11 +77,11 @@ function help(model, look) {
 	const dialog = $("help-dialog"), letters = input("letters");
 	$("keys").replaceChildren(...LIST.map(([keys, text]) => {
 		const names = keys.split(" ").map((key) => element(key === "…" ? "span" : "kbd", {}, key));
-		return element("tr", {}, element("th", { scope: "row" }, ...names), i18n.write(element("td"), () => i18n.t(text)));
+		return element("tr", {}, element("th", { scope: "row" }, ...names), i18n.write(element("td"), text));
 	}));
 	try {
 		letters.checked = localStorage.getItem("letters") !== "no";
-		letters.addEventListener("change", () => localStorage.setItem("letters", letters.checked ? "yes" : "no"));
+		letters.onchange = () => localStorage.setItem("letters", letters.checked ? "yes" : "no");
 	} catch { /* private windows may refuse: then the choice lasts until the page is closed */ }
 	const open = () => {
 		$("command").textContent =
@@ -90,7 +90,7 @@ function help(model, look) {
 			i18n.t("about", { name: model.name, generator: model.generator, version: model.version }));
 		dialog.showModal();
 	};
-	$("help").addEventListener("click", open);
+	$("help").onclick = open;
 	return open;
 }
 
@@ -111,7 +111,7 @@ async function offerLast(drawing, classes, found, setSeed) {
 	sessionStorage.removeItem("continue");
 	if (!found || found.classes.join("\n") !== classes.map((c) => c.name).join("\n")) return;
 	const time = () => new Intl.DateTimeFormat(i18n.current(), { dateStyle: "medium", timeStyle: "short" }).format(found.time);
-	const question = offer(() => i18n.t("continue_question", { time: time() }), () => i18n.t("continue_yes"), () => i18n.t("continue_no"));
+	const question = offer(() => i18n.t("continue_question", { time: time() }), "continue_yes", "continue_no");
 	if (again) closeOffer();
 	else drawing.addEventListener("change", () => closeOffer(), { once: true });
 	const answer = await question;
@@ -130,10 +130,11 @@ function icons() {
 }
 
 async function start() {
+	tools();
 	icons();
 	i18n.speak(i18n.preferred());
-	$("language").addEventListener("click", () => i18n.speak(i18n.current() === "en" ? "zh" : "en"));
-	say(() => i18n.t("state_connecting"));
+	$("language").onclick = () => i18n.speak(i18n.current() === "en" ? "zh" : "en");
+	say("state_connecting");
 	panes();
 	const client = crypto.randomUUID?.().slice(0, 8) ?? Math.random().toString(36).slice(2, 10);
 	programStates(client, () => page.live);
@@ -157,23 +158,27 @@ async function start() {
 	/** @returns {api.Look} */ const look = () => ({ seed: seed.get(), ...style.get() });
 	const live = page.live = new Live(client, drawing, look, () => pointers.busy);
 	live.during = model.live;
-	input("live").addEventListener("change", () => {
+	input("live").onchange = () => {
 		live.on = input("live").checked;
 		if (live.on && live.stale) live.changed();
-	});
+	};
 	const seed = seeds(live, drawing, look), style = styles(() => live.changed());
 	$("seed-group").hidden = $("seeds-shelf").hidden = !model.takes_seed;
 	$("styles-shelf").hidden = !model.takes_style;
+	if (model.takes_style) style.offer();
 	imagePane(live, { warmup: model.warmup_seconds, takesSeed: model.takes_seed }, contents,
 		async () => { await api.chooseWeights(model.loaded); await loadedModel(); });
 
 	input("seed").value = String(model.seed);
 	const kept = keep(drawing, classes, seed.get);
 	starts(drawing, classes, kept.forget);
-	files(drawing);
+	files(drawing, ({ seed: saved, styles, blend }) => {
+		seed.set(saved);
+		style.take(styles, blend);
+	});
 	$("segment").hidden = false;
 	const saveNow = () => save(drawing, look);
-	$("export").addEventListener("click", saveNow);
+	$("export").onclick = saveNow;
 	keyboardDrawing(drawing, view, palette, pointers);
 	shortcuts(drawing, view, {
 		dice: () => model.takes_seed && seed.dice(), now: () => live.request(), save: saveNow, help: help(model, look),

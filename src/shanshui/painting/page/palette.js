@@ -25,10 +25,10 @@ export class Palette {
 		/** @type {HTMLElement[]} */ this.chips = [];
 		this.#build();
 		$("classes").addEventListener("keydown", (event) => this.#key(event));
-		input("search").addEventListener("input", () => this.#filter());
-		input("search").addEventListener("keydown", (event) => this.#searchKey(event));
-		$("protect").addEventListener("click", () => drawing.lock(drawing.current));
-		$("unprotect").addEventListener("click", () => drawing.unlockAll());
+		input("search").oninput = () => this.#filter();
+		input("search").onkeydown = (event) => this.#searchKey(event);
+		$("protect").onclick = () => drawing.lock(drawing.current);
+		$("unprotect").onclick = () => drawing.unlockAll();
 		drawing.addEventListener("settings", () => this.#update());
 		document.addEventListener("language", () => this.#update());
 		this.#update();
@@ -50,7 +50,7 @@ export class Palette {
 		const used = GROUPS.filter((group) => this.classes.some((c) => groupOf(c) === group));
 		for (const group of used) {
 			const part = element("div", { className: "classes-group" });
-			if (used.length > 1) part.append(i18n.write(element("h3"), () => i18n.t(`group_${group}`)));
+			if (used.length > 1) part.append(i18n.write(element("h3"), `group_${group}`));
 			for (const c of this.classes) if (groupOf(c) === group) part.append(this.#chip(c));
 			$("classes").append(part);
 		}
@@ -59,7 +59,7 @@ export class Palette {
 	#chip(c) {
 		const lock = $("protect").querySelector("svg").cloneNode(true);
 		const chip = element("div", { className: "chip", role: "radio", data: { id: c.id } }, swatch(c), element("span"), lock);
-		chip.addEventListener("click", () => this.#choose(c.id));
+		chip.onclick = () => this.#choose(c.id);
 		chip.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && this.mark(c.id));
 		chip.addEventListener("pointerleave", () => this.mark(-1));
 		return this.chips[c.id] = chip;

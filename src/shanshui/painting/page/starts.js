@@ -3,38 +3,28 @@
 import * as api from "./api.js";
 import { composition, horizon } from "./compose.js";
 import { ask, say } from "./controls.js";
-import { $, element, input } from "./dom.js";
+import { $, chooses, element } from "./dom.js";
 import * as i18n from "./i18n.js";
-import { failed } from "./image.js";
+import { attempt } from "./image.js";
 import { showMap } from "./view.js";
 /** @import { Drawing } from "./drawing.js" */
 /** @import { LabelMap } from "./raster.js" */
 
 const MOST_EXAMPLES = 12;
-const HOW = { ids: "read_ids", palette_index: "read_index", exact_colours: "read_colours" };
-
-/** Do something that the program may refuse, and say so. */
-async function attempt(action) {
-	try {
-		await action();
-	} catch (error) {
-		failed(error);
-	}
-}
+const HOW = { ids: "read_ids", palette_index: "read_index", exact_colours: "read_colours", archive: "read_archive" };
 
 /** @param {Drawing} drawing @param {api.Class[]} classes @param {() => void} cleared */
 export function starts(drawing, classes, cleared) {
-	const size = () => ({ width: drawing.width, height: drawing.height });
-	$("random").addEventListener("click", () => {
+	$("random").onclick = () => {
 		const { width, height } = drawing;
 		drawing.take(composition(classes, width, height, Math.floor(Math.random() * 2 ** 32)));
-	});
-	$("new").addEventListener("click", async () => {
-		if (!await ask(() => i18n.t("new_question"), () => i18n.t("new_yes"))) return;
+	};
+	$("new").onclick = async () => {
+		if (!await ask("new_question", "new_yes")) return;
 		const map = horizon(classes, drawing.width, drawing.height);
 		drawing.take(map, { ground: map.ids.slice(), fresh: true });
 		cleared();
-	});
+	};
 }
 
 /**
@@ -49,27 +39,20 @@ export async function examples(drawing, table, list) {
 			const text = i18n.write(element("span"), () => (i18n.has(key) ? i18n.t(key) : name));
 			showMap(canvas, map, table);
 			const button = element("button", { className: "card picture" }, canvas, text);
-			button.addEventListener("click", () => attempt(async () => {
+			button.onclick = () => attempt(async () => {
 				const { width, height } = drawing;
 				const again = width === map.width && height === map.height ? { ...map, ids: map.ids.slice() } : await api.example(n, drawing);
 				drawing.take(again);
-			}));
+			});
 			$("starts").append(button);
 		});
 	}
 }
 
-/** @param {Drawing} drawing */
-export function files(drawing) {
-	const [label, photograph] = [input("file"), input("photograph")];
-	$("open").addEventListener("click", () => label.click());
-	$("segment").addEventListener("click", () => photograph.click());
-	for (const [field, use] of /** @type {any[]} */ ([[label, open], [photograph, segment]])) {
-		field.addEventListener("change", () => {
-			if (field.files?.[0]) use(field.files[0]);
-			field.value = "";
-		});
-	}
+/** @param {Drawing} drawing @param {(settings: api.Settings) => void} use takes seed and styles of a saved archive */
+export function files(drawing, use) {
+	chooses("open", "file", open);
+	chooses("segment", "photograph", segment);
 	document.addEventListener("dragover", (event) => event.preventDefault());
 	document.addEventListener("drop", (event) => {
 		event.preventDefault();
@@ -79,9 +62,12 @@ export function files(drawing) {
 
 	function open(file) {
 		attempt(async () => {
-			const { report, ...map } = await api.imported(file, drawing);
+			const zip = /zip/.test(file.type) || /\.zip$/i.test(file.name);
+			const { report, ...map } = await (zip ? api.opened(file) : api.imported(file, drawing));
+			if (zip && !report.same_weights && !await ask("other_question", "open")) return;
 			drawing.take(map);
-			const how = HOW[report.how] || "read_ids";
+			if (zip) use(report);
+			const how = HOW[report.how];
 			say(() => i18n.t("imported", { how: i18n.t(how) }));
 		});
 	}
@@ -89,7 +75,7 @@ export function files(drawing) {
 	function segment(file) {
 		attempt(async () => {
 			drawing.take(await api.segmented(file, drawing));
-			say(() => i18n.t("segmented"));
+			say("segmented");
 		});
 	}
 }

@@ -1,19 +1,20 @@
 // Styles of photographs, for weights that take one: none, one, or a blend of two.
 
 import * as api from "./api.js";
-import { $, all, element, input } from "./dom.js";
+import { $, all, chooses, element, input } from "./dom.js";
 import * as i18n from "./i18n.js";
-import { failed } from "./image.js";
+import { attempt } from "./image.js";
 
-/** @param {() => void} changed @returns {{get: () => {style: string, style2: string, blend: number | ""}, add: (file: Blob) => Promise<void>}} */
+/** @param {() => void} changed called when the styles in use or their shares have changed */
 export function styles(changed) {
 	/** Styles in use, the last chosen last. @type {string[]} */ let chosen = [];
-	const cards = () => all("#styles [data-style]");
-	const file = input("style-file"), blend = input("blend");
+	let added = 0;
+	const blend = input("blend"), none = $("no-style");
+	const cards = () => all("#styles .picture");
 
 	const show = () => {
-		for (const card of cards()) card.setAttribute("aria-pressed", String(chosen.includes(card.dataset.style || "")));
-		$("no-style").setAttribute("aria-pressed", String(!chosen.length));
+		for (const card of cards()) card.ariaPressed = String(chosen.includes(card.dataset.style || ""));
+		none.ariaPressed = String(!chosen.length);
 		$("blend-slider").hidden = chosen.length < 2;
 		i18n.write($("blend-value"), () => i18n.percent(blend.valueAsNumber / 100));
 	};
@@ -22,31 +23,51 @@ export function styles(changed) {
 		show();
 		changed();
 	};
-	const toggle = (style) => use(chosen.includes(style) ? chosen.filter((other) => other !== style) : [...chosen, style]);
+	const others = (style) => chosen.filter((other) => other !== style);
 
-	const add = async (photograph) => {
-		try {
-			const { style, thumbnail } = await api.addStyle(photograph);
-			if (!cards().some((card) => card.dataset.style === style)) {
-				const n = cards().length + 1, text = i18n.write(element("span"), () => i18n.t("style_n", { n }));
-				const properties = { className: "card picture", data: { style }, onclick: () => toggle(style) };
-				$("add-style").before(element("button", properties, element("img", { src: thumbnail, alt: "" }), text));
-			}
-			use([...chosen.filter((other) => other !== style), style]);
-		} catch (error) {
-			failed(error);
-		}
+	/** Add a card. @param {string} picture address, if there is one @param {string | (() => string)} text @param {() => void} click */
+	const card = (picture, text, click) => {
+		const image = element(picture ? "img" : "canvas", picture ? { src: picture, alt: "" } : {});
+		const made = element("button", { className: "card picture", onclick: click }, image, i18n.write(element("span"), text));
+		$("add-style").before(made);
+		return made;
 	};
-	$("no-style").addEventListener("click", () => use([]));
-	$("add-style").addEventListener("click", () => file.click());
-	file.addEventListener("change", () => {
-		if (file.files?.[0]) add(file.files[0]);
-		file.value = "";
-	});
-	blend.addEventListener("input", () => { show(); changed(); });
+	/** Add the card of a photograph that was uploaded. */
+	const own = (style, thumbnail) => {
+		if (cards().some((each) => each.dataset.style === style)) return;
+		const n = ++added;
+		const made = card(thumbnail, () => i18n.t("style_n", { n }), () => use(chosen.includes(style) ? others(style) : [...chosen, style]));
+		made.dataset.style = style;
+	};
+
+	chooses("add-style", "style-file", (photograph) => attempt(async () => {
+		const { style, thumbnail } = await api.addStyle(photograph);
+		own(style, thumbnail);
+		use([...others(style), style]);
+	}));
+	none.onclick = () => use([]);
+	blend.oninput = () => { show(); changed(); };
 	show();
 	return {
+		/** What requests say. */
 		get: () => ({ style: chosen[0] || "", style2: chosen[1] || "", blend: chosen.length > 1 ? blend.valueAsNumber / 100 : "" }),
-		add,
+		/** Use the styles of a saved archive. @param {string[]} saved @param {number} share of the second */
+		take(saved, share) {
+			for (const style of saved) own(style, "");
+			blend.valueAsNumber = 100 * share;
+			use(saved);
+		},
+		/** Show the ready-made ones. */
+		offer: () => attempt(async () => {
+			for (const { number, name } of await api.styles()) {
+				const photograph = await api.photograph(number);
+				const made = card(URL.createObjectURL(photograph), `light_${name}`, () => attempt(async () => {
+					const { style } = await api.addStyle(photograph);
+					made.dataset.style = style;
+					use(chosen.includes(style) ? others(style) : [...chosen, style]);
+				}));
+			}
+			show();
+		}),
 	};
 }

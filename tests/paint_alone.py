@@ -1,61 +1,39 @@
-"""Draw on the page where there is no network but loopback: `python tests/paint_alone.py FOLDER`.
-
-Ends with status 77 where the kernel refuses a network namespace.
-"""
+"""Run a part of a program where there is no network but loopback, with the threads and processes that it starts."""
 
 from __future__ import annotations
 
 import ctypes
-import errno
 import fcntl
 import os
 import socket
 import struct
-import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-REFUSED = 77
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
+CLONE_NEWNET = 0x40000000  # linux/sched.h
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # linux/sockios.h, linux/if.h
 
 
-def leave_the_network() -> None:
-    """Move this process, and those that it starts, to a network namespace whose only interface is loopback."""
-    flags = CLONE_NEWNET | (CLONE_NEWUSER if os.geteuid() else 0)
-    if ctypes.CDLL(None, use_errno=True).unshare(flags):
-        print(f"no network namespace: {os.strerror(ctypes.get_errno())}")
-        raise SystemExit(REFUSED)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
-    assert [name for _, name in socket.if_nameindex()] == ["lo"]
-    with socket.socket() as outwards:
-        assert outwards.connect_ex(("192.0.2.1", 80)) == errno.ENETUNREACH
+@contextmanager
+def leave_the_network() -> Iterator[str]:
+    """Move the calling thread to a network namespace whose only interface is loopback, and back at the end.
+
+    Yields:
+        Nothing, or why the kernel refuses it.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net") as before:
+        if libc.unshare(CLONE_NEWNET):
+            yield f"no network namespace: {os.strerror(ctypes.get_errno())}"
+            return
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+                fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
+            yield ""
+        finally:
+            assert not libc.setns(before.fileno(), CLONE_NEWNET), os.strerror(ctypes.get_errno())
 
 
-def draw(folder: Path) -> None:
-    """Open the page, use a ready-made style, draw a stroke, see its image, and save it."""
-    from paint_browser import launched, opened, same_colours
-    from paint_server import running
-    from playwright.sync_api import sync_playwright
-
-    with (
-        sync_playwright() as playwright,
-        launched(playwright) as browser,
-        running(folder, "--style") as served,
-        opened(browser, served) as site,
-    ):
-        before = site.settled()
-        site.choose("rock")
-        site.drag((20, 20), (90, 60))
-        assert site.settled() > before
-        assert same_colours(site.image(), site.ids())
-        site.page.click("#styles .picture >> nth=0")
-        site.until("document.querySelector('#styles .picture').ariaPressed === 'true'")
-        site.settled()
-        with site.page.expect_download():
-            site.page.click("#export")
-
-
-if __name__ == "__main__":
-    leave_the_network()
-    draw(Path(sys.argv[1]))
+def network_of(process: str) -> str:
+    """The network namespace of a process, by its number or `thread-self`."""
+    return os.readlink(f"/proc/{process}/ns/net")

@@ -103,10 +103,10 @@ def archive(rng: random.Random) -> Case:
     }  # fmt: skip
     for name in rng.sample(sorted(record), rng.randrange(3)):
         record[name] = rng.choice([*WORDS, None, -1, 2**64, 1.5, math.nan, [], [[]], {}, record])
-    maps = [content for kind, content in samples() if kind == "image/png"]
+    maps = [content for kind, content in samples() if kind == "image/png"]  # the second holds class ids
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as file:
-        file.writestr(rng.choice(["paint_label.png", "x/paint_label.png"]), rng.choice(maps))
+        file.writestr(rng.choice(["paint_label.png", "x/paint_label.png"]), rng.choice([maps[1], rng.choice(maps)]))
         file.writestr("paint.json", dumped(rng, record))
     body = damaged(rng, out.getvalue()) if rng.random() < 0.5 else out.getvalue()
     return "/api/open", {"Content-Type": "application/zip"}, body

@@ -15,7 +15,7 @@ export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile demo paint test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format lock \
+.PHONY: help setup compile demo paint docs docs-tools test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format lock \
 	clean distclean
 
 help: ## show this list
@@ -33,7 +33,14 @@ demo: compile ## run the whole pipeline on the embedded dataset: results/demo/
 paint: compile ## draw label maps in the browser and see images by WEIGHTS (default: the demo's, else the starter model)
 	@$(BIN)/python -m shanshui paint --open $(if $(strip $(WEIGHTS)),--weights $(WEIGHTS))
 
-test: compile lint ## run all checks: style, types, workflow, tests
+docs: docs-tools ## build the documents as a site: build/docs/index.html
+	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
+	@echo "docs: build/docs/index.html"
+
+docs-tools: setup
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r envs/docs.txt
+
+test: compile lint docs-tools ## run all checks: style, types, workflow, tests
 	@envs/cuda_wheels.sh nvcc
 	@$(BIN)/python -m pytest $(PYTEST)
 
@@ -63,18 +70,20 @@ gpu-kit: setup ## collect in .gpu the files gpu-check needs on a machine without
 lint: setup ## check style and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 format: setup ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile rules
+	$(BIN)/snakefmt Snakefile rules workflow/Snakefile
 
 lock: setup ## resolve the dependencies of pyproject.toml again, keeping versions that still fit
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --extra export \
 		--custom-compile-command "make lock" --output-file envs/requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --group docs --no-annotate \
+		--constraint envs/requirements.lock --custom-compile-command "make lock" --output-file envs/docs.txt
 
 clean: ## remove caches; keep results and .venv
 	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist

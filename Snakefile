@@ -14,7 +14,7 @@ min_version("9.0")
 include: "rules/configuration.smk"
 
 
-configfile: Path(workflow.basedir) / "config.yaml"
+configfile: DEFAULTS
 
 
 report: "workflow/report/workflow.rst"

@@ -15,7 +15,8 @@ with exit_on_error():
     WORDS = words_of(workflow.configfiles)  # Snakemake reads these files too, but of two equal keys it takes the last
     OWN = workflow.config_settings.overwrite_config  # --configfile and --config, without config.yaml below them
     CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN, words=WORDS)
-    check_inputs(CONFIG)
+    if workflow.dag_settings:  # otherwise nothing is planned: --lint, in a clone without data
+        check_inputs(CONFIG)
     run_paths.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
     PATHS = run_paths.RunPaths(CONFIG)
     GPU_JOBS = PATHS.gpu_jobs()
@@ -64,6 +65,11 @@ def keep_times():
     """Record times and digests of the run's files, so that touched or copied files cause no rerun."""
     with exit_on_error():
         file_times.record(Path("results") / RUN)
+
+
+if not workflow.modifier.is_main_snakefile():  # a module, whose onstart, onerror and onsuccess Snakemake does not call
+    workflow._onstart = lambda log: check_before_start()
+    workflow._onerror = workflow._onsuccess = lambda log: keep_times()
 
 
 def chosen(choice, run, what="chosen", **wildcards):

@@ -1,11 +1,28 @@
-# Reads config.yaml strictly before Snakemake does, so that a wrong encoding or a duplicate key gives a clear message.
+# Finds the package, and reads config.yaml strictly before Snakemake does, so that a wrong encoding or a duplicate key gives a
+# clear message.
+import os
 import sys
 
-SOURCE = Path(workflow.basedir) / "src"
-sys.path.insert(0, str(SOURCE))
+RULES = workflow.current_basedir  # this folder: a path, unless the workflow is read from a repository (snakedeploy)
+CLONE = Path(RULES).parent if isinstance(RULES, os.PathLike) else None
+if CLONE:
+    sys.path.insert(0, str(CLONE / "src"))
+
+try:
+    from shanshui.pipeline.deployment import package_folder
+except ModuleNotFoundError as error:
+    if error.name != "shanshui":
+        raise
+    sys.exit(
+        f"the package shanshui is not installed for {sys.executable}, and no clone of it is here: config/README.md"
+    )
 
 from shanshui.config.yaml_file import read_yaml
 from shanshui.errors import exit_on_error
 
+SOURCE = CLONE / "src" if CLONE else package_folder(Path(".snakemake"))
+DEFAULTS = CLONE / "config.yaml" if CLONE else Path("config.yaml")
+
 with exit_on_error():
-    read_yaml(Path(workflow.basedir) / "config.yaml")
+    if CLONE:
+        read_yaml(DEFAULTS)

@@ -53,6 +53,13 @@ def test_small_recipes_are_valid_and_need_no_download(root: Path, recipe: str) -
     assert set(needed_weights(config)) <= {"efficientnet_lite0"}, "which is installed with the other packages"
 
 
+def test_numbers_within_a_section_on_the_command_line_are_read() -> None:
+    """Snakemake passes `--config model={generator: {halvings: 5}}` as text."""
+    written = {"generator": {"name": "apf", "halvings": "5", "spade_hidden": "32"}}
+    assert validate({"model": written}).model.generator.model_dump()["halvings"] == 5
+    assert "5 or 6" in mistakes(model={"generator": {"name": "apf", "halvings": "4"}})
+
+
 def test_typo_is_named_with_a_suggestion() -> None:
     text = mistakes(pretrain={"epochz": 3})
     assert "pretrain.epochz" in text

@@ -14,9 +14,9 @@ def test_schema_is_in_step(root: Path) -> None:
     assert read_json(root / "workflow" / "schemas" / "config.schema.json") == options.schema(), FIX
 
 
-def test_table_in_the_readme_is_in_step(root: Path) -> None:
-    text = (root / "README.md").read_text(encoding="utf-8")
-    assert options.BEGIN in text, "README.md has lost the marker of the option table"
+def test_table_of_options_is_in_step(root: Path) -> None:
+    text = (root / "docs" / "options.md").read_text(encoding="utf-8")
+    assert options.BEGIN in text, "docs/options.md has lost the marker of the option table"
     assert options.place(text) == text, FIX
 
 

@@ -295,12 +295,12 @@ def test_documentation_shows_these_files(name: str, root: Path) -> None:
 
 
 def test_all_are_options_in_schema_and_tables(installed: Path, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    (tmp_path / "options.md").write_text(f"{BEGIN}\n{END}\n")
     (tmp_path / "stages.md").write_text("\n".join(STAGES))
-    outputs = {"schema": "schema.json", "readme": "README.md", "stages": "stages.md"}
+    outputs = {"schema": "schema.json", "table": "options.md", "stages": "stages.md"}
     python(installed, "-m", "shanshui", "options", *[f"--{part}={tmp_path / name}" for part, name in outputs.items()])
     schema = json.loads((tmp_path / "schema.json").read_text())
-    table, stages = ((tmp_path / name).read_text() for name in ("README.md", "stages.md"))
+    table, stages = ((tmp_path / name).read_text() for name in ("options.md", "stages.md"))
     parts, rows = schema["$defs"], {line.split("`")[1]: line for line in table.splitlines() if line.startswith("| `")}
     assert parts["ToyGenerator"]["properties"]["kernel"]["default"] == 3
     assert "toy" in parts["Model"]["properties"]["generator"]["anyOf"][1]["enum"]

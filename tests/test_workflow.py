@@ -95,10 +95,10 @@ def test_second_run_has_nothing_to_do(root: Path, finished: Path) -> None:
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_graph_in_the_readme_shows_the_rules_and_real_dependencies(root: Path, finished: Path) -> None:
+def test_graph_in_the_documents_shows_the_rules_and_real_dependencies(root: Path, finished: Path) -> None:
     drawn = [
         re.findall(r"```mermaid\n(.*?)```", (root / name).read_text(encoding="utf-8"), re.DOTALL)
-        for name in ("README.md", "README.zh.md")
+        for name in ("docs/pipeline.md", "docs/zh/pipeline.md")
     ]
     assert drawn[0] == drawn[1]
     chains = [line.split(" --> ") for line in drawn[0][0].splitlines() if "-->" in line]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shanshui.architectures.apf_weights import JITTOR
 from shanshui.architectures.base import Generator, SpectrallyNormed, architecture
@@ -51,6 +51,12 @@ class Apf(SpectrallyNormed, Generator):
         6, description="times E halves the label map; sides must be multiples of 2^halvings"
     )
     spade_hidden: Positive = Field(128, description="hidden channels inside every SPADE layer")
+
+    @field_validator("halvings", mode="before")
+    @classmethod
+    def _number(cls, halvings: object) -> object:
+        """Convert the text that Snakemake makes of a number within `--config model={...}`."""
+        return int(halvings) if halvings in ("5", "6") else halvings
 
     @property
     def heads(self) -> int:

@@ -1,4 +1,4 @@
-"""The configuration's schema and its table for the README, both from the classes in `config`."""
+"""The configuration's schema and its table for the documents, both from the classes in `config`."""
 
 from __future__ import annotations
 

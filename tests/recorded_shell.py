@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +13,9 @@ PROGRAMS = (  # what a document may call
     "python", "python3", "snakemake", "make", "uv", "snakedeploy", "pip", "git", "docker", "kubectl", "apt-get",
 )  # fmt: skip
 TOOLS = ("mkdir", "cp", "ls", "cat", "cmp", "sed", "awk", "ln", "unzip", "rm")  # do nothing here
-RECORDER = """#!{python} -S
-import json, sys
-with open({calls!r}, "a", encoding="utf-8") as file:
-    file.write(json.dumps([{name!r}, *sys.argv[1:]]) + chr(10))
+RECORDER = """#!/bin/sh
+printf '%s\\037' {name} "$@" >> '{calls}'
+printf '\\036' >> '{calls}'
 """
 FOLDERS = ("benchmarks", "config", "docs", "envs", "profiles", "rules", "src", "tests", "workflow")
 FILES = ("Makefile", "Snakefile", "config.yaml")
@@ -28,13 +25,13 @@ class Recorder:
     """A copy of the repository's outline, in which shell blocks are expanded."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.calls = folder / "clone", folder / "calls.jsonl"
+        self.folder, self.calls = folder / "clone", folder / "calls"
         programs = folder / "bin"
         (self.folder / "data").mkdir(parents=True)
         for place in (programs, self.folder / ".venv" / "bin"):
             place.mkdir(parents=True)
             for name in PROGRAMS:
-                text = RECORDER.format(python=sys.executable, calls=str(self.calls), name=name)
+                text = RECORDER.format(calls=self.calls, name=name)
                 (place / name).write_text(text)
                 (place / name).chmod(0o755)
         for name in TOOLS:
@@ -53,7 +50,7 @@ class Recorder:
             env={"PATH": self.path, "HOME": "/nowhere"}, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in self.calls.read_text(encoding="utf-8").splitlines()]
+        return [call.split("\x1f")[:-1] for call in self.calls.read_text(encoding="utf-8").split("\x1e")[:-1]]
 
 
 def lost_files(arguments: Sequence[str]) -> list[str]:

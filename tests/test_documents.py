@@ -29,6 +29,11 @@ from shanshui.pipeline.inputs_there import check_targets
 
 SHELL = all_blocks("sh", "bash", "shell", "console")
 YAML = all_blocks("yaml")
+COMMENTS = [  # commands at the head of recipes
+    Block(file, 1, "sh", "\n".join(commands), "")
+    for file in sorted({*ROOT.glob("config.yaml"), *ROOT.glob("config/**/*.yaml")})
+    if (commands := re.findall(r"^#  +((?:snakemake|python|make|W=).*)$", file.read_text(encoding="utf-8"), re.M))
+]
 ELSEWHERE = {"docs/adding.md"}  # its files and commands are those of tests/test_toys.py
 TARGETS = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
 
@@ -109,7 +114,7 @@ def check_program(arguments: Sequence[str]) -> None:
     assert [option for option in arguments if option.startswith("--") and f'"{option}"' not in text] == []
 
 
-@pytest.mark.parametrize("block", named(SHELL))
+@pytest.mark.parametrize("block", named([*SHELL, *COMMENTS]))
 def test_commands_are_those_of_the_software(block: Block, recorder: Recorder) -> None:
     calls = recorder.expand(block.text)
     assert calls, "no command"

@@ -72,7 +72,7 @@ lint: setup ## check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/mypy
-	$(BIN)/snakemake --lint --configfile config/demo.yaml
+	$(BIN)/snakemake --lint
 
 format: setup ## format the code
 	$(BIN)/ruff check --fix .

@@ -46,6 +46,16 @@ class Mermaid(Directive):
         return [nodes.raw("", svg(list(self.content)), format="html")]
 
 
+def files_elsewhere(app: Sphinx, name: str, source: list[str]) -> None:
+    """Let links to Markdown files outside of this folder open the files: they are no pages of the site."""
+
+    def whole(found: re.Match[str]) -> str:
+        target = Path(app.srcdir, name).parent / found[1]
+        return found[0] if target.resolve().is_relative_to(app.srcdir) else f"](path:{found[1]})"
+
+    source[0] = re.sub(r"\]\(((?:\.\./)+[\w./]+\.md)(?:#[^)]*)?\)", whole, source[0])
+
+
 def pages_in_order(app: Sphinx, name: str, source: list[str]) -> None:
     """Append to index.md, for each of its headings, a hidden table of contents of the pages listed there."""
     if name != root_doc:
@@ -61,4 +71,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register what this file adds to Sphinx."""
     app.add_directive("mermaid", Mermaid)
     app.connect("source-read", pages_in_order)
+    app.connect("source-read", files_elsewhere)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

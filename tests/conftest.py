@@ -90,6 +90,22 @@ def page_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> I
         yield served
 
 
+@pytest.fixture(scope="module")
+def lasting_site(browser: Browser, page_server: Running) -> Iterator[Opened]:
+    """The drawing page, opened once for a file."""
+    from paint_browser import opened
+
+    with opened(browser, page_server) as found:
+        yield found
+
+
+@pytest.fixture
+def canvas(lasting_site: Opened) -> Opened:
+    """A page for tests that change nothing but the drawing and its tools: these are as when it was opened."""
+    lasting_site.clear()
+    return lasting_site
+
+
 @pytest.fixture
 def site(browser: Browser, page_server: Running) -> Iterator[Opened]:
     """The drawing page, opened."""

@@ -65,6 +65,12 @@ class Opened:
         flat, width = self.run("[Array.from(d.ids), d.width]")
         return np.array(flat, np.uint8).reshape(-1, width)
 
+    def clear(self) -> None:
+        """Begin with sky, a brush of eight pixels and mountains, without history, zoom or protected classes."""
+        map_ = "{width: 128, height: 96, ids: new Uint8Array(128 * 96).fill(a)}"
+        self.run(f"(d.take({map_}, {{fresh: true}}), d.choose(0))", NUMBER["sky"])
+        self.run("(d.set({tool: 'brush', size: 8, gap: 4}), p.view.fit())")
+
     def plain(self, name: str = "sky") -> None:
         """Fill the drawing with one class."""
         self.run("d.take({width: d.width, height: d.height, ids: new Uint8Array(d.ids.length).fill(a)})", NUMBER[name])

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from paint_browser import NUMBER, PHONE, Opened, opened
+from paint_browser import NUMBER, PHONE, Opened, chromium, opened
 from paint_checks import controls_without_name, low_contrast, small_targets, visible_texts
 from paint_server import Running
 from playwright.sync_api import Browser
@@ -189,3 +189,11 @@ def test_names_contrast_and_order_of_focus(site: Opened) -> None:
     assert order.count("chip") == 1  # arrow keys move within the palette
     page.set_viewport_size({"width": 320, "height": 256})  # 1280 x 1024 at 400 %
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_missing_browser_fails_in_continuous_integration_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    for automatic, outcome in (("true", pytest.fail.Exception), ("", pytest.skip.Exception)):
+        monkeypatch.setenv("CI", automatic)
+        with pytest.raises(outcome, match="no Chromium"):
+            chromium()

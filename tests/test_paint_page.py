@@ -64,129 +64,166 @@ def test_stroke_is_one_piece_of_one_class_and_changes_the_image(site: Opened) ->
     assert np.array_equal(site.ids(), blank)
 
 
-def test_brush_has_its_size_in_pixels(site: Opened) -> None:
+def test_brush_has_its_size_in_pixels(canvas: Opened) -> None:
     for size in (1, 2, 7, 40):
-        site.plain("sky")
-        site.run("d.set({tool: 'brush', size: a})", size)
-        site.choose("rock")
-        site.click(64, 48)
-        rows, columns = np.nonzero(site.ids() == NUMBER["rock"])
+        canvas.plain("sky")
+        canvas.run("d.set({tool: 'brush', size: a})", size)
+        canvas.choose("rock")
+        canvas.click(64, 48)
+        rows, columns = np.nonzero(canvas.ids() == NUMBER["rock"])
         assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (size, size)
 
 
-def test_fast_strokes_of_one_pixel_have_no_gaps(site: Opened) -> None:
-    site.plain("sky")
-    site.run("d.set({size: 1})")
-    site.drag((3, 5), (120, 31), (40, 90), steps=2)
-    assert ndimage.label(site.ids() != NUMBER["sky"], structure=np.ones((3, 3)))[1] == 1
+def test_fast_strokes_of_one_pixel_have_no_gaps(canvas: Opened) -> None:
+    canvas.run("d.set({size: 1})")
+    canvas.drag((3, 5), (120, 31), (40, 90), steps=2)
+    assert ndimage.label(canvas.ids() != NUMBER["sky"], structure=np.ones((3, 3)))[1] == 1
 
 
-def test_shapes(site: Opened) -> None:
-    site.plain("sky")
-    site.choose("building")
-    site.tool("rectangle")
-    site.drag((10, 20), (40, 50))
+def test_shapes(canvas: Opened) -> None:
+    canvas.choose("building")
+    canvas.tool("rectangle")
+    canvas.drag((10, 20), (40, 50))
     expected = np.full((HEIGHT, WIDTH), NUMBER["sky"], np.uint8)
     expected[20:51, 10:41] = NUMBER["building"]
-    assert np.array_equal(site.ids(), expected)
-    site.page.click("#undo")
-    site.tool("ellipse")
-    site.drag((40, 50), (10, 20))
-    area = site.ids() == NUMBER["building"]
+    assert np.array_equal(canvas.ids(), expected)
+    canvas.page.click("#undo")
+    canvas.tool("ellipse")
+    canvas.drag((40, 50), (10, 20))
+    area = canvas.ids() == NUMBER["building"]
     rows, columns = np.nonzero(area)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 50, 10, 40)
     assert area.sum() == pytest.approx(np.pi * 15.5**2, rel=0.03)
-    site.page.click("#undo")
-    site.tool("line")
-    site.run("d.set({size: 3})")
-    site.page.keyboard.down("Shift")
-    site.drag((10, 50), (100, 53))
-    site.page.keyboard.up("Shift")
-    rows, columns = np.nonzero(site.ids() == NUMBER["building"])
+    canvas.page.click("#undo")
+    canvas.tool("line")
+    canvas.run("d.set({size: 3})")
+    canvas.page.keyboard.down("Shift")
+    canvas.drag((10, 50), (100, 53))
+    canvas.page.keyboard.up("Shift")
+    rows, columns = np.nonzero(canvas.ids() == NUMBER["building"])
     assert (rows.min(), rows.max()) == (49, 51)  # at a multiple of 45 degrees
     assert columns.max() >= 99
 
 
-def test_fill_closes_gaps_if_asked(site: Opened) -> None:
-    site.plain("sky")
-    site.choose("wall")
-    site.run("d.set({size: 2})")
-    site.drag((30, 20), (90, 20), (90, 70), (30, 70), (30, 48), steps=3)  # open at the left from 21 to 47
-    site.drag((30, 21), (30, 43), steps=3)  # and now only 4 pixels
-    walls = site.ids()
-    site.choose("lake")
-    site.tool("fill")
-    site.run("d.set({gap: 0})")
-    site.click(60, 45)
-    leaked = site.ids()
+def test_fill_closes_gaps_if_asked(canvas: Opened) -> None:
+    canvas.choose("wall")
+    canvas.run("d.set({size: 2})")
+    canvas.drag((30, 20), (90, 20), (90, 70), (30, 70), (30, 48), steps=3)  # open at the left from 21 to 47
+    canvas.drag((30, 21), (30, 43), steps=3)  # and now only 4 pixels
+    walls = canvas.ids()
+    canvas.choose("lake")
+    canvas.tool("fill")
+    canvas.run("d.set({gap: 0})")
+    canvas.click(60, 45)
+    leaked = canvas.ids()
     assert leaked[5, 5] == NUMBER["lake"]
-    site.page.keyboard.press("Control+z")
-    site.run("d.set({gap: 6})")
-    site.click(60, 45)
-    filled = site.ids()
+    canvas.page.keyboard.press("Control+z")
+    canvas.run("d.set({gap: 6})")
+    canvas.click(60, 45)
+    filled = canvas.ids()
     assert filled[5, 5] == filled[45, 27] == NUMBER["sky"]
     inside = (walls == NUMBER["sky"])[23:69, 33:89]
     assert (filled[23:69, 33:89] == NUMBER["lake"])[inside].all()
     assert np.array_equal(filled == NUMBER["wall"], walls == NUMBER["wall"])
 
 
-def test_replace_pick_protect_and_eraser(site: Opened) -> None:
-    site.plain("sky")
-    site.choose("tree")
-    site.drag((30, 30), (40, 30))
-    site.drag((90, 70), (100, 70))
-    trees = site.ids() == NUMBER["tree"]
-    site.choose("grass")
-    site.tool("replace")
-    site.click(35, 30)
-    assert np.array_equal(site.ids() == NUMBER["grass"], trees)
-    site.click(5, 5, button="right")  # picks, as the button of a pen does
-    assert site.run("d.current") == NUMBER["sky"]
-    site.tool("pick")
-    site.click(95, 70)
-    assert site.run("d.current") == NUMBER["grass"]
-    site.page.click("#protect")
-    assert site.page.get_attribute(f'[data-id="{NUMBER["grass"]}"]', "aria-label") == "grass, protected"
-    site.choose("sea")
-    site.drag((20, 30), (120, 30))
-    assert (site.ids() == NUMBER["grass"])[trees].all()
-    assert (site.ids() == NUMBER["sea"]).any()
-    site.page.click("#unprotect")
-    site.run("d.set({size: 200})")
-    site.tool("eraser")
-    site.drag((64, 48), (65, 48))
-    top, *_, bottom = site.ids()[:, 64]
+def test_replace_pick_protect_and_eraser(canvas: Opened) -> None:
+    canvas.choose("tree")
+    canvas.drag((30, 30), (40, 30))
+    canvas.drag((90, 70), (100, 70))
+    trees = canvas.ids() == NUMBER["tree"]
+    canvas.choose("grass")
+    canvas.tool("replace")
+    canvas.click(35, 30)
+    assert np.array_equal(canvas.ids() == NUMBER["grass"], trees)
+    canvas.click(5, 5, button="right")  # picks, as the button of a pen does
+    assert canvas.run("d.current") == NUMBER["sky"]
+    canvas.tool("pick")
+    canvas.click(95, 70)
+    assert canvas.run("d.current") == NUMBER["grass"]
+    canvas.page.click("#protect")
+    assert canvas.page.get_attribute(f'[data-id="{NUMBER["grass"]}"]', "aria-label") == "grass, protected"
+    canvas.choose("sea")
+    canvas.drag((20, 30), (120, 30))
+    assert (canvas.ids() == NUMBER["grass"])[trees].all()
+    assert (canvas.ids() == NUMBER["sea"]).any()
+    canvas.page.click("#unprotect")
+    canvas.run("d.set({size: 200})")
+    canvas.tool("eraser")
+    canvas.drag((64, 48), (65, 48))
+    top, *_, bottom = canvas.ids()[:, 64]
     assert (top, bottom) == (NUMBER["sky"], NUMBER["land"])
 
 
-def test_other_tools_sizes_and_classes_keep_the_drawing(site: Opened) -> None:
-    site.plain("sky")
-    site.drag((20, 20), (90, 60))
-    drawn = site.ids()
+def test_other_tools_sizes_and_classes_keep_the_drawing(canvas: Opened) -> None:
+    canvas.drag((20, 20), (90, 60))
+    drawn = canvas.ids()
     for name in ("line", "rectangle", "ellipse", "fill", "replace", "pick", "eraser", "brush"):
-        site.tool(name)
-    site.page.fill("#search", "Wa")
-    site.page.keyboard.press("Enter")
-    site.page.focus("#size")
+        canvas.tool(name)
+    canvas.page.fill("#search", "Wa")
+    canvas.page.keyboard.press("Enter")
+    canvas.page.focus("#size")
     for key in ("ArrowRight", "[", "]", "1", "2", "+", "0"):
-        site.page.keyboard.press(key)
-    site.page.set_viewport_size({"width": 1000, "height": 700})
-    site.page.set_viewport_size({"width": 1280, "height": 800})
-    assert np.array_equal(site.ids(), drawn)
+        canvas.page.keyboard.press(key)
+    canvas.page.set_viewport_size({"width": 1000, "height": 700})
+    canvas.page.set_viewport_size({"width": 1280, "height": 800})
+    assert np.array_equal(canvas.ids(), drawn)
 
 
-def test_hundred_steps_are_undone(site: Opened) -> None:
-    site.plain("sky")
-    site.choose("rock")
-    first = site.ids()
+def test_hundred_steps_are_undone(canvas: Opened) -> None:
+    canvas.choose("rock")
+    first = canvas.ids()
     change = "d.once((map) => { map.ids[n] = 4; return {x0: n, y0: 0, x1: n + 1, y1: 1}; })"
-    site.run(f"(() => {{ for (let n = 0; n < 100; n++) {change} }})()")
-    last = site.ids()
-    site.run("(() => { for (let n = 0; n < 100; n++) d.undo(); })()")
-    assert np.array_equal(site.ids(), first)
-    site.run("(() => { for (let n = 0; n < 100; n++) d.redo(); })()")
-    assert np.array_equal(site.ids(), last)
+    canvas.run(f"(() => {{ for (let n = 0; n < 100; n++) {change} }})()")
+    last = canvas.ids()
+    canvas.run("(() => { for (let n = 0; n < 100; n++) d.undo(); })()")
+    assert np.array_equal(canvas.ids(), first)
+    canvas.run("(() => { for (let n = 0; n < 100; n++) d.redo(); })()")
+    assert np.array_equal(canvas.ids(), last)
     assert (first != last).sum() == 100
+
+
+def test_fill_does_not_pass_between_pixels_that_touch_at_corners(canvas: Opened) -> None:
+    canvas.run("d.set({size: 1})")
+    canvas.choose("wall")
+    canvas.drag((95, 95), (0, 0), steps=1)
+    canvas.choose("lake")
+    canvas.tool("fill")
+    canvas.run("d.set({gap: 0})")
+    canvas.click(90, 5)
+    filled = canvas.ids()
+    assert (np.diag(filled) == NUMBER["wall"]).all()
+    assert (filled[5, 90], filled[90, 5]) == (NUMBER["lake"], NUMBER["sky"])
+    assert (filled == NUMBER["lake"]).sum() == 95 * 96 // 2 + 96 * 32
+
+
+def test_keys(canvas: Opened) -> None:
+    keys = canvas.page.keyboard
+    canvas.page.focus("#random")
+    tools = ("brush", "eraser", "line", "rectangle", "ellipse", "fill", "replace", "pick")
+    for key, tool in zip("belrogxi", tools, strict=True):
+        keys.press(key)
+        assert canvas.run("d.tool") == tool
+    keys.press("]")
+    assert canvas.run("d.size") == 10
+    for _ in range(3):
+        keys.press("[")
+    assert canvas.run("d.size") == 5
+    for _ in range(20):
+        keys.press("]")
+    assert canvas.run("d.size") == 200
+    for number in (1, 9, 4):
+        keys.press(str(number))
+        assert canvas.run("d.current === d.recent[a - 1]", number)
+    keys.press("p")
+    assert canvas.run("d.locked[d.current]") == 1
+    keys.press("p")
+    keys.press("+")
+    assert canvas.run("p.view.zoom") == 1.5
+    keys.press("0")
+    assert canvas.run("p.view.zoom") == 1
+    keys.press("/")
+    assert canvas.page.evaluate("document.activeElement.id") == "search"
 
 
 # --- files and memory -----------------------------------------------------------------------------------------
@@ -235,6 +272,15 @@ def test_saved_archive_holds_what_is_shown(site: Opened) -> None:
         assert json.loads(archive.read("paint.json"))["seed"] == 7
 
 
+def saved_with_other_weights(path: Path) -> Path:
+    other = path.with_name("other.zip")
+    with zipfile.ZipFile(path) as before, zipfile.ZipFile(other, "w") as after:
+        for name in ("paint_label.png", "paint.json"):
+            content = before.read(name)
+            after.writestr(name, content.replace(b'"weights_sha256": "', b'"weights_sha256": "other'))
+    return other
+
+
 def test_saved_archive_gives_back_drawing_size_seed_and_styles(site: Opened, tmp_path: Path) -> None:
     page = site.page
     for number in (0, 5):
@@ -259,6 +305,20 @@ def test_saved_archive_gives_back_drawing_size_seed_and_styles(site: Opened, tmp
     assert site.run("p.live.look()") == looks
     assert (page.input_value("#sizes"), page.input_value("#seed"), looks["blend"]) == ("256x192", "7", 0.25)
     assert np.array_equal(site.image(), image)
+    pressed = page.locator("#styles .picture[aria-pressed=true]").all_inner_texts()
+    assert pressed == ["Day", "Night"]
+
+    page.click("#no-style")
+    page.fill("#seed", "1")
+    page.click("#undo")
+    before = site.ids()
+    other = saved_with_other_weights(tmp_path / "paint_7.zip")
+    for answer, seed, ids in (("[value=no]", 1, before), ("#ask-yes", 7, drawn)):
+        page.set_input_files("#file", other)
+        page.click(f"#ask {answer}")
+        site.until(f"Number(document.querySelector('#seed').value) === {seed}")
+        assert np.array_equal(site.ids(), ids)
+    assert site.run("p.live.look().style") == ""
 
 
 def test_new_asks_and_clears_and_reloading_offers_to_continue(site: Opened) -> None:

@@ -90,9 +90,10 @@ def saved(server: Running) -> dict[str, bytes]:
 def test_archive_gives_back_what_was_saved(server: Running, saved: dict[str, bytes]) -> None:
     reply = reopened(server, saved)
     np.testing.assert_array_equal(ids_of(reply).reshape(HEIGHT, WIDTH), MAP)
+    names = json.loads(saved["paint.json"])["style"]["photographs"]
     assert report_of(reply) == {
         "width": WIDTH, "height": HEIGHT, "resized": False, "how": "archive", "seed": SEED, "same_weights": True,
-        "blend": 0.25, "styles": json.loads(saved["paint.json"])["style"]["photographs"],
+        "blend": 0.25, "styles": names, "photographs": names,
     }  # fmt: skip
     image = decoded(Reply(200, {}, saved["paint.png"]))
     np.testing.assert_array_equal(generated(server, MAP, report_of(reply)), image)
@@ -106,6 +107,7 @@ def test_styles_are_in_the_archive_itself(server: Running, saved: dict[str, byte
     assert server.paint(bytes(64 * 32), (64, 32), style=photographs[0]).json["error"] == "no_style"
     report = report_of(reopened(server, saved))
     assert not set(report["styles"]) & set(photographs)
+    assert report["photographs"] == photographs
     image = decoded(Reply(200, {}, saved["paint.png"]))
     np.testing.assert_array_equal(generated(server, MAP, report), image)
     first, second = report["styles"]
@@ -219,9 +221,10 @@ def test_ready_made_styles_differ(server: Running) -> None:
     means = []
     for each in listed:
         photograph = server.get(f"/api/styles/{each['number']}")
+        assert style(server, photograph.body) == each["style"]
         assert photograph.headers["content-type"] == "image/jpeg"
         assert Image.open(io.BytesIO(photograph.body)).size == SIZE.width_first
-        image = server.paint(MAP.tobytes(), (WIDTH, HEIGHT), style=style(server, photograph.body), format="png")
+        image = server.paint(MAP.tobytes(), (WIDTH, HEIGHT), style=each["style"], format="png")
         means.append(decoded(image)[25].mean(0))
     distances = np.linalg.norm(np.array(means)[:, None] - np.array(means), axis=-1)
     assert (distances + np.eye(len(means)) * 99 > 3).all()

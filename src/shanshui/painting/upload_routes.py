@@ -53,10 +53,12 @@ class UploadRoutes:
         return JSONResponse({"style": name, "thumbnail": answer.report["thumbnail"]})
 
     async def styles(self, request: Request) -> Response:
-        """Answer numbers and names of the ready-made styles: none for weights that take no style."""
+        """Answer numbers, names and style names of the ready-made styles: none for weights that take no style."""
         check_names(request.query_params, ())
-        names = ready_styles() if self._context.ready().takes_style else ()
-        return JSONResponse([{"number": i, "name": name} for i, name in enumerate(names)])
+        ready = ready_styles() if self._context.ready().takes_style else {}
+        return JSONResponse([
+            {"number": i, "name": name, "style": style_name(content)} for i, (name, content) in enumerate(ready.items())
+        ])  # fmt: skip
 
     async def photograph(self, request: Request) -> Response:
         """Answer the photograph of a ready-made style."""
@@ -90,7 +92,7 @@ class UploadRoutes:
         context.ready()
         body = await context.body(request, ARCHIVE_BYTES)
         answer, ids = await context.done(request, client_of(request.query_params), Job(do="open"), body)
-        photographs = [str(name) for name in _list(answer.report.pop("photographs"))]
+        photographs = [str(name) for name in _list(answer.report["photographs"])]
         answer.report["styles"] = [
             self._kept(Style(vector, name)) for name, vector in zip(photographs, _vectors(answer), strict=True)
         ]

@@ -8,7 +8,7 @@
  *   classes: Class[], takes_style: boolean, takes_seed: boolean, warmup_seconds: number, live: boolean, seed: number,
  *   weights: {number: number, name: string}[], loaded: number}} Model
  * @typedef {{seed: number, style: string, style2: string, blend: number | ""}} Look "": not given
- * @typedef {{seed: number, styles: string[], blend: number}} Settings of a saved archive
+ * @typedef {{seed: number, styles: string[], photographs: string[], blend: number}} Settings of a saved archive
  * @typedef {{url: string, number: number, seconds: number, cached: boolean}} Made
  */
 
@@ -94,7 +94,7 @@ export async function segmented(photograph, { width, height }) {
 /** @param {Blob} photograph @returns {Promise<{style: string, thumbnail: string}>} */
 export const addStyle = async (photograph) => (await ask("style", post(photograph, photograph.type || RAW))).json();
 
-/** Ready-made styles. @returns {Promise<{number: number, name: string}[]>} */
+/** Ready-made styles. @returns {Promise<{number: number, name: string, style: string}[]>} */
 export const styles = async () => (await ask("styles")).json();
 
 /** The photograph of a ready-made style. @param {number} n @returns {Promise<Blob>} */

@@ -3,8 +3,7 @@
 import { say, writeClass } from "./controls.js";
 import { input } from "./dom.js";
 import * as i18n from "./i18n.js";
-import { AT_ONE_POINT, drawShape, isShape, useAt } from "./pointer.js";
-import { stroke } from "./raster.js";
+import { AT_ONE_POINT, drawSegment, drawShape, isShape, useAt } from "./pointer.js";
 /** @import { Drawing } from "./drawing.js" */
 /** @import { View, Point } from "./view.js" */
 /** @import { Palette } from "./palette.js" */
@@ -33,10 +32,7 @@ export function keyboardDrawing(drawing, view, palette, pointers) {
 		const limit = (value, size) => Math.max(0, Math.min(size - 1, Math.floor(value))) + 0.5;
 		const to = first ? from : { x: limit(from.x + dx * steps, width), y: limit(from.y + dy * steps, height) };
 		[view.keyboard, view.cursor] = [true, to];
-		if (held) {
-			const source = drawing.source();
-			drawing.apply((map, locked) => stroke(map, from.x, from.y, to.x, to.y, source, locked, drawing.size));
-		}
+		if (held) drawSegment(drawing, from, to);
 		if (corner) view.preview = { tool: drawing.tool, from: corner, to };
 		view.reveal(to);
 		tell();
@@ -47,9 +43,8 @@ export function keyboardDrawing(drawing, view, palette, pointers) {
 		if (AT_ONE_POINT.includes(tool)) useAt(drawing, tool, at);
 		else if (!isShape(tool)) {
 			held = true;
-			const source = drawing.source();
 			drawing.begin();
-			drawing.apply((map, locked) => stroke(map, at.x, at.y, at.x, at.y, source, locked, drawing.size));
+			drawSegment(drawing, at, at);
 		} else if (corner) {
 			drawShape(drawing, tool, corner, at);
 			[corner, view.preview] = [null, null];

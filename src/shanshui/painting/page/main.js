@@ -172,9 +172,9 @@ async function start() {
 	input("seed").value = String(model.seed);
 	const kept = keep(drawing, classes, seed.get);
 	starts(drawing, classes, kept.forget);
-	files(drawing, ({ seed: saved, styles, blend }) => {
-		seed.set(saved);
-		style.take(styles, blend);
+	files(drawing, (saved) => {
+		seed.set(saved.seed);
+		style.take(saved);
 	});
 	$("segment").hidden = false;
 	const saveNow = () => save(drawing, look);

@@ -20,6 +20,12 @@ export function drawShape(drawing, tool, from, to) {
 	drawing.once((map, locked) => SHAPES[tool](map, from.x, from.y, to.x, to.y, source, locked, drawing.size));
 }
 
+/** Draw a part of a stroke. @param {Drawing} drawing @param {Point} from @param {Point} to @param {number} [size] */
+export function drawSegment(drawing, from, to, size = drawing.size) {
+	const source = drawing.source();
+	drawing.apply((map, locked) => raster.stroke(map, from.x, from.y, to.x, to.y, source, locked, size));
+}
+
 /**
  * Use a tool that needs one point only: fill, replace, pick.
  * @param {Drawing} drawing @param {string} tool @param {Point} at
@@ -156,8 +162,7 @@ export class Pointers {
 	}
 
 	segment(to, size) {
-		const { last, drawing } = this, source = drawing.source();
-		drawing.apply((map, locked) => raster.stroke(map, last.x, last.y, to.x, to.y, source, locked, size));
+		drawSegment(this.drawing, this.last, to, size);
 		this.last = { ...to, size };
 	}
 

@@ -24,6 +24,7 @@ export function styles(changed) {
 		changed();
 	};
 	const others = (style) => chosen.filter((other) => other !== style);
+	const toggle = (style) => use(chosen.includes(style) ? others(style) : [...chosen, style]);
 
 	/** Add a card. @param {string} picture address, if there is one @param {string | (() => string)} text @param {() => void} click */
 	const card = (picture, text, click) => {
@@ -32,17 +33,19 @@ export function styles(changed) {
 		$("add-style").before(made);
 		return made;
 	};
-	/** Add the card of a photograph that was uploaded. */
-	const own = (style, thumbnail) => {
-		if (cards().some((each) => each.dataset.style === style)) return;
-		const n = ++added;
-		const made = card(thumbnail, () => i18n.t("style_n", { n }), () => use(chosen.includes(style) ? others(style) : [...chosen, style]));
-		made.dataset.style = style;
+	/** Give a style the card of its photograph: the one that is there, or a new one. */
+	const place = (style, photograph, thumbnail) => {
+		let made = cards().find((each) => each.dataset.photograph === photograph);
+		if (!made) {
+			const n = ++added;
+			made = card(thumbnail, () => i18n.t("style_n", { n }), () => toggle(made.dataset.style));
+		}
+		Object.assign(made.dataset, { style, photograph });
 	};
 
 	chooses("add-style", "style-file", (photograph) => attempt(async () => {
 		const { style, thumbnail } = await api.addStyle(photograph);
-		own(style, thumbnail);
+		place(style, style, thumbnail);
 		use([...others(style), style]);
 	}));
 	none.onclick = () => use([]);
@@ -51,21 +54,21 @@ export function styles(changed) {
 	return {
 		/** What requests say. */
 		get: () => ({ style: chosen[0] || "", style2: chosen[1] || "", blend: chosen.length > 1 ? blend.valueAsNumber / 100 : "" }),
-		/** Use the styles of a saved archive. @param {string[]} saved @param {number} share of the second */
-		take(saved, share) {
-			for (const style of saved) own(style, "");
-			blend.valueAsNumber = 100 * share;
-			use(saved);
+		/** Use the styles of a saved archive. @param {api.Settings} saved */
+		take(saved) {
+			saved.styles.forEach((style, n) => place(style, saved.photographs[n], ""));
+			blend.valueAsNumber = 100 * saved.blend;
+			use(saved.styles);
 		},
 		/** Show the ready-made ones. */
 		offer: () => attempt(async () => {
-			for (const { number, name } of await api.styles()) {
+			for (const { number, name, style } of await api.styles()) {
 				const photograph = await api.photograph(number);
 				const made = card(URL.createObjectURL(photograph), `light_${name}`, () => attempt(async () => {
-					const { style } = await api.addStyle(photograph);
-					made.dataset.style = style;
-					use(chosen.includes(style) ? others(style) : [...chosen, style]);
+					if (!chosen.includes(made.dataset.style)) made.dataset.style = (await api.addStyle(photograph)).style;
+					toggle(made.dataset.style);
 				}));
+				made.dataset.photograph = style;
 			}
 			show();
 		}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +124,26 @@ def test_styles_and_their_blend(site: Opened, tmp_path: Path) -> None:
     site.page.click("#no-style")
     site.settled()
     assert np.abs(site.image() - plain).max() == 0
+
+
+def test_examples_and_random_compositions(site: Opened) -> None:
+    page, names = site.page, [each["name"] for each in site.server.get("/api/examples").json]
+    page.wait_for_selector(f"#starts .picture >> nth={len(names) - 1}")
+    before = site.ids()
+    for number in (len(names) - 1, 2):
+        page.click(f"#starts .picture >> nth={number}")
+        wanted = site.server.get(f"/api/examples/{number}?width=128&height=96").body
+        site.until(f"d.ids.join() === {json.dumps(','.join(map(str, wanted)))}")
+        assert same_colours(site.image(), site.ids()) or site.settled()
+        assert same_colours(site.image(), site.ids())
+    page.click("#random")
+    first = site.ids()
+    page.click("#random")
+    assert not np.array_equal(first, site.ids())
+    site.run("d.undo()")
+    assert np.array_equal(first, site.ids())
+    site.run("(d.undo(), d.undo(), d.undo())")
+    assert np.array_equal(before, site.ids())
 
 
 def test_other_sizes(site: Opened) -> None:

@@ -123,6 +123,35 @@ def test_drawing_by_keyboard(site: Opened) -> None:
     assert site.run("d.tool") == "rectangle"
 
 
+def test_keys(site: Opened) -> None:
+    keys = site.page.keyboard
+    site.page.focus("#random")
+    tools = ("brush", "eraser", "line", "rectangle", "ellipse", "fill", "replace", "pick")
+    for key, tool in zip("belrogxi", tools, strict=True):
+        keys.press(key)
+        assert site.run("d.tool") == tool
+    keys.press("]")
+    assert site.run("d.size") == 10
+    for _ in range(3):
+        keys.press("[")
+    assert site.run("d.size") == 5
+    for _ in range(20):
+        keys.press("]")
+    assert site.run("d.size") == 200
+    for number in (1, 9, 4):
+        keys.press(str(number))
+        assert site.run("d.current === d.recent[a - 1]", number)
+    keys.press("p")
+    assert site.run("d.locked[d.current]") == 1
+    keys.press("p")
+    keys.press("+")
+    assert site.run("p.view.zoom") == 1.5
+    keys.press("0")
+    assert site.run("p.view.zoom") == 1
+    keys.press("/")
+    assert site.page.evaluate("document.activeElement.id") == "search"
+
+
 # --- language and access --------------------------------------------------------------------------------------
 
 

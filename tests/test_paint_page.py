@@ -197,35 +197,6 @@ def test_fill_does_not_pass_between_pixels_that_touch_at_corners(canvas: Opened)
     assert (filled == NUMBER["lake"]).sum() == 95 * 96 // 2 + 96 * 32
 
 
-def test_keys(canvas: Opened) -> None:
-    keys = canvas.page.keyboard
-    canvas.page.focus("#random")
-    tools = ("brush", "eraser", "line", "rectangle", "ellipse", "fill", "replace", "pick")
-    for key, tool in zip("belrogxi", tools, strict=True):
-        keys.press(key)
-        assert canvas.run("d.tool") == tool
-    keys.press("]")
-    assert canvas.run("d.size") == 10
-    for _ in range(3):
-        keys.press("[")
-    assert canvas.run("d.size") == 5
-    for _ in range(20):
-        keys.press("]")
-    assert canvas.run("d.size") == 200
-    for number in (1, 9, 4):
-        keys.press(str(number))
-        assert canvas.run("d.current === d.recent[a - 1]", number)
-    keys.press("p")
-    assert canvas.run("d.locked[d.current]") == 1
-    keys.press("p")
-    keys.press("+")
-    assert canvas.run("p.view.zoom") == 1.5
-    keys.press("0")
-    assert canvas.run("p.view.zoom") == 1
-    keys.press("/")
-    assert canvas.page.evaluate("document.activeElement.id") == "search"
-
-
 # --- files and memory -----------------------------------------------------------------------------------------
 
 
@@ -342,26 +313,6 @@ def test_new_asks_and_clears_and_reloading_offers_to_continue(site: Opened) -> N
     page.wait_for_selector("body[data-loaded]")
     site.settled()
     assert page.is_hidden("#notice")
-
-
-def test_examples_and_random_compositions(site: Opened) -> None:
-    page, names = site.page, [each["name"] for each in site.server.get("/api/examples").json]
-    page.wait_for_selector(f"#starts .picture >> nth={len(names) - 1}")
-    before = site.ids()
-    for number in (len(names) - 1, 2):
-        page.click(f"#starts .picture >> nth={number}")
-        wanted = site.server.get(f"/api/examples/{number}?width={WIDTH}&height={HEIGHT}").body
-        site.until(f"d.ids.join() === {json.dumps(','.join(map(str, wanted)))}")
-        assert same_colours(site.image(), site.ids()) or site.settled()
-        assert same_colours(site.image(), site.ids())
-    page.click("#random")
-    first = site.ids()
-    page.click("#random")
-    assert not np.array_equal(first, site.ids())
-    site.run("d.undo()")
-    assert np.array_equal(first, site.ids())
-    site.run("(d.undo(), d.undo(), d.undo())")
-    assert np.array_equal(before, site.ids())
 
 
 def test_photograph_becomes_a_drawing(site: Opened, tmp_path: Path) -> None:

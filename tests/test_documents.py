@@ -6,6 +6,7 @@ import ast
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import io
 import os
 import re
@@ -22,10 +23,12 @@ from documents import DOCUMENTS, ROOT, Block, all_blocks, anchors, links, name_o
 from PIL import Image
 from recorded_shell import Recorder, lost_files
 
+import shanshui
 from shanshui.__main__ import build_parser, stage_names
 from shanshui.config.schema import Config
 from shanshui.config.settings import merge, validate
 from shanshui.pipeline.inputs_there import check_targets
+from shanshui.synthesis.synthesizer import Synthesizer
 
 SHELL = all_blocks("sh", "bash", "shell", "console")
 YAML = all_blocks("yaml")
@@ -201,6 +204,23 @@ def test_python_is_valid_and_imports_what_there_is(block: Block) -> None:
             module = importlib.import_module(str(node.module))
             for alias in node.names:
                 assert hasattr(module, alias.name) or importlib.util.find_spec(f"{node.module}.{alias.name}")
+
+
+def test_every_name_of_the_python_interface_is_listed_with_its_arguments() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").partition("## All names")[2]
+    cells = "".join(re.findall(r"^\|( `.*?` )\|", page, re.M))
+    listed = re.findall(r"`((?:shanshui|synthesizer)\.\w+)(?:\(([^`]*)\))?`", cells)
+    synthesizer = {name: getattr(Synthesizer, name) for name in vars(Synthesizer) if not name.startswith("_")}
+    for name, arguments in listed:
+        module, _, last = name.partition(".")
+        there = synthesizer.get(last) if module == "synthesizer" else getattr(shanshui, last, None)
+        if callable(there):
+            known = [one for one in inspect.signature(there).parameters.values() if one.name != "self"]
+            given = [one.name if one.default is one.empty else f"{one.name}={one.default!r}" for one in known]
+            assert arguments == ", ".join(given), name
+    names = {name for name, _ in listed}
+    assert {f"synthesizer.{name}" for name in synthesizer} <= names
+    assert {f"shanshui.{name}" for name in ("load", "to_pil", "Size")} <= names
 
 
 # --- messages -----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ DOCUMENTS = sorted(
     file
     for pattern in ("*.md", "docs/*.md", "docs/zh/*.md", "*/README.md", "benchmarks/gpu/*.md", "resources/*/*.md")
     for file in ROOT.glob(pattern)
-    if file.relative_to(ROOT).parts[0] not in ("build", "src", "tests")
+    if not file.relative_to(ROOT).parts[0].startswith((".", "build", "src", "tests"))
 )
 FENCED = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S)
 MARK = re.compile(r"<!-- (?P<mark>run|not run: (?P<why>[^>]+)) -->\n\Z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import importlib
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from documents import DOCUMENTS, ROOT, Block, all_blocks, anchors, links, name_of
+from documents import DOCUMENTS, ROOT, Block, all_blocks, anchors, links, name_of, prose
 from PIL import Image
 from recorded_shell import Recorder, lost_files
 
@@ -131,6 +132,47 @@ def test_commands_are_those_of_the_software(block: Block, recorder: Recorder) ->
             check_shanshui(arguments[2:])
         elif program.startswith("python"):
             check_program(arguments)
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    """All options of a parser and of the commands below it."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found |= set(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            found = found.union(*(options_of(below) for below in action.choices.values()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def known_options() -> dict[str, set[str]]:
+    from snakemake.cli import get_argument_parser
+
+    return {
+        **{name: options_of(build_parser([name])) for name in stage_names()},
+        "snakemake": options_of(get_argument_parser()),
+    }
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=map(name_of, DOCUMENTS))
+def test_commands_in_the_text_have_these_names_and_options(file: Path, known_options: dict[str, set[str]]) -> None:
+    wrong = []
+    for span in re.findall(r"`([^`\n]+)`", prose(file)):
+        words = span.removeprefix(".venv/bin/").removeprefix("python -m ").split()
+        if words[:1] == ["make"] and len(words) > 1 and words[1] not in TARGETS:
+            wrong.append(span)
+        if (
+            name_of(file) in ELSEWHERE
+            or len(words) < 2
+            or words[0] not in ("shanshui", "snakemake")
+            or not re.match(r"[a-z-]", words[1])
+        ):
+            continue
+        name = words[0] if words[0] == "snakemake" else words[1]
+        options = {word.partition("=")[0] for word in words if word.startswith("--") and len(word) > 2}
+        if name not in known_options or options - known_options[name]:
+            wrong.append(span)
+    assert wrong == []
 
 
 @pytest.mark.parametrize("block", named(SHELL))

@@ -8,7 +8,7 @@
 * page: from the end of a stroke until the image of the drawing is on the page, by the same weights;
 * frames: between two frames while strokes are drawn and every image takes two seconds.
 
-The last column is what docs/paint.md promises.
+The last column is the goal, as in docs/paint.md.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from shanshui.painting.worker_process import COMMAND  # noqa: E402
 from shanshui.storage.size import Size  # noqa: E402
 from shanshui.synthesis.starter import given_or_starter  # noqa: E402
 
-SERVER, IMAGE, FRAME = 15, 1000, 33  # milliseconds that docs/paint.md promises at 256x192
+SERVER, IMAGE, FRAME = 15, 1000, 33  # milliseconds, the goals at 256x192
 LOADING = 900  # seconds, if kernels are compiled
 STROKES = 20
 SHOWN = """() => new Promise((resolve) => {
@@ -90,7 +90,7 @@ def until_shown(site: Opened) -> np.ndarray:
 
 
 def report(name: str, values: np.ndarray, most: float) -> None:
-    """Print median, 95th percentile, maximum, and the limit with what it is compared to."""
+    """Print median, 95th percentile, maximum, and the goal."""
     print(f"{name:40}{np.median(values):9.1f}{np.percentile(values, 95):9.1f}{values.max():9.1f}{most:9g}", flush=True)
 
 
@@ -155,7 +155,7 @@ def main() -> None:
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     args.weights = given_or_starter(args.weights)
-    print(f"milliseconds at {args.size}, {args.threads} threads{'median':>19}{'95 %':>9}{'most':>9}{'limit':>9}")
+    print(f"milliseconds at {args.size}, {args.threads} threads{'median':>19}{'95 %':>9}{'most':>9}{'goal':>9}")
     with chromium(not args.no_browser) as browser:
         measure(args, browser)
 

@@ -28,6 +28,7 @@ from shanshui.painting.pages import FOLDER
 pytestmark = pytest.mark.browser
 HEIGHT, WIDTH = 96, 128
 MOST_BYTES = 120_000
+LARGEST_SEED = 2**53 - 1
 COLOURS = class_palette(list(CLASSES))
 
 
@@ -258,7 +259,7 @@ def test_saved_archive_gives_back_drawing_size_seed_and_styles(site: Opened, tmp
         page.click(f"#styles .picture >> nth={number}")
         site.until("document.querySelector('#styles [aria-pressed=true].picture')")
     page.locator("#blend").fill("25")
-    page.fill("#seed", "7")
+    page.fill("#seed", str(LARGEST_SEED))
     page.keyboard.press("Tab")
     page.select_option("#sizes", "256x192")
     site.drag((20, 20), (90, 60))
@@ -266,15 +267,19 @@ def test_saved_archive_gives_back_drawing_size_seed_and_styles(site: Opened, tmp
     drawn, image, looks = site.ids(), site.image(), site.run("p.live.look()")
     with page.expect_download() as waiting:
         page.click("#export")
-    waiting.value.save_as(tmp_path / "paint_7.zip")
+    waiting.value.save_as(tmp_path / "saved.zip")
     page.reload()
     page.wait_for_selector("body[data-loaded]")
-    page.set_input_files("#file", tmp_path / "paint_7.zip")
+    page.set_input_files("#file", tmp_path / "saved.zip")
     site.until("d.width === 256")
     site.settled()
     assert np.array_equal(site.ids(), drawn)
     assert site.run("p.live.look()") == looks
-    assert (page.input_value("#sizes"), page.input_value("#seed"), looks["blend"]) == ("256x192", "7", 0.25)
+    assert (page.input_value("#sizes"), page.input_value("#seed"), looks["blend"]) == (
+        "256x192",
+        str(LARGEST_SEED),
+        0.25,
+    )
     assert np.array_equal(site.image(), image)
     pressed = page.locator("#styles .picture[aria-pressed=true]").all_inner_texts()
     assert pressed == ["Day", "Night"]
@@ -283,8 +288,8 @@ def test_saved_archive_gives_back_drawing_size_seed_and_styles(site: Opened, tmp
     page.fill("#seed", "1")
     page.click("#undo")
     before = site.ids()
-    other = saved_with_other_weights(tmp_path / "paint_7.zip")
-    for answer, seed, ids in (("[value=no]", 1, before), ("#ask-yes", 7, drawn)):
+    other = saved_with_other_weights(tmp_path / "saved.zip")
+    for answer, seed, ids in (("[value=no]", 1, before), ("#ask-yes", LARGEST_SEED, drawn)):
         page.set_input_files("#file", other)
         page.click(f"#ask {answer}")
         site.until(f"Number(document.querySelector('#seed').value) === {seed}")

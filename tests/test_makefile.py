@@ -195,10 +195,19 @@ def test_lock_serves_pyproject(root: Path, locked: dict[str, str]) -> None:
 
 
 def test_every_locked_package_has_hashes(root: Path, locked: dict[str, str]) -> None:
-    for name in ("requirements.lock", "uv.txt"):
+    for name in ("requirements.lock", "uv.txt", "docs.txt"):
         blocks = re.split(r"^(?=[a-z0-9_.-]+==)", (root / "envs" / name).read_text(), flags=re.MULTILINE)[1:]
         assert blocks
         assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_tools_of_the_documents_fit_the_lock(root: Path, locked: dict[str, str]) -> None:
+    """They are installed into the same .venv: packages of both have one version."""
+    text = (root / "envs" / "docs.txt").read_text()
+    tools = dict(re.findall(r"^([a-z0-9_.-]+)==(\S+)", text, re.MULTILINE))
+    assert {name: version for name, version in tools.items() if locked.get(name, version) != version} == {}
+    wanted = tomllib.loads((root / "pyproject.toml").read_text())["dependency-groups"]["docs"]
+    assert [text for text in wanted if not Requirement(text).specifier.contains(tools[Requirement(text).name])] == []
 
 
 def test_conda_environment_has_the_locked_versions(root: Path, locked: dict[str, str]) -> None:

@@ -38,7 +38,8 @@ class Colouring:
 
     seconds: list[float]  # that images take, of which the last is for all further ones
     style: bool
-    gate: str = ""
+    gate: str = ""  # a file until which images of the seed GATE wait
+    hold: str = ""  # a file until which all images wait
     classes: Classes = dataclasses.field(default_factory=lambda: Classes(CLASSES))
     size: Size | None = Size(96, 128)
     multiple: int = 32
@@ -60,6 +61,8 @@ class Colouring:
 
     def generate(self, label_maps: np.ndarray, names: str, seed: int, *, z: np.ndarray | None = None) -> np.ndarray:
         assert names == "paint"
+        while self.hold and not Path(self.hold).exists():
+            time.sleep(0.01)
         time.sleep(self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0])
         if seed == KILL:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -99,6 +102,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--no-class", action="store_true", help="know pixels of no class: 99 in files")
     parser.add_argument("--hostile", action="store_true", help="class names that are markup")
     parser.add_argument("--gate", default="", help="file until which images of the seed GATE wait")
+    parser.add_argument("--hold", default="", help="file until which all images wait")
     parser.add_argument("--room", type=int, default=4 << 30, help="bytes of memory")
     return parser.parse_args()
 
@@ -107,7 +111,7 @@ def loader(chosen: argparse.Namespace) -> Colouring:
     names = ("<img src=x onerror=alert(1)>", *CLASSES[1:]) if chosen.hostile else CLASSES
     classes = Classes(names, 0, 99 if chosen.no_class else None)
     loading = [] if chosen.load is None else [chosen.load] * IMAGES_OF_LOADING
-    return Colouring([*loading, chosen.seconds], chosen.style, chosen.gate, classes)
+    return Colouring([*loading, chosen.seconds], chosen.style, chosen.gate, chosen.hold, classes)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ export function styles(changed) {
 	const card = (picture, text, click) => {
 		const image = element(picture ? "img" : "canvas", picture ? { src: picture, alt: "" } : {});
 		const made = element("button", { className: "card picture", onclick: click }, image, i18n.write(element("span"), text));
-		$("add-style").before(made);
+		$("styles").append(made);
 		return made;
 	};
 	/** Give a style the card of its photograph: the one that is there, or a new one. */

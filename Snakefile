@@ -56,4 +56,4 @@ onerror:
 
 onsuccess:
     keep_times()
-    print(final_message(RUN), file=sys.stderr)
+    say_what_is_there(RUN)

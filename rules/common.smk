@@ -3,11 +3,12 @@ import json
 
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
+from snakemake.logging import logger
 
 from shanshui.compression import student_names
 from shanshui.config.settings import validate
 from shanshui.config.yaml_file import words_of
-from shanshui.pipeline import closing, disk, file_times, retention, run_checks, run_paths, snakemake_lock
+from shanshui.pipeline import closing, disk, file_times, logger_plugin, retention, run_checks, run_paths, snakemake_lock
 from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.errors import exit_on_error
 
@@ -25,6 +26,7 @@ RUN = CONFIG.run
 GPU = int(CONFIG.gpus != 0)  # GPUs of one job; a cluster starts it on a node that has one
 
 snakemake_lock.prepare(workflow, max(GPU_JOBS, PATHS.largest_job()), RUN)
+logger_plugin.attach(workflow, CONFIG)
 
 
 wildcard_constraints:
@@ -36,10 +38,11 @@ def settings_text(wildcards):
     return json.dumps(PATHS.settings(wildcards.run, wildcards.stage), sort_keys=True)
 
 
-def final_message(run):
-    """Return the last line printed by a workflow."""
+def say_what_is_there(run):
+    """Print the last lines of a workflow, through the logger, so that they come after those of the jobs."""
     planned = {str(file) for job in workflow.dag.jobs for file in job.output}
-    return closing.final_message(Path("results") / run, planned, workflow.touch)
+    text = closing.final_message(Path("results") / run, planned, workflow.touch)
+    logger.info(text, extra={"shanshui_last": True})
 
 
 def check_before_start():
@@ -48,12 +51,12 @@ def check_before_start():
     planned = list(workflow.dag.needrun_jobs())
     jobs = [(job.rule.name.removesuffix("_last"), getattr(job.wildcards, "epoch", "")) for job in planned]
     if jobs and (said := PATHS.average_warning()):
-        print(said, file=sys.stderr)
+        logger.warning(said)
     with exit_on_error():
         names = {name for name, _ in jobs}
         findings = run_checks.examine(CONFIG, names, workflow.local_exec)
         if said := run_checks.stop_at_gaps(findings):
-            print(said, file=sys.stderr)
+            logger.warning(said)
         if PATHS.finetuned:
             retention.check_plan(folder, jobs, CONFIG.select.tried())
         disk.remember_plan(CONFIG, names)

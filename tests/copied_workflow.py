@@ -125,7 +125,7 @@ class Run:
         """Run Snakemake here."""
         return self.workflow.planner.run(
             self.folder, "--snakefile", str(self.workflow.folder / "Snakefile"), "--configfile", "config.yaml",
-            "--cores", "2", *arguments, **environment,
+            "--cores", "2", "--logger-shanshui-everything", *arguments, **environment,
         )  # fmt: skip
 
     def jobs(self, **environment: str) -> Counter[str]:

@@ -96,7 +96,7 @@ def main(stage: str, words: list[str]) -> None:
     options = read_options(words)
     text = content(stage, words)
     if (slow := os.environ.get("STAND_IN_SLOW")) and any(slow in word for word in words):
-        time.sleep(2)
+        time.sleep(float(os.environ.get("STAND_IN_SECONDS", "2")))
     if stage == "tidy":
         tidy(words)
         return

@@ -18,6 +18,7 @@ from shanshui.pipeline import file_times
 from shanshui.pipeline.closing import final_message
 from shanshui.pipeline.inputs_there import check_targets
 from shanshui.pipeline.run_paths import RunPaths
+from shanshui.storage.files import write_json
 
 LARGE = ("--max-checksum-file-size", "0")  # every file counts as too large for Snakemake to look at its content
 
@@ -177,5 +178,11 @@ def test_the_last_line_says_what_is_there(finished: Run) -> None:
 def test_closing_words_look_at_the_files(tmp_path: Path) -> None:
     (tmp_path / "submission.zip").touch()
     planned = {str(tmp_path / name) for name in ("submission.zip", "report.html")}
-    assert final_message(tmp_path, planned) == f"Done. submission: {tmp_path}/submission.zip Not there: report."
+    lines = ["Done. Not there: report.", f"  submission: {tmp_path}/submission.zip"]
+    assert final_message(tmp_path, planned).splitlines() == lines
+    (tmp_path / "merge").mkdir()
+    (tmp_path / "merge" / "003+004.safetensors").touch()
+    write_json(tmp_path / "select" / "model.json", {"chosen": ["003+004"]})
+    last = final_message(tmp_path, planned).splitlines()[-1]
+    assert last.startswith(f"  to try:     make paint WEIGHTS={tmp_path}/merge/003+004.safetensors ")
     assert f"The submission in {tmp_path} is of an earlier call." in final_message(tmp_path, [])

@@ -68,7 +68,7 @@ class Workflow:
             return psutil.Popen(
                 [sys.executable, "-m", "snakemake", "--snakefile", str(self.root / "Snakefile"),
                  "--directory", str(self.folder), "--configfile", str(self.folder / "config.yaml"), "--cores", cores,
-                 *(["--forcerun", *again] if again else [])],
+                 "--logger-shanshui-everything", *(["--forcerun", *again] if again else [])],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             )  # fmt: skip
 

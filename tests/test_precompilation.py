@@ -20,9 +20,24 @@ def test_every_step_runs_once_and_says_so(capfd: pytest.CaptureFixture[str]) -> 
     done: list[str] = []
     precompilation.compile_kernels([("one", lambda: done.append("one")), ("two", lambda: done.append("two"))])
     assert done == ["one", "two"]
-    said = capfd.readouterr().err
-    assert "compiling kernels, 1 of 2: one ..." in said
-    assert "compiling kernels, 2 of 2: two ..." in said
+    assert capfd.readouterr().err == "compiling kernels: 0 of 2 steps, 0:00\ncompiling kernels: 2 of 2 steps, 0:00\n"
+
+
+CHATTY = """
+import os, sys
+from shanshui.training import precompilation
+precompilation.keep_compiler_output()
+os.write(2, b"Compiling Operators(88/179)")
+os.system("echo a compiler >&2")
+print("of Python", file=sys.stderr)
+"""
+
+
+def test_what_compilers_print_is_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHANSHUI_CACHE", str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", CHATTY], capture_output=True, text=True, check=True)
+    assert done.stderr == "of Python\n"
+    assert precompilation.kernel_log().read_text() == "Compiling Operators(88/179)a compiler\n"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 from shanshui.__main__ import main
 from shanshui.config.settings import load_config, stage_settings
+from shanshui.pipeline.first_look import write_page
 from shanshui.pipeline.network_counts import find_counts
 from shanshui.pipeline.retention import REMOVED
 from shanshui.pipeline.run_reader import begun_outputs, read_progress, read_run
@@ -177,3 +178,66 @@ def test_run_without_settings_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "settings").mkdir()
     assert main(["status", str(tmp_path)]) == 1
     assert "written when Snakemake starts" in capsys.readouterr().err
+
+
+# --- a first look -------------------------------------------------------------------------------------------
+
+
+def run_so_far(demo: Path) -> None:
+    """Two trainings, two scored checkpoints, three grids of samples."""
+    lines = [
+        {"epoch": epoch, "step": epoch, "seconds": 1.0, "img_per_s": 1.0, "G/adv": 1.0 + epoch} for epoch in (9, 10)
+    ]
+    make(demo, "finetune/stats.jsonl", "samples/pretrain/epoch_008.png", "samples/finetune/epoch_009.png")
+    (demo / "finetune/stats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    make(demo, "samples/finetune/epoch_010.png")
+    os.utime(demo / "samples/finetune/epoch_010.png", (time.time() + 5,) * 2)
+    for epoch, value in ((9, 30.0), (10, 20.5)):
+        sets = {"holdout": {"n": 4, "metrics": {"dct_frechet": value}}}
+        write_json(demo / f"score/epoch_{epoch:03d}.json", {"model": f"epoch_{epoch:03d}", "seed": 0, "sets": sets})
+    make(demo, "score/009+010.json")
+
+
+def test_scores_and_samples_so_far_are_listed(demo: Path) -> None:
+    run_so_far(demo)
+    lines = text(read_run(demo)).splitlines()
+    assert "DCT-Fréchet (not FID) by epoch: 9: 30.00, 10: 20.50" in lines
+    assert f"newest samples: {demo}/samples/finetune/epoch_010.png" in lines
+
+
+def test_the_page_shows_samples_curves_and_stages_and_refreshes_while_it_runs(demo: Path) -> None:
+    run_so_far(demo)
+    assert main(["status", "demo", "--page"]) == 0
+    page = (demo / "progress.html").read_text(encoding="utf-8")
+    shown = re.findall(r'<img src="([^"?]+)', page)
+    assert shown == [
+        "samples/finetune/epoch_010.png",
+        "samples/finetune/epoch_009.png",
+        "samples/pretrain/epoch_008.png",
+    ]
+    assert page.count("<polyline") == 2, "the score and G/adv"
+    assert ">G/adv: 10.00 to 11.00<" in page
+    assert "no Snakemake is working on it now" in page
+    assert "http-equiv" not in page
+    Path(".snakemake").mkdir()
+    with open(Path(".snakemake") / LOCK, "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        write_page(demo)
+    assert '<meta http-equiv="refresh" content="20">' in (demo / "progress.html").read_text(encoding="utf-8")
+
+
+def test_once_the_run_has_ended_the_page_leads_to_the_report(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_so_far(demo)
+    make(demo, "report.html")
+    write_page(demo)
+    assert "newest" not in (demo / "progress.html").read_text()
+    assert "url=report.html" not in (demo / "progress.html").read_text(), "an older report, this run was interrupted"
+    monkeypatch.setattr("shanshui.pipeline.status.rows", lambda state: [Row("report", 1, 1, "done")])
+    first = write_page(demo).read_text()
+    assert 'content="0; url=report.html"' in first
+    assert write_page(demo).read_text() == first, "without the time of day"
+
+
+def test_following_needs_a_terminal(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "demo", "--follow"]) == 2
+    assert "no terminal" in capsys.readouterr().err

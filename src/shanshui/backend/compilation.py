@@ -39,8 +39,10 @@ os._exit(0)
 class Progress:
     """A progress line that is rewritten on a terminal; elsewhere a new line every `every` seconds."""
 
-    def __init__(self, what: str, total: int, stream: TextIO | None = None, every: float = 15.0) -> None:
-        self.what, self.total, self.every = what, total, every
+    def __init__(
+        self, what: str, total: int, stream: TextIO | None = None, every: float = 60.0, unit: str = "files"
+    ) -> None:
+        self.what, self.total, self.every, self.unit = what, total, every, unit
         self.stream = sys.stderr if stream is None else stream
         self.start = time.monotonic()
         self.shown = -every
@@ -53,7 +55,7 @@ class Progress:
             return
         self.shown = seconds
         count = f"{min(done, self.total)} of {self.total}" if self.total else str(done)
-        text = f"{self.what}: {count} files, {int(seconds) // 60}:{int(seconds) % 60:02d}"
+        text = f"{self.what}: {count} {self.unit}, {int(seconds) // 60}:{int(seconds) % 60:02d}"
         self.stream.write(f"\r{text} " if live else f"{text}\n")
         if live and last:
             self.stream.write("\n")

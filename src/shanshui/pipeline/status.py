@@ -10,12 +10,15 @@ from shanshui.architectures.schedule import schedule
 from shanshui.compression.student_names import submitted
 from shanshui.config.stages import stages
 from shanshui.pipeline.disk_estimate import count_images, estimate
+from shanshui.pipeline.job_results import newest_samples, score_points
 from shanshui.pipeline.network_counts import read_counts
 from shanshui.pipeline.run_paths import RunPaths, epoch_name
 from shanshui.pipeline.run_reader import Progress, RunState
+from shanshui.report.wording import metric_label, number
 from shanshui.training.warning_signs import signs
 
 SILENT = 120  # seconds without a word after which a running job is suspicious
+SCORES_SHOWN = 8
 GIB = 1024**3
 
 
@@ -144,6 +147,17 @@ def chosen(state: RunState) -> list[str]:
     return lines
 
 
+def so_far(state: RunState) -> list[str]:
+    """Describe the scores of the checkpoints so far, and the newest samples, one line each where there are any."""
+    points, lines = score_points(state.folder, state.config), []
+    if points:
+        listed = ", ".join(f"{epoch}: {number(value)}" for epoch, value in points[-SCORES_SHOWN:])
+        more = "... " if len(points) > SCORES_SHOWN else ""
+        lines.append(f"{metric_label(state.config.score.rank_by)} by epoch: {more}{listed}")
+    lines += [f"newest samples: {file}" for file in newest_samples(state.folder, 1)]
+    return lines
+
+
 def _expected(state: RunState) -> str:
     """Return the expected sizes of the run, if they can be estimated."""
     images = count_images(state.config)
@@ -170,6 +184,6 @@ def text(state: RunState) -> str:
     lines = [f"{state.config.run}: {state.folder}; {at_work}", ""]
     for row in table:
         lines.append(f"{row.stage:<{wide}}  {row.done:>4} of {row.total:<4} {row.state:<12}{row.now}".rstrip())
-    lines += ["", *warning_lines(state), *chosen(state)]
+    lines += ["", *warning_lines(state), *so_far(state), *chosen(state)]
     lines.append(f"disk: {state.size / GIB:.2f} GiB in this run, {state.free / GIB:.1f} GiB free{_expected(state)}")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shanshui.backend.compilation import environment_key
+from shanshui.backend.compilation import Progress, environment_key
 from shanshui.backend.runtime import cache_home, load_jittor
 from shanshui.backend.watchdog import STDERR, run_with_watchdog
 from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
@@ -75,17 +75,27 @@ def other_steps(networks: Sections) -> list[Step]:
 
 
 def compile_kernels(work: Sequence[Step]) -> float:
-    """Run every step of `work` in this process; return the seconds it took.
-
-    One line per step is printed on stderr, between those of Jittor's own counter.
-    """
+    """Run every step of `work` in this process, with a progress line on stderr; return the seconds it took."""
     start = time.monotonic()
-    for number, (name, step) in enumerate(work, 1):
-        print(f"compiling kernels, {number} of {len(work)}: {name} ...", file=sys.stderr, flush=True)
-        before = time.monotonic()
+    progress = Progress("compiling kernels", len(work), every=30.0, unit="steps")
+    for number, (_, step) in enumerate(work):
+        progress.show(number)
         step()
-        print(f"    {time.monotonic() - before:.1f} s", file=sys.stderr, flush=True)
+    progress.show(len(work), last=True)
     return time.monotonic() - start
+
+
+def kernel_log() -> Path:
+    """Return the file with what Jittor and the compiler print while kernels are compiled."""
+    return cache_home() / "jittor" / "kernels.log"
+
+
+def keep_compiler_output() -> None:
+    """Send what libraries and compilers print on stderr to `kernel_log`; Python's own messages stay on the screen."""
+    log = kernel_log()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr = os.fdopen(os.dup(STDERR), "w", encoding="utf-8", buffering=1)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), STDERR)
 
 
 def ensure_compiled(networks: Sections | None = None) -> bool:
@@ -101,6 +111,7 @@ def ensure_compiled(networks: Sections | None = None) -> bool:
 def compile_in_child(networks: Sections | None, in_parallel: bool) -> None:
     """Compile in the child of `compile_apart`; end without clean-up, which may wait for threads forever."""
     code = 0
+    keep_compiler_output()
     try:
         load_jittor(parallel_compile=in_parallel)  # before anything below imports it without
         compile_kernels(steps() if networks is None else other_steps(networks))
@@ -130,7 +141,7 @@ def compile_apart(networks: Sections | None) -> None:
         code = subprocess.run([*command, "one"], stdin=subprocess.DEVNULL, stdout=STDERR).returncode
     if code != 0:
         raise ShanshuiError(
-            f"kernels could not be compiled (exit code {code}); the reason stands above",
+            f"kernels could not be compiled (exit code {code}); the reason stands above or in {kernel_log()}",
             "a working g++, Python headers, 4 GB of memory and 1 GB of disk",
             "`python -m shanshui doctor` checks the machine; then the same command again",
         )

@@ -1,0 +1,67 @@
+"""Give the logger plugin `snakemake_logger_plugin_shanshui` its screen.
+
+The screen's modules are imported only where the plugin shows messages: dry runs and the processes of single jobs do
+without.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from shanshui.config.schema import Config
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
+
+def attach(workflow: Workflow, config: Config) -> None:
+    """Attach a screen to the plugin, and append the output of local jobs to Snakemake's log file, if the plugin is on.
+
+    Args:
+        workflow: Snakemake's workflow.
+        config: of its run.
+    """
+    handlers = getattr(workflow.logger_manager, "plugin_handlers", [])
+    handler = next((one for one in handlers if getattr(one, "active", False) and hasattr(one, "screen")), None)
+    if handler is None or not workflow.is_main_process:
+        return
+    from snakemake.shell import shell
+
+    from shanshui.pipeline.screen import Screen, Surroundings
+
+    run = Path("results") / config.run
+    log = next((str(file) for file in workflow.logger_manager.get_logfile()), "")
+
+    def refresh() -> Path:
+        from shanshui.pipeline.first_look import write_page
+
+        return write_page(run)
+
+    around = Surroundings(run, config, _relative(log), _command(sys.argv), lambda: bool(workflow.touch), refresh)
+    handler.screen = Screen(around, sys.stderr, sys.stderr.isatty())
+    target = shlex.quote(log or "/dev/null").replace("{", "{{").replace("}", "}}")
+    shell.prefix(f"set -euo pipefail; exec >> {target}; ")
+    sys.excepthook = _without_traceback
+
+
+def _without_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print nothing on Ctrl-C, of which the screen has spoken, and everything on all other errors."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _command(arguments: list[str]) -> str:
+    """Return the command of this call as it can be given again."""
+    name, rest = arguments[0], arguments[1:]
+    called = [name] if Path(name).name == "snakemake" else [sys.executable, "-m", "snakemake"]
+    return shlex.join([*called, *rest])
+
+
+def _relative(file: str) -> str:
+    """Write a path below the working folder relative to it."""
+    path, here = Path(file), Path.cwd()
+    return str(path.relative_to(here)) if file and path.is_relative_to(here) else file

@@ -1,0 +1,64 @@
+"""The screen of a whole workflow on a pseudo-terminal: Ctrl-C in the middle, and the same command again."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from copied_workflow import CopiedWorkflow, Planner
+from pseudo_terminal import Terminal
+
+MOST_LINES = 60
+
+
+@pytest.fixture
+def work(root: Path, tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
+    """The command of a run whose stages compute nothing, and its working folder."""
+    planner = Planner()
+    workflow = CopiedWorkflow(tmp_path / "workflow", planner)
+    run = workflow.begin("first", yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text()))
+    yield (
+        [sys.executable, "-m", "snakemake", "--snakefile", str(workflow.folder / "Snakefile"), "--configfile",
+         "config.yaml", "--cores", "2"],
+        run.folder,
+    )  # fmt: skip
+    planner.close()
+
+
+def test_ctrl_c_leaves_a_terminal_that_works_and_the_same_command_ends_the_run(work: tuple[list[str], Path]) -> None:
+    command, folder = work
+    terminal = Terminal(command, folder, STAND_IN_SLOW="pretrain", STAND_IN_SECONDS="30")
+    try:
+        terminal.wait_for("pretrain 32x16, epoch 1 of 1")
+        assert re.search(r"\d+ of \d+ jobs \|.*\| 00:\d\d pretrain", terminal.shown)
+        terminal.press_ctrl_c()
+        assert terminal.wait(60) != 0
+        assert terminal.is_sound()
+        lines = [line for line in terminal.lines() if line]
+        assert "the same command continues:" in lines[-2]
+        assert lines[-1].strip().endswith(" ".join(command[1:]))
+        assert not [line for line in lines if "jobs |" in line], "no bar is left"
+        assert not any("Traceback" in line or line.startswith("failed") for line in lines)
+    finally:
+        terminal.close()
+
+    terminal = Terminal(command, folder)
+    try:
+        assert terminal.wait() == 0, terminal.shown[-4000:]
+        assert terminal.is_sound()
+        lines = terminal.lines()
+        assert len(lines) <= MOST_LINES, "\n".join(lines)
+        text = "\n".join(lines)
+        for words in ("submission: results/tiny/submission.zip", "report:     results/tiny/report.html"):
+            assert words in text
+        assert not re.search(r"jobs \||python -m shanshui|Finished jobid|^rule ", text, re.MULTILINE)
+        (log,) = re.findall(r"everything else: (\S+)", text)
+        assert "python -m shanshui package" in (folder / log).read_text()
+        assert os.path.exists(folder / "results" / "tiny" / "progress.html")
+    finally:
+        terminal.close()

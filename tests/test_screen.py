@@ -269,7 +269,7 @@ def test_the_bar_shows_jobs_training_and_time_left_and_is_gone_at_the_end(tmp_pa
     workflow.close()
     text = workflow.stream.getvalue()
     assert "a warning\n" in text
-    assert text.rpartition("\r")[2].strip() == ""
+    assert text.endswith("\r\x1b[K"), "the line of the bar is erased"
     assert "\x1b[?25l" not in text, "the cursor is never hidden"
 
 

@@ -55,7 +55,12 @@ def subject(rule: str, wildcards: Wildcards) -> str:
         return f"with or without checkpoint {wildcards['tried']}"
     if "resolution" in wildcards:
         return "x".join(str(int(side)) for side in wildcards["resolution"].split("x"))
-    return {"select_checkpoints": "checkpoints", "select_model": "model", "select_seed": "seed"}.get(rule, "")
+    return {
+        "score_fused": "submission",
+        "select_checkpoints": "checkpoints",
+        "select_model": "model",
+        "select_seed": "seed",
+    }.get(rule, "")
 
 
 def last_stats(file: Path) -> dict[str, float]:
@@ -69,9 +74,12 @@ def last_stats(file: Path) -> dict[str, float]:
     return {}
 
 
-def scores(run: Path) -> Iterator[Score]:
-    """Read all score files of a run that can be read, but for that of images with pixels of photographs."""
-    for file in sorted((run / "score").rglob("*.json")):
+def scores(run: Path, model: str = "") -> Iterator[Score]:
+    """Read the score files of a run that can be read: of all models, or of all seeds of one model.
+
+    That of images with pixels of photographs is left out.
+    """
+    for file in sorted((run / "score" / model).glob("*.json")):
         try:
             found = parse_score(read_json(file), str(file))
         except UNREADABLE:
@@ -80,11 +88,11 @@ def scores(run: Path) -> Iterator[Score]:
             yield found
 
 
-def best_score(run: Path, config: Config) -> Score | None:
-    """Return the best score so far, by the metric and the label maps that models are ranked on."""
+def best_score(run: Path, config: Config, model: str = "") -> Score | None:
+    """Return the best score so far, of all models or of all seeds of one, by what they are ranked by."""
     by, on = config.score.rank_by, config.select.on
     lower = by in METRICS and METRICS[by].lower_is_better is not False
-    found = [(value, score) for score in scores(run) if (value := score.value(by, on)) is not None]
+    found = [(value, score) for score in scores(run, model) if (value := score.value(by, on)) is not None]
     return (min if lower else max)(found, key=lambda pair: pair[0])[1] if found else None
 
 
@@ -132,12 +140,21 @@ def _segmenter(run: Path, wildcards: Wildcards, config: Config) -> str:
 
 
 def _score(run: Path, wildcards: Wildcards, config: Config) -> str:
-    name = f"{wildcards['model']}/seed_{wildcards['seed']}" if "seed" in wildcards else wildcards["model"]
+    of_seeds = "seed" in wildcards
+    name = f"{wildcards['model']}/seed_{wildcards['seed']}" if of_seeds else wildcards["model"]
     by, on = config.score.rank_by, config.select.on
     value = parse_score(read_json(run / "score" / f"{name}.json"), name).value(by, on)
-    best = best_score(run, config)
-    ahead = "" if best is None else f" (best so far {four_digits(best.value(by, on))}, {model_name(best.model)})"
+    ahead = ""
+    if best := best_score(run, config, wildcards["model"] if of_seeds else ""):
+        first = f"seed {best.seed}" if of_seeds else model_name(best.model)
+        ahead = f" (best so far {four_digits(best.value(by, on))}, {first})"
     return f"{metric_name(by)} {four_digits(value)}{ahead}"
+
+
+def _score_fused(run: Path, wildcards: Wildcards, config: Config) -> str:
+    by = config.score.rank_by
+    value = parse_score(read_json(run / "score" / "fused.json"), "fused").value(by, "test")
+    return f"{metric_name(by)} {four_digits(value)} on the test label maps"
 
 
 def _choice(name: str) -> Result:
@@ -180,6 +197,7 @@ RESULTS: dict[str, Result] = {
     "infer": lambda run, wildcards, config: _images(run / "infer" / wildcards["model"] / f"seed_{wildcards['seed']}"),
     "score": _score,
     "score_seed": _score,
+    "score_fused": _score_fused,
     "merge": lambda run, wildcards, config: f"average of {number(wildcards['subset'].count('+') + 1, 'checkpoint')}",
     "select_checkpoints": _choice("checkpoints"),
     "soup": _choice("soup_{tried}"),

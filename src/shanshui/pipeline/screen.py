@@ -36,8 +36,10 @@ BEFORE = ("Assuming unrestricted shared filesystem usage.", "host: ")  # said be
 ENDING = "Will exit after finishing"  # on SIGTERM
 SHOWN = ("Nothing to be done", "Trying to restart job", ENDING)
 KNOWN = ("Exiting because a job execution failed", "At least one job did not complete", "returned non-zero exit status")
+ERASE = "\r\x1b[K"  # the line of the cursor
 INTERRUPTING = "Terminating processes on user request"
 PAGE_PAUSE = 10.0  # seconds between two pages, at least
+NO_PAGE_PAUSE = 2.0  # until the next attempt, where the run has no settings yet
 GRACE = 2.0  # seconds after which a failed job was not ended by Ctrl-C
 
 
@@ -196,8 +198,9 @@ class Screen:
         page = None
         with contextlib.suppress(*UNREADABLE):
             page = self.around.refresh()
-        self.next_page = now + max(PAGE_PAUSE, 100 * (time.monotonic() - begun))
-        if page and not self.page:
+        taken = time.monotonic() - begun
+        self.next_page = now + (max(PAGE_PAUSE, 100 * taken) if page else NO_PAGE_PAUSE)
+        if page and not self.page and not self.stopping.is_set():
             self.page = page
             self._say(f"results so far: {page} (refreshes itself in a browser)")
 
@@ -234,8 +237,10 @@ class Screen:
 
     def _end_bar(self) -> None:
         if self.bar is not None:
-            self.bar.close()  # removes its line
+            self.bar.close()
             self.bar = None
+            self.stream.write(ERASE)  # and the ^C that the terminal may have shown after it
+            self.stream.flush()
 
     def _say(self, text: str) -> None:
         """Print lines above the bar."""

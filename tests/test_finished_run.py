@@ -184,5 +184,6 @@ def test_closing_words_look_at_the_files(tmp_path: Path) -> None:
     (tmp_path / "merge" / "003+004.safetensors").touch()
     write_json(tmp_path / "select" / "model.json", {"chosen": ["003+004"]})
     last = final_message(tmp_path, planned).splitlines()[-1]
-    assert last.startswith(f"  to try:     make paint WEIGHTS={tmp_path}/merge/003+004.safetensors ")
+    named = f"python -m shanshui paint --open --weights {tmp_path}/merge/003+004.safetensors"
+    assert last.startswith(f"  to try:     {named} (")
     assert f"The submission in {tmp_path} is of an earlier call." in final_message(tmp_path, [])

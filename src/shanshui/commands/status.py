@@ -22,7 +22,7 @@ CLEAR = "\x1b[H\x1b[J"  # cursor to the top, what is below is removed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Define the command line: a run, and how it is shown."""
+    """Define the command line: a run, and the form."""
     add = parser.add_argument
     add("run_name", metavar="RUN", help="name of the run, or its folder")
     add("--follow", action="store_true", help="look again every five seconds while Snakemake works on it (Ctrl-C ends)")

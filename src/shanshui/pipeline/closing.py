@@ -43,17 +43,17 @@ def final_message(run_folder: Path, planned: Collection[str], touched: bool = Fa
         )
     lines = [" ".join(parts), *(f"  {what + ':':<12}{path}" for what, path in there.items())]
     if "submission" in there and not touched and (command := paint_command(run_folder)):
-        lines.append(f"  {'to try:':<12}{command}   (draw label maps in the browser and see the images)")
+        lines.append(f"  {'to try:':<12}{command} (draw label maps in the browser and see the images)")
     return "\n".join(lines)
 
 
 def paint_command(run_folder: Path) -> str:
     """Return the command that opens the drawing page with the chosen model of a run, "" if none was chosen."""
     if run_folder.name == DEMO:
-        return "make paint"
+        return "`make paint`"
     try:
         (model,) = read_json(run_folder / "select" / "model.json")["chosen"]
     except (ShanshuiError, OSError, KeyError, TypeError, ValueError):
         return ""
     found = sorted(run_folder.glob(f"*/{model}.safetensors"))
-    return f"make paint WEIGHTS={shlex.quote(str(found[0]))}" if found else ""
+    return f"python -m shanshui paint --open --weights {shlex.quote(str(found[0]))}" if found else ""

@@ -19,6 +19,7 @@ import yaml
 from shanshui.config.settings import load_config
 from shanshui.storage import files
 
+MOST_LINES = 80  # of a run on the screen where that is no terminal
 OUTPUTS = ("submission.zip", "fid_table.csv", "fid_table.md", "fid_curve.png", "report.html")
 
 
@@ -56,8 +57,7 @@ def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(root / "tests" / "config" / "tiny.yaml", folder)
     done = snakemake(root, folder)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
-    last = (done.stdout + done.stderr).strip().splitlines()[-1]
-    assert all(word in done.stderr for word in ("submission.zip", "fid_table.md", "report.html")), last
+    (folder / "said.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
     return folder
 
 
@@ -71,6 +71,33 @@ def test_a_run_leaves_what_it_promises(finished: Path) -> None:
     assert len(list((run / "samples" / "pretrain").glob("epoch_*.png"))) == 2
     assert len((run / "finetune" / "stats.jsonl").read_text().splitlines()) == 2
     assert not list(run.rglob(".*.safetensors")), "no temporary file is left"
+
+
+def test_in_a_pipe_a_run_prints_few_lines_with_the_numbers_that_matter(finished: Path) -> None:
+    said = (finished / "said.txt").read_text(encoding="utf-8")
+    lines = said.splitlines()
+    assert len(lines) <= MOST_LINES, said
+    assert "\r" not in said
+    for pattern in (
+        r"everything else: \.snakemake/log/\S+\.log$",
+        r"  doctor        \d+ CPU cores?, no GPU in use$",
+        r"  landscapes    14 pairs$",
+        r"  validate      14 pairs, \d+ findings?$",
+        r"  pretrain      64x32: epoch 2, \d+ steps, G/adv \S+$",
+        r"  finetune      epoch 4: epoch 4, \d+ steps, G/adv \S+$",
+        r"  score         average of 3 \+ 4: DCT-Fréchet \S+ \(best so far \S+, .*\)$",
+        r"  score         .*, seed 7: DCT-Fréchet \S+ \(best so far \S+, seed \d\)$",
+        r"  score         submission: DCT-Fréchet \S+ on the test label maps$",
+        r"  select        seed: seed \d \(DCT-Fréchet \S+\)$",
+        r"  package       4 images, \d\.\d MiB$",
+        r"first samples: results/tiny/samples/pretrain/epoch_001\.png \(",
+        r"results so far: results/tiny/progress\.html \(",
+        r"  submission: results/tiny/submission\.zip$",
+        r"  table:      results/tiny/fid_table\.md$",
+        r"  report:     results/tiny/report\.html$",
+    ):
+        assert any(re.search(pattern, line) for line in lines), f"{pattern}\n{said}"
+    assert "url=report.html" in (finished / "results" / "tiny" / "progress.html").read_text(encoding="utf-8")
 
 
 def test_table_names_its_features_and_never_says_fid(finished: Path) -> None:

@@ -69,7 +69,8 @@ class Terminal:
 
     def lines(self) -> list[str]:
         """Return the lines that stay on the screen: the last state of each that was rewritten."""
-        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.shown).replace("\r\n", "\n")
+        shown = self.shown.replace("\r\x1b[K", "\r" + " " * 2 * COLUMNS + "\r")  # erases the line
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r\n", "\n")
         return [_last_state(line) for line in text.split("\n")]
 
     def is_sound(self) -> bool:

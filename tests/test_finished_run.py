@@ -139,12 +139,19 @@ def test_times_of_what_was_made_anew_are_kept(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     folder = tmp_path / "infer"
     folder.mkdir()
-    for path in (tmp_path / "a.json", tmp_path / "logs" / "x.log", folder / file_times.STAMP, folder / "picture.jpg"):
+    for path in (
+        tmp_path / "a.json",
+        tmp_path / "logs" / "x.log",
+        folder / file_times.STAMP,
+        folder / "picture.jpg",
+        tmp_path / "progress.html",
+    ):
         path.write_text("same")
     file_times.record(tmp_path)
     listed = (tmp_path / file_times.TIMES).read_text()
     assert "a.json" in listed
     assert "x.log" not in listed
+    assert "progress" not in listed
     assert "picture" not in listed
     before = (tmp_path / "a.json").stat().st_mtime_ns
     for path in (tmp_path / "a.json", folder / file_times.STAMP):

@@ -37,12 +37,13 @@ def test_ctrl_c_leaves_a_terminal_that_works_and_the_same_command_ends_the_run(w
         terminal.wait_for("pretrain 32x16, epoch 1 of 1")
         assert re.search(r"\d+ of \d+ jobs \|.*\| 00:\d\d pretrain", terminal.shown)
         terminal.press_ctrl_c()
-        assert terminal.wait(60) != 0
+        assert terminal.wait(60) == 1
         assert terminal.is_sound()
         lines = [line for line in terminal.lines() if line]
         assert "the same command continues:" in lines[-2]
         assert lines[-1].strip().endswith(" ".join(command[1:]))
         assert not [line for line in lines if "jobs |" in line], "no bar is left"
+        assert "^C" not in "".join(lines)
         assert not any("Traceback" in line or line.startswith("failed") for line in lines)
     finally:
         terminal.close()

@@ -9,6 +9,7 @@ appear in Snakemake's own form.
 import logging
 import sys
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Protocol
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -50,7 +51,10 @@ class LogHandler(LogHandlerBase):
         everything = isinstance(self.settings, LogHandlerSettings) and self.settings.everything
         self.active = not (everything or common.verbose or common.quiet or common.debug_dag or common.dryrun)
         self.screen: Screen | None = None
+        self.spoken = False  # of Ctrl-C, by the screen
         self.plain: logging.Handler | None = None
+        if self.active:
+            sys.excepthook = self._on_error
 
     @property
     def writes_to_stream(self) -> bool:
@@ -91,9 +95,16 @@ class LogHandler(LogHandlerBase):
         """Show the last lines, once; Snakemake calls this at its end, after an error or Ctrl-C too."""
         screen, self.screen = self.screen, None
         if screen is not None:
-            self.active = False
+            self.active, self.spoken = False, True
             screen.close(isinstance(sys.exc_info()[1], KeyboardInterrupt))
         super().close()
+
+    def _on_error(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Print no traceback on Ctrl-C, and everything on other errors."""
+        if not issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        elif not self.spoken:
+            print("\nInterrupted before anything was done. The same command starts again.", file=sys.stderr)
 
     def _plain(self) -> logging.Handler:
         """Return Snakemake's own handler, as it would be without this plugin."""

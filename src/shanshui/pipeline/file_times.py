@@ -20,7 +20,7 @@ from shanshui.storage.folders import LIST
 
 TIMES = ".state/times.json"
 STAMP = ".snakemake_timestamp"  # the time of a folder that a job makes, for Snakemake
-PASSED = {"logs", "benchmarks", "samples"}  # no inputs of any job
+PASSED = {"logs", "benchmarks", "samples", "progress.html"}  # no inputs of any job
 READERS = 4
 
 
@@ -32,7 +32,7 @@ def _watched(run_folder: Path) -> Iterator[Path]:
             yield Path(place, STAMP)
             continue
         inner[:] = sorted(name for name in inner if name not in PASSED and not name.startswith("."))
-        yield from (Path(place, name) for name in names if not name.startswith("."))
+        yield from (Path(place, name) for name in names if name not in PASSED and not name.startswith("."))
 
 
 def _content(path: Path) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from shanshui.config.schema import Config
@@ -45,13 +44,6 @@ def attach(workflow: Workflow, config: Config) -> None:
     handler.screen = Screen(around, sys.stderr, sys.stderr.isatty())
     target = shlex.quote(log or "/dev/null").replace("{", "{{").replace("}", "}}")
     shell.prefix(f"set -euo pipefail; exec >> {target}; ")
-    sys.excepthook = _without_traceback
-
-
-def _without_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print nothing on Ctrl-C, of which the screen has spoken, and everything on all other errors."""
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
 
 
 def _command(arguments: list[str]) -> str:

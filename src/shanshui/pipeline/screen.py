@@ -35,8 +35,11 @@ SILENT = ("all", "settings")
 BEFORE = ("Assuming unrestricted shared filesystem usage.", "host: ")  # said before a workflow starts, of no use here
 ENDING = "Will exit after finishing"  # on SIGTERM
 SHOWN = ("Nothing to be done", "Trying to restart job", ENDING)
-KNOWN = ("Exiting because a job execution failed", "At least one job did not complete", "returned non-zero exit status")
-ERASE = "\r\x1b[K"  # the line of the cursor
+KNOWN = (  # of a failed job, which has a form of its own here
+    "Exiting because a job execution failed", "At least one job did not complete", "returned non-zero exit status",
+    "died with <Signals",
+)  # fmt: skip
+ERASE = "\r\x1b[K"  # the line of the cursor, with the ^C that a terminal shows
 INTERRUPTING = "Terminating processes on user request"
 PAGE_PAUSE = 10.0  # seconds between two pages, at least
 NO_PAGE_PAUSE = 2.0  # until the next attempt, where the run has no settings yet
@@ -239,7 +242,7 @@ class Screen:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
-            self.stream.write(ERASE)  # and the ^C that the terminal may have shown after it
+            self.stream.write(ERASE)
             self.stream.flush()
 
     def _say(self, text: str) -> None:
@@ -266,6 +269,7 @@ class Screen:
             self.interrupted = True
             self.pending = []
             self._end_bar()
+            self.stream.write(ERASE if self.live else "")
             running = [SHORT.get(job.rule, job.rule) for job in self.jobs.values() if job.rule not in SILENT]
             self._say(f"Interrupted. Waiting for {', '.join(running)} to stop." if running else "Interrupted.")
 

@@ -200,6 +200,7 @@ def test_a_job_that_ctrl_c_ends_is_no_failure(tmp_path: Path, before_the_message
     workflow.send(None, "Terminating processes on user request, this might take some time.")
     if not before_the_message:
         workflow.fail(job, log)
+    workflow.screen.tick(time.time() + GRACE + 1)
     workflow.send(LogEvent.ERROR, "WorkflowError:\nAt least one job did not complete successfully.", logging.ERROR)
     lines = workflow.close()
     assert not any(word in line for word in ("failed", "RuleException", "Signals") for line in lines)

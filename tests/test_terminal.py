@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -18,10 +17,10 @@ MOST_LINES = 60
 
 @pytest.fixture
 def work(root: Path, tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
-    """The command of a run whose stages compute nothing, and its working folder."""
+    """The command of the demo, whose stages compute nothing here, and its working folder."""
     planner = Planner()
     workflow = CopiedWorkflow(tmp_path / "workflow", planner)
-    run = workflow.begin("first", yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text()))
+    run = workflow.begin("first", yaml.safe_load((root / "config" / "demo.yaml").read_text()))
     yield (
         [sys.executable, "-m", "snakemake", "--snakefile", str(workflow.folder / "Snakefile"), "--configfile",
          "config.yaml", "--cores", "2"],
@@ -34,7 +33,7 @@ def test_ctrl_c_leaves_a_terminal_that_works_and_the_same_command_ends_the_run(w
     command, folder = work
     terminal = Terminal(command, folder, STAND_IN_SLOW="pretrain", STAND_IN_SECONDS="30")
     try:
-        terminal.wait_for("pretrain 32x16, epoch 1 of 1")
+        terminal.wait_for("pretrain 32x24, epoch 1 of 1")
         assert re.search(r"\d+ of \d+ jobs \|.*\| 00:\d\d pretrain", terminal.shown)
         terminal.press_ctrl_c()
         assert terminal.wait(60) == 1
@@ -55,11 +54,16 @@ def test_ctrl_c_leaves_a_terminal_that_works_and_the_same_command_ends_the_run(w
         lines = terminal.lines()
         assert len(lines) <= MOST_LINES, "\n".join(lines)
         text = "\n".join(lines)
-        for words in ("submission: results/tiny/submission.zip", "report:     results/tiny/report.html"):
+        assert len(re.findall(r"^ +\d+:\d\d  ", text, re.MULTILINE)) > 20, "a line for each of the other jobs"
+        for words in (
+            "submission: results/demo/submission.zip",
+            "report:     results/demo/report.html",
+            "`make paint`",
+        ):
             assert words in text
         assert not re.search(r"jobs \||python -m shanshui|Finished jobid|^rule ", text, re.MULTILINE)
         (log,) = re.findall(r"everything else: (\S+)", text)
         assert "python -m shanshui package" in (folder / log).read_text()
-        assert os.path.exists(folder / "results" / "tiny" / "progress.html")
+        assert (folder / "results" / "demo" / "progress.html").is_file()
     finally:
         terminal.close()

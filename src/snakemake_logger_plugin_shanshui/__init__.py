@@ -15,6 +15,7 @@ from typing import Protocol
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
+UNNEEDED = "Config file "  # is extended by what stands on the command line
 # no `from __future__ import annotations` here: Snakemake reads the types of the options below
 
 
@@ -83,7 +84,7 @@ class LogHandler(LogHandlerBase):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a message, or leave it to the log file."""
-        if not self.active:
+        if not self.active or (record.levelno <= logging.INFO and str(record.msg).startswith(UNNEEDED)):
             return
         try:
             if self.screen is None or not self.screen.handle(record):

@@ -181,7 +181,7 @@ class Screen:
         """Show what is new at the time `now`: failures, the first samples, the state of the running jobs."""
         due = [entry for entry in self.pending if now - entry[0] > GRACE]
         self.pending = [entry for entry in self.pending if entry not in due]
-        self._fail(due)
+        self._fail([] if self.interrupted else due)
         if not self.sampled and (sample := self._first_sample()):
             self.sampled = True
             self._say(f"first samples: {sample} (label maps, generated images, photographs)")
@@ -267,7 +267,6 @@ class Screen:
     def _interrupt(self) -> None:
         if not self.interrupted:
             self.interrupted = True
-            self.pending = []
             self._end_bar()
             self.stream.write(ERASE if self.live else "")
             running = [SHORT.get(job.rule, job.rule) for job in self.jobs.values() if job.rule not in SILENT]

@@ -84,7 +84,7 @@ def test_in_a_pipe_a_run_prints_few_lines_with_the_numbers_that_matter(finished:
         r"  landscapes    14 pairs$",
         r"  validate      14 pairs, \d+ findings?$",
         r"  pretrain      64x32: epoch 2, \d+ steps, G/adv \S+$",
-        r"  finetune      epoch 4: epoch 4, \d+ steps, G/adv \S+$",
+        r"  finetune      epoch 4: \d+ steps, G/adv \S+$",
         r"  score         average of 3 \+ 4: DCT-Fréchet \S+ \(best so far \S+, .*\)$",
         r"  score         .*, seed 7: DCT-Fréchet \S+ \(best so far \S+, seed \d\)$",
         r"  score         submission: DCT-Fréchet \S+ on the test label maps$",

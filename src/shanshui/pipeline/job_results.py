@@ -129,7 +129,8 @@ def _training(folder: str) -> Result:
     def result(run: Path, wildcards: Wildcards, config: Config) -> str:
         line = last_stats(run / folder.format(**wildcards) / "stats.jsonl")
         losses = [f"{name} {line[name]:.2f}" for name in ("G/adv", "G/rec") if name in line][:1]
-        return ", ".join([f"epoch {line['epoch']}, {number(int(line['step']), 'step')}", *losses])
+        epoch = [f"epoch {line['epoch']}"] if "resolution" in wildcards else []  # else the subject says it
+        return ", ".join([*epoch, number(int(line["step"]), "step"), *losses])
 
     return result
 

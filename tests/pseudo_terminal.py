@@ -44,7 +44,7 @@ class Terminal:
                 if error.errno != errno.EIO:
                     raise
 
-    def wait_for(self, words: str, patience: float = 60.0) -> None:
+    def wait_for(self, words: str, patience: float = 240.0) -> None:
         """Wait until some words are shown."""
         until = time.monotonic() + patience
         while words not in self.shown:
@@ -52,7 +52,7 @@ class Terminal:
             assert time.monotonic() < until, self.shown[-3000:]
             self.read(0.1)
 
-    def wait(self, patience: float = 120.0) -> int:
+    def wait(self, patience: float = 300.0) -> int:
         """Wait for the end; return the exit code."""
         until = time.monotonic() + patience
         while self.process.poll() is None:

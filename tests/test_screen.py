@@ -119,6 +119,9 @@ def test_a_line_per_job_has_its_time_and_the_number_that_matters(tmp_path: Path)
     ranking = [{"model": "epoch_018", "value": 15.0}]
     write_json(run / "select" / "model.json", {"chosen": ["epoch_018"], "rank_by": "dct_frechet", "ranking": ranking})
     workflow.job("select_model", 0.4)
+    sets = {"test": {"n": 4, "metrics": {"dct_frechet": 16.0}}}
+    write_json(run / "score" / "fused.json", {"model": "fused", "seed": None, "sets": sets})
+    workflow.job("score_fused")
     assert workflow.close() == [
         "everything else: .snakemake/log/x.log",
         "21 jobs planned, more after each choice of models",
@@ -130,6 +133,7 @@ def test_a_line_per_job_has_its_time_and_the_number_that_matters(tmp_path: Path)
         "    0:15  score         epoch 18: DCT-Fréchet 15.00 (best so far 15.00, epoch 18)",
         "    0:15  score         epoch 19: DCT-Fréchet 17.50 (best so far 15.00, epoch 18)",
         "    0:00  select        model: epoch 18 (DCT-Fréchet 15.00)",
+        "    0:03  score         submission: DCT-Fréchet 16.00 on the test label maps",
     ]
 
 

@@ -154,7 +154,7 @@ def _score(run: Path, wildcards: Wildcards, config: Config) -> str:
 
 def _score_fused(run: Path, wildcards: Wildcards, config: Config) -> str:
     by = config.score.rank_by
-    value = parse_score(read_json(run / "score" / "fused.json"), "fused").value(by, "test")
+    value = read_json(run / "score" / "fused.json")["sets"]["test"]["metrics"][by]
     return f"{metric_name(by)} {four_digits(value)} on the test label maps"
 
 

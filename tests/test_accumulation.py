@@ -18,9 +18,10 @@ from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.data.loader import TrainingPairs, batches
 from shanshui.errors import UsageError
 from shanshui.storage.size import Size
+from shanshui.training import step
 from shanshui.training.accumulation import BatchDraws
 from shanshui.training.augment import OPERATIONS
-from shanshui.training.fakes import StyleLoss, random_noise
+from shanshui.training.fakes import StyleLoss, random_noise, sample_fakes
 from shanshui.training.optim import adam
 from shanshui.training.step import Networks, StepConfig, accumulated_step, one_hot
 
@@ -127,6 +128,27 @@ def test_noise_is_that_of_the_whole_batch() -> None:
         found.append([draws.noise_source.layer(layer, 2, height, width).numpy() for layer, height, width in shapes])
     for number, expected in enumerate(whole):
         np.testing.assert_array_equal(np.concatenate([part[number] for part in found]), expected)
+
+
+def test_a_step_draws_the_noise_of_all_parts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator that draws once per pass finds the same numbers part by part; one that draws twice does not."""
+    drawn: list[np.ndarray] = []
+
+    def sampling(generator: Any, conditioning: Any, real: Any, at: Any, style: Any, source: Any, parts: int) -> Any:
+        drawn.extend(source.vector(len(real), length).numpy() for length in (3, 5))
+        return sample_fakes(generator, conditioning, real, at, style, parts=parts)
+
+    monkeypatch.setattr(step, "sample_fakes", sampling)
+    found = []
+    for parts in (1, 2):
+        drawn.clear()
+        step_in_parts.__wrapped__(FIRST, parts)
+        found.append(drawn[:])
+    whole, halves = found
+    assert (len(whole), len(halves)) == (4, 8), "in the updates of G and of D, each part twice"
+    for number, numbers in enumerate(whole):
+        first = 4 * (number // 2) + number % 2
+        np.testing.assert_array_equal(np.concatenate([halves[first], halves[first + 2]]), numbers)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

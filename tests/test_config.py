@@ -255,6 +255,9 @@ def test_stages_see_only_what_they_depend_on() -> None:
     assert changed(score={"metrics": ["fid"]}) == {"reference", "score"} | report
     assert changed(select={"on": "test"}) == {"select", "table", "report"}
     assert changed(generate={"quality": 90}) == {"generate", "fuse", "package"} | report
+    assert changed(generate={"precision": "tf32"}) == {"generate", "table"} | report
+    assert changed(finetune={"precision": "bf16"}) == {"finetune", "table"} | report
+    assert changed(pretrain={"deterministic": True}) == {"pretrain", "table"} | report
     assert changed(data={"holdout": 100}) == {"validate"} | report
     assert changed(fuse={"share": 0.9}) == {"fuse"} | report
 

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from pretended_cuda.runs import counting_device
 
 from shanshui.backend import gpu_lock, mpi, parallel
 from shanshui.backend.runtime import compile_for_ranks
@@ -184,6 +185,48 @@ def test_devices_are_locked_all_or_none(tmp_path: Path) -> None:
     assert third.gpu.token == "c"  # what the attempt had taken is free again
     for held in [*first, third]:
         held.release()
+
+
+DEVICE_OF_RANK = """
+import sys
+from shanshui.backend import mpi, parallel
+from shanshui.backend.device import cuda_identities, find_device
+parallel.become_rank()
+print("rank", mpi.rank(), find_device().kind, *cuda_identities(), flush=True)
+"""
+STARTED = f"""
+import os, sys
+from shanshui.backend import gpu_lock, mpi, parallel
+from shanshui.backend.device import cuda_identities
+devices = gpu_lock.acquire_gpus(cuda_identities(), 2)
+print("locked", *devices, flush=True)
+command = parallel.rank_command(mpi.find_mpi().mpirun, 2, [], os.geteuid() == 0)
+command = [*command[:command.index("-m")], "-c", {DEVICE_OF_RANK!r}]
+sys.exit(parallel.run_ranks(command, {{**os.environ, **parallel.rank_environment(2, devices)}}))
+"""
+
+
+def identities(environment: dict[str, str]) -> list[str]:
+    """Of the devices that the driver shows there."""
+    ask = "from shanshui.backend.device import cuda_identities; print(*cuda_identities())"
+    done = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@needs_mpi
+def test_two_ranks_have_two_devices(tmp_path: Path) -> None:
+    """On pretended devices, of which another job holds the first."""
+    device = counting_device()
+    environment = device.environment() | {"PRETENDED_DEVICES": "3", "SHANSHUI_GPU_LOCKS": str(tmp_path)}
+    environment["SHANSHUI_JOBS_PER_GPU"] = "1"
+    first, second, third = identities(environment)
+    held = gpu_lock.try_lock_gpus([gpu_lock.Gpu(first, "0")], 1, 1, tmp_path)
+    done = subprocess.run([sys.executable, "-c", STARTED], env=environment, capture_output=True, text=True, check=True)
+    held[0].release()
+    lines = done.stdout.splitlines()
+    assert "locked 1 2" in lines
+    ranks = sorted(line.split()[1:] for line in lines if line.startswith("rank "))
+    assert ranks == [["0", "cuda", second], ["1", "cuda", third]]
 
 
 # --- equality ------------------------------------------------------------------------------------------

@@ -69,6 +69,8 @@ def steps(out: Path, work: Path, pretend: bool) -> list[Step]:
         Step("profile", 60, (script("profile_step", "--batch", 5),)),
         Step("golden", 90, (("-m", "pytest", *quiet, "-p", "parallel_compile", "-k", "not patches", *golden),), FP32),
         Step("fp32", 60, (script("speed", "--precision", "fp32", "--batches", 1, 5),), FP32),
+        Step("bf16", 60, (script("speed", "--precision", "bf16", "--batches", 1, 5),)),
+        Step("patches", 60, (script("speed", "--batches", 1, 5),), {"SHANSHUI_GPU_PATCHES": "on"}),
         Step("repeat", 60, (script("repeatability"),)),
     ]  # fmt: skip
 

@@ -14,9 +14,11 @@ import measuring
 
 def digests(args: argparse.Namespace, folder: Path, times: int) -> list[str]:
     """Digest of all weights after two steps, `times` times from the same weights in `folder`."""
+    from shanshui.backend.arithmetic import Arithmetic, use
     from shanshui.backend.modules import gather
     from shanshui.backend.runtime import seed_everything
 
+    use(Arithmetic(deterministic=True))
     found = []
     for _ in range(times):
         seed_everything(1)

@@ -1,7 +1,6 @@
 """Training steps, generated images and Inception features a second on this GPU, one precision a process.
 
-fp32   NVIDIA_TF32_OVERRIDE=0 must stand in the environment: cuDNN uses TF32 on its own
-tf32   convolutions and products of matrices alike
+With SHANSHUI_GPU_PATCHES=on SPADE is computed on distinct label patches.
 """
 
 from __future__ import annotations
@@ -11,22 +10,25 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import measuring
 import numpy as np
 
+from shanshui.backend.arithmetic import Precision
 from shanshui.storage.size import Size
 
+PATCHES = os.environ.get("SHANSHUI_GPU_PATCHES") == "on"
 
-def load(precision: str) -> Any:
-    """Load Jittor with the wanted precision; SystemExit where the environment says another."""
+
+def load(precision: Precision) -> Any:
+    """Load Jittor with the wanted precision; on a CPU there is but one."""
+    from shanshui.backend.arithmetic import Arithmetic, use
     from shanshui.backend.runtime import load_jittor
 
-    if (precision == "fp32") != (os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"):
-        raise SystemExit("fp32 needs NVIDIA_TF32_OVERRIDE=0 in the environment, and tf32 must not have it")
     jt = load_jittor(parallel_compile=True)
-    jt.flags.use_tensorcore = 1 if precision == "tf32" else 0  # cuBLAS; cuDNN follows NVIDIA_TF32_OVERRIDE
+    if jt.flags.use_cuda:
+        use(Arithmetic(precision))
     return jt
 
 
@@ -42,7 +44,7 @@ def measure_training(args: argparse.Namespace, batch: int, jt: Any) -> None:
     first = time.perf_counter() - start
     ms = measuring.median_ms(step, lambda: None, 4)
     measuring.report(
-        "ours", precision=args.precision, batch=batch, size=args.size, step_ms=ms, first_step_s=first,
+        "ours", precision=args.precision, patches=PATCHES, batch=batch, size=args.size, step_ms=ms, first_step_s=first,
         used_mib=measuring.used_mib(), finite=bool(np.isfinite(list(losses.values())).all()),
     )  # fmt: skip
     nets.generator.G.eval(), nets.generator.E.eval()
@@ -74,7 +76,7 @@ def measure_features(precision: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--precision", choices=("fp32", "tf32"), default="tf32")
+    parser.add_argument("--precision", choices=get_args(Precision), default="tf32")
     parser.add_argument("--size", default="512x384")
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 5, 10])

@@ -24,6 +24,7 @@ from shanshui.architectures.schedule import Schedule
 from shanshui.architectures.segformer_weights import structure
 from shanshui.architectures.segmenter import build as build_segmenter
 from shanshui.architectures.segmenters import BUILDERS, Segmenter
+from shanshui.backend.arithmetic import Arithmetic, use
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 from shanshui.backend.runtime import load_jittor
 from shanshui.config.settings import validate
@@ -266,6 +267,28 @@ def operations() -> Counts:
     for name, make in kinds.items():
         with counted(counts, name):
             jt.sync(make())
+    return counts
+
+
+def bfloat16() -> Counts:
+    """A layer, a convolution and a product with their gradients, before and after convolutions are rounded."""
+    layer = jt.nn.Conv(8, 8, 3, padding=1)
+    image, weight = jt.randn(2, 8, 16, 16), jt.randn(8, 8, 3, 3)
+
+    def gradients() -> list[Any]:
+        y = jt.nn.conv2d(layer(image), weight, padding=1)
+        found: list[Any] = jt.grad(jt.matmul(y.reshape(16, 256), y.reshape(256, 16)).sqr().sum(), [image, weight])
+        return [*found, *jt.grad(layer(image).sum(), [layer.weight])]
+
+    kept, counts = (jt.nn.conv2d, jt.nn.Conv.execute), Counts()
+    for name, arithmetic in (("plain", Arithmetic()), ("rounded", Arithmetic("bf16"))):
+        use(arithmetic)
+        jt.sync(gradients())
+        with counted(counts, name):
+            jt.sync(gradients())
+    use(Arithmetic())
+    jt.nn.conv2d, jt.nn.Conv.execute = kept
+    jt.nn.conv = jt.nn.conv2d
     return counts
 
 

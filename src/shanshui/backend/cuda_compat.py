@@ -5,7 +5,7 @@ which Jittor compiles although nothing here has such layers: they are declared a
 lost two fields of `cudaDeviceProp` that an unused function of Jittor's reads, its headers require C++17, and its CUB 3
 lost two iterators (`jt.where(condition)`, boolean indices) and a function (gradients of depthwise convolutions).
 One thing is not in pip's wheels: `npp.h`, which nearly every kernel includes for eight limits of integers. And one
-is Jittor's own: it asks cuDNN to sum the products of a half-precision convolution in half precision.
+is Jittor's own: the arithmetic that it asks cuDNN for (`backend.cudnn_header`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from shanshui.backend.cuda_toolkit import DEVICE_RUNTIME, Toolkit, first_with
+from shanshui.backend.cudnn_header import cudnn_header
 from shanshui.backend.toolchain import write_script
 from shanshui.storage.files import temporary_name, write_text
 
@@ -27,20 +28,6 @@ CUDNN_9_NAMES = {
     "cudnn_cnn_infer": "cudnn_cnn",
     "cudnn_cnn_train": "cudnn_cnn",
 }
-GONE_FROM_CUDNN_9 = (
-    "cudnnSetRNNDescriptor_v6",
-    "cudnnGetRNNParamsSize",
-    "cudnnGetRNNWorkspaceSize",
-    "cudnnGetRNNTrainingReserveSize",
-    "cudnnGetRNNLinLayerMatrixParams",
-    "cudnnGetRNNLinLayerBiasParams",
-    "cudnnRNNForwardInference",
-    "cudnnRNNForwardTraining",
-    "cudnnRNNBackwardData",
-    "cudnnRNNBackwardWeights",
-)
-
-
 LIMITS_HEADER = """// Of NVIDIA's header of this name, all that Jittor uses: the limits of integers.
 #pragma once
 #define NPP_MIN_32U (0)
@@ -89,23 +76,6 @@ struct device_properties_with_gone_fields : cudaDeviceProp {{
 #define cudaDeviceProp device_properties_with_gone_fields
 #endif
 """
-
-
-def cudnn_header(real: Path, version: int) -> str:
-    """Write the text of a `cudnn.h` by which convolutions of any type sum in single precision.
-
-    Of version 9, it also declares what Jittor compiles and never calls here.
-    """
-    gone = "".join(
-        f"template <class... T> inline cudnnStatus_t {name}(T...) {{ return CUDNN_STATUS_NOT_SUPPORTED; }}\n"
-        for name in (GONE_FROM_CUDNN_9 if version == 9 else ())
-    )
-    return f"""// cuDNN, its convolutions with sums in single precision; in 9 also the functions of RNN layers of 8.
-#pragma once
-#include "{real}"
-#define cudnnSetConvolutionNdDescriptor(convolution, count, padding, strides, dilation, mode, compute) \\
-    (cudnnSetConvolutionNdDescriptor)(convolution, count, padding, strides, dilation, mode, CUDNN_DATA_FLOAT)
-{gone}"""
 
 
 def own_headers(toolkit: Toolkit) -> dict[str, str]:

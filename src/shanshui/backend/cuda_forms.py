@@ -7,9 +7,12 @@ GPU too as long as host memory comes from CUDA's own allocator, instead of uploa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from shanshui.backend.cudnn_header import DETERMINISTIC, PRECISION
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -23,6 +26,8 @@ WORKSPACE = 0.05  # of the device's memory, at most, for one convolution; Jittor
 def use_cuda_forms(jt: Any) -> None:
     """Replace permutations and argmax of a Jittor that runs on CUDA; set the limits of what convolutions may keep."""
     jt.flags.use_cuda_host_allocator = 0
+    for name in (PRECISION, DETERMINISTIC):  # fp32 until `backend.arithmetic.use`, whatever the environment holds
+        os.environ.pop(name, None)
     jt.Var.transpose = jt.Var.permute = jt.transpose = jt.permute = permutation(jt)
     jt.arg_reduce = axis_search(jt, jt.arg_reduce)
     jt.cudnn.set_algorithm_cache_size(CONVOLUTIONS)

@@ -94,6 +94,14 @@ class Config(Section):
         return {"preset": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
+    def gpus_can(self) -> Config:
+        """Check that a precision of GPUs is not asked for without GPUs."""
+        for name in ("pretrain", "finetune", "generate"):
+            if self.gpus == 0 and (precision := getattr(self, name).precision) != "fp32":
+                raise ValueError(f"{name}.precision {precision} needs a GPU, and gpus is 0: fp32, or other gpus")
+        return self
+
+    @model_validator(mode="after")
     def sizes_fit(self) -> Config:
         """Check the sides against the downsampling of the networks, the crop and the discriminators."""
         data, model = self.data, self.model

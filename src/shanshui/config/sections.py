@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from shanshui.architectures.base import INIT_GAIN
+from shanshui.backend.arithmetic import Precision
 from shanshui.config.section import NonNegative, Positive, Section, Weight
 from shanshui.data.landscape_classes import CLASSES
 from shanshui.data.layouts import LAYOUTS
@@ -150,7 +151,18 @@ class Perceptual(Section):
     weight: Weight = Field(10.0, description="weight of the perceptual loss")
 
 
-class Training(Section):
+class OnGpu(Section):
+    """Arithmetic of a GPU, for training and for generating."""
+
+    precision: Precision = Field(
+        "fp32", description="numbers that a GPU multiplies; tf32 and bf16 are shorter and faster (docs/gpu.md)"
+    )
+    deterministic: bool = Field(
+        False, description="convolutions on a GPU by algorithms whose bits repeat (docs/gpu.md); on CPUs they always do"
+    )
+
+
+class Training(OnGpu):
     """Options common to pretraining and fine-tuning."""
 
     epochs: Positive = Field(description="epochs of this phase")
@@ -258,7 +270,7 @@ class Segmenter(Section):
         return self
 
 
-class Generate(Section):
+class Generate(OnGpu):
     """Image generation and file format, for scoring and submission alike."""
 
     batch: Positive = Field(20, description="label maps per forward pass on a GPU")

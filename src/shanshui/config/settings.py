@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from shanshui.architectures.base import INIT_GAIN
 from shanshui.config.model_section import PARTS, misplaced, owners_of, without_effect
 from shanshui.config.schema import Config
-from shanshui.config.sections import PERCEPTUAL
+from shanshui.config.sections import PERCEPTUAL, OnGpu
 from shanshui.config.stages import plugin_sections, stages
 from shanshui.data.layouts import INSTANCES, LAYOUTS, completed
 from shanshui.errors import UsageError
@@ -203,6 +203,21 @@ LABELS = {"classes", "label_offset", "ignore_label"}  # what the numbers in a la
 SIZE = {"width", "height"}
 
 
+def without_defaults(numbers: Mapping[str, object]) -> dict[str, object]:
+    """Return options without those of `OnGpu` at their defaults: what was computed before there were any stays."""
+    return {
+        name: value
+        for name, value in numbers.items()
+        if name not in OnGpu.model_fields or value != OnGpu.model_fields[name].default
+    }
+
+
+def generate_settings(config: Config) -> dict[str, object]:
+    """Return the settings of `generate`: the section but for its batch, and how images are rounded."""
+    own = without_defaults(config.generate.model_dump(exclude={"batch"}))
+    return {**own, "rounding": config.parity.resolved()["rounding"]}
+
+
 def training_settings(config: Config, phase: str) -> dict[str, Any]:
     """Return the settings of one training phase; the epochs of fine-tuning are file names, not settings."""
     section = config.pretrain if phase == "pretrain" else config.finetune
@@ -213,6 +228,7 @@ def training_settings(config: Config, phase: str) -> dict[str, Any]:
         del numbers["init_gain"]  # likewise
     if numbers["accumulate"] == 1:
         del numbers["accumulate"]  # likewise
+    numbers = without_defaults(numbers)
     if phase == "finetune" and not section.lr_decay_epochs:
         del numbers["epochs"]  # more epochs must not retrain the first ones
     data = config.data.model_dump(
@@ -254,6 +270,21 @@ def score_settings(config: Config) -> dict[str, Any]:
 def choice_settings(config: Config) -> dict[str, Any]:
     """Return the settings of model selection: metric and set."""
     return {"rank_by": config.score.rank_by, "on": config.select.on}
+
+
+def arithmetic_text(config: Config) -> str:
+    """Say in which precision networks were trained and images generated; "" where all is as on a CPU."""
+    said = []
+    for name in ("pretrain", "finetune", "generate"):
+        section: OnGpu = getattr(config, name)
+        said.append(f"{name} {section.precision}{', deterministic' * section.deterministic}")
+    return "; ".join(said) if any(not text.endswith(" fp32") for text in said) else ""
+
+
+def table_settings(config: Config) -> dict[str, object]:
+    """Return the settings of `table`: those of model selection, and the precision where it is not that of a CPU."""
+    text = arithmetic_text(config)
+    return {**choice_settings(config), **({"arithmetic": text} if text else {})}
 
 
 def recorded_options(config: Config) -> dict[str, Any]:

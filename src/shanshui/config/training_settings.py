@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from shanshui.architectures.base import INIT_GAIN
 from shanshui.architectures.registry import Networks, discriminator_of, generator_of
+from shanshui.backend.arithmetic import Arithmetic, Precision
 from shanshui.config.section import Positive, Section, Weight
 from shanshui.config.sections import Perceptual
 from shanshui.config.typed_settings import DataSettings, checked, read_settings
@@ -38,6 +39,8 @@ class PhaseSettings(Section):
     epochs: Positive | None = None
     batch: Positive
     accumulate: Positive = 1
+    precision: Precision = "fp32"
+    deterministic: bool = False
     lr_g: float
     lr_d: float
     beta1: float
@@ -55,6 +58,11 @@ class PhaseSettings(Section):
     augment: tuple[Literal["color", "crop", "translation"], ...] = ()
     seg_noise: bool = False
     ema: float = 0.0
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """Arithmetic of the networks."""
+        return Arithmetic(self.precision, self.deterministic)
 
 
 class PretrainSettings(PhaseSettings):

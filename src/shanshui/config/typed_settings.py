@@ -114,6 +114,12 @@ class ChoiceSettings(Section):
     on: Literal["holdout", "test", "train"]
 
 
+class TableSettings(ChoiceSettings):
+    """Settings of the table; `arithmetic` says in which precision models were trained, "" for that of a CPU."""
+
+    arithmetic: str = ""
+
+
 class ReportSettings(ChoiceSettings):
     """Settings of a report; `config` is the configuration of its run (`config.settings.validate_recorded`)."""
 

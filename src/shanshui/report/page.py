@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 import numpy as np
 
 from shanshui.config.schema import Config
+from shanshui.config.settings import arithmetic_text
 from shanshui.config.stages import purpose, rules
 from shanshui.evaluation.selection import SETS, Ranking
 from shanshui.pipeline.run_paths import RunPaths
@@ -253,5 +254,6 @@ def render(page: Page) -> str:
         machine=_machine(page.machine),
         students=_students(page),
         parity=page.config.parity.resolved(),
+        arithmetic=arithmetic_text(page.config),
         config_text=json.dumps(config, indent=2, ensure_ascii=False),
     )

@@ -14,6 +14,7 @@ from shanshui.report.wording import column, metric_name, selection_text, weight_
 
 KINDS = ("checkpoint", "average", "seed")
 ERROR = "_se"  # ending of the columns of standard errors
+ARITHMETIC = "arithmetic"  # column of the precision of training and generating, where it is not that of a CPU
 Row = dict[str, Any]
 
 
@@ -188,6 +189,8 @@ def features_lines(rows: Sequence[Row]) -> list[str]:
     lacking = [
         f"{metric_name(m)} {part}" for part, m in value_columns(rows) if any(row[f"{part}_{m}"] == "" for row in rows)
     ]
+    if rows and (arithmetic := rows[0].get(ARITHMETIC)):
+        lines.append(f"- Networks were computed on a GPU: {arithmetic}; all metrics in fp32.")
     if lacking:
         lines.append(f"- Not measured, of too few images or images all alike: {', '.join(lacking)}.")
     if any(name.endswith(ERROR) for name in (rows[0] if rows else ())):

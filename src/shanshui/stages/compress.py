@@ -133,6 +133,7 @@ def run(args: argparse.Namespace) -> None:
     """
     from shanshui.architectures.network_cost import generator_costs, patch_shares
     from shanshui.architectures.networks import restore_generator
+    from shanshui.backend.arithmetic import use
     from shanshui.backend.runtime import seed_everything
     from shanshui.compression.distilling import Distillation, teach
     from shanshui.compression.examples import of_pairs
@@ -145,6 +146,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.training.perceptual import perceptual_loss
 
     config, options = read_compress_settings(args.settings)
+    use(config.options.arithmetic)
     found = read_generator(args.teacher)
     check_teacher(args.teacher, found, options.alignment.weight)
     size, data = config.data.size, found.meta["data"]
@@ -180,6 +182,7 @@ def run(args: argparse.Namespace) -> None:
         "macs_on_patches_of_teacher": cost.on_patches(used),
     }  # fmt: skip
     meta = student_meta(args.teacher, found, student, {**options.model_dump(), "seed": config.seed}, described)
+    meta |= config.options.arithmetic.record()
     of_data = prepared_digests([files[1], files[0], *files[2:]], args.digests)
     origin = checkpoint.identity(args.discriminator) if photographs else ""
     source = of_pairs(whole, pairs, config, options.batch, [*of_data, origin])

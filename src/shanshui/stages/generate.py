@@ -15,7 +15,9 @@ from typing import Literal
 
 import numpy as np
 
+from shanshui.backend.arithmetic import Arithmetic, Precision, use
 from shanshui.config.sections import Section
+from shanshui.config.settings import generate_settings
 from shanshui.config.stages import Stage
 from shanshui.config.typed_settings import read_checked
 from shanshui.storage import images
@@ -34,6 +36,8 @@ class FormatSettings(Section):
     quality: int = 95
     subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = "4:4:4"
     rounding: Literal["truncate", "round"] = "round"
+    precision: Precision = "fp32"
+    deterministic: bool = False
 
 
 def share(text: str) -> float:
@@ -55,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of label maps, or manifest (CSV with columns name,label); with SET= images go to OUT/SET/",
     )  # fmt: skip
     add_folder(parser, "--out", required=True, help="folder for the images; one that was written here is replaced")
-    parser.add_argument("--settings", type=Path, help="format, quality, subsampling, rounding (JSON)")
+    parser.add_argument("--settings", type=Path, help="format, quality, subsampling, rounding, precision (JSON)")
     parser.add_argument(
         "--size",
         type=Size.parse,
@@ -116,6 +120,7 @@ def run(args: argparse.Namespace) -> None:
     from shanshui.logs import progress
     from shanshui.synthesis.synthesizer import Synthesizer
 
+    use(Arithmetic(settings.precision, settings.deterministic))
     weights = given_or_starter(args.weights)
     if args.weights is None:
         print(f"no --weights: images by the starter model, {weights.name}", flush=True)
@@ -140,7 +145,7 @@ def run(args: argparse.Namespace) -> None:
 
 STAGE = Stage(
     after="finetune",
-    settings=lambda c: {**c.generate.model_dump(exclude={"batch"}), "rounding": c.parity.resolved()["rounding"]},
+    settings=generate_settings,
     section="generate",
     rules={"infer": "select"},
     device=True,

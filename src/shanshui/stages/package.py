@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
 STAGE = Stage(
     after="table",
     settings=lambda c: {
-        **c.generate.model_dump(exclude={"batch"}),
+        **c.generate.model_dump(include={"format", "quality", "subsampling"}),
         **c.data.model_dump(include=LABELS | SIZE),
     },
     section="generate",

@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from shanshui.config.settings import choice_settings
+from shanshui.config.settings import table_settings
 from shanshui.config.stages import Stage
-from shanshui.config.typed_settings import ChoiceSettings, read_checked
+from shanshui.config.typed_settings import TableSettings, read_checked
 from shanshui.evaluation import selection
 from shanshui.report import tables
 from shanshui.storage.files import read_json, write_csv, write_text
@@ -37,18 +37,21 @@ def run(args: argparse.Namespace) -> None:
     """Write the table as CSV and Markdown, and plot the curve."""
     from shanshui.report import curves, plotting
 
-    settings = read_checked(ChoiceSettings, args.settings)
+    settings = read_checked(TableSettings, args.settings)
     scores = [selection.parse_score(read_json(path), str(path)) for path in dict.fromkeys(args.scores)]
     selection.check_comparable(scores)
     rows = tables.build_rows(scores, read_json(args.checkpoints), read_json(args.model), read_json(args.seed))
-    write_csv(args.csv, rows, tables.columns(scores, settings.rank_by))
+    names = tables.columns(scores, settings.rank_by)
+    if settings.arithmetic:
+        names, rows = [*names, tables.ARITHMETIC], [{**row, tables.ARITHMETIC: settings.arithmetic} for row in rows]
+    write_csv(args.csv, rows, names)
     write_text(args.md, tables.to_markdown(rows, settings.rank_by, settings.on))
     plotting.save_png(curves.score_curve(rows, settings.rank_by, settings.on), args.curve)
 
 
 STAGE = Stage(
     after="score_fused",
-    settings=choice_settings,
+    settings=table_settings,
     section="select",
     outputs=lambda run_paths: ["fid_table.csv"],
 )

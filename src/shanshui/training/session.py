@@ -15,6 +15,7 @@ from shanshui.architectures.base import LossConfig
 from shanshui.architectures.networks import adopt, init_discriminator, init_generator
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import ranks
+from shanshui.backend.arithmetic import use
 from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
 from shanshui.backend.runtime import seed_everything
@@ -59,6 +60,7 @@ class Session:
     """
 
     def __init__(self, config: TrainingConfig, files: TrainingFiles) -> None:
+        use(config.options.arithmetic)
         self.config, self.files = config, files
         self.sizes = config.networks.discriminator.output_sizes
         self.schedule = schedule(config.pretrain_epochs, self.sizes)
@@ -120,6 +122,7 @@ class Session:
             "epoch": epoch,
             "training": source[self.config.phase],
             "device": "cuda" if jt.flags.use_cuda else "cpu",
+            **self.config.options.arithmetic.record(),
             **self.nets.generator.declared.extra_header(),
             "level": step.level,
             "alpha": step.alpha,

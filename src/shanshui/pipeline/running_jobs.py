@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from pathlib import Path
 from shanshui.architectures.schedule import schedule
 from shanshui.config.schema import Config
 from shanshui.pipeline.job_results import last_stats, subject
-from shanshui.pipeline.run_reader import PROGRESS, read_progress
+from shanshui.pipeline.run_reader import read_progress
 
 TAIL_LINES = 20
 WARNING = "warning: "
+BAR = re.compile(r"\d%\|")  # of a progress bar
 COMPILING = "compiling "  # begins the progress lines of `doctor`
 
 
@@ -118,7 +120,7 @@ def failure(job: Job, logs: Sequence[str], command: str) -> str:
     about = subject(job.rule, job.wildcards)
     parts = [f"failed: {job.rule}" + (f" ({about})" if about else "")]
     for log in logs:
-        lines = [line for line in log_lines(Path(log)) if line and not PROGRESS.search(line)]
+        lines = [line for line in log_lines(Path(log)) if line and not BAR.search(line)]
         tail = lines[-TAIL_LINES:]
         more = f", its last {TAIL_LINES} lines" if len(lines) > len(tail) else ""
         parts.append(f"  log {log}{more}:" if tail else f"  log {log}: empty or missing")

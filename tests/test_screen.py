@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from shanshui.config.settings import load_config
-from shanshui.pipeline.remaining_time import START_UP, RemainingTime, job_sizes
 from shanshui.pipeline.screen import GRACE, Screen, Surroundings
 from shanshui.storage.files import write_csv, write_json
 from snakemake_logger_plugin_shanshui import LogHandler, LogHandlerSettings
@@ -341,41 +339,6 @@ def test_the_page_is_written_now_and_then_and_at_the_end(tmp_path: Path) -> None
     lines = workflow.close()
     assert len(written) == before + 1
     assert sum("progress.html" in line for line in lines) == 1
-
-
-# --- the time left ------------------------------------------------------------------------------------------
-
-
-def estimate(counts: Mapping[str, int]) -> RemainingTime:
-    remaining = RemainingTime(job_sizes(CONFIG))
-    remaining.plan(counts)
-    return remaining
-
-
-def test_nothing_is_estimated_before_training_was_measured() -> None:
-    assert estimate(STATS).seconds({("validate", ""): (1.0, None)}) is None
-    assert estimate({"fuse": 1, "total": 1}).seconds({}) == START_UP
-
-
-def test_time_left_follows_pixels_epochs_and_the_speed_of_this_run() -> None:
-    """Resolutions of 1, 2 and 1 epochs with 1/16, 1/4 and 1 of the pixels; 16 epochs at full size, 13 in one job."""
-    remaining = estimate({"pretrain": 3, "finetune": 4})
-    work = job_sizes(CONFIG).pretrain["032x024"]
-    remaining.finish("pretrain", {"resolution": "032x024"}, START_UP + 2.0)
-    assert work * 16 == job_sizes(CONFIG).pretrain["128x096"]
-    left = remaining.seconds({})
-    assert left == pytest.approx(6 * START_UP + 2 * (8 + 16 + 16 * 16))
-    own = remaining.seconds({("pretrain", "064x048"): (5.0, 7.0)})
-    assert own == pytest.approx(5 * START_UP + 7.0 + 2 * (16 + 16 * 16)), "what the job says itself counts"
-
-
-def test_jobs_after_a_choice_are_expected() -> None:
-    remaining = estimate(STATS)
-    assert remaining.jobs == 21 + 1 + 2 * 2 + 2 * 3 + 2, "1 average, the moving average, 3 seeds, fuse and its score"
-    remaining.finish("select_model", {}, 1.0)
-    remaining.finish("select_seed", {}, 1.0)
-    waiting = {rule for rule, count in remaining.planned.items() if count > remaining.done[rule]}
-    assert not {"merge", "generate", "score", "infer", "score_seed"} & waiting, "all that were needed are there"
 
 
 # --- the plugin ---------------------------------------------------------------------------------------------

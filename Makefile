@@ -25,8 +25,9 @@ setup: ## create or update .venv
 	@envs/setup.sh
 
 compile: setup ## compile Jittor and its kernels, once per machine
-	@$(BIN)/python -m shanshui doctor --compile
+	@$(BIN)/python -m shanshui doctor --compile $(COMPILED_FOR)
 
+demo: COMPILED_FOR = --config config/demo.yaml
 demo: compile ## run the whole pipeline on the embedded dataset: results/demo/
 	@$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 

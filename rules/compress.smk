@@ -23,9 +23,10 @@ rule compress:
         "results/{run}/benchmarks/compress.{student}_of_{teacher}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS)
+    threads: cores()
     resources:
         gpu=GPU,
+        omp=threads,
     params:
         share=lambda wildcards: int(wildcards.student[-3:]) / 100,
         alone=lambda wildcards: ["--alone"] if wildcards.student.startswith("alone") else [],
@@ -38,7 +39,7 @@ rule compress:
     message:
         "compress: {wildcards.student} of {wildcards.teacher}"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui compress --settings {input.settings:q} --teacher {input.teacher:q} "
+        "OMP_NUM_THREADS={resources.omp} python -m shanshui compress --settings {input.settings:q} --teacher {input.teacher:q} "
         "--share {params.share} {params.alone:q} --photos {input.photos:q} --label-maps {input.label_maps:q} "
         "--digests {input.digests:q} {params.options:q} --resume {params.resume:q} --weights {output.weights:q} "
         "2>&1 | tee -i {log:q}"
@@ -66,14 +67,15 @@ rule compress_report:
         "results/{run}/benchmarks/compress_report.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS)
+    threads: cores()
     resources:
         gpu=GPU,
+        omp=threads,
     params:
         times=lambda wildcards: f"results/{wildcards.run}/benchmarks",
     message:
         "compress: compare students, controls and their teacher"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui compress_report --settings {input.settings:q} "
+        "OMP_NUM_THREADS={resources.omp} python -m shanshui compress_report --settings {input.settings:q} "
         "--weights {input.weights:q} --scores {input.scores:q} --labels {input.test:q} --times {params.times:q} "
         "--out {output.json:q} --strip {output.strip:q} 2>&1 | tee -i {log:q}"

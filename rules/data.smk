@@ -31,12 +31,12 @@ rule doctor:
     resources:
         gpu=GPU,  # so that it finds the same device as the jobs after it
     params:
-        networks=PATHS.precompiled_networks(),
+        networks=PATHS.other_networks(),  # if they change, their kernels are compiled
         plan="results/{run}/.state/plan.json",  # of the start; no input, since it does not change the result
     message:
         "doctor: check the machine, compile Jittor's kernels"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui doctor --compile {params.networks:q} --planned {params.plan:q} "
+        "OMP_NUM_THREADS={threads} python -m shanshui doctor --compile --planned {params.plan:q} "
         "--out {output:q} 2>&1 | tee -i {log:q}"
 
 
@@ -137,13 +137,15 @@ rule reference:
         "results/{run}/benchmarks/reference.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS)
+    threads: cores()
     resources:
         gpu=GPU,
+        omp=threads,
+        nice=niceness,
     params:
         weights=lambda wildcards, input: PATHS.scorers(input),
     message:
         "reference: statistics of the training photographs"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui reference --settings {input.settings:q} --train {input.pairs:q} "
+        "OMP_NUM_THREADS={resources.omp} nice -n {resources.nice} python -m shanshui reference --settings {input.settings:q} --train {input.pairs:q} "
         "{params.weights:q} --statistics {output.statistics:q} --pure {output.pure:q} 2>&1 | tee -i {log:q}"

@@ -44,15 +44,17 @@ rule score_fused:
         "results/{run}/benchmarks/score.fused.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS)
+    threads: cores()
     resources:
         gpu=GPU,
+        omp=threads,
+        nice=niceness,
     params:
         weights=lambda wildcards, input: PATHS.scorers(input),
     message:
         "score: the submission, including replaced images"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui score {input.statistics:q} test={input.images:q} "
+        "OMP_NUM_THREADS={resources.omp} nice -n {resources.nice} python -m shanshui score {input.statistics:q} test={input.images:q} "
         "--labels test={input.test:q} --settings {input.settings:q} {params.weights:q} --model fused "
         "--out {output.score:q} 2>&1 | tee -i {log:q}"
 

@@ -18,15 +18,17 @@ rule segmenter:
         "results/{run}/benchmarks/segmenter.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS)
+    threads: cores()
     resources:
         gpu=GPU,
+        omp=threads,
+        nice=niceness,
     params:
         resume=lambda wildcards: f"results/{wildcards.run}/.state/segmenter",
     message:
         "segmenter: train the segmentation network"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui segmenter --settings {input.settings:q} --photos {input.photos:q} "
+        "OMP_NUM_THREADS={resources.omp} nice -n {resources.nice} python -m shanshui segmenter --settings {input.settings:q} --photos {input.photos:q} "
         "--label-maps {input.label_maps:q} --digests {input.digests:q} --holdout {input.holdout:q} --resume {params.resume:q} "
         "--weights {output:q} 2>&1 | tee -i {log:q}"
 
@@ -48,9 +50,11 @@ rule generate:
         "results/{run}/benchmarks/generate.{model}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS)
+    threads: cores()
     resources:
         gpu=GPU,
+        omp=threads,
+        nice=niceness,
         batch=CONFIG.generate.batch,  # a resource, since these never cause a rerun
     params:
         seed=CONFIG.score.seed,
@@ -58,7 +62,7 @@ rule generate:
     message:
         "generate: images from {wildcards.model}"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui generate --settings {input.settings:q} --weights {input.weights:q} "
+        "OMP_NUM_THREADS={resources.omp} nice -n {resources.nice} python -m shanshui generate --settings {input.settings:q} --weights {input.weights:q} "
         "--labels {params.labels:q} --seed {params.seed} --batch {resources.batch} --out {output.images:q} "
         "2>&1 | tee -i {log:q}"
 
@@ -84,9 +88,11 @@ rule score:
         "results/{run}/benchmarks/score.{model}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS)
+    threads: cores()
     resources:
         gpu=GPU,
+        omp=threads,
+        nice=niceness,
     params:
         seed=CONFIG.score.seed,
         images=PATHS.images,
@@ -95,7 +101,7 @@ rule score:
     message:
         "score: {wildcards.model}"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui score {input.statistics:q} {params.images:q} "
+        "OMP_NUM_THREADS={resources.omp} nice -n {resources.nice} python -m shanshui score {input.statistics:q} {params.images:q} "
         "--labels {params.labels:q} --settings {input.settings:q} {params.weights:q} "
         "--model {wildcards.model:q} --seed {params.seed} --features-out {output.features:q} --out {output.score:q} "
         "2>&1 | tee -i {log:q}"
@@ -116,9 +122,11 @@ rule merge:
         "results/{run}/benchmarks/merge.{subset}.tsv"
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS)
+    threads: cores()
     resources:
         gpu=GPU * PATHS.estimates,
+        omp=threads,
+        nice=niceness,
     params:
         estimate=lambda wildcards, input: (
             ["--estimate-on", input.label_maps, "--settings", input.settings] if input.label_maps else []
@@ -126,7 +134,7 @@ rule merge:
     message:
         "merge: average of {wildcards.subset}"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui merge {input.members:q} {params.estimate:q} --out {output:q} "
+        "OMP_NUM_THREADS={resources.omp} nice -n {resources.nice} python -m shanshui merge {input.members:q} {params.estimate:q} --out {output:q} "
         "2>&1 | tee -i {log:q}"
 
 

@@ -21,11 +21,13 @@ rule pretrain:
         "results/{run}/logs/pretrain.{resolution}.log",
     benchmark:
         "results/{run}/benchmarks/pretrain.{resolution}.tsv"
+    priority: 10  # nothing else takes as long
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS, CONFIG.pretrain.processes)
+    threads: cores(CONFIG.pretrain.processes)
     resources:
         gpu=GPU * CONFIG.pretrain.processes,
+        omp=threads,
         minutes=CONFIG.pretrain.snapshot_minutes,  # a resource, since these never cause a rerun
         log_every=CONFIG.pretrain.log_every,
     params:
@@ -37,7 +39,7 @@ rule pretrain:
     message:
         "pretrain: {wildcards.resolution}"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui pretrain --settings {input.settings:q} "
+        "OMP_NUM_THREADS={resources.omp} python -m shanshui pretrain --settings {input.settings:q} "
         "--resolution {wildcards.resolution} --photos {input.photos:q} --label-maps {input.label_maps:q} "
         "--digests {input.digests:q} {params.instances:q} {params.perceptual:q} {params.start:q} --samples {input.samples:q} --resume {params.resume:q} "
         "--snapshot-minutes {resources.minutes} --log-every {resources.log_every} --look {params.look:q} --weights {output.weights:q} --state {output.state:q} 2>&1 | tee -i {log:q}"
@@ -68,9 +70,10 @@ rule finetune:
     priority: 10
     conda:
         "../envs/jittor.yaml"
-    threads: PATHS.threads(GPU_JOBS, CONFIG.finetune.processes)
+    threads: cores(CONFIG.finetune.processes)
     resources:
         gpu=GPU * CONFIG.finetune.processes,
+        omp=threads,
         minutes=CONFIG.finetune.snapshot_minutes,
         log_every=CONFIG.finetune.log_every,
     params:
@@ -82,7 +85,7 @@ rule finetune:
     message:
         "finetune: epoch {wildcards.epoch}"
     shell:
-        "OMP_NUM_THREADS={threads} python -m shanshui finetune --settings {input.settings:q} "
+        "OMP_NUM_THREADS={resources.omp} python -m shanshui finetune --settings {input.settings:q} "
         "--epoch {wildcards.epoch} --photos {input.photos:q} --label-maps {input.label_maps:q} "
         "--digests {input.digests:q} {params.instances:q} {params.perceptual:q} --start {input.start:q} --samples {input.samples:q} --resume {params.resume:q} "
         "--snapshot-minutes {resources.minutes} --log-every {resources.log_every} --look {params.look:q} {params.average:q} --weights {output.weights:q} "

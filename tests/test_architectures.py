@@ -46,15 +46,12 @@ def test_settings_tell_the_networks(generator: str, discriminator: str) -> None:
 @pytest.mark.parametrize(("generator", "discriminator"), PAIRS)
 def test_small_networks_are_of_the_same_kind_and_fit_each_other(generator: str, discriminator: str) -> None:
     networks, _ = settings(generator, discriminator)
-    small = networks.extra_kernels()
-    if networks.discriminator.grows:
-        assert small is None
-        return
-    assert small is not None
+    small = networks.minimal()
     read = {**stage_settings(validate({}), "finetune"), **small}
     G, D = generator_of(read), discriminator_of(read)
     assert (G.name, D.name, G.takes_style) == (generator, discriminator, networks.generator.takes_style)
-    assert max(G.base_channels, D.base_channels) == 4
+    assert D.output_sizes == networks.discriminator.output_sizes
+    assert (G.base_channels, D.base_channels) == (4, 2**D.output_sizes if D.grows else 4)
     for step, _reason in (G.divisor(), D.divisor()):
         assert small["data"]["width"] % step == small["data"]["height"] % step == 0
     seen = getattr(D, "channels", getattr(D, "num_classes", 0))

@@ -12,7 +12,10 @@ import psutil
 import pytest
 
 from shanshui.backend import watchdog
+from shanshui.config.kernels import kernels_of
+from shanshui.config.settings import load_config, validate
 from shanshui.errors import ShanshuiError
+from shanshui.storage.files import digest
 from shanshui.training import precompilation
 
 
@@ -134,10 +137,31 @@ def test_other_compiler_asks_for_another_warm_up(monkeypatch: pytest.MonkeyPatch
     assert precompilation.kernel_stamp() != before
 
 
-def test_other_networks_ask_for_kernels_of_their_own(compiled: list[Any]) -> None:
-    for name in ("a", "a", "b"):
-        precompilation.ensure_compiled({"model": name})
-    assert compiled == [None, {"model": "a"}, {"model": "b"}]
+def test_a_run_compiles_its_own_kernels_alone(compiled: list[Any]) -> None:
+    """Once for equal needs, and not at all for APF-GAN's where those were compiled before, whatever the options."""
+    grown, flat, other = ({"model": name, "sizes": sizes} for name, sizes in (("a", 3), ("b", 1), ("c", 3)))
+    for kernels in (grown, grown, flat, None, other, flat, {**flat, "segmenter": True}):
+        precompilation.ensure_compiled(kernels)  # type: ignore[arg-type]
+    assert compiled == [grown, flat, None, {**flat, "segmenter": True}]
+
+
+def test_widths_sizes_and_rates_need_no_other_kernels() -> None:
+    small = {
+        "generator": {"name": "apf", "base_channels": 8},
+        "discriminator": {"name": "progressive", "base_channels": 32},
+    }
+    data = {"width": 256, "height": 192, "load_width": 288}
+    same = [{}, {"model": small}, {"data": data, "pretrain": {"lr_g": 1e-3, "batch": 5}, "finetune": {"ema": 0.5}}]
+    assert len({digest(kernels_of(validate(config))) for config in same}) == 1
+    others: list[dict[str, Any]] = [
+        {"model": {"generator": {"name": "apf", "spectral_norm": "off"}}},
+        {"model": {"discriminator": {"name": "progressive", "count": 3}}},
+        {"pretrain": {"perceptual": {"net": "none"}}}, {"finetune": {"reconstruction": 1.0}},
+        {"finetune": {"augment": []}}, {"finetune": {"ema": 0}}, {"finetune": {"seg_noise": False}},
+        {"score": {"metrics": ["fid"]}}, {"parity": {"loss_resize": "bilinear"}},
+        {"pretrain": {"epochs": 6}, "score": {"first": 7, "last": 7}, "select": {"top": 1, "soup": 0}},
+    ]  # fmt: skip
+    assert len({digest(kernels_of(validate(config))) for config in [{}, *others]}) == 1 + len(others)
 
 
 @pytest.mark.parametrize("model", [
@@ -152,13 +176,21 @@ def test_other_networks_ask_for_kernels_of_their_own(compiled: list[Any]) -> Non
     {"discriminator": "oasis"},
 ])  # fmt: skip
 def test_configured_networks_are_precompiled_small(model: dict[str, Any]) -> None:
-    from shanshui.config.settings import validate
-
-    networks = validate({"model": model}).networks().extra_kernels()
-    assert networks is not None
-    for name, step in precompilation.other_steps(networks):
-        assert "under" in name or "generating" in name
+    without = {"perceptual": {"net": "none"}}
+    config = validate({"model": model, "pretrain": without, "finetune": without, "score": {"metrics": ["fid"]}})
+    steps = precompilation.steps_of(kernels_of(config))
+    assert [name for name, _ in steps][1:3] == ["pretraining, full size", "fine-tuning"]
+    for _, step in steps:
         step()
+
+
+def test_the_demos_steps_are_those_of_its_networks() -> None:
+    """Sizes that grow, the loss that is installed with the packages, the segmenter."""
+    steps = precompilation.steps_of(kernels_of(load_config(["config/demo.yaml"])))
+    assert [name for name, _ in steps] == [
+        "convolution", "pretraining, size 1", "pretraining, size 2", "pretraining, full size", "fine-tuning",
+        "generating", "generating with noise", "segmenter",
+    ]  # fmt: skip
 
 
 def test_steps_run_on_this_machine() -> None:

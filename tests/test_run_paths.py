@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from shanshui.backend import gpu_lock
-from shanshui.backend.device import Device
 from shanshui.config.schema import Config
 from shanshui.config.settings import validate
 from shanshui.errors import ShanshuiError
-from shanshui.pipeline import run_paths as flow_module
 from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.pipeline.run_paths import RunPaths, average_name, prepare_environment
 from shanshui.storage.files import write_json, write_text
@@ -57,20 +55,6 @@ def test_settings_carry_the_digest_of_the_code(tmp_path: Path, monkeypatch: pyte
     write_json("results/r/accepted.json", {"fuse": {settings["code"]: "older"}})
     assert run_paths.settings("r", "fuse")["code"] == "older"
     assert run_paths.settings("other", "fuse") == settings
-
-
-def test_gpu_jobs_and_threads_follow_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(flow_module, "find_device", lambda: Device("cpu", "CPU"))
-    assert RunPaths(validate({"gpus": [5]})).gpu_jobs() == 1
-    monkeypatch.setattr(flow_module, "find_device", lambda: Device("cuda", "CUDA"))
-    monkeypatch.setattr(flow_module, "cuda_identities", lambda: ["a", "b", "c"])
-    assert RunPaths(Config()).gpu_jobs() == 3
-    assert RunPaths(validate({"gpus": [2, 0], "jobs_per_gpu": 2})).gpu_jobs() == 4
-    with pytest.raises(ShanshuiError, match="names no device"):
-        RunPaths(validate({"gpus": [5]})).gpu_jobs()
-    monkeypatch.setattr(flow_module.os, "sched_getaffinity", lambda _: set(range(16)))
-    assert [RunPaths.threads(jobs) for jobs in (1, 4, 64)] == [64, 4, 1]
 
 
 @pytest.mark.parametrize(
@@ -230,8 +214,8 @@ def test_other_networks_are_precompiled_and_trained_in_one_job() -> None:
     }))  # fmt: skip
     assert run_paths.resolutions() == ["512x384"]
     assert run_paths.state_before("r", "512x384") == []
-    assert run_paths.precompiled_networks()[0] == "--networks"
-    assert RunPaths(Config()).precompiled_networks() == []
+    assert run_paths.other_networks()
+    assert RunPaths(Config()).other_networks() == ""
 
 
 def test_fingerprint_sees_new_and_changed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

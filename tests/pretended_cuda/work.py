@@ -137,9 +137,7 @@ def recipe(name: str) -> Counts:
     config = validate(yaml.safe_load((MODELS / f"{name}.yaml").read_text(encoding="utf-8")) | {
         "data": {"classes": ["a", "b", "c"], "width": 128, "height": 128}
     })  # fmt: skip
-    networks = config.networks().extra_kernels()
-    assert networks, name
-    settings = SETTINGS | networks
+    settings = SETTINGS | config.networks().minimal()
     return step_counts(settings, 7, finetuning=True) | pictures(settings)
 
 

@@ -136,6 +136,7 @@ class Function(Module):
 class _Flags:
     no_grad: int
     python_path: str
+    cache_path: str
     jittor_path: str
     use_cuda: int
     use_tensorcore: int

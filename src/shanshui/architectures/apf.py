@@ -154,6 +154,10 @@ class ProgressiveDiscriminators(SpectrallyNormed, PatchDiscriminator):
             )
         return self
 
+    def minimal(self) -> Self:
+        """Return the same discriminators at their smallest widths, for kernel precompilation and for tests."""
+        return super().minimal().model_copy(update={"count": self.count, "base_channels": 2**self.count})
+
     @property
     def output_sizes(self) -> int:
         """Return the number of output sizes that training goes through; 1 where nothing grows."""

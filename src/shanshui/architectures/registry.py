@@ -84,10 +84,6 @@ class Networks(NamedTuple):
         """List the numbers of which the images' sides must be multiples, each with the reason; the largest first."""
         return sorted((self.generator.divisor(), self.discriminator.divisor()), reverse=True)
 
-    def extra_kernels(self) -> Sections | None:
-        """Return the sections to precompile kernels for besides APF-GAN's, which always are; None for APF-GAN."""
-        return None if self.discriminator.grows else self.minimal()
-
     def minimal(self) -> Sections:
         """Return the sections of networks at their smallest widths, which need the same kernels, and of their data."""
         small = Networks(self.generator.minimal(), self.discriminator.minimal())

@@ -5,7 +5,6 @@ Each rank takes its rows of every batch; `shanshui.backend.ranks` combines their
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -14,10 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from shanshui.backend import gpu_lock, mpi
 from shanshui.backend.device import cuda_identities, find_device
+from shanshui.backend.parent import end_with
 from shanshui.backend.runtime import compile_for_ranks
 from shanshui.errors import UsageError
 
-PR_SET_PDEATHSIG = 1  # of prctl(2)
 THREADS = "OMP_NUM_THREADS"
 
 
@@ -80,13 +79,6 @@ def run_ranks(command: Sequence[str], environment: Mapping[str, str]) -> int:
         process.terminate()
         process.wait()
         raise
-
-
-def end_with(parent: int, number: signal.Signals) -> None:
-    """Let the kernel send this process the signal `number` as soon as its parent, process `parent`, has ended."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
-    if os.getppid() != parent:  # it has ended already
-        os.kill(os.getpid(), number)
 
 
 def become_rank() -> None:

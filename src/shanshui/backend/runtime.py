@@ -33,6 +33,7 @@ from shanshui.backend.toolchain import (
     CACHE_NAME,
     find_compiler,
     jittor_finds_python_config,
+    kernel_folder,
     onednn_prefix,
     write_kernel_compiler,
     write_python_config,
@@ -192,7 +193,9 @@ def _import_jittor(parallel_compile: bool) -> ModuleType:
                 "the compiled Jittor in " + str(home),
                 "the same command again compiles what changed; then `python -m shanshui doctor --compile`",
             ) from error
-        jittor.flags.python_path = f'"{write_kernel_compiler(home, key)}"'
+        compiler = write_kernel_compiler(home, key)
+        jittor.flags.python_path = f'"{compiler}"'
+        jittor.flags.cache_path = str(kernel_folder(Path(jittor.flags.cache_path), compiler))
         if " " in jittor.flags.jittor_path:
             jittor.flags.jittor_path = str(alias(Path(jittor.flags.jittor_path), home))
     jittor.flags.use_parallel_op_compiler = len(os.sched_getaffinity(0)) if parallel_compile else 0

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from shanshui.backend import kernel_threads
 from shanshui.errors import ShanshuiError
-from shanshui.storage.files import atomic, write_text
+from shanshui.storage.files import atomic, digest, write_text
 
 ONEDNN_PACKAGE = "onednn-devel-cpu-gomp"
 CACHE_NAME = "shanshui"  # of the innermost folder of Jittor's cache
@@ -145,15 +146,19 @@ def write_kernel_compiler(home: Path, key: str = "") -> Path:
     code, without debug information and without a Python that uses ~/.cache/jittor. Nine tenths of the remaining time
     is reading Jittor's headers: they are precompiled with the first kernel's flags
     (the compiler checks that they fit, and otherwise reads the text), which makes a kernel four times faster.
+    Loops are shared among threads (`backend/kernel_threads.py`).
 
-    `key` distinguishes environments whose headers differ.
+    `key` distinguishes environments whose headers differ. The name ends in a digest of the text: another version of
+    this package writes another file, and keeps its kernels in another folder (`kernel_folder`).
     """
+    sharing = Path(kernel_threads.__file__).read_text(encoding="utf-8")
+    threads = home / f"kernel-threads-{digest(sharing)}.py"  # a copy: versions of the package do not see each other's
+    if not threads.is_file():
+        write_text(threads, sharing)
     prelude = home / f"prelude-{key or 'any'}.h"
     if not prelude.is_file():
         write_text(prelude, PRELUDE)
-    return write_script(
-        home / ("kernel-compiler" + (f"-{key}" if key else "")),
-        f"""#!/bin/sh
+    text = f"""#!/bin/sh
 # usage: kernel-compiler .../asm_tuner.py --cc_path=g++ kernel.cc <flags>
 export HOME={shlex.quote(str(home))} JITTOR_HOME={shlex.quote(str(home))} cache_name={CACHE_NAME}
 case "$*" in
@@ -193,9 +198,19 @@ precompile() {{ # the flags without source, output and what concerns linking
     mv "$staged" "$prelude.gch"
 }}
 [ -e "$prelude.gch" ] || precompile "$@"
-exec "$compiler" -include "$prelude" "$@"
-""",
-    )
+text=$({shlex.quote(sys.executable)} -I -S {shlex.quote(str(threads))} "$1") || exit
+shift
+printf '%s\\n' "$text" | "$compiler" -include "$prelude" -x c++ - -x none "$@"
+"""
+    return write_script(home / f"kernel-compiler-{digest([key, text])}", text)
+
+
+def kernel_folder(compiled: Path, compiler: Path) -> Path:
+    """Make the folder of the kernels that the script `compiler` compiles, inside that of the compiled Jittor."""
+    folder = compiled / compiler.name.replace("compiler", "folder")
+    for name in ("jit", "obj_files", "tmp", "gen"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def cpu_model() -> str:

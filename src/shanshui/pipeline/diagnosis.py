@@ -48,7 +48,7 @@ def check_jittor() -> Finding:
         compiled = False
     if compiled:
         return Finding("Jittor", "ok", f"{version}, compiled in {home}")
-    return Finding("Jittor", "note", f"{version}, not compiled yet (about 5 minutes, once)", "add --compile")
+    return Finding("Jittor", "note", f"{version}, not compiled yet (about 2 minutes, once)", "add --compile")
 
 
 def check_device() -> Finding:

@@ -149,11 +149,15 @@ def remember_plan(config: Config, rules: Collection[str]) -> None:
     write_json(Path("results") / config.run / PLAN, plan)
 
 
+def planned_config(file: Path) -> Config:
+    """Return the configuration of a run that has started."""
+    return validate(read_json(file)["config"], str(file), given={})
+
+
 def examine_plan(file: Path) -> Finding:
     """Check the disk for a run that has started, now that its networks can be counted."""
-    plan = read_json(file)
-    config = validate(plan["config"], str(file), given={})
-    return examine(config, find_counts(config), plan["rules"])
+    config = planned_config(file)
+    return examine(config, find_counts(config), read_json(file)["rules"])
 
 
 def advice(config: Config, parts: Sequence[Part]) -> str:

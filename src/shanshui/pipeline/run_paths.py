@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import os
 import re
 import sys
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from shanshui.architectures.schedule import schedule
 from shanshui.backend import gpu_lock
-from shanshui.backend.device import cuda_identities, find_device
 from shanshui.compression.student_names import STUDENT, is_student, teacher_of
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
@@ -28,6 +26,7 @@ from shanshui.config.stages import with_own_rules, with_settings
 from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.metrics.registry import need_segmenter, weights_of
+from shanshui.pipeline import shares
 from shanshui.pipeline.code_changes import CODE, counted_digest, read_accepted, recorded_settings, remember
 from shanshui.pipeline.retention import STATES
 from shanshui.storage.files import digest
@@ -68,6 +67,7 @@ def prepare_environment(source: Path, own_python: bool, config: Config) -> None:
         os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
     if config.gpus == 0:
         os.environ["SHANSHUI_DEVICE"] = "cpu"
+    shares.let_waiting_threads_sleep()
     os.environ[gpu_lock.GPUS] = ",".join(map(str, config.gpus)) if isinstance(config.gpus, list) else gpu_lock.AUTO
     os.environ[gpu_lock.JOBS_PER_GPU] = str(config.jobs_per_gpu)
 
@@ -124,27 +124,10 @@ class RunPaths:
         """Return what plug-ins' stages make, in data-flow order."""
         return [f"results/{self.config.run}/{name}" for stage in with_own_rules() for name in stage.outputs(self)]
 
-    def gpu_jobs(self) -> int:
-        """Return the number of parallel GPU jobs on this machine; 1 without a GPU, so that a job has all cores."""
-        if find_device().kind != "cuda":
-            return 1
-        wanted = ",".join(map(str, self.config.gpus)) if isinstance(self.config.gpus, list) else gpu_lock.AUTO
-        return len(gpu_lock.allowed(gpu_lock.visible_gpus(cuda_identities()), wanted)) * self.config.jobs_per_gpu
-
-    @staticmethod
-    def threads(jobs: int, processes: int = 1) -> int:
-        """Return the threads of a job that runs next to others; Snakemake limits them to the cores.
-
-        Args:
-            jobs: number of parallel jobs.
-            processes: of each job.
-        """
-        return 64 if jobs == 1 else processes * max(1, len(os.sched_getaffinity(0)) // jobs)
-
-    def precompiled_networks(self) -> list[str]:
-        """Return the argument of `doctor` with networks whose kernels it compiles in addition to APF-GAN's."""
-        networks = self.config.networks().extra_kernels()
-        return ["--networks", json.dumps(networks, sort_keys=True)] if networks else []
+    def other_networks(self) -> str:
+        """Return a digest of networks other than APF-GAN's, which need other kernels; "" for APF-GAN's."""
+        networks = self.config.networks()
+        return "" if networks.discriminator.grows else digest(networks.minimal())
 
     def largest_job(self) -> int:
         """Return the largest number of GPUs of a job: one for each of its processes."""

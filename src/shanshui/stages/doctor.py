@@ -6,7 +6,6 @@ Exit code 0: usable. 1: something a run cannot do without is missing.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -19,18 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.add_argument("--compile", action="store_true", help="compile Jittor and its kernels, once per machine")
     parser.add_argument(
-        "--networks", type=json.loads, metavar="JSON",
-        help="sections data and model of settings: compile the kernels of these networks, too",
-    )  # fmt: skip
-    parser.add_argument(
         "--config",
         nargs="+",
         metavar="YAML",
-        help="also ask for the weight files and the disk space this run needs, and compile its networks' kernels",
+        help="also ask for the weight files and the disk space this run needs; compile the kernels of this run alone",
     )
     parser.add_argument(
         "--planned", type=Path, metavar="JSON",
-        help="the run that Snakemake has started: check its disk space again, with weights, which are counted now",
+        help="the run that Snakemake has started: compile its kernels alone; check its disk space again, with weights, "
+        "which are counted now",
     )  # fmt: skip
     add_file(parser, "--out", metavar="JSON", help="write the result to this file")
 
@@ -41,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ShanshuiError: something that a run needs is missing.
     """
+    from shanshui.config.kernels import kernels_of
     from shanshui.config.settings import load_config, needed_weights
     from shanshui.pipeline import disk, student_check
     from shanshui.pipeline.diagnosis import examine, summary
@@ -53,12 +50,14 @@ def run(args: argparse.Namespace) -> None:
     config = load_config(args.config) if args.config else None
     needed = needed_weights(config) if config else []
     findings = examine(needed, config)
-    networks = args.networks or (config.networks().extra_kernels() if config else None)
-    if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled(networks):
+    planned = args.planned if args.planned and args.planned.is_file() else None
+    compiled_for = config or (disk.planned_config(planned) if planned else None)
+    kernels = kernels_of(compiled_for) if compiled_for else None
+    if args.compile and not any(finding.state == "gap" for finding in findings) and ensure_compiled(kernels):
         findings = examine(needed, config)
-    if args.planned and args.planned.is_file():
-        findings.append(disk.examine_plan(args.planned))
-        findings += student_check.examine_plan(args.planned)
+    if planned:
+        findings.append(disk.examine_plan(planned))
+        findings += student_check.examine_plan(planned)
     print("\n".join(finding.line() for finding in findings), flush=True)
     if config:
         counts = find_counts(config)

@@ -10,6 +10,7 @@ give the same bytes. What is given on the command line goes before the settings 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections import Counter
 from pathlib import Path
@@ -21,6 +22,7 @@ from shanshui.config.sections import Section
 from shanshui.config.stages import Stage
 from shanshui.config.typed_settings import checked, read_settings
 from shanshui.data.landscape_classes import CLASSES
+from shanshui.data.workers import in_processes
 from shanshui.storage.files import write_json
 from shanshui.storage.folders import replaced
 from shanshui.storage.images import write_image
@@ -95,21 +97,24 @@ def list_scenes(split: str, settings: DrawingSettings) -> list[tuple[str, int, s
 
 
 def _draw(folder: Path, split: str, settings: DrawingSettings) -> Counter[int]:
-    """Draw and write one split; return the number of label maps in which each class appears."""
-    from tqdm import tqdm
-
-    from shanshui.landscapes import draw_landscape
-
-    seen: Counter[int] = Counter()
+    """Draw and write one split on all cores; return the number of label maps in which each class appears."""
     for kind in ("imgs", "labels") if split == "train" else ("labels",):
         (folder / split / kind).mkdir(parents=True)
-    for name, seed, scene in tqdm(list_scenes(split, settings), desc=f"drawing {split}", unit="image", file=sys.stderr):
-        photo, label_map = draw_landscape(seed, settings.size, scene)
-        if split == "train":
-            write_image(folder / split / "imgs" / f"{name}.jpg", photo)
-        write_image(folder / split / "labels" / f"{name}.png", label_map)
-        seen.update(np.unique(label_map).tolist())
-    return seen
+    draw_one = functools.partial(_draw_one, folder / split, settings.size)
+    drawn = in_processes(draw_one, list_scenes(split, settings), f"drawing {split}", "image")
+    return Counter(label for found in drawn for label in found)
+
+
+def _draw_one(folder: Path, size: Size, scene: tuple[str, int, str | None]) -> list[int]:
+    """Draw one scene, write it to a split's folder, and return its classes."""
+    from shanshui.landscapes import draw_landscape
+
+    name, seed, kind = scene
+    photo, label_map = draw_landscape(seed, size, kind)
+    if (folder / "imgs").is_dir():
+        write_image(folder / "imgs" / f"{name}.jpg", photo)
+    write_image(folder / "labels" / f"{name}.png", label_map)
+    return [int(label) for label in np.unique(label_map)]
 
 
 STAGE = Stage(

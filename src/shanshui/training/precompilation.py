@@ -23,7 +23,7 @@ from shanshui.errors import EXIT_INTERRUPTED, ShanshuiError
 from shanshui.storage.files import digest, sha256, write_json
 
 if TYPE_CHECKING:
-    from shanshui.architectures.context import Sections
+    from shanshui.config.kernels import RunKernels
 
 SAID_WHY = 3  # exit code of a child that needs something it cannot get by another attempt
 CHILD = """
@@ -35,6 +35,8 @@ compile_in_child(json.loads(sys.argv[1]), sys.argv[2] == "threads")
 Step = tuple[str, Callable[[], object]]
 SOURCES = (
     "architectures",
+    "backend/kernel_threads.py",
+    "backend/toolchain.py",
     "metrics",
     "nn",
     "synthesis/synthesizer.py",
@@ -42,14 +44,14 @@ SOURCES = (
 )  # whose changes may ask for new kernels
 
 
-def kernel_stamp(networks: Sections | None = None) -> Path:
-    """Return the stamp file of the compiled kernels of this code and environment, or of other `networks`."""
+def kernel_stamp(kernels: RunKernels | None = None) -> Path:
+    """Return the stamp file of the compiled kernels of this code and environment: of APF-GAN, or of one run."""
     root = Path(__file__).parent.parent
     files = [root / name for name in SOURCES if name.endswith(".py")]
     files += [file for name in SOURCES for file in (root / name).rglob("*.py")]
     code = {str(file.relative_to(root)): sha256(file) for file in files}
-    of_networks = [networks] if networks else []
-    return cache_home() / "jittor" / "kernels" / f"{digest([environment_key(), code, *of_networks])}.json"
+    of_run = [kernels] if kernels else []
+    return cache_home() / "jittor" / "kernels" / f"{digest([environment_key(), code, *of_run])}.json"
 
 
 def convolution() -> None:
@@ -67,11 +69,11 @@ def steps() -> list[Step]:
     return [("convolution", convolution), *precompilation_steps()]
 
 
-def other_steps(networks: Sections) -> list[Step]:
-    """List the additional steps of a run with other networks."""
-    from shanshui.training.precompilation_steps import others
+def steps_of(kernels: RunKernels) -> list[Step]:
+    """List the steps of one run alone."""
+    from shanshui.training.precompilation_steps import of_run
 
-    return [*others(networks)]
+    return [("convolution", convolution), *of_run(kernels)]
 
 
 def compile_kernels(work: Sequence[Step]) -> float:
@@ -98,23 +100,29 @@ def keep_compiler_output() -> None:
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), STDERR)
 
 
-def ensure_compiled(networks: Sections | None = None) -> bool:
-    """Compile Jittor and all kernels, unless that was done before; return whether there was something to do.
+def ensure_compiled(kernels: RunKernels | None = None) -> bool:
+    """Compile Jittor and kernels, unless that was done before; return whether there was something to do.
 
     Args:
-        networks: sections of networks other than APF-GAN's (`Networks.extra_kernels`), whose kernels are compiled too.
+        kernels: of one run, which then are all that is compiled; None for those of APF-GAN, whatever its options.
+            Where the latter exist, a run of APF-GAN compiles what little else it needs when it meets it.
     """
-    done = _ensure(kernel_stamp(), None)
-    return (bool(networks) and _ensure(kernel_stamp(networks), networks)) or done
+    stamp = kernel_stamp(kernels)
+    if stamp.is_file() or (kernels and kernels["sizes"] > 1 and kernel_stamp().is_file()):
+        return False
+    start = time.monotonic()
+    compile_apart(kernels)
+    write_json(stamp, {"seconds": round(time.monotonic() - start, 1)})
+    return True
 
 
-def compile_in_child(networks: Sections | None, in_parallel: bool) -> None:
+def compile_in_child(kernels: RunKernels | None, in_parallel: bool) -> None:
     """Compile in the child of `compile_apart`; end without clean-up, which may wait for threads forever."""
     code = 0
     keep_compiler_output()
     try:
         load_jittor(parallel_compile=in_parallel)  # before anything below imports it without
-        compile_kernels(steps() if networks is None else other_steps(networks))
+        compile_kernels(steps() if kernels is None else steps_of(kernels))
     except ShanshuiError as error:
         print(error, file=sys.stderr)
         code = SAID_WHY
@@ -124,7 +132,7 @@ def compile_in_child(networks: Sections | None, in_parallel: bool) -> None:
     os._exit(code)
 
 
-def compile_apart(networks: Sections | None) -> None:
+def compile_apart(kernels: RunKernels | None) -> None:
     """Compile in a child process: with threads or, if those crash or hang, one kernel after another.
 
     The threads of Jittor's parallel compiler share tables without locks: occasionally one reads what another writes,
@@ -133,7 +141,7 @@ def compile_apart(networks: Sections | None) -> None:
     Raises:
         ShanshuiError: the child reports that something is missing, or the second attempt fails too.
     """
-    command = [sys.executable, "-c", CHILD, json.dumps(networks)]
+    command = [sys.executable, "-c", CHILD, json.dumps(kernels)]
     code = run_with_watchdog([*command, "threads"])
     if code not in (0, SAID_WHY):
         how = "made no progress" if code is None else f"ended with exit code {code}"
@@ -145,12 +153,3 @@ def compile_apart(networks: Sections | None) -> None:
             "a working g++, Python headers, 4 GB of memory and 1 GB of disk",
             "`python -m shanshui doctor` checks the machine; then the same command again",
         )
-
-
-def _ensure(stamp: Path, networks: Sections | None) -> bool:
-    if stamp.is_file():
-        return False
-    start = time.monotonic()
-    compile_apart(networks)
-    write_json(stamp, {"seconds": round(time.monotonic() - start, 1)})
-    return True

@@ -7,7 +7,8 @@ beforehand, parallel jobs find their kernels ready.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,8 +17,7 @@ from shanshui.architectures.base import LossConfig
 from shanshui.architectures.context import Sections
 from shanshui.architectures.generator_networks import FULL, BuiltGenerator
 from shanshui.architectures.networks import build_discriminator, build_generator
-from shanshui.architectures.registry import discriminator_of, generator_of
-from shanshui.architectures.schedule import Schedule, Step
+from shanshui.architectures.schedule import Schedule, Step, schedule
 from shanshui.architectures.segmenters import Segmenter
 from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather
@@ -25,13 +25,16 @@ from shanshui.data.labels import Classes
 from shanshui.storage.size import Size
 from shanshui.synthesis.synthesizer import Synthesizer
 from shanshui.training.augment import OPERATIONS
+from shanshui.training.fakes import StyleLoss
 from shanshui.training.moving_average import MovingAverage
 from shanshui.training.optim import adam
+from shanshui.training.perceptual import Scaling, Statistics, untrained_loss
 from shanshui.training.segmenting import Trainer
 from shanshui.training.step import Networks, StepConfig, train_step
 
 if TYPE_CHECKING:
     from shanshui.architectures.segmenters import SegmenterMeta
+    from shanshui.config.kernels import PhaseKernels, RunKernels
 
 
 CLASSES = 3
@@ -59,24 +62,37 @@ def precompilation_steps() -> list[tuple[str, Callable[[], None]]]:
     ]
 
 
-def others(networks: Sections) -> list[tuple[str, Callable[[], None]]]:
-    """List the same for networks other than APF-GAN's, by their sections (`Networks.extra_kernels`)."""
-    settings = SETTINGS | networks
-    name = f"{generator_of(settings).name} under {discriminator_of(settings).name}"
-    return [
-        (f"training {name}", lambda: _train_others(settings)),
-        (f"generating by {name}", lambda: _generate_images(settings)),
-    ]
+def of_run(kernels: RunKernels) -> list[tuple[str, Callable[[], None]]]:
+    """List the same for one run alone."""
+    phases, sizes = kernels["phases"], kernels["sizes"]
+    epochs = (3 if kernels["fades"] else 2) * (sizes - 1) or 1  # of every size, the fewest with all kinds of steps
+    kinds = {(step.level, step.fading): step for step in map(schedule(epochs, sizes).at, range(1, epochs + 1))}
+    found: list[tuple[str, Callable[[], None]]] = []
+    for (level, fading), step in kinds.items():
+        words = ["pretraining", "full size" if level is None else f"size {level + 1}", *["fading"] * fading]
+        found.append((", ".join(words), partial(_train_phase, kernels, phases["pretrain"], sizes - 1, step)))
+    found.append(("fine-tuning", partial(_train_phase, kernels, phases["finetune"], 0, FULL)))
+    for seg_noise in sorted({phase["seg_noise"] for phase in phases.values()}):
+        words = ["generating", *["with noise"] * seg_noise]
+        found.append((" ".join(words), partial(_generate_images, kernels, seg_noise)))
+    return [*found, *([("segmenter", _segment)] if kernels["segmenter"] else [])]
 
 
-def _train_others(settings: Sections) -> None:
-    generator = build_generator(settings, seg_noise=True)
-    nets = _networks(settings, generator, MovingAverage(generator.networks(), 0.9))
-    loss_config = LossConfig({"feat": 10.0, "rec": 10.0, "perceptual": 0.0}, None, label_mix=10.0)
-    for operations in ((), OPERATIONS):
-        _steps(
-            nets, StepConfig(loss_config, operations), FULL, Size(settings["data"]["height"], settings["data"]["width"])
-        )
+def _train_phase(kernels: RunKernels, phase: PhaseKernels, heads: int, step: Step) -> None:
+    generator = build_generator(kernels, phase["seg_noise"], heads)
+    average = MovingAverage(generator.networks(), 0.9) if phase["average"] else None
+    parity, loss = kernels["parity"], None
+    if phase["perceptual"] != "none":
+        scaling, statistics = cast("Scaling", parity["perceptual_input"]), cast("Statistics", parity["inception_norm"])
+        network, loss = untrained_loss(phase["perceptual"], scaling, statistics)
+        for parameter in network.parameters():
+            parameter.stop_grad()
+    step_config = StepConfig(
+        LossConfig(phase["weights"], loss, phase["gan"], phase["label_mix"]), tuple(phase["augment"]),
+        StyleLoss(phase["kl"], phase["kl_reduction"]), parity["loss_resize"] == "bilinear",
+    )  # fmt: skip
+    data = kernels["data"]
+    _steps(_networks(kernels, generator, average), step_config, step, Size(data["height"], data["width"]))
 
 
 def _train(phase: str, epoch: int) -> None:

@@ -10,7 +10,8 @@ CHOSEN = $(shell awk -F '"' '/"chosen": / { getline; print $$2 }' results/demo/s
 WEIGHTS ?= $(firstword $(wildcard results/demo/*/$(CHOSEN).safetensors))
 MINUTES ?= 10
 SEED ?= 0
-PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder --durations 25
+# one worker more than cores: some tests wait for other processes
+PYTEST ?= -n $(shell echo $$(( $$(nproc) + 1 ))) --dist loadfile --no-loadscope-reorder --durations 25
 
 export PYTHON
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV

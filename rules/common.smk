@@ -1,5 +1,6 @@
 # Shared by all rules: the validated configuration, file names, and the Python that runs the stages.
 import json
+import sys
 
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
@@ -17,7 +18,7 @@ with exit_on_error():
     WORDS = words_of(workflow.configfiles)  # Snakemake reads these files too, but of two equal keys it takes the last
     OWN = workflow.config_settings.overwrite_config  # --configfile and --config, without config.yaml below them
     CONFIG = validate(config, " + ".join(map(str, workflow.configfiles)), given=OWN, words=WORDS)
-    if workflow.dag_settings:  # otherwise nothing is planned: --lint, in a clone without data
+    if "--lint" not in sys.argv:  # which reads the rules of a clone without data
         check_inputs(CONFIG)
     run_paths.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
     PATHS = run_paths.RunPaths(CONFIG)

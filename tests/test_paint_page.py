@@ -18,7 +18,7 @@ from paint_alone import leave_the_network, network_of
 from paint_browser import NUMBER, Opened, opened, same_colours
 from paint_server import Running
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 from scipy import ndimage
 
 from shanshui.data.landscape_classes import CLASSES
@@ -32,8 +32,14 @@ LARGEST_SEED = 2**53 - 1
 COLOURS = class_palette(list(CLASSES))
 
 
+@pytest.fixture(scope="module")
+def earlier() -> set[psutil.Process]:
+    """Processes that the tests of other files have left running."""
+    return set(psutil.Process().children(recursive=True))
+
+
 @pytest.fixture(scope="module", autouse=True)
-def alone() -> Iterator[str]:
+def alone(earlier: set[psutil.Process]) -> Iterator[str]:
     """Without network but loopback: server, worker and browser; else why the kernel refuses that."""
     with leave_the_network() as refused:
         yield refused
@@ -268,11 +274,19 @@ def test_saved_archive_gives_back_drawing_size_seed_and_styles(site: Opened, tmp
     with page.expect_download() as waiting:
         page.click("#export")
     waiting.value.save_as(tmp_path / "saved.zip")
+    held: list[Route] = []
+    page.route("**/api/styles/5", lambda route: held.append(route))
     page.reload()
     page.wait_for_selector("body[data-loaded]")
     page.set_input_files("#file", tmp_path / "saved.zip")
     site.until("d.width === 256")
     site.settled()
+    page.locator("#styles .picture >> nth=5").wait_for()
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()  # the last of the ready-made styles comes after the archive was opened
+    page.get_by_text("Night", exact=True).wait_for()
+    page.unroute("**/api/styles/5")
     assert np.array_equal(site.ids(), drawn)
     assert site.run("p.live.look()") == looks
     assert (page.input_value("#sizes"), page.input_value("#seed"), looks["blend"]) == (
@@ -345,7 +359,7 @@ def test_weight_of_the_page_and_that_all_of_it_is_loaded(site: Opened) -> None:
     assert loaded == {file.name for file in files} - {"index.html"}
 
 
-def test_page_needs_no_network_but_loopback(site: Opened, alone: str) -> None:
+def test_page_needs_no_network_but_loopback(site: Opened, alone: str, earlier: set[psutil.Process]) -> None:
     """All tests of this file run so, where the kernel allows."""
     if alone:
         pytest.skip(alone)
@@ -354,7 +368,7 @@ def test_page_needs_no_network_but_loopback(site: Opened, alone: str) -> None:
         assert outwards.connect_ex(("192.0.2.1", 80)) == errno.ENETUNREACH
     here = network_of("thread-self")
     assert here != network_of(str(os.getppid()))
-    started = psutil.Process().children(recursive=True)
+    started = set(psutil.Process().children(recursive=True)) - earlier
     assert "chromium" in {each.name() for each in started}
     assert {network_of(str(each.pid)) for each in started if each.status() != psutil.STATUS_ZOMBIE} == {here}
     before = site.settled()

@@ -5,12 +5,13 @@ import { $, all, chooses, element, input } from "./dom.js";
 import * as i18n from "./i18n.js";
 import { attempt } from "./image.js";
 
-/** @param {() => void} changed called when the styles in use or their shares have changed */
+/** @param {() => void} changed called when styles in use or their shares change */
 export function styles(changed) {
 	/** Styles in use, the last chosen last. @type {string[]} */ let chosen = [];
 	let added = 0;
 	const blend = input("blend"), none = $("no-style");
 	const cards = () => all("#styles .picture");
+	const of = (photograph) => cards().find((each) => each.dataset.photograph === photograph);
 
 	const show = () => {
 		for (const card of cards()) card.ariaPressed = String(chosen.includes(card.dataset.style || ""));
@@ -26,16 +27,16 @@ export function styles(changed) {
 	const others = (style) => chosen.filter((other) => other !== style);
 	const toggle = (style) => use(chosen.includes(style) ? others(style) : [...chosen, style]);
 
-	/** Add a card. @param {string} picture address, if there is one @param {string | (() => string)} text @param {() => void} click */
+	/** Add one. @param {string} picture address, if there is one @param {string | (() => string)} text @param {() => void} click */
 	const card = (picture, text, click) => {
 		const image = element(picture ? "img" : "canvas", picture ? { src: picture, alt: "" } : {});
 		const made = element("button", { className: "card picture", onclick: click }, image, i18n.write(element("span"), text));
 		$("styles").append(made);
 		return made;
 	};
-	/** Give a style the card of its photograph: the one that is there, or a new one. */
+	/** Give a style the card of its photograph, a new one if there is none. */
 	const place = (style, photograph, thumbnail) => {
-		let made = cards().find((each) => each.dataset.photograph === photograph);
+		let made = of(photograph);
 		if (!made) {
 			const n = ++added;
 			made = card(thumbnail, () => i18n.t("style_n", { n }), () => toggle(made.dataset.style));
@@ -60,7 +61,7 @@ export function styles(changed) {
 			blend.valueAsNumber = 100 * saved.blend;
 			use(saved.styles);
 		},
-		/** Show the ready-made ones. */
+		/** Show ready-made ones. */
 		offer: () => attempt(async () => {
 			for (const { number, name, style } of await api.styles()) {
 				const photograph = await api.photograph(number);
@@ -68,7 +69,9 @@ export function styles(changed) {
 					if (!chosen.includes(made.dataset.style)) made.dataset.style = (await api.addStyle(photograph)).style;
 					toggle(made.dataset.style);
 				}));
-				made.dataset.photograph = style;
+				const old = of(style);
+				Object.assign(made.dataset, { photograph: style }, old?.dataset);
+				old?.replaceWith(made);
 			}
 			show();
 		}),

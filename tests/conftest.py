@@ -22,7 +22,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, OpenMP's waiting threads would hold up the other's
     os.environ["OMP_NUM_THREADS"] = "1"
 
-LONGEST = ("test_pretended_device", "test_workflow", "test_reruns", "test_interruptions")
+LONGEST = ("test_pretended_device", "test_workflow", "test_choosing", "test_parallel", "test_reruns")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

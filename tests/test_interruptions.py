@@ -75,6 +75,7 @@ def states(folder: Path, phase: str) -> Iterator[Path]:
     return (folder / "results" / "cut" / ".state" / phase).glob("*/epoch_*.safetensors")
 
 
+@pytest.mark.drill
 def test_killed_in_every_phase_it_ends_in_the_same_bits(root: Path, folder: Path) -> None:
     """Killed in both resolutions of pretraining and in fine-tuning, after an epoch was kept."""
     done = subprocess.run(

@@ -332,7 +332,7 @@ def test_a_job_of_two_processes_in_parts_begins_as_one_of_one_and_can_be_continu
     assert checkpoint.load(tmp_path / "2" / "weights.safetensors").meta["training"]["accumulate"] == 2
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_job_in_parts_gives_the_same_weights_again(folder: Path, tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()

@@ -291,11 +291,12 @@ def test_document_has_these_rows_and_no_others(root: Path) -> None:
 
 
 def test_choice_being_made_again_while_another_one_ends(finished: dict[str, Run], workflow: CopiedWorkflow) -> None:
-    """Snakemake then asks for its file, which is not there for a moment."""
+    """Snakemake then asks for its file, which is not there for a moment, and may begin the choice once more."""
     run = finished["drawn"].copy("changed")
     try:
         code(f"{MODULES}/synthesis/synthesizer.py")(run)
-        assert run.jobs(STAND_IN_SLOW="select/seed.json") == jobs(PICTURES, settings=1)
+        ran = run.jobs(STAND_IN_SLOW="select/seed.json")
+        assert ran in [jobs(PICTURES, settings=1, select_seed=times) for times in (1, 2)]
     finally:
         workflow.restore()
         shutil.rmtree(run.folder)

@@ -42,7 +42,7 @@ def test_two_jobs_share_a_cpu_and_each_has_all_of_its_threads(
 
 
 @pytest.mark.parametrize(
-    ("given", "spins"), [({}, "2000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)]
+    ("given", "spins"), [({}, "20000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)]
 )
 def test_waiting_threads_leave_their_core_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], spins: str | None

@@ -14,7 +14,7 @@ from shanshui.backend.device import cuda_identities, find_device
 from shanshui.config.schema import Config
 
 CPU_JOBS = 2  # that use the networks at a time, where there is no GPU
-SPINS = "2000"  # of a waiting OpenMP thread (0.1 ms) before it sleeps and leaves its core to another job
+SPINS = "20000"  # of a waiting OpenMP thread (1 ms) before it sleeps and leaves its core to another job
 
 
 def parallel_jobs(config: Config, local: bool = True) -> int:

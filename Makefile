@@ -27,10 +27,11 @@ setup: ## create or update .venv
 	@envs/setup.sh
 
 compile: setup ## compile Jittor and its kernels, once per machine
-	@$(BIN)/python -m shanshui doctor --compile $(COMPILED_FOR)
+	@$(BIN)/python -m shanshui doctor --compile
 
-demo: COMPILED_FOR = --config config/demo.yaml | sed '/^$$/,$$d' # without the table of disk space
-demo: compile ## run the whole pipeline on the embedded dataset: results/demo/
+# without doctor's table of disk space
+demo: setup ## run the whole pipeline on the embedded dataset: results/demo/
+	@$(BIN)/python -m shanshui doctor --compile --config config/demo.yaml | sed '/^$$/,$$d'
 	@$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 
 paint: compile ## draw label maps in the browser and see images by WEIGHTS (default: the demo's, else the starter model)

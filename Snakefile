@@ -56,4 +56,4 @@ onerror:
 
 onsuccess:
     keep_times()
-    say_what_is_there(RUN)
+    print_final_message(RUN)

@@ -9,7 +9,7 @@ from snakemake.logging import logger
 from shanshui.compression import student_names
 from shanshui.config.settings import validate
 from shanshui.config.yaml_file import words_of
-from shanshui.pipeline import closing, disk, file_times, logger_plugin, retention, run_checks, run_paths, shares
+from shanshui.pipeline import closing, disk, file_times, job_cores, logger_plugin, retention, run_checks, run_paths
 from shanshui.pipeline import snakemake_lock
 from shanshui.pipeline.inputs_there import check_inputs
 from shanshui.errors import exit_on_error
@@ -22,13 +22,13 @@ with exit_on_error():
         check_inputs(CONFIG)
     run_paths.prepare_environment(SOURCE, not workflow.deployment_settings.deployment_method, CONFIG)
     PATHS = run_paths.RunPaths(CONFIG)
-    JOBS = shares.parallel_jobs(CONFIG)
+    JOBS = job_cores.parallel_jobs(CONFIG)
 
 RUN = CONFIG.run
 GPU = int(CONFIG.gpus != 0)  # GPUs of one job; a cluster starts it on a node that has one
 
 snakemake_lock.prepare(workflow, max(JOBS, PATHS.largest_job()), RUN)
-logger_plugin.attach(workflow, CONFIG)
+logger_plugin.attach(workflow, CONFIG, JOBS)
 
 
 wildcard_constraints:
@@ -42,20 +42,20 @@ def settings_text(wildcards):
 
 def cores(processes=1):
     """Return the function of the cores that a job claims which uses the networks in `processes` processes."""
-    return lambda wildcards: shares.cores(shares.parallel_jobs(CONFIG, workflow.local_exec), processes)
+    return lambda wildcards: job_cores.cores(job_cores.parallel_jobs(CONFIG, workflow.local_exec), processes)
 
 
 def threads(wildcards, threads):
     """Return the threads of such a job, as a resource: unlike parameters, these never cause a rerun."""
-    return shares.threads(threads, workflow.resource_settings.cores if workflow.local_exec else None)
+    return job_cores.threads(threads, workflow.resource_settings.cores if workflow.local_exec else None)
 
 
 def niceness(wildcards):
     """Return by how much a job gives way to a training."""
-    return shares.niceness(workflow.local_exec)
+    return job_cores.niceness(workflow.local_exec)
 
 
-def say_what_is_there(run):
+def print_final_message(run):
     """Print the last lines of a workflow, through the logger, so that they come after those of the jobs."""
     planned = {str(file) for job in workflow.dag.jobs for file in job.output}
     text = closing.final_message(Path("results") / run, planned, workflow.touch)

@@ -24,7 +24,7 @@ from shanshui.config.schema import Config
 from shanshui.config.settings import stage_settings, validate
 from shanshui.data.loader import TrainingPairs, batches
 from shanshui.errors import ShanshuiError, UsageError
-from shanshui.pipeline import shares
+from shanshui.pipeline import job_cores
 from shanshui.pipeline.run_paths import RunPaths
 from shanshui.storage import checkpoint
 from shanshui.storage.files import write_csv, write_json
@@ -66,8 +66,8 @@ def test_a_job_asks_for_a_gpu_for_each_process() -> None:
     run_paths = RunPaths(config(processes=2))
     assert run_paths.largest_job() == 2
     assert RunPaths(config()).largest_job() == 1
-    assert shares.cores(1, 2) == shares.cores(1) == 64
-    assert shares.cores(2, 2) == 2 * shares.cores(2)
+    assert job_cores.cores(1, 2) == job_cores.cores(1) == 64
+    assert job_cores.cores(2, 2) == 2 * job_cores.cores(2)
 
 
 def test_the_number_of_processes_is_a_setting_of_training_alone() -> None:

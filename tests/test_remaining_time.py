@@ -39,6 +39,19 @@ def test_time_left_follows_pixels_epochs_and_the_speed_of_this_run() -> None:
     assert own == pytest.approx(5 * START_UP + 7.0 + 2 * (16 + 16 * 16)), "what the job says itself counts"
 
 
+def test_other_jobs_run_together_with_the_trainings() -> None:
+    work = job_sizes(CONFIG).others["score"]
+    alone = estimate({"finetune": 1, "score": 2})
+    alone.finish("pretrain", {"resolution": "032x024"}, START_UP)
+    alone.finish("score", {}, START_UP + 10.0)
+    remaining = RemainingTime(alone.sizes, 2, alone.planned, alone.finished, alone.done, alone.trained)
+    assert work
+    for own, both in ((100.0, 100.0), (4.0, (4.0 + 10.0 + START_UP) / 2)):
+        running = {("finetune", "017"): (50.0, own)}
+        assert alone.seconds(running) == pytest.approx(own + 10.0 + START_UP)
+        assert remaining.seconds(running) == pytest.approx(both), "one score is left"
+
+
 def test_jobs_after_a_choice_are_expected() -> None:
     remaining = estimate(STATS)
     assert remaining.jobs == 21 + 1 + 2 * 2 + 2 * 3 + 2, "1 average, the moving average, 3 seeds, fuse and its score"

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shanshui.config.schema import Config
+from shanshui.pipeline.snakemake_lock import call_again
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
 
-def attach(workflow: Workflow, config: Config) -> None:
+def attach(workflow: Workflow, config: Config, parallel: int) -> None:
     """Attach a screen to the plugin, and append the output of local jobs to Snakemake's log file, if the plugin is on.
 
     Args:
         workflow: Snakemake's workflow.
         config: of its run.
+        parallel: jobs that use the networks at a time.
     """
     handlers = getattr(workflow.logger_manager, "plugin_handlers", [])
     handler = next((one for one in handlers if getattr(one, "active", False) and hasattr(one, "screen")), None)
@@ -40,17 +42,12 @@ def attach(workflow: Workflow, config: Config) -> None:
 
         return write_page(run)
 
-    around = Surroundings(run, config, _relative(log), _command(sys.argv), lambda: bool(workflow.touch), refresh)
+    around = Surroundings(
+        run, config, _relative(log), call_again(sys.argv), lambda: bool(workflow.touch), refresh, parallel
+    )
     handler.screen = Screen(around, sys.stderr, sys.stderr.isatty())
     target = shlex.quote(log or "/dev/null").replace("{", "{{").replace("}", "}}")
     shell.prefix(f"set -euo pipefail; exec >> {target}; ")
-
-
-def _command(arguments: list[str]) -> str:
-    """Return the command of this call as it can be given again."""
-    name, rest = arguments[0], arguments[1:]
-    called = [name] if Path(name).name == "snakemake" else [sys.executable, "-m", "snakemake"]
-    return shlex.join([*called, *rest])
 
 
 def _relative(file: str) -> str:

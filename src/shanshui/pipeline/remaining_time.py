@@ -3,7 +3,7 @@
 A job takes a start-up time and a time in proportion to its work: epochs x pairs x pixels of training, images x pixels
 of generating and scoring. The rate of each kind of work is measured on the jobs of this run. A kind that has not been
 measured yet is taken to be a fixed share of the rate of training per pixel; before any training has been measured
-there is no estimate.
+there is no estimate. Trainings follow one another; the other jobs run together with them, as far as jobs run in parallel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shanshui.errors import ShanshuiError
 from shanshui.pipeline.disk_estimate import averages, count_images
 
 START_UP = 4.0  # seconds of a job before it does anything: Python, Jittor, weights
-SHARES = {  # of the time per image and pixel of a training step of all networks, where a kind was not measured
+RELATIVE = {  # to the time per image and pixel of a training step of all networks, where a kind was not measured
     "segmenter": 0.1,
     "generate": 0.2,
     "score": 0.15,
@@ -89,6 +89,7 @@ class RemainingTime:
     """Estimate of one workflow, fed with its plan and its finished jobs."""
 
     sizes: JobSizes
+    parallel: int = 1  # jobs at a time
     planned: Counter[str] = field(default_factory=Counter)
     finished: list[tuple[str, float, float]] = field(default_factory=list)  # kind or rule, work, seconds
     done: Counter[str] = field(default_factory=Counter)
@@ -121,8 +122,8 @@ class RemainingTime:
         found = [(work, max(0.0, seconds - START_UP)) for name, work, seconds in self.finished if name == kind and work]
         if found:
             return sum(seconds for _, seconds in found) / sum(work for work, _ in found)
-        if kind in SHARES and (training := self.rate("train")) is not None:
-            return SHARES[kind] * training
+        if kind in RELATIVE and (training := self.rate("train")) is not None:
+            return RELATIVE[kind] * training
         return None
 
     def seconds(self, running: Mapping[tuple[str, str], tuple[float, float | None]]) -> float | None:
@@ -133,7 +134,7 @@ class RemainingTime:
                 seconds left by the job's own report, where there is one.
         """
         begun = Counter(rule for rule, _ in running)
-        left = 0.0
+        trainings = others = 0.0
         for rule, count in self.planned.items():
             waiting = max(0, count - self.done[rule] - begun[rule])
             if not waiting or rule in ("all", "settings"):
@@ -143,16 +144,18 @@ class RemainingTime:
             rate = self.rate(kind) if any(works) else 0.0
             if rate is None and kind == "train":
                 rate = self._running_rate(running)
-            if rate is None and kind in SHARES and (training := self._running_rate(running)) is not None:
-                rate = SHARES[kind] * training
+            if rate is None and kind in RELATIVE and (training := self._running_rate(running)) is not None:
+                rate = RELATIVE[kind] * training
             if rate is None:
                 return None
-            left += sum(START_UP + rate * work for work in works)
+            seconds = sum(START_UP + rate * work for work in works)
+            trainings, others = (trainings + seconds, others) if rule in TRAINED else (trainings, others + seconds)
         for (rule, name), (passed, own) in running.items():
             rate = self.rate(KINDS.get(rule, rule)) or 0.0
             expected = START_UP + rate * self.sizes.work(rule, {"resolution": name, "epoch": name})
-            left += max(0.0, expected - passed) if own is None else own
-        return left
+            seconds = max(0.0, expected - passed) if own is None else own
+            trainings, others = (trainings + seconds, others) if rule in TRAINED else (trainings, others + seconds)
+        return max(trainings, (trainings + others) / self.parallel)
 
     def _waiting(self, rule: str, count: int, running: set[str]) -> list[float]:
         """Return the works of the `count` jobs of a rule that have not begun: the last ones of a training."""

@@ -58,6 +58,7 @@ class Surroundings:
         touched: whether Snakemake only sets file times.
         refresh: called after each finished job, and from time to time; writes the page with the results so far and
             returns its path.
+        parallel: jobs that use the networks at a time.
     """
 
     run: Path
@@ -66,6 +67,7 @@ class Surroundings:
     command: str
     touched: Callable[[], bool] = lambda: False
     refresh: Callable[[], Path | None] = lambda: None
+    parallel: int = 1
 
 
 class Screen:
@@ -82,7 +84,7 @@ class Screen:
         self.failed: list[tuple[Job, str]] = []
         self.pending: list[tuple[float, Job, str]] = []  # failed just now, perhaps by Ctrl-C
         self.counts = Counter[str]()
-        self.estimate = RemainingTime(job_sizes(around.config))
+        self.estimate = RemainingTime(job_sizes(around.config), around.parallel)
         self.total = self.done = 0
         self.spoke = self.next_page = 0.0
         self.page: Path | None = None

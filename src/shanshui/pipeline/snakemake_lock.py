@@ -52,11 +52,16 @@ def registered(state: Path) -> Iterator[None]:
         yield
 
 
-def unlocking(arguments: Sequence[str]) -> str:
-    """Return the command that removes the notes of a Snakemake called with these arguments."""
+def call_again(arguments: Sequence[str], *options: str) -> str:
+    """Return the shell command of a Snakemake called with these arguments (`sys.argv`), and with more options."""
     name, rest = arguments[0], arguments[1:]
     called = [name] if Path(name).name == "snakemake" else [sys.executable, "-m", "snakemake"]
-    return shlex.join([*called, "--unlock", *rest])
+    return shlex.join([*called, *options, *rest])
+
+
+def unlocking(arguments: Sequence[str]) -> str:
+    """Return the command that removes the notes of a Snakemake called with these arguments."""
+    return call_again(arguments, "--unlock")
 
 
 def locked_message(alive: bool, arguments: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 A job takes a start-up time and a time in proportion to its work: epochs x pairs x pixels of training, images x pixels
 of generating and scoring. The rate of each kind of work is measured on the jobs of this run. A kind that has not been
 measured yet is taken to be a fixed share of the rate of training per pixel; before any training has been measured
-there is no estimate. Trainings follow one another; the other jobs run together with them, as far as jobs run in parallel.
+there is no estimate. Trainings follow one another; the other jobs run together with them as far as they can.
 """
 
 from __future__ import annotations

@@ -115,6 +115,7 @@ class LogHandler(LogHandlerBase):
             common = self.common_settings
             self.plain = ColorizingTextHandler(
                 common.nocolor,
+                stream=sys.stderr,
                 formatter=DefaultFormatter(common.quiet, common.show_failed_logs),
                 filter=DefaultFilter(
                     common.quiet, common.debug_dag, common.verbose, common.dryrun, common.printshellcmds

@@ -40,6 +40,7 @@ KNOWN = (  # of a failed job, which has a form of its own here
     "died with <Signals",
 )  # fmt: skip
 ERASE = "\r\x1b[K"  # the line of the cursor, with the ^C that a terminal shows
+ECHO_SECONDS = 0.05  # a terminal shows ^C just after it has sent the signal
 INTERRUPTING = "Terminating processes on user request"
 PAGE_PAUSE = 10.0  # seconds between two pages, at least
 NO_PAGE_PAUSE = 2.0  # until the next attempt, where the run has no settings yet
@@ -270,9 +271,11 @@ class Screen:
         if not self.interrupted:
             self.interrupted = True
             self._end_bar()
-            self.stream.write(ERASE if self.live else "")
+            if self.live:
+                time.sleep(ECHO_SECONDS)
             running = [SHORT.get(job.rule, job.rule) for job in self.jobs.values() if job.rule not in SILENT]
-            self._say(f"Interrupted. Waiting for {', '.join(running)} to stop." if running else "Interrupted.")
+            words = f"Interrupted. Waiting for {', '.join(running)} to stop." if running else "Interrupted."
+            self._say((ERASE if self.live else "") + words)  # one write: nothing comes between
 
     def close(self, interrupted: bool) -> None:
         """Remove the bar, show what is left to be shown, and how to continue a workflow that did not end well."""

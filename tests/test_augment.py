@@ -9,7 +9,17 @@ import pytest
 
 from shanshui.backend.runtime import load_jittor
 from shanshui.storage.size import Size
-from shanshui.training.augment import OPERATIONS, Colour, Draws, Window, augment, colour, draw_augmentation
+from shanshui.training.augment import (
+    OPERATIONS,
+    Colour,
+    Draws,
+    Window,
+    augment,
+    augment_both,
+    augment_labels,
+    colour,
+    draw_augmentation,
+)
 
 jt = load_jittor()
 
@@ -96,3 +106,15 @@ def test_gradients_reach_the_fake() -> None:
     _, changed, _ = augment(real, fake, segmap, draws)
     (gradient,) = jt.grad((changed * changed).sum(), [fake])
     assert (np.abs(gradient.numpy()) > 0).mean() > 0.5
+
+
+def test_both_images_together_are_as_one_by_one() -> None:
+    """Which is how a GPU augments them."""
+    real, fake, segmap = batch(3)
+    size = Size.of_maps(real)
+    for operations in (OPERATIONS, ("color",), ("crop",), ("translation",), ()):
+        draws = draw_augmentation(np.random.default_rng(4), operations, 3, size)
+        expected = augment(real, fake, segmap, draws)
+        found = (*augment_both(real, fake, draws), augment_labels(segmap, draws))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5, err_msg=str(operations))

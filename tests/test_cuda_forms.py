@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shanshui.backend.bias_kernel import AddBias
 from shanshui.backend.cuda_forms import CONVOLUTIONS, WORKSPACE, axis_search, permutation, use_cuda_forms
 from shanshui.backend.runtime import load_jittor
 
@@ -56,9 +57,12 @@ def test_everything_is_put_in_place() -> None:
         set_algorithm_cache_size=lambda n: said.append(("shapes", n)),
         set_max_workspace_ratio=lambda r: said.append(("workspace", r)),
     )
+    convolution = SimpleNamespace(execute=lambda layer, x: ("with groups", x))
+    calls: list[Any] = []
+    nn = SimpleNamespace(conv2d=lambda *given: calls.append(given) or jt.zeros((1, 2, 3, 3)), Conv=convolution)
     module: Any = SimpleNamespace(
         flags=SimpleNamespace(use_cuda_host_allocator=1), Var=type("Var", (), {}), cudnn=cudnn,
-        arg_reduce=jt.arg_reduce, fuse_transpose=jt.fuse_transpose,
+        arg_reduce=jt.arg_reduce, fuse_transpose=jt.fuse_transpose, nn=nn,
     )  # fmt: skip
     use_cuda_forms(module)
     assert module.flags.use_cuda_host_allocator == 0
@@ -66,3 +70,23 @@ def test_everything_is_put_in_place() -> None:
     for permute in (module.permute, module.transpose, module.Var.permute, module.Var.transpose):
         np.testing.assert_array_equal(permute(jt.array(X), 0, 1, 3, 2).numpy(), X.transpose(0, 1, 3, 2))
     assert module.arg_reduce is not jt.arg_reduce
+    layer = SimpleNamespace(groups=1, weight="w", bias=jt.array([1.0, 2.0]), stride=2, padding=1, dilation=1)
+    y = nn.Conv.execute(layer, "x")
+    assert calls == [("x", "w", None, 2, 1, 1, 1)], "by the function, and by it once"
+    np.testing.assert_array_equal(y.numpy()[0, :, 0, 0], [1, 2])
+    layer.groups = 2
+    assert nn.Conv.execute(layer, "x") == ("with groups", "x")
+    assert nn.conv is nn.conv2d
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 2, 40, 41), (3, 1, 1, 1)])
+def test_bias_and_its_gradient(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x, weight = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
+    given = [jt.array(x), jt.array(rng.standard_normal(shape[1]).astype(np.float32))]
+    y = AddBias.apply(*given)
+    gradients = jt.grad((y * jt.array(weight)).sum(), given)
+    jt.sync([y, *gradients])
+    np.testing.assert_array_equal(y.numpy(), x + given[1].numpy()[:, None, None])
+    np.testing.assert_array_equal(gradients[0].numpy(), weight)
+    np.testing.assert_allclose(gradients[1].numpy(), weight.sum((0, 2, 3)), atol=1e-4)

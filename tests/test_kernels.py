@@ -11,6 +11,7 @@ import pytest
 from shanshui.backend.kernels import MOST_ELEMENTS, MOST_TOGETHER, PART, elementwise, groups
 from shanshui.backend.runtime import load_jittor
 from shanshui.nn.norm_kernels import standardise
+from shanshui.nn.small_kernels import AddNoise, BiasedActivation, Residual, SplitInputs, halves
 from shanshui.nn.spectral_kernels import Divide, power_iteration
 
 jt = load_jittor()
@@ -123,3 +124,60 @@ def test_spectral_norm_and_its_gradient(shape: tuple[int, ...]) -> None:
     close(divided.numpy(), weight / sigma)
     exact = given / sigma - (given * matrix).sum() / sigma**2 * np.outer(u, v)
     close(gradient.numpy().reshape(matrix.shape), exact)
+
+
+def test_noise_with_its_amplitude() -> None:
+    noise = RNG.standard_normal((2, 1, 6, 7)).astype(np.float32)
+    given = [jt.array(a) for a in (X, noise, MAPS[0], VECTORS[0])]
+    y = AddNoise.apply(*given)
+    grads = jt.grad((y * jt.array(WEIGHT)).sum(), [given[0], *given[2:]])
+    jt.sync([y, *grads])
+    close(y.numpy(), X + noise * (MAPS[0] + VECTORS[0][:, None, None]))
+    close(grads[0].numpy(), WEIGHT)
+    close(grads[1].numpy(), WEIGHT * noise)
+    close(grads[2].numpy(), (WEIGHT * noise).astype(np.float64).sum((0, 2, 3)))
+
+
+def test_weights_are_split_by_their_inputs_and_gradients_joined() -> None:
+    weight = jt.array(RNG.standard_normal((5, 7, 2, 3)).astype(np.float32))
+    first, last = SplitInputs(3)(weight)
+    factors = [RNG.standard_normal(part.shape).astype(np.float32) for part in (first, last)]
+    (grad,) = jt.grad(sum((p * jt.array(f)).sum() for p, f in zip((first, last), factors, strict=True)), [weight])
+    jt.sync([first, last, grad])
+    np.testing.assert_array_equal(first.numpy(), weight.numpy()[:, :4])
+    np.testing.assert_array_equal(last.numpy(), weight.numpy()[:, 4:])
+    np.testing.assert_array_equal(grad.numpy(), np.concatenate(factors, 1))
+
+
+@pytest.mark.parametrize(("slope", "shares"), [(0.0, False), (0.2, True), (1.0, True)])
+def test_bias_and_activation(slope: float, shares: bool) -> None:
+    """With maps that two batches share, as label maps are for fakes and photographs."""
+    shared = MAPS[0] if shares else None
+    both = np.concatenate([X, MAPS[1]])
+    given = [jt.array(both), None if shared is None else jt.array(shared), jt.array(VECTORS[0])]
+    y = BiasedActivation(slope)(*given)
+    factors = np.concatenate([WEIGHT, WEIGHT * 2])
+    grads = jt.grad((y * jt.array(factors)).sum(), [a for a in given if a is not None])
+    jt.sync([y, *grads])
+    plain = both + VECTORS[0][:, None, None] + (0 if shared is None else np.concatenate([shared] * 2))
+    expected = factors * np.where(plain > 0, 1, slope)
+    close(y.numpy(), np.where(plain > 0, plain, plain * slope))
+    close(grads[0].numpy(), expected)
+    close(grads[-1].numpy(), expected.astype(np.float64).sum((0, 2, 3)))
+    if shared is not None:
+        close(grads[1].numpy(), expected[:2] + expected[2:])
+
+
+def test_residual_and_halves_of_a_batch() -> None:
+    given = [jt.array(a) for a in (X, MAPS[0], VECTORS[0])]
+    y = Residual.apply(*given)
+    grads = jt.grad((y * jt.array(WEIGHT)).sum(), given)
+    both = jt.array(np.concatenate([X, MAPS[1]]))
+    first, second = halves(both)
+    (grad,) = jt.grad((second * jt.array(WEIGHT)).sum(), [both])  # nothing of the first
+    jt.sync([y, *grads, first, second, grad])
+    close(y.numpy(), X + MAPS[0] + VECTORS[0][:, None, None])
+    close(grads[2].numpy(), WEIGHT.astype(np.float64).sum((0, 2, 3)))
+    np.testing.assert_array_equal(first.numpy(), X)
+    np.testing.assert_array_equal(second.numpy(), MAPS[1])
+    np.testing.assert_array_equal(grad.numpy(), np.concatenate([np.zeros_like(WEIGHT), WEIGHT]))

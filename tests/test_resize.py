@@ -8,6 +8,7 @@ from golden_files import GoldenFiles
 
 from shanshui.backend.runtime import load_jittor
 from shanshui.nn import resize
+from shanshui.nn.small_kernels import Pool
 from shanshui.storage.size import Size
 
 jt = load_jittor()
@@ -48,7 +49,7 @@ def test_pooling_as_a_sum_of_pixels_is_the_same(size: tuple[int, int], count_pad
     array = rng.standard_normal((2, 3, *size)).astype(np.float32)
     weight = jt.array(rng.standard_normal((2, 3, *((side + 1) // 2 for side in size))).astype(np.float32))
     found = []
-    for form in (resize.halve, resize.pooled):
+    for form in (resize.halve, lambda x, padded: Pool(padded)(x)):
         x = jt.array(array)
         small = form(x, count_padding)
         (gradient,) = jt.grad((small * weight).sum(), [x])
@@ -95,3 +96,14 @@ def test_rows_and_columns_are_not_mixed_up() -> None:
     np.testing.assert_allclose(
         resize.area(jt.array(x), Size(3, 4)).numpy(), np.einsum("Hh,nchw,Ww->ncHW", rows, x, columns), atol=1e-6
     )
+
+
+def test_gradient_of_doubling_is_that_of_jittor() -> None:
+    """The kernel for GPUs, run on the CPU."""
+    rng = np.random.default_rng(0)
+    x, weight = (jt.array(rng.normal(size=shape).astype(np.float32)) for shape in ((2, 3, 5, 7), (2, 3, 10, 14)))
+    ours, theirs = resize.Doubled.apply(x), resize.upsample2(x)
+    found, expected = (jt.grad((y * weight).sum(), [x])[0] for y in (ours, theirs))
+    jt.sync([ours, theirs, found, expected])
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-6)

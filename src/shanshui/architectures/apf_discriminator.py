@@ -6,12 +6,15 @@ While the output grows, the largest image goes to the highest active D_l and eac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
+from shanshui.nn.norm_kernels import usable
 from shanshui.nn.norms import instance_norm
 from shanshui.nn.resize import bilinear, halve
+from shanshui.nn.small_kernels import BiasedActivation, SplitInputs, halves
 from shanshui.nn.spade import SLOPE, leaky_relu
 from shanshui.nn.spectral_norm import conv
 from shanshui.storage.size import Size
@@ -89,10 +92,43 @@ class PatchDiscriminator(Module):
         for the k images, and needs no gradient.
         """
         layer = getattr(self, f"from_rgb_{i}")
-        labels = nn.conv2d(segmap, layer.weight[:, :-3], padding=2)  # (N, C, h + 1, w + 1)
-        colours = nn.conv2d(image, layer.weight[:, -3:], layer.bias, padding=2)  # (k * N, C, h + 1, w + 1)
+        of_labels, of_colours = split_inputs(layer.weight, 3)
+        labels = nn.conv2d(segmap, of_labels, padding=2)  # (N, C, h + 1, w + 1)
+        if usable(image):
+            return paired(nn.conv2d(image, of_colours, padding=2), labels, layer.bias, SLOPE)
+        colours = nn.conv2d(image, of_colours, layer.bias, padding=2)  # (k * N, C, h + 1, w + 1)
         pairs = colours.reshape(-1, *labels.shape) + labels  # (k, N, C, h + 1, w + 1)
         return leaky_relu(pairs.reshape(colours.shape))
+
+
+def split_inputs(weight: Var, last: int) -> tuple[Var, Var]:
+    """Split weights (out, in, k, k) into those of the first inputs and of the last ones."""
+    if usable(weight):
+        first, second = SplitInputs(last)(weight)
+        return first, second
+    return weight[:, :-last], weight[:, -last:]
+
+
+def paired(colours: Var, labels: Var, bias: Var | None, slope: float) -> Var:
+    """Add labels (N, C, h, w) to each of k batches in colours (k * N, C, h, w), and a bias; apply a leaky ReLU."""
+    y: Var = BiasedActivation(slope)(colours, labels, bias)
+    return y
+
+
+def by_batch(outputs: Features, count: int, n: int) -> list[Features]:
+    """Split the maps of `count` batches of n images, computed together: for each batch what the discriminators gave."""
+    if not usable(outputs[0][0]):  # on a CPU slices decide how later sums are rounded
+        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(count)]
+    if count == 1:
+        return [outputs]
+    assert count == 2
+    split = [[halves(f) for f in maps] for maps in outputs]
+    return [[[pair[k] for pair in maps] for maps in split] for k in (0, 1)]
+
+
+def together(images: Sequence[Var]) -> Var:
+    """Concatenate batches of images; on a GPU one alone is not copied."""
+    return images[0] if jt.flags.use_cuda and len(images) == 1 else jt.concat(images, 0)
 
 
 class Discriminator(Module):
@@ -146,15 +182,13 @@ class Discriminator(Module):
         order = list(range(level + (alpha > 0), -1, -1))
         if level == self.count - 1 and self.reverse_in_full:
             order.reverse()
-        n, image = segmap.shape[0], jt.concat(images, 0)  # (k * N, 3, h, w)
+        n, image = segmap.shape[0], together(images)  # (k * N, 3, h, w)
         outputs = []
         for i, which in enumerate(order):
             if i > 0:
                 segmap, image = (halve(x, self.pool_counts_padding) for x in (segmap, image))
             outputs.append(self.discriminators[which](segmap, image, alpha if i == 0 else 0.0))
-        if len(images) == 1 and jt.flags.use_cuda:  # on a CPU slices decide how later sums are rounded
-            return [outputs]
-        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(len(images))]
+        return by_batch(outputs, len(images), n)
 
     def grow(self, level: int) -> None:
         """Copy to D_{level + 1} the weights of D_level in all layers both have; its two newest layers stay.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from shanshui.backend.lazy import Module
+from shanshui.backend.lazy import Module, jt
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import instance_norm
-from shanshui.nn.spade import leaky_relu
+from shanshui.nn.spade import SLOPE, leaky_relu
 from shanshui.nn.spectral_norm import conv
 
 if TYPE_CHECKING:
@@ -45,6 +45,11 @@ class MaskEncoder(Module):
 
     def execute(self, segmap: Var) -> Var:
         """Encode segmap (N, num_classes, H, W) as z (N, 16 * base_channels, H / 2^halvings, W / 2^halvings)."""
+        if jt.flags.use_cuda:  # where the activation is part of the norm's kernel
+            x = segmap
+            for i in range(1, self.halvings + 1):
+                x = instance_norm(getattr(self, f"layer{i}")(x), SLOPE)
+            return x
         *_, (_, last) = self.trace(segmap)
         return leaky_relu(last)
 

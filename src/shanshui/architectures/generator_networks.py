@@ -19,6 +19,7 @@ from shanshui.backend.lazy import jt
 from shanshui.data.labels import NO_CLASS, one_hot
 from shanshui.data.patches import patch_pyramid
 from shanshui.nn.patch_spade import PatchPyramid, to_device
+from shanshui.nn.spectral_together import normalised_together
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
@@ -100,4 +101,5 @@ class BuiltGenerator:
 
     def generate(self, conditioning: Conditioning, noise_source: NoiseSource, step: Step = FULL) -> Var:
         """Generate images (N, 3, H, W) in [-1, 1], smaller in the steps of a growing schedule."""
-        return self.declared.generate(self.G, self.E, conditioning, noise_source, step)
+        with normalised_together([*self.networks().values()], (step.level, step.alpha > 0)):
+            return self.declared.generate(self.G, self.E, conditioning, noise_source, step)

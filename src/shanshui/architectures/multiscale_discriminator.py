@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shanshui.architectures.apf_discriminator import WIDEST, Features
-from shanshui.backend.lazy import Module, jt, nn
+from shanshui.architectures.apf_discriminator import WIDEST, Features, by_batch, paired, split_inputs, together
+from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
+from shanshui.nn.norm_kernels import usable
 from shanshui.nn.norms import instance_norm
 from shanshui.nn.resize import halve
 from shanshui.nn.simam import simam
@@ -59,9 +60,11 @@ class SingleScaleDiscriminator(Module):
 
     def _first(self, segmap: Var, image: Var) -> Var:
         """Compute the first layer as a sum: the label map's part is the same for the k images."""
-        weight = self.model0.weight
-        labels = nn.conv2d(segmap, weight[:, :-3], stride=2, padding=2)  # (N, C, h', w')
-        colours = nn.conv2d(image, weight[:, -3:], self.model0.bias, stride=2, padding=2)  # (k * N, C, h', w')
+        of_labels, of_colours = split_inputs(self.model0.weight, 3)
+        labels = nn.conv2d(segmap, of_labels, stride=2, padding=2)  # (N, C, h', w')
+        if usable(image):
+            return paired(nn.conv2d(image, of_colours, stride=2, padding=2), labels, self.model0.bias, 1.0)
+        colours = nn.conv2d(image, of_colours, self.model0.bias, stride=2, padding=2)  # (k * N, C, h', w')
         return (colours.reshape(-1, *labels.shape) + labels).reshape(colours.shape)
 
     def _activated(self, x: Var) -> Var:
@@ -108,10 +111,10 @@ class MultiscaleDiscriminator(Module):
             For every batch of images one list per discriminator, full size first: the outputs of its layers,
             the score (N, 1, h', w') last.
         """
-        n, image = segmap.shape[0], jt.concat(images, 0)  # (k * N, 3, H, W)
+        n, image = segmap.shape[0], together(images)  # (k * N, 3, H, W)
         outputs = []
         for i in range(self.count):
             if i > 0:
                 segmap, image = halve(segmap), halve(image)
             outputs.append(getattr(self, f"discriminator_{i}")(segmap, image))
-        return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(len(images))]
+        return by_batch(outputs, len(images), n)

@@ -103,8 +103,11 @@ class PixelClassifier(SpectrallyNormed, Discriminator):
         """Compute the loss terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         from shanshui.nn.losses import image_losses
         from shanshui.nn.oasis_losses import oasis_generator_losses
+        from shanshui.nn.spectral_together import normalised_together
 
-        terms = oasis_generator_losses(D(batch.fake), self.classes(batch))
+        with normalised_together([D], "all"):
+            logits = D(batch.fake)
+        terms = oasis_generator_losses(logits, self.classes(batch))
         return terms | image_losses(fake, photo, loss_config.weights, loss_config.perceptual)
 
     def discriminator_loss(
@@ -113,6 +116,7 @@ class PixelClassifier(SpectrallyNormed, Discriminator):
         """Compute the loss terms of D, with the fakes held constant; `rng` is the same on all MPI ranks."""
         from shanshui.backend import ranks
         from shanshui.nn.oasis_losses import draw_classes, mix, mix_mask, oasis_discriminator_losses
+        from shanshui.nn.spectral_together import normalised_together
 
         segmap, n = self.classes(batch), batch.fake.shape[0]
         images, mask = [batch.fake, batch.photo], None
@@ -120,7 +124,8 @@ class PixelClassifier(SpectrallyNormed, Discriminator):
             choices = draw_classes(rng, n * ranks.world_size(), self.num_classes)[ranks.shard(n)]
             mask = mix_mask(segmap, choices)
             images.append(mix(batch.photo, batch.fake, mask))
-        logits = D(jt.concat(images, 0))  # (2 or 3 times N, num_classes + 1, H, W)
+        with normalised_together([D], "all"):
+            logits = D(jt.concat(images, 0))  # (2 or 3 times N, num_classes + 1, H, W)
         fake, real = logits[:n], logits[n : 2 * n]
         mixed = logits[2 * n : 3 * n] if len(images) > 2 else None
         return oasis_discriminator_losses(fake, real, segmap, mixed, mask, loss_config.label_mix)

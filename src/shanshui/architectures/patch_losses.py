@@ -29,15 +29,22 @@ class PatchDiscriminator(Discriminator):
         """Compute feature maps and scores of batches of images of the same label maps."""
         return D(labels, *images)
 
+    def features(self, D: Module, step: Step, labels: Var, *images: Var) -> list[Features]:
+        """Compute `forward_features`, with the layers' weights normalised together."""
+        from shanshui.nn.spectral_together import normalised_together
+
+        with normalised_together([D], (step.level, step.alpha > 0)):
+            return self.forward_features(D, step, labels, *images)
+
     def generator_loss(
         self, D: Module, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig
     ) -> Terms:
         """Compute the loss terms of G and E; `fake` and `photo` are those of `batch` before augmentation."""
         from shanshui.nn.losses import generator_losses
 
-        (of_fake,) = self.forward_features(D, step, batch.labels, batch.fake)
+        (of_fake,) = self.features(D, step, batch.labels, batch.fake)
         with jt.no_grad():
-            (of_real,) = self.forward_features(D, step, batch.labels, batch.photo)
+            (of_real,) = self.features(D, step, batch.labels, batch.photo)
         weights = {**loss_config.weights, "feat": self.matching * loss_config.weights["feat"]}
         return generator_losses(fake, photo, of_fake, of_real, weights, loss_config.perceptual, loss_config.gan)
 
@@ -47,7 +54,7 @@ class PatchDiscriminator(Discriminator):
         """Compute the loss terms of D, with the fakes held constant; `rng` is the same on all MPI ranks."""
         from shanshui.nn.losses import discriminator_losses
 
-        of_fake, of_real = self.forward_features(D, step, batch.labels, batch.fake, batch.photo)
+        of_fake, of_real = self.features(D, step, batch.labels, batch.fake, batch.photo)
         return discriminator_losses(of_fake, of_real, loss_config.gan)
 
 

@@ -13,21 +13,19 @@ of `use` it is fp32, so that features and scores always are.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
+from shanshui.backend.bias_kernel import add_bias, by_function
 from shanshui.backend.cudnn_header import DETERMINISTIC, PRECISION
 from shanshui.backend.lazy import jt
 from shanshui.errors import UsageError
 
 if TYPE_CHECKING:
     from jittor import Var
-    from jittor.nn import Conv
 
-    Sides = int | tuple[int, int]
-    Convolution = Callable[..., Var]  # like `jittor.nn.conv2d`
+    from shanshui.backend.bias_kernel import Convolution, Sides
 
 Precision = Literal["fp32", "tf32", "bf16"]
 TENSOR_CORES = 1  # Jittor's `use_tensorcore` by which cuBLAS may round to TF32
@@ -97,17 +95,6 @@ def rounded(conv2d: Convolution) -> Convolution:
         if groups != 1 or x.dtype != "float32":
             return conv2d(x, weight, bias, stride, padding, dilation, groups)
         y = conv2d(x.bfloat16(), weight.bfloat16(), None, stride, padding, dilation).float32()
-        return y if bias is None else y + bias.broadcast(y.shape, [0, 2, 3])
-
-    return convolve
-
-
-def by_function(execute: Callable[[Conv, Var], Var], conv2d: Convolution) -> Callable[[Conv, Var], Var]:
-    """Wrap the method of Jittor's convolution layer so that it calls `conv2d`, unless it has groups."""
-
-    def convolve(layer: Conv, x: Var) -> Var:
-        if layer.groups != 1:
-            return execute(layer, x)
-        return conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
+        return y if bias is None else add_bias(y, bias)
 
     return convolve

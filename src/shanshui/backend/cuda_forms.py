@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from shanshui.backend.bias_kernel import by_function, with_bias
 from shanshui.backend.cudnn_header import DETERMINISTIC, PRECISION
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ WORKSPACE = 0.05  # of the device's memory, at most, for one convolution; Jittor
 
 
 def use_cuda_forms(jt: Any) -> None:
-    """Replace permutations and argmax of a Jittor that runs on CUDA; set the limits of what convolutions may keep."""
+    """Replace permutations, argmax and convolutions of a Jittor that runs on CUDA; limit what convolutions may keep."""
     jt.flags.use_cuda_host_allocator = 0
     for name in (PRECISION, DETERMINISTIC):  # fp32 until `backend.arithmetic.use`, whatever the environment holds
         os.environ.pop(name, None)
     jt.Var.transpose = jt.Var.permute = jt.transpose = jt.permute = permutation(jt)
     jt.arg_reduce = axis_search(jt, jt.arg_reduce)
+    jt.nn.conv2d = jt.nn.conv = with_bias(jt.nn.conv2d)
+    jt.nn.Conv.execute = by_function(jt.nn.Conv.execute, jt.nn.conv2d)
     jt.cudnn.set_algorithm_cache_size(CONVOLUTIONS)
     jt.cudnn.set_max_workspace_ratio(WORKSPACE)
 

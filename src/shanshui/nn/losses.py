@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 from shanshui.backend.lazy import jt
+from shanshui.nn.loss_kernels import ABSOLUTE, GAN, applies, weighted_means
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -42,7 +43,7 @@ def generator_losses(
         perceptual: (fake, real) -> perceptual loss, or None.
         gan: kind of the adversarial term.
     """
-    terms = {"G/adv": average(mean(GAN_LOSSES[gan][0](maps[-1])) for maps in fake_features)}
+    terms = {"G/adv": gan_loss(gan, 0, fake_features)}
     if weights.get("feat"):
         terms["G/feat"] = weights["feat"] * feature_matching(fake_features, real_features)
     return terms | image_losses(fake, real, weights, perceptual)
@@ -62,11 +63,15 @@ def image_losses(
 
 def discriminator_losses(fake_features: Features, real_features: Features, gan: GanLoss = "hinge") -> dict[str, Var]:
     """Compute the loss terms of D, each (1,), of kind `gan`, averaged over the discriminators, without a factor 1/2."""
-    _, of_real, of_fake = GAN_LOSSES[gan]
-    return {
-        "D/real": average(mean(of_real(maps[-1])) for maps in real_features),
-        "D/fake": average(mean(of_fake(maps[-1])) for maps in fake_features),
-    }
+    return {"D/real": gan_loss(gan, 1, real_features), "D/fake": gan_loss(gan, 2, fake_features)}
+
+
+def gan_loss(gan: GanLoss, role: int, features: Features) -> Var:
+    """Average the loss of all discriminators' scores (1,); `role` is the place of the formula in `GAN_LOSSES`."""
+    scores = [maps[-1] for maps in features]
+    if applies(scores[0]):
+        return weighted_means(GAN[gan][role], [1 / len(scores)] * len(scores), scores)
+    return average(mean(GAN_LOSSES[gan][role](score)) for score in scores)
 
 
 def feature_matching(fake_features: Features, real_features: Features) -> Var:
@@ -74,10 +79,18 @@ def feature_matching(fake_features: Features, real_features: Features) -> Var:
 
     Scores do not count; the real side is held constant. Wang et al. 2018 (pix2pixHD).
     """
+    if applies(fake_features[0][0]):
+        fakes, reals = ([one for maps in features for one in maps[:-1]] for features in (fake_features, real_features))
+        return weighted_l1([1 / len(fake_features)] * len(fakes), fakes, reals)
     return average(
         total(l1(f, r.detach()) for f, r in zip(fakes[:-1], reals[:-1], strict=True))
         for fakes, reals in zip(fake_features, real_features, strict=True)
     )
+
+
+def weighted_l1(weights: Sequence[float], a: Sequence[Var], b: Sequence[Var]) -> Var:
+    """Sum weighted mean absolute differences (1,) of arrays and others, which are held constant, on a GPU."""
+    return weighted_means(ABSOLUTE, weights, a, [one.detach() for one in b])
 
 
 def perceptual(features: Callable[[Var], Sequence[Var]], weights: Sequence[float], fake: Var, real: Var) -> Var:
@@ -91,7 +104,10 @@ def perceptual(features: Callable[[Var], Sequence[Var]], weights: Sequence[float
     """
     with jt.no_grad():
         wanted = features(real)
-    return total(w * l1(f, r.detach()) for w, f, r in zip(weights, features(fake), wanted, strict=True))
+    found = features(fake)
+    if applies(found[0]):
+        return weighted_l1(weights, found, wanted)
+    return total(w * l1(f, r.detach()) for w, f, r in zip(weights, found, wanted, strict=True))
 
 
 def l1(a: Var, b: Var) -> Var:

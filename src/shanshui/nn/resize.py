@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shanshui.backend.lazy import jt
+from shanshui.backend import kernels
+from shanshui.backend.lazy import Function, jt
 from shanshui.data.nearest import nearest_index
+from shanshui.nn.small_kernels import Pool
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
@@ -26,8 +28,43 @@ Matrix = Callable[[int, int], np.ndarray]  # (source, target) lengths -> (target
 
 def upsample2(x: Var) -> Var:
     """Upsample by 2 by nearest neighbour: (N, C, h, w) -> (N, C, 2h, 2w)."""
+    if jt.flags.use_cuda:
+        doubled: Var = Doubled.apply(x)
+        return doubled
+    return _doubled(x)
+
+
+def _doubled(x: Var) -> Var:
     n, c, h, w = x.shape
     return x.reindex([n, c, 2 * h, 2 * w], ["i0", "i1", "i2/2", "i3/2"])
+
+
+class Doubled(Function):
+    """`upsample2` with its gradient as one kernel for GPUs, in which Jittor would add by atomic operations."""
+
+    def execute(self, x: Var) -> Var:
+        """Repeat every pixel twice in both directions."""
+        return _doubled(x)
+
+    def grad(self, grad: Var) -> Var:
+        """Sum the four pixels that were one."""
+        n, c, h, w = grad.shape
+        (found,) = kernels.run(
+            SUM_OF_FOUR, "const int width = in0_shape3 / 2; const long long n = out0->num;", [grad],
+            [(n, c, h // 2, w // 2)], grid="std::min<long long>(4096, (n + 255) / 256), 256", kernel="sum_of_four",
+            arguments="in0_p, out0_p, n, width",
+        )  # fmt: skip
+        return found
+
+
+SUM_OF_FOUR = """
+static __global__ void __launch_bounds__(256) sum_of_four(const float* x, float* y, long long n, int width) {
+    for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (long long)gridDim.x * blockDim.x) {
+        const float* from = x + (i / width * 4 * width) + i % width * 2;
+        y[i] = from[0] + from[1] + from[2 * width] + from[2 * width + 1];
+    }
+}
+"""
 
 
 def nearest(x: Var, size: Size) -> Var:
@@ -73,22 +110,9 @@ def halve(x: Var, count_padding: bool = False) -> Var:
             whatever it is asked for); otherwise by the number of real pixels.
     """
     if jt.flags.use_cuda:
-        return pooled(x, count_padding)
+        pooled: Var = Pool(count_padding)(x)
+        return pooled
     return _separable(x, *(_kept(pool_matrix, side, count_padding) for side in x.shape[2:]))
-
-
-def pooled(x: Var, count_padding: bool = False) -> Var:
-    """Compute `halve` as a sum of nine pixels, for GPUs, where products with mostly zero matrices are slow."""
-    n, c, height, width = x.shape
-    shape = [n, c, (height + 1) // 2, (width + 1) // 2, 3, 3]
-    total = x.reindex(shape, ["i0", "i1", "i2*2+i4-1", "i3*2+i5-1"]).sum((4, 5))  # zeros around the map
-    return total / 9 if count_padding else total * _kept(_share_of_pixels, height, width)
-
-
-def _share_of_pixels(height: int, width: int) -> np.ndarray:
-    """Compute 1 over the number of real pixels: (1, 1, ceil(height/2), ceil(width/2))."""
-    rows, columns = (pool_matrix(side, True).sum(axis=1) * 3 for side in (height, width))
-    return (1 / np.outer(rows, columns)).astype(np.float32)[None, None]
 
 
 def mean_pool(x: Var, side: int) -> Var:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, nn
 from shanshui.nn.channel_groups import Along, ChannelGroup, Plan, middle_group, outputs, statistics
+from shanshui.nn.norm_kernels import usable
 from shanshui.nn.norms import NormKind, leaky, modulate, modulates, parameter_free
 from shanshui.nn.patch_spade import DevicePatches, gamma_beta, normalise
-from shanshui.nn.spectral_norm import conv
+from shanshui.nn.small_kernels import AddNoise, BiasedActivation, Residual
+from shanshui.nn.spectral_norm import conv, unbiased
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -59,14 +61,31 @@ class SPADE(Module):
             slope: of the leaky ReLU; 1 for none.
         """
         if noise is not None:
-            x = x + noise * self.seg_noise_var(segmap)
+            x = self.with_noise(x, segmap, noise)
         if patches is not None:
             table = gamma_beta(patches, self.mlp_shared, self.mlp_gamma, self.mlp_beta)
             return normalise(self.param_free_norm, x, table, patches.index, slope, patches.order)
-        hidden = nn.relu(self.mlp_shared(segmap))  # (N, hidden, h, w)
+        hidden = self.hidden_maps(segmap)  # (N, hidden, h, w)
         if modulates(self.param_free_norm, x):
             return modulate(self.param_free_norm, x, self.mlp_gamma, self.mlp_beta, hidden, slope)
         return leaky(self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden), slope)
+
+    def hidden_maps(self, segmap: Var) -> Var:
+        """Compute the hidden maps (N, hidden, h, w) of label maps."""
+        layer = self.mlp_shared
+        if not usable(segmap):
+            return nn.relu(layer(segmap))
+        y: Var = BiasedActivation(0.0)(nn.conv2d(segmap, layer.weight, None, 1, layer.padding), None, layer.bias)
+        return y
+
+    def with_noise(self, x: Var, segmap: Var, noise: Var) -> Var:
+        """Add noise (N, 1, h, w) times its amplitude, which depends on the label map: (N, C, h, w)."""
+        layer = self.seg_noise_var
+        if not usable(x):
+            return x + noise * layer(segmap)
+        amplitude = nn.conv2d(segmap, layer.weight)
+        y: Var = AddNoise.apply(x, noise, amplitude, layer.bias)
+        return y
 
     def by_channel(self) -> tuple[Along, ...]:
         """List the arrays with one entry per channel of the features."""
@@ -131,7 +150,11 @@ class SPADEResBlock(Module):
         """
         shortcut = self.conv_s(self.norm_s(x, segmap, draw(), patches)) if self.learned_shortcut else x
         y = self.conv_0(self.norm_0(x, segmap, draw(), patches, SLOPE))  # (N, middle, h, w)
-        y = self.conv_1(self.norm_1(y, segmap, draw(), patches, SLOPE))  # (N, out, h, w)
+        y = self.norm_1(y, segmap, draw(), patches, SLOPE)  # (N, middle, h, w)
+        if usable(y):
+            total: Var = Residual.apply(shortcut, unbiased(self.conv_1, y), self.conv_1.bias)
+            return total
+        y = self.conv_1(y)  # (N, out, h, w)
         return shortcut + y
 
     def channel_groups(self) -> list[ChannelGroup]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shanshui.backend.lazy import Conv, jt, nn
 from shanshui.nn.norm_kernels import usable
 from shanshui.nn.spectral_kernels import Divide, power_iteration
+from shanshui.nn.spectral_together import Normalised, prepared
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -53,9 +54,9 @@ class SpectralConv(Conv):
         """Compute weight / sigma; training updates the stored vector."""
         if not (self.is_training() and usable(self.weight)):
             return self.weight / self.sigma()
-        u, v, sigma = power_iteration(self.weight, self.weight_u)
+        weight, u, _ = by_kernels(self)
         self.weight_u.update(u)
-        return Divide.apply(self.weight, u, v, sigma)
+        return weight
 
     def sigma(self) -> Var:
         """Estimate the largest singular value (1,) by one more power iteration; training updates the stored vector."""
@@ -96,10 +97,10 @@ class PairedSpectralConv(Conv):
         """Compute weight / sigma; training updates the stored vectors."""
         if not (self.is_training() and usable(self.weight)):
             return self.weight / self.sigma()
-        u, v, sigma = power_iteration(self.weight, self.weight_u)
+        weight, u, v = by_kernels(self)
         self.weight_u.update(u)
         self.weight_v.update(v)
-        return Divide.apply(self.weight, u, v, sigma)
+        return weight
 
     def sigma(self) -> Var:
         """Estimate the largest singular value (1,) from the stored vectors; training updates them first."""
@@ -112,6 +113,20 @@ class PairedSpectralConv(Conv):
                 self.weight_u.update(u.reshape(-1))
                 self.weight_v.update(v.reshape(-1))
         return (u * jt.matmul(matrix, v)).sum()
+
+
+def unbiased(layer: nn.Conv, x: Var) -> Var:
+    """Convolve x with the weight of a layer, normalised if it is one of these, but without its bias."""
+    weight = layer.normalised() if isinstance(layer, SpectralConv | PairedSpectralConv) else layer.weight
+    return nn.conv2d(x, weight, None, layer.stride, layer.padding)
+
+
+def by_kernels(layer: SpectralConv | PairedSpectralConv) -> Normalised:
+    """Normalise the layer's weight on a GPU, unless that was done together with others (`normalised_together`)."""
+    if ready := prepared(layer):
+        return ready
+    u, v, sigma = power_iteration(layer.weight, layer.weight_u)
+    return Normalised(Divide.apply(layer.weight, u, v, sigma), u, v)
 
 
 def towards_right(matrix: Var, u: Var) -> Var:

@@ -7,7 +7,7 @@ can be repeated from its random state; applying them is differentiable with resp
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
 from shanshui.nn.resize import bicubic_matrix, pick_pixels, separable
+from shanshui.nn.small_kernels import halves
 from shanshui.storage.size import Size
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class Colour:
     def rows(self, part: slice) -> Colour:
         """Select the changes of some images."""
         return Colour(self.brightness[part], self.saturation[part], self.contrast[part])
+
+    def followed_by(self, other: Colour) -> Colour:
+        """Return the changes of these images and of others after them."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Colour(*(np.concatenate(pair) for pair in pairs))
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,8 @@ def augment(real: Var, fake: Var, segmap: Var, draws: Draws) -> tuple[Var, Var, 
 
     Nothing is clamped. Where content moves out, images become 0 (grey) and the label map has no class.
     """
+    if jt.flags.use_cuda:  # on a CPU sums would be rounded otherwise
+        return (*augment_both(real, fake, draws), augment_labels(segmap, draws))
     if draws.real is not None and draws.fake is not None:
         real, fake = colour(real, draws.real), colour(fake, draws.fake)
     if draws.window is not None:
@@ -108,6 +116,26 @@ def augment(real: Var, fake: Var, segmap: Var, draws: Draws) -> tuple[Var, Var, 
     if draws.shift is not None:
         real, fake, segmap = (translate(x, draws.shift) for x in (real, fake, segmap))
     return real, fake, segmap
+
+
+def augment_labels(segmap: Var, draws: Draws) -> Var:
+    """Crop and translate a segmap (N, num_classes, h, w)."""
+    segmap = segmap if draws.window is None else crop_labels(segmap, draws.window)
+    return segmap if draws.shift is None else translate(segmap, draws.shift)
+
+
+def augment_both(real: Var, fake: Var, draws: Draws) -> tuple[Var, Var]:
+    """Augment real and fake as one batch, with half the launches."""
+    if not (draws.real or draws.window or draws.shift is not None):
+        return real, fake
+    both = jt.concat([real, fake], 0)
+    if draws.real is not None and draws.fake is not None:
+        both = colour(both, draws.real.followed_by(draws.fake))
+    if draws.window is not None:
+        both = crop(both, replace(draws.window, chosen=np.tile(draws.window.chosen, 2)))
+    if draws.shift is not None:
+        both = translate(both, np.tile(draws.shift, (2, 1)))
+    return halves(both)
 
 
 def colour(image: Var, change: Colour) -> Var:

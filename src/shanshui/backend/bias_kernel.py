@@ -1,0 +1,96 @@
+"""Bias of convolutions on a GPU: its gradient by one kernel, whose sums have a fixed order.
+
+Jittor sets the gradient to zero and adds to it by atomic operations: two kernels, and bits that do not repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from shanshui.backend import kernels
+from shanshui.backend.lazy import Function, jt
+
+if TYPE_CHECKING:
+    from jittor import Var
+    from jittor.nn import Conv
+
+    Sides = int | tuple[int, int]
+    Convolution = Callable[..., Var]  # like `jittor.nn.conv2d`
+
+CHANNEL_SUMS = """
+static __global__ void __launch_bounds__(1024) channel_sums(
+    const float* x, float* sums, int n, int channels, int length
+) {
+    __shared__ float kept[1024];
+    const int c = blockIdx.x;
+    float sum = 0;
+    for (int image = 0; image < n; image++) {
+        const float* from = x + ((long long)image * channels + c) * length;
+        for (int i = threadIdx.x; i < length; i += blockDim.x) sum += from[i];
+    }
+    kept[threadIdx.x] = sum;
+    __syncthreads();
+    for (int half = blockDim.x / 2; half > 0; half /= 2) {
+        if ((int)threadIdx.x < half) kept[threadIdx.x] += kept[threadIdx.x + half];
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) sums[c] = kept[0];
+}
+"""
+
+
+def channel_sums(x: Var) -> Var:
+    """Sum (N, C, h, w) over all but the channels: (C,)."""
+    (sums,) = kernels.run(
+        CHANNEL_SUMS, "const int n = in0_shape0, channels = in0_shape1, length = in0_shape2 * in0_shape3;", [x],
+        [(x.shape[1],)], grid="channels, length < 256 ? 256 : 1024", kernel="channel_sums",
+        arguments="in0_p, out0_p, n, channels, length",
+    )  # fmt: skip
+    return sums
+
+
+class AddBias(Function):
+    """x + bias by channel: (N, C, h, w), (C,) -> (N, C, h, w)."""
+
+    def execute(self, x: Var, bias: Var) -> Var:
+        """Add the bias, in Jittor's terms, so that it is computed with what follows."""
+        return x + bias.broadcast(x.shape, [0, 2, 3])
+
+    def grad(self, grad: Var) -> tuple[Var, Var]:
+        """Compute the gradients of both."""
+        return grad, channel_sums(grad)
+
+
+def add_bias(x: Var, bias: Var) -> Var:
+    """Add a bias by channel: (N, C, h, w), (C,) -> (N, C, h, w); on CUDA its gradient is that of `AddBias`."""
+    if jt.flags.use_cuda and x.dtype == "float32":
+        y: Var = AddBias.apply(x, bias)
+        return y
+    return x + bias.broadcast(x.shape, [0, 2, 3])
+
+
+def with_bias(conv2d: Convolution) -> Convolution:
+    """Wrap Jittor's `conv2d` so that the bias is added by `add_bias`."""
+
+    def convolve(
+        x: Var, weight: Var, bias: Var | None = None, stride: Sides = 1, padding: Sides = 0,
+        dilation: Sides = 1,
+        groups: int = 1,
+    ) -> Var:  # fmt: skip
+        y: Var = conv2d(x, weight, None, stride, padding, dilation, groups)
+        return y if bias is None else add_bias(y, bias)
+
+    return convolve
+
+
+def by_function(execute: Callable[[Conv, Var], Var], conv2d: Convolution) -> Callable[[Conv, Var], Var]:
+    """Wrap the method of Jittor's convolution layer so that it calls `conv2d`, unless it has groups."""
+
+    def convolve(layer: Conv, x: Var) -> Var:
+        if layer.groups != 1:
+            return execute(layer, x)
+        y: Var = conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
+        return y
+
+    return convolve

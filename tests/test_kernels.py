@@ -168,6 +168,21 @@ def test_bias_and_activation(slope: float, shares: bool) -> None:
         close(grads[1].numpy(), expected[:2] + expected[2:])
 
 
+@pytest.mark.parametrize("used", [(0, 1), (0,), (1,)])
+def test_activation_used_twice_adds_its_gradients(used: tuple[int, ...]) -> None:
+    given = [jt.array(X), jt.array(VECTORS[0])]
+    both = BiasedActivation(0.0, twice=True)(given[0], None, given[1])
+    factors = [WEIGHT, MAPS[0]]
+    grads = jt.grad(sum((both[i] * jt.array(factors[i])).sum() for i in used), given)
+    jt.sync([*both, *grads])
+    plain = X + VECTORS[0][:, None, None]
+    expected = sum(factors[i] for i in used) * (plain > 0)
+    for y in both:
+        close(y.numpy(), np.maximum(plain, 0))
+    close(grads[0].numpy(), expected)
+    close(grads[1].numpy(), expected.astype(np.float64).sum((0, 2, 3)))
+
+
 def test_residual_and_halves_of_a_batch() -> None:
     given = [jt.array(a) for a in (X, MAPS[0], VECTORS[0])]
     y = Residual.apply(*given)

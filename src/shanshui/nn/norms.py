@@ -91,19 +91,22 @@ def modulates(norm: BatchNorm | InstanceNorm, x: Var) -> bool:
     return usable(x) and (isinstance(norm, InstanceNorm) or norm.is_training())
 
 
-def modulate(norm: BatchNorm | InstanceNorm, x: Var, gamma: nn.Conv, beta: nn.Conv, hidden: Var, slope: float) -> Var:
+def modulate(
+    norm: BatchNorm | InstanceNorm, x: Var, gamma: nn.Conv, beta: nn.Conv, hidden: tuple[Var, Var], slope: float
+) -> Var:
     """Compute norm(x) * (1 + gamma(hidden)) + beta(hidden) and a leaky ReLU, as one kernel after the convolutions.
 
     Args:
         norm: a BatchNorm or InstanceNorm.
         x: (N, C, h, w).
         gamma, beta: convolutions hidden -> C that keep the size.
-        hidden: (N, hidden, h, w).
+        hidden: what gamma and beta are computed from, (N, hidden, h, w) each.
         slope: of the leaky ReLU; 1 for none.
     """
+    layers = list(zip((gamma, beta), hidden, strict=True))
     if isinstance(norm, InstanceNorm):
-        return standardise(x, None, None, gamma(hidden), beta(hidden), by_image=True, slope=slope)
-    maps = [nn.conv2d(hidden, conv.weight, None, conv.stride, conv.padding) for conv in (gamma, beta)]
+        return standardise(x, None, None, *(conv(maps) for conv, maps in layers), by_image=True, slope=slope)
+    maps = [nn.conv2d(maps, conv.weight, None, conv.stride, conv.padding) for conv, maps in layers]
     return standardise(x, gamma.bias, beta.bias, *maps, slope=slope, norm=norm)
 
 

@@ -39,7 +39,7 @@ ACTIVATION_GRAD = (
     SUM
     + """
 static __global__ void __launch_bounds__(1024) activation_grad(
-    const float* grad, const float* y, float* x_grad, float* shared_grad, float* bias_grad,
+    const float* grad, const float* other_grad, const float* y, float* x_grad, float* shared_grad, float* bias_grad,
     int times, int n, int channels, int length, float slope
 ) {
     __shared__ float kept[1024];
@@ -51,7 +51,8 @@ static __global__ void __launch_bounds__(1024) activation_grad(
             float shared = 0;
             for (int k = 0; k < times; k++) {
                 const long long at = k * whole + start + i;
-                const float value = y[at] > 0 ? grad[at] : grad[at] * slope;
+                const float both = other_grad ? grad[at] + other_grad[at] : grad[at];
+                const float value = y[at] > 0 ? both : both * slope;
                 x_grad[at] = value, shared += value;
             }
             if (shared_grad) shared_grad[start + i] = shared;
@@ -152,30 +153,33 @@ class BiasedActivation(Function):
 
     Args:
         slope: of the leaky ReLU; 0 for a ReLU, 1 for none.
+        twice: return the result two times, for two uses, whose gradients the kernel adds.
     """
 
-    def __init__(self, slope: float) -> None:
-        self.slope = slope
+    def __init__(self, slope: float, twice: bool = False) -> None:
+        self.slope, self.twice = slope, twice
 
-    def execute(self, x: Var, shared: Var | None, bias: Var) -> Var:
+    def execute(self, x: Var, shared: Var | None, bias: Var) -> Var | tuple[Var, Var]:
         """Add and activate, in Jittor's terms."""
         y = x if shared is None else (x.reshape(-1, *shared.shape) + shared).reshape(x.shape)
         y = y + bias.broadcast(y.shape, [0, 2, 3])
         self.y = y if self.slope == 1 else nn.relu(y) if self.slope == 0 else nn.leaky_relu(y, self.slope)
         self.images = x.shape[0] if shared is None else shared.shape[0]
         self.shares = shared is not None
-        return self.y
+        return (self.y, self.y) if self.twice else self.y
 
-    def grad(self, grad: Var) -> tuple[Var | None, ...]:
-        """Compute the gradients of all three."""
-        many, channels, height, width = grad.shape
-        shapes = [grad.shape, (channels,)] + ([(self.images, channels, height, width)] if self.shares else [])
+    def grad(self, *grads: Var | None) -> tuple[Var | None, ...]:
+        """Compute the gradients of all three from those of every use; None is zero."""
+        given = [grad for grad in grads if grad is not None]
+        many, channels, height, width = shape = given[0].shape
+        shapes = [shape, (channels,)] + ([(self.images, channels, height, width)] if self.shares else [])
+        read = ", ".join(["in0_p", "in1_p" if len(given) > 1 else "nullptr", f"in{len(given)}_p"])
         found = kernels.run(
             ACTIVATION_GRAD,
             "const int channels = in0_shape1, length = in0_shape2 * in0_shape3;"
             'const int times = data["times"], n = in0_shape0 / times; const float slope = data["slope"];',
-            [grad, self.y], shapes, grid="channels, length < 256 ? 256 : 1024", kernel="activation_grad",
-            arguments=f"in0_p, in1_p, out0_p, {'out2_p' if self.shares else 'nullptr'}, out1_p, times, n, channels, "
+            [*given, self.y], shapes, grid="channels, length < 256 ? 256 : 1024", kernel="activation_grad",
+            arguments=f"{read}, out0_p, {'out2_p' if self.shares else 'nullptr'}, out1_p, times, n, channels, "
             "length, slope",
             data={"times": many // self.images, "slope": self.slope},
         )  # fmt: skip

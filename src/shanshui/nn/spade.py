@@ -65,18 +65,20 @@ class SPADE(Module):
         if patches is not None:
             table = gamma_beta(patches, self.mlp_shared, self.mlp_gamma, self.mlp_beta)
             return normalise(self.param_free_norm, x, table, patches.index, slope, patches.order)
-        hidden = self.hidden_maps(segmap)  # (N, hidden, h, w)
+        for_gamma, for_beta = self.hidden_maps(segmap)  # (N, hidden, h, w) each
         if modulates(self.param_free_norm, x):
-            return modulate(self.param_free_norm, x, self.mlp_gamma, self.mlp_beta, hidden, slope)
-        return leaky(self.param_free_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden), slope)
+            return modulate(self.param_free_norm, x, self.mlp_gamma, self.mlp_beta, (for_gamma, for_beta), slope)
+        return leaky(self.param_free_norm(x) * (1 + self.mlp_gamma(for_gamma)) + self.mlp_beta(for_beta), slope)
 
-    def hidden_maps(self, segmap: Var) -> Var:
-        """Compute the hidden maps (N, hidden, h, w) of label maps."""
+    def hidden_maps(self, segmap: Var) -> tuple[Var, Var]:
+        """Compute the hidden maps (N, hidden, h, w) of label maps, for gamma and for beta: they are the same."""
         layer = self.mlp_shared
         if not usable(segmap):
-            return nn.relu(layer(segmap))
-        y: Var = BiasedActivation(0.0)(nn.conv2d(segmap, layer.weight, None, 1, layer.padding), None, layer.bias)
-        return y
+            hidden = nn.relu(layer(segmap))
+            return hidden, hidden
+        plain = nn.conv2d(segmap, layer.weight, None, 1, layer.padding)
+        for_gamma, for_beta = BiasedActivation(0.0, twice=True)(plain, None, layer.bias)
+        return for_gamma, for_beta
 
     def with_noise(self, x: Var, segmap: Var, noise: Var) -> Var:
         """Add noise (N, 1, h, w) times its amplitude, which depends on the label map: (N, C, h, w)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from shanshui.backend import kernels
 from shanshui.backend.lazy import Function, jt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from shanshui.nn.spectral_norm import PairedSpectralConv, SpectralConv
 
-    Layer = SpectralConv | PairedSpectralConv
+    Layer: TypeAlias = "SpectralConv | PairedSpectralConv"
 
 
 MOST = 48  # layers in one launch

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shanshui.backend.runtime import load_jittor
+from shanshui.nn.colour_kernel import recolour
 from shanshui.storage.size import Size
 from shanshui.training.augment import (
     OPERATIONS,
@@ -118,3 +119,23 @@ def test_both_images_together_are_as_one_by_one() -> None:
         found = (*augment_both(real, fake, draws), augment_labels(segmap, draws))
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5, err_msg=str(operations))
+
+
+def test_colours_by_kernels_and_their_gradient_are_those_of_jittor() -> None:
+    """For one grey value in all pixels too, and a size that blocks do not divide."""
+    rng = np.random.default_rng(5)
+    for shape in ((3, 3, 37, 41), (1, 3, 1, 1)):
+        n, images = shape[0], rng.normal(size=shape).astype(np.float32)
+        change = Colour(rng.uniform(-0.5, 0.5, n), rng.uniform(0, 2, n), rng.uniform(0.5, 1.5, n))
+        found = []
+        for change_colours in (colour, by_kernels):
+            x = jt.array(images)
+            y = change_colours(x, change)
+            (grad,) = jt.grad((y * jt.array(np.cos(images * 9))).sum(), [x])
+            found.append((y.numpy(), grad.numpy()))
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def by_kernels(x: Any, change: Colour) -> Any:
+    return recolour(x, change.brightness, change.saturation, change.contrast)

@@ -58,6 +58,16 @@ def test_losses_of_scores_and_features(monkeypatch: pytest.MonkeyPatch, gan: Any
     same(both_ways(monkeypatch, compute))
 
 
+def test_distance_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compute() -> tuple[list[Any], list[Any]]:
+        fake, real = (
+            jt.array(np.random.default_rng(seed).normal(size=(2, 3, 70, 90)).astype(np.float32)) for seed in (1, 2)
+        )
+        return [*losses.image_losses(fake, real, {"rec": 7.0}, None).values()], [fake]
+
+    same(both_ways(monkeypatch, compute))
+
+
 def test_perceptual_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     def compute() -> tuple[list[Any], list[Any]]:
         fake, real = (

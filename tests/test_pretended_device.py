@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pretended_cuda.checks import OTHERS, SEEN, STEPS, WORK, as_line, launched, through_the_host
+from pretended_cuda.checks import OTHERS, SEEN, STEPS, WORK, as_line, launched, summed_by_atomics, through_the_host
+from pretended_cuda.compiling import asked_of
 from pretended_cuda.runs import counting_device
 
 SIDES = dict.fromkeys(OTHERS, (128, 128)) | {"pictures": (64, 128)}  # of pictures: height, width
 FLOAT = 4  # bytes
 LAUNCHES = {  # of a step: Jittor's kernels, and these with those of libraries; each some percent above what is counted
-    "fading": (920, 1500), "finetuning": (1280, 2080), "patches": (1540, 2290), "full_size": (1300, 2100),
-    "segmenter": (128, 175), "recipe:spade": (850, 1320), "recipe:clade-icpe": (1360, 1740),
-    "recipe:ccfpse": (1420, 2140), "recipe:oasis": (1230, 1860), "recipe:pix2pixhd": (800, 1030),
+    "fading": (465, 890), "finetuning": (570, 1175), "patches": (880, 1440), "full_size": (590, 1200),
+    "segmenter": (128, 175), "recipe:spade": (435, 795), "recipe:clade-icpe": (1000, 1270),
+    "recipe:ccfpse": (1010, 1580), "recipe:oasis": (810, 1245), "recipe:pix2pixhd": (565, 755),
 }  # fmt: skip
 
 
@@ -75,6 +76,13 @@ def test_few_launches(counted: dict[str, Any], name: str) -> None:
     counts, (kernels, together) = part(counted, name, "step"), LAUNCHES[name]
     assert counts["launches"] <= kernels, as_line(name, counts)
     assert launched(counts) <= together, as_line(name, counts)
+
+
+@pytest.mark.parametrize("name", ["finetuning", "full_size"])
+def test_sums_have_a_fixed_order(counted: dict[str, Any], name: str) -> None:
+    """So that nothing but convolutions can keep bits from repeating."""
+    sources = [kernel.source for kernel in asked_of(counting_device())]
+    assert summed_by_atomics(part(counted, name, "step"), sources) == []
 
 
 @pytest.mark.parametrize("name", marked("pictures", *OTHERS))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,19 @@ def as_line(name: str, counts: Mapping[str, Any]) -> str:
     """For people."""
     numbers = ("launches", "library_calls", *STOPS, "copies_up", "copies_across")
     return f"{name}: " + ", ".join(f"{counts[number]} {number.replace('_', ' ')}" for number in numbers)
+
+
+def summed_by_atomics(counts: Mapping[str, Any], sources: Iterable[Path]) -> list[str]:
+    """Generated kernels among those launched in which several threads add to one number, in whatever order.
+
+    Not those that only move pixels (`reindex_reduce` of a translation): there each number has one summand.
+    """
+    by_hash = {found[1]: source for source in sources if (found := re.search(r"_hash_([0-9a-f]+)_op$", source.stem))}
+    found = []
+    for kernel in counts["kernels"]:
+        if name := re.match(r"func_([0-9a-f]+)_\d+(?= of )", kernel):
+            text = by_hash[name[1]].read_text(encoding="utf-8")
+            body = text[text.index(f"{name[0]}(") :].partition("__global__")[0].partition("#pragma GCC")[0]
+            if "atomic" in body and "reindex_reduce" not in kernel:
+                found.append(kernel)
+    return found

@@ -57,7 +57,8 @@ def image_losses(
     if perceptual is not None and weights.get("perceptual"):
         terms["G/perceptual"] = weights["perceptual"] * perceptual(fake, real)
     if weights.get("rec"):
-        terms["G/rec"] = weights["rec"] * l1(fake, real)
+        distance = weighted_l1([1.0], [fake], [real]) if applies(fake) else l1(fake, real)
+        terms["G/rec"] = weights["rec"] * distance
     return terms
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
+from shanshui.nn.colour_kernel import recolour
 from shanshui.nn.resize import bicubic_matrix, pick_pixels, separable
 from shanshui.nn.small_kernels import halves
 from shanshui.storage.size import Size
@@ -130,7 +131,8 @@ def augment_both(real: Var, fake: Var, draws: Draws) -> tuple[Var, Var]:
         return real, fake
     both = jt.concat([real, fake], 0)
     if draws.real is not None and draws.fake is not None:
-        both = colour(both, draws.real.followed_by(draws.fake))
+        change = draws.real.followed_by(draws.fake)
+        both = recolour(both, change.brightness, change.saturation, change.contrast)
     if draws.window is not None:
         both = crop(both, replace(draws.window, chosen=np.tile(draws.window.chosen, 2)))
     if draws.shift is not None:

@@ -31,7 +31,7 @@ def config(**more: Any) -> Config:
 
 @pytest.fixture(autouse=True)
 def dense(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SHANSHUI_GPU_PATCHES", raising=False)
+    monkeypatch.setenv("SHANSHUI_GPU_PATCHES", "off")
 
 
 def test_what_fits_is_not_mentioned() -> None:
@@ -74,6 +74,34 @@ def test_nothing_is_said_of_what_was_not_counted(monkeypatch: pytest.MonkeyPatch
     assert gaps(FIXED, gpus=0) == {}
     monkeypatch.setattr(Apf, "device_peak", None)
     assert gaps(FIXED) == {}
-    monkeypatch.setattr(Apf, "device_peak", PEAK)
+
+
+# --- on distinct patches, which need less -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHANSHUI_GPU_PATCHES", "auto")
+
+
+@pytest.mark.usefixtures("by_the_model")
+def test_batches_on_patches_are_compared_with_what_those_need() -> None:
+    """At 512x384 in single precision: one pair is dense, two are not."""
+    few = (Apf.device_peak_patches or 0.0) * 4 * COUNTS.outputs
+    assert few < 0.7 * EACH
+    assert gaps(FIXED + 10.1 * few) == {}
+    text, do = gaps(FIXED + 5.1 * few)["GPU: pretrain"]
+    assert text.endswith(": 5 fit at most")
+    assert do.startswith("pretrain.accumulate: 2,")
+    phases: Any = {"pretrain": {"batch": 10, "precision": "bf16"}, "finetune": {"batch": 5, "precision": "tf32"}}
+    assert gaps(FIXED + 5.1 * few, **phases)["GPU: finetune"][0].endswith(f": {int(5.1 * few / EACH)} fit at most")
+    assert gaps(FIXED + 10.1 * few, pretrain={"batch": 10, "processes": 2}).keys() == {"GPU: pretrain"}, "MPI: dense"
+
+
+def test_patches_that_were_asked_for_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHANSHUI_GPU_PATCHES", "on")
-    assert gaps(FIXED) == {}
+    few = (Apf.device_peak_patches or 0.0) * 4 * COUNTS.outputs
+    tf32: Any = {"pretrain": {"batch": 2, "precision": "tf32"}, "finetune": {"batch": 1, "precision": "tf32"}}
+    assert gaps(FIXED + 2.6 * few, **tf32) == {}
+    monkeypatch.setenv("SHANSHUI_GPU_PATCHES", "off")
+    assert gaps(FIXED + 2.6 * few, **tf32).keys() == {"GPU: pretrain"}

@@ -13,8 +13,10 @@ from shanshui.data import patch_order
 from shanshui.data.labels import one_hot
 from shanshui.data.patch_order import LONG, SHORT, padded, sort_patches
 from shanshui.data.patches import find_patches
+from shanshui.nn import patch_numbering
 from shanshui.nn.patch_spade import DevicePatches, to_device
 from shanshui.nn.spade import SPADE
+from shanshui.storage.size import Size
 
 jt = load_jittor()
 
@@ -139,6 +141,19 @@ def test_long_patches_are_summed_in_segments(monkeypatch: pytest.MonkeyPatch) ->
     dense, fast = (results(maps, channels, hidden, given, slope, True) for given in (None, on_gpu(maps)))
     for name in ("x", "mlp_gamma.bias", "mlp_beta.bias", "mlp_gamma.weight"):
         np.testing.assert_allclose(fast[name], dense[name], atol=1e-5 * np.abs(dense[name]).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("case", ["eight channels", "eleven channels, no activation", "no class"])
+def test_layer_on_patches_that_the_device_numbered(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    monkeypatch.setattr(patch_numbering, "LEAST_PIXELS", 0)
+    monkeypatch.setattr(patch_numbering, "MOST_DISTINCT", 1)
+    maps, channels, hidden, slope = CASES[case]
+    size = Size(*maps.shape[1:])
+    patches = patch_numbering.find_patches(jt.array(maps.astype(np.int32)), [size], CLASSES)[size]
+    dense, fast = (results(maps, channels, hidden, given, slope, True) for given in (None, patches))
+    for name, expected in dense.items():
+        scale = max(np.abs(expected).max(), 1e-3)
+        np.testing.assert_allclose(fast[name], expected, atol=1e-5 * scale, err_msg=name)
 
 
 def test_bits_repeat() -> None:

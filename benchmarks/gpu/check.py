@@ -25,6 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FP32 = {"NVIDIA_TF32_OVERRIDE": "0"}
+DENSE = {"SHANSHUI_GPU_PATCHES": "off"}
 ALWAYS = ("setup", "core")  # what all others need
 SPARE = 8  # seconds with less than which no step begins
 
@@ -65,11 +66,11 @@ def steps(out: Path, work: Path, pretend: bool) -> list[Step]:
             FP32, needs_torch=True,
         ),
         Step("losses", 120, (script("losses", work / "losses"),)),
-        Step("tf32", 90, (script("speed", "--precision", "tf32", "--features"),)),
-        Step("profile", 60, (script("profile_step", "--batch", 5),)),
+        Step("tf32", 90, (script("speed", "--precision", "tf32", "--features"),), DENSE),
+        Step("profile", 60, (script("profile_step", "--batch", 5),), DENSE),
         Step("golden", 90, (("-m", "pytest", *quiet, "-p", "parallel_compile", "-k", "not patches", *golden),), FP32),
-        Step("fp32", 60, (script("speed", "--precision", "fp32", "--batches", 1, 5),), FP32),
-        Step("bf16", 60, (script("speed", "--precision", "bf16", "--batches", 1, 5),)),
+        Step("fp32", 60, (script("speed", "--precision", "fp32", "--batches", 1, 5),), FP32 | DENSE),
+        Step("bf16", 60, (script("speed", "--precision", "bf16", "--batches", 1, 5),), DENSE),
         Step("patches", 60, (script("speed", "--batches", 1, 5),), {"SHANSHUI_GPU_PATCHES": "on"}),
         Step("repeat", 60, (script("repeatability"),)),
     ]  # fmt: skip

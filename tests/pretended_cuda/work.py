@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from shanshui.backend.runtime import load_jittor
 from shanshui.config.settings import validate
 from shanshui.data.labels import Classes
 from shanshui.evaluation import inception_features
+from shanshui.nn import patch_numbering
 from shanshui.nn.losses import VGG_WEIGHTS, perceptual
 from shanshui.nn.vgg import VGG19
 from shanshui.storage.files import write_json
@@ -124,12 +125,19 @@ def full_size() -> Counts:
 
 
 def patches() -> Counts:
-    """A step of fine-tuning with SPADE on distinct patches of the label maps."""
-    os.environ["SHANSHUI_GPU_PATCHES"] = "on"
+    """A step of fine-tuning with SPADE on distinct patches of the label maps, which no kernel finds here."""
+    os.environ["SHANSHUI_GPU_PATCHES"], read = "on", patch_numbering.read_counts
+
+    def some(counts: Sequence[Any]) -> np.ndarray:
+        """Read the counts, as all must, and pretend that there were a few patches."""
+        return np.broadcast_to([100, 300, 20], read(counts).shape)
+
+    patch_numbering.read_counts = some
     try:
         return step_counts(SETTINGS, 7, finetuning=True)
     finally:
         del os.environ["SHANSHUI_GPU_PATCHES"]
+        patch_numbering.read_counts = read
 
 
 def recipe(name: str) -> Counts:

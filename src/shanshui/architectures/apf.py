@@ -44,6 +44,7 @@ class Apf(SpectrallyNormed, Generator):
     aligned: ClassVar[tuple[str, ...]] = ("head_0", "G_middle_1", "up_1")
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "spade_hidden": 8}
     device_peak: ClassVar[float | None] = 1.52  # 1.97 GB a pair at 512x384, 64 channels (docs/gpu.md)
+    device_peak_patches: ClassVar[float | None] = 0.62  # 0.80 GB a pair
 
     name: Literal["apf"] = "apf"
     base_channels: int = Field(64, ge=2, multiple_of=2, description="width of the first layers of G and E (ngf)")

@@ -137,6 +137,7 @@ class Generator(Network):
         step_peak: memory at the peak of a training step / outputs of its convolutions, which training keeps; None where
             it was not measured.
         device_peak: the same of a step on a GPU with dense layers, as counted there; None where it was not counted.
+        device_peak_patches: the same on distinct label patches, of which there are few.
         least_side: smallest side of an image; below it a network has too few pixels to reflect at its smallest size.
         converters: of the weights of other implementations, by the name that `shanshui import` has for them.
         fresh: layers that fine-tuning may add to those of pretraining.
@@ -150,6 +151,7 @@ class Generator(Network):
     grows: ClassVar[bool] = False
     step_peak: ClassVar[float | None] = None
     device_peak: ClassVar[float | None] = None
+    device_peak_patches: ClassVar[float | None] = None
     least_side: ClassVar[int] = 1
     converters: ClassVar[Mapping[str, Converter]] = {}
     fresh: ClassVar[tuple[str, ...]] = ()

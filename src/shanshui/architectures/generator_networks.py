@@ -17,8 +17,8 @@ from shanshui.architectures.noise_source import NoiseSource
 from shanshui.architectures.schedule import Step
 from shanshui.backend.lazy import jt
 from shanshui.data.labels import NO_CLASS, one_hot
-from shanshui.data.patches import patch_pyramid
-from shanshui.nn.patch_spade import PatchPyramid, to_device
+from shanshui.nn.patch_numbering import patches_of
+from shanshui.nn.patch_spade import PatchPyramid
 from shanshui.nn.spectral_together import normalised_together
 from shanshui.storage.size import Size
 
@@ -96,7 +96,7 @@ class BuiltGenerator:
         declared, label_maps = self.declared, self.classes(label_maps)
         extra_inputs = {name: jt.array(array) for name, array in declared.extra_inputs(label_maps, instances).items()}
         segmap = jt.array(one_hot(label_maps, declared.num_classes))
-        patches = to_device(patch_pyramid(label_maps, sizes), declared.num_classes)
+        patches = patches_of(label_maps, sizes, declared.num_classes)
         return Conditioning(segmap, patches=patches, **extra_inputs)
 
     def generate(self, conditioning: Conditioning, noise_source: NoiseSource, step: Step = FULL) -> Var:

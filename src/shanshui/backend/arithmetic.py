@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from shanshui.backend.bias_kernel import add_bias, by_function
 from shanshui.backend.cudnn_header import DETERMINISTIC, PRECISION
@@ -59,6 +59,11 @@ def use(arithmetic: Arithmetic) -> None:
     jt.flags.use_tensorcore = 0 if arithmetic.precision == "fp32" else TENSOR_CORES
     if arithmetic.precision == "bf16":
         round_convolutions(jt)
+
+
+def current_precision() -> Precision:
+    """Return the precision in use in this process."""
+    return cast("Precision", os.environ.get(PRECISION, "fp32"))
 
 
 def check_cpu(precision: Precision) -> None:

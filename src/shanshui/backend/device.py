@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from shanshui.backend import cuda_probe
+from shanshui.backend import cuda_probe, gpu_patches
 from shanshui.backend.cuda_toolkit import Toolkit, compilers, find_toolkit
 from shanshui.backend.lazy import jt
 
@@ -88,14 +88,8 @@ def on_cpu() -> bool:
 
 
 def distinct_patches(norm: Literal["batch", "instance"] = "batch") -> bool:
-    """Return whether SPADE layers with that norm run on distinct patches; otherwise they stay dense. Loads Jittor.
+    """Return whether SPADE layers with that norm may run on distinct patches; otherwise they stay dense. Loads Jittor.
 
-    On a CPU they always do, under MPI never. On a GPU only where SHANSHUI_GPU_PATCHES is "on" in the environment, and
-    with batch norm: the patches are still numbered on the host, which may take longer than a step of a fast GPU.
+    On a CPU they always do, under MPI never. On a GPU with batch norm, in batches for which `gpu_patches.pay` says so.
     """
-    return on_cpu() or (distinct_patches_on_gpu() and norm == "batch" and not jt.in_mpi)
-
-
-def distinct_patches_on_gpu() -> bool:
-    """Return whether the environment asks for distinct patches on GPUs."""
-    return os.environ.get("SHANSHUI_GPU_PATCHES") == "on"
+    return on_cpu() or (gpu_patches.wanted() != "off" and norm == "batch" and not jt.in_mpi)

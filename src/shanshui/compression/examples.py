@@ -15,7 +15,7 @@ from shanshui.backend.lazy import jt
 from shanshui.config.training_settings import TrainingConfig
 from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
-from shanshui.nn import patch_spade
+from shanshui.nn.patch_numbering import patches_of, sizes_for_loader
 from shanshui.storage.size import Size
 from shanshui.training.step import one_hot
 
@@ -107,16 +107,17 @@ def of_pairs(
         ShanshuiError: there is no full batch.
     """
     data, declared = config.data, generator.declared
-    sizes = generator.patch_sizes(data.size)
+    sizes, num_classes = generator.patch_sizes(data.size), len(data.classes)
 
     def epoch(number: int, rng: np.random.Generator) -> Iterator[Examples]:
         for found in batches(
-            pairs, batch, config.seed, number, data.size, config.parity.crop, data.flip, sizes,
+            pairs, batch, config.seed, number, data.size, config.parity.crop, data.flip,
+            sizes_for_loader(sizes, num_classes),
             extra_inputs=declared.extra_inputs, sort=not on_cpu(),
         ):  # fmt: skip
             more = {name: jt.array(array) for name, array in found.extra_inputs.items()}
-            patches = patch_spade.to_device(found.patches, len(data.classes))
-            conditioning = Conditioning(one_hot(found.label_map, len(data.classes)), patches=patches, **more)
+            patches = patches_of(found.label_map, sizes, num_classes, found.patches)
+            conditioning = Conditioning(one_hot(found.label_map, num_classes), patches=patches, **more)
             yield Examples([f"{number}.{index}" for index in found.indices], conditioning, jt.array(found.real))
 
     return Source(steps_per_epoch(len(pairs), batch), epoch, tuple(identity))

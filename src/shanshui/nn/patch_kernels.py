@@ -19,60 +19,15 @@ import numpy as np
 from shanshui.backend import kernels
 from shanshui.backend.lazy import Function, jt
 from shanshui.data.patch_order import PatchOrder
-from shanshui.nn.norm_kernels import EPS, SUM
 
 if TYPE_CHECKING:
     from jittor import Var
 
-    from shanshui.nn.norms import BatchNorm
-
-SLICES = 16  # of a channel's pixels, each summed by one block
 PATCH_SLICES = 256  # of the patches, likewise
 _SIZES = (
     "const int n = in0_shape0, channels = in0_shape1, length = in0_shape2 * in0_shape3, groups = (channels + 7) / 8,"
     " blocks = (length + 255) / 256;"
 )
-
-MOMENTS = (
-    SUM
-    + """
-static __global__ void __launch_bounds__(256) moments(
-    const float* x, float* parts, int n, int channels, int length, int slices
-) {
-    __shared__ float kept[256];
-    const int c = blockIdx.x / slices, slice = blockIdx.x % slices;
-    const float shift = x[(long long)c * length];  // close to the mean: squares of differences keep their digits
-    float sum = 0, squares = 0;
-    for (int image = 0; image < n; image++) {
-        const float* from = x + ((long long)image * channels + c) * length;
-        for (int i = slice * blockDim.x + threadIdx.x; i < length; i += slices * blockDim.x) {
-            const float value = from[i] - shift;
-            sum += value, squares += value * value;
-        }
-    }
-    sum = sum_of_block(sum, kept), squares = sum_of_block(squares, kept);
-    if (threadIdx.x == 0) parts[blockIdx.x * 2] = sum, parts[blockIdx.x * 2 + 1] = squares;
-}
-"""
-)
-
-STATISTICS = """
-static __global__ void __launch_bounds__(256) batch_moments(
-    const float* x, const float* parts, const float* running_mean, const float* running_variance,
-    float* means, float* narrows, float* next_mean, float* next_variance,
-    int n, int channels, int length, int slices, float eps, float momentum
-) {
-    const int c = blockIdx.x * blockDim.x + threadIdx.x;
-    if (c >= channels) return;
-    double sum = 0, squares = 0;
-    for (int i = 0; i < slices; i++) sum += parts[(c * slices + i) * 2], squares += parts[(c * slices + i) * 2 + 1];
-    const double count = (double)n * length, shifted = sum / count, spread = squares / count - shifted * shifted;
-    const float mean = x[(long long)c * length] + shifted, variance = spread > 0 ? spread : 0;
-    means[c] = mean, narrows[c] = 1 / sqrt((double)variance + eps);
-    next_mean[c] = running_mean[c] + (mean - running_mean[c]) * momentum;
-    next_variance[c] = running_variance[c] + (variance - running_variance[c]) * momentum;
-}
-"""
 
 ROW = """
 static __device__ void read_eight(const float* from, int count, bool aligned, float* into) {
@@ -202,6 +157,18 @@ static __global__ void __launch_bounds__(128) table_grad(
 }
 """
 
+ROW_SUMS = """
+static __global__ void __launch_bounds__(128) row_sums(
+    const float* table, float* parts, int patches, int columns, int groups, int slices
+) {
+    const int slice = blockIdx.x / groups, f = blockIdx.x % groups * 128 + threadIdx.x;
+    if (f >= columns) return;
+    float sum = 0;
+    for (int k = slice; k < patches; k += slices) sum += table[(long long)k * columns + f];
+    parts[(long long)slice * columns + f] = sum;
+}
+"""
+
 CHANNEL_SUMS = """
 static __global__ void __launch_bounds__(128) channel_sums(
     const float* parts, float* averages, int columns, int slices, float pixels
@@ -317,26 +284,29 @@ class SumNeighbours(Function):
             grid="(in2_shape0 - 1) * groups, 256", kernel="sum_users",
             arguments="in0_p, in1_p, in2_p, out0_p, columns, groups",
         )  # fmt: skip
-        return parts, table.sum(0), None, None
+        return parts, _sum_of_rows(table), None, None
 
 
-def batch_statistics(x: Var, norm: BatchNorm) -> tuple[Var, Var]:
-    """Compute mean and 1 / sqrt(variance + eps), each (C,), of x (N, C, h, w); running statistics follow."""
-    c, data = x.shape[1], {"eps": EPS, "momentum": norm.momentum}
+def _sum_of_rows(table: Var) -> Var:
+    """Sum (K, F) over its rows: (F,)."""
+    slices = min(PATCH_SLICES, table.shape[0])
     (parts,) = kernels.run(
-        MOMENTS, _SIZES + f"const int slices = {SLICES};", [x], [(c, SLICES, 2)],
-        grid="channels * slices, 256", kernel="moments", arguments="in0_p, out0_p, n, channels, length, slices",
+        ROW_SUMS, "const int patches = in0_shape0, columns = in0_shape1, groups = (columns + 127) / 128;",
+        [table], [(slices, table.shape[1])], grid=f"groups * {slices}, 128", kernel="row_sums",
+        arguments=f"in0_p, out0_p, patches, columns, groups, {slices}",
     )  # fmt: skip
-    mean, narrow, *following = kernels.run(
-        STATISTICS, _SIZES + 'const float eps = data["eps"], momentum = data["momentum"];',
-        [x, parts, norm.running_mean, norm.running_var], [(c,)] * 4, grid="(channels + 255) / 256, 256",
-        kernel="batch_moments", data=data,
-        arguments="in0_p, in1_p, in2_p, in3_p, out0_p, out1_p, out2_p, out3_p, n, channels, length, "
-        f"{SLICES}, eps, momentum",
+    return _sum_of_slices(parts, 1.0)
+
+
+def _sum_of_slices(parts: Var, pixels: float) -> Var:
+    """Sum (slices, F) over the slices and divide by `pixels`: (F,); 0 by 0."""
+    slices, columns = parts.shape
+    (sums,) = kernels.run(
+        CHANNEL_SUMS, 'const int columns = in0_shape1; const float pixels = data["pixels"];', [parts], [(columns,)],
+        grid="(columns + 127) / 128, 128", kernel="channel_sums", data={"pixels": pixels},
+        arguments=f"in0_p, out0_p, columns, {slices}, pixels",
     )  # fmt: skip
-    for old, new in zip((norm.running_mean, norm.running_var), following, strict=True):
-        old.update(new)
-    return mean.stop_grad(), narrow.stop_grad()
+    return sums
 
 
 class Modulate(Function):
@@ -379,12 +349,7 @@ class Modulate(Function):
             grid=f"groups * {slices}, 128", kernel="table_grad",
             arguments=f"in0_p, in1_p, in2_p, out0_p, out1_p, patches, columns, groups, {slices}",
         )  # fmt: skip
-        (averages,) = kernels.run(
-            CHANNEL_SUMS, 'const int columns = in0_shape1; const float pixels = data["pixels"];', [parts], [(columns,)],
-            grid="(columns + 127) / 128, 128", kernel="channel_sums",
-            data={"pixels": float(x.numel() // x.shape[1]) if self.own else 0.0},
-            arguments=f"in0_p, out0_p, columns, {slices}, pixels",
-        )  # fmt: skip
+        averages = _sum_of_slices(parts, float(x.numel() // x.shape[1]) if self.own else 0.0)
         (to_x,) = kernels.run(
             MODULATE_GRAD, _SIZES + 'const float slope = data["slope"];',
             [x, y_grad, table, index, mean, narrow, averages], [x.shape],

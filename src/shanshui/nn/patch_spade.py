@@ -25,6 +25,7 @@ from shanshui.backend.lazy import Function, jt, nn
 from shanshui.data.patch_order import sort_patches
 from shanshui.data.patches import Patches
 from shanshui.nn import patch_kernels
+from shanshui.nn.batch_moments import batch_statistics
 from shanshui.nn.norms import EPS, BatchNorm, InstanceNorm
 from shanshui.nn.patch_kernels import SortedPatches
 from shanshui.storage.size import Size
@@ -116,7 +117,7 @@ def normalise(
     if order and isinstance(norm, BatchNorm):
         own = norm.is_training()
         if own:
-            mean, narrow = patch_kernels.batch_statistics(x, norm)
+            mean, narrow = batch_statistics(x, norm)
         else:
             mean, narrow = norm.running_mean, 1 / (norm.running_var + EPS).sqrt()
         return patch_kernels.Modulate.apply(x, table, index, mean, narrow, order, slope, own)

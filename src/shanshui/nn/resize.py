@@ -71,7 +71,13 @@ def nearest(x: Var, size: Size) -> Var:
     """Resize (N, C, h, w) to (N, C, *size) by nearest neighbour: target i takes source floor(i * source / target)."""
     if Size.of_maps(x) == size:
         return x
-    return _pick_pixels(x, *(_kept(nearest_index, *sides) for sides in zip(x.shape[2:], size, strict=True)))
+    return _pick_pixels(x, *nearest_sources(Size.of_maps(x), size))
+
+
+def nearest_sources(source: Size, target: Size) -> tuple[Var, Var]:
+    """Return the row of each target row, and the column of each target column, int32, kept on the device."""
+    rows, columns = (_kept(nearest_index, *sides) for sides in zip(source, target, strict=True))
+    return rows, columns
 
 
 def pick_pixels(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:

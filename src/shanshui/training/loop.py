@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -20,7 +20,8 @@ from shanshui.config.typed_settings import DataSettings
 from shanshui.data.loader import Batch, TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
-from shanshui.nn import patch_spade
+from shanshui.nn.patch_numbering import patches_of, sizes_for_loader
+from shanshui.storage.size import Size
 from shanshui.training.step import Networks, StepConfig, accumulated_step, one_hot
 
 if TYPE_CHECKING:
@@ -102,12 +103,13 @@ def train_epoch(
     num_classes = len(data.classes)
     sizes = nets.generator.patch_sizes(data.size, step)
     parts = batches(
-        pairs, plan.options.batch, plan.seed, epoch, data.size, plan.crop, data.flip, sizes,
+        pairs, plan.options.batch, plan.seed, epoch, data.size, plan.crop, data.flip,
+        sizes_for_loader(sizes, num_classes),
         part=(ranks.rank(), ranks.world_size()), extra_inputs=nets.generator.declared.extra_inputs,
         sort=not on_cpu(), accumulate=plan.options.accumulate,
     )  # fmt: skip
     for batch in zip(*[parts] * plan.options.accumulate, strict=True):
-        losses.add(accumulated_step(nets, now, step, [to_device(part, num_classes) for part in batch], rng))
+        losses.add(accumulated_step(nets, now, step, [to_device(part, num_classes, sizes) for part in batch], rng))
         if nets.average:
             nets.average.update()
         if losses.waiting >= plan.log_every:
@@ -117,9 +119,10 @@ def train_epoch(
     return losses.means()
 
 
-def to_device(batch: Batch, num_classes: int) -> tuple[Var, Conditioning]:
-    """Move photographs, and label maps with additional inputs, to where the networks run."""
-    segmap, patches = one_hot(batch.label_map, num_classes), patch_spade.to_device(batch.patches, num_classes)
+def to_device(batch: Batch, num_classes: int, sizes: Sequence[Size]) -> tuple[Var, Conditioning]:
+    """Move photographs, and label maps with patches and additional inputs, to where the networks run."""
+    segmap = one_hot(batch.label_map, num_classes)
+    patches = patches_of(batch.label_map, sizes, num_classes, batch.patches)
     extra_inputs = {name: jt.array(array) for name, array in batch.extra_inputs.items()}
     return jt.array(batch.real), Conditioning(segmap, patches=patches, **extra_inputs)
 

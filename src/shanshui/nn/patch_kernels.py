@@ -261,6 +261,18 @@ def to_device(order: PatchOrder) -> SortedPatches:
     return SortedPatches(order.rows, *(jt.array(np.ascontiguousarray(array)) for array in arrays))
 
 
+class RowBias(Function):
+    """x + bias by column: (K, F), (F,) -> (K, F)."""
+
+    def execute(self, x: Var, bias: Var) -> Var:
+        """Add the bias, in Jittor's terms."""
+        return x + bias
+
+    def grad(self, grad: Var) -> tuple[Var, Var]:
+        """Compute the gradients of both."""
+        return grad, _sum_of_rows(grad)
+
+
 class SumNeighbours(Function):
     """Sum of nine parts and bias: parts (K3, 9, F), bias (F,), neighbours (K5, 9) -> table (K5, F)."""
 

@@ -15,6 +15,7 @@ number of threads. On a GPU they are the kernels of `nn/patch_kernels.py`, whose
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -85,7 +86,8 @@ def gamma_beta(patches: DevicePatches, shared: nn.Conv, gamma: nn.Conv, beta: nn
         shared: convolution num_classes -> hidden, 3x3.
         gamma, beta: convolutions hidden -> C, 3x3.
     """
-    hidden = nn.relu(jt.matmul(patches.one_hot, _rows(shared.weight)) + cast("Var", shared.bias))  # (K3, hidden)
+    add = patch_kernels.RowBias.apply if patches.order else operator.add
+    hidden = nn.relu(add(jt.matmul(patches.one_hot, _rows(shared.weight)), cast("Var", shared.bias)))  # (K3, hidden)
     weight = jt.concat([gamma.weight, beta.weight], 0)  # (2C, hidden, 3, 3)
     outputs, inner = weight.shape[:2]
     weight = weight.reshape(outputs, inner, 9).permute(1, 2, 0).reshape(inner, 9 * outputs)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +23,57 @@ PARTS = ("Snakefile", "config.yaml", "rules", "workflow", "profiles", "envs")
 
 
 class Planner:
-    """A process that runs Snakemake on request, its imports already made."""
+    """A process that runs Snakemake on request, its imports already made; it starts with the first request."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(TESTS / "forking_snakemake.py")],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self.process: subprocess.Popen[str] | None = None
+
+    def ask(self, folder: Path, arguments: Sequence[str], environment: dict[str, str], out: Path, err: Path) -> int:
+        """Run Snakemake in a folder; its exit code. What it says goes to the files `out` and `err`."""
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, str(TESTS / "forking_snakemake.py")],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            atexit.register(self.close)
+        assert self.process.stdin
+        assert self.process.stdout
+        request = {
+            "folder": str(folder), "arguments": list(arguments), "environment": {**os.environ, **environment},
+            "out": str(out), "err": str(err),
+        }  # fmt: skip
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
 
     def run(self, folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
         """Exit code and everything said."""
-        assert self.process.stdin
-        assert self.process.stdout
         out = folder / "said.txt"
-        request = {"folder": str(folder), "arguments": list(arguments), "environment": environment, "out": str(out)}
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        code = int(self.process.stdout.readline())
-        return code, out.read_text(encoding="utf-8")
+        return self.ask(folder, arguments, environment, out, out), out.read_text(encoding="utf-8")
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As `subprocess.run` in the folder of this process, both streams as text."""
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            code = self.ask(Path.cwd(), arguments, {}, out, err)
+            said = [file.read_text(encoding="utf-8") for file in (out, err)]
+        return subprocess.CompletedProcess(["snakemake", *arguments], code, *said)
 
     def close(self) -> None:
         """End the process."""
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
+        if self.process and self.process.stdin:
+            self.process.stdin.close()
+            self.process.wait()
+
+
+PLANNER = Planner()  # of all tests of this process
 
 
 class CopiedWorkflow:
     """A copy of the repository under `folder`; runs have working folders of their own under `folder/runs`."""
 
-    def __init__(self, folder: Path, planner: Planner) -> None:
-        self.folder, self.planner = folder, planner
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.sources = folder / "src" / "shanshui"
         self.edited: dict[Path, str] = {}  # texts as they were
         folder.mkdir(parents=True)
@@ -123,7 +146,7 @@ class Run:
 
     def snakemake(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Run Snakemake here."""
-        return self.workflow.planner.run(
+        return PLANNER.run(
             self.folder, "--snakefile", str(self.workflow.folder / "Snakefile"), "--configfile", "config.yaml",
             "--cores", "2", "--logger-shanshui-everything", *arguments, **environment,
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Snakemake with its imports made once: reads one request per line, runs each in a forked process.
 
-A request is JSON with `folder`, `arguments`, `environment` and `out` (a file for all that is said); the answer is
-the exit code.
+A request is JSON with `folder`, `arguments`, `environment` (all of it), `out` and `err` (files for what is said on
+either stream; one file for both); the answer is the exit code.
 """
 
 from __future__ import annotations
@@ -13,18 +13,24 @@ import sys
 
 import snakemake.cli
 
-with contextlib.suppress(ImportError):
-    import pandas  # noqa: F401 - where there is one, Snakemake imports it in the middle of planning
+with contextlib.suppress(ImportError):  # what Snakemake imports in the middle of planning
+    import pandas  # noqa: F401
+    import snakemake.report.html_reporter
+    import snakemake.sourcecache
 
 
-def run(folder: str, arguments: list[str], out: str, environment: dict[str, str]) -> None:
+def run(folder: str, arguments: list[str], out: str, err: str, environment: dict[str, str]) -> None:
     """In the forked process: everything Snakemake would do as a command of its own."""
+    os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["snakemake", *arguments]
     os.chdir(folder)
-    said = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
+    sys.path[0] = folder
+    for stream, path in ((1, out), (2, err)):
+        if stream == 2 and err == out:
+            os.dup2(1, 2)
+        else:
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), stream)
     code: object = 1
     try:
         snakemake.cli.main(arguments)

@@ -6,13 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
-from copied_workflow import PARTS, Planner
+from copied_workflow import PARTS, PLANNER
 
 CACHED = "snakemake/snakemake/source-cache/snakemake-git-cache"  # below $XDG_CACHE_HOME
 DEPLOYED = """from snakemake.utils import min_version
@@ -35,13 +34,6 @@ module shanshui:
 # use all rules from https://github.com/owner/shanshui
 use rule * from shanshui
 """
-
-
-@pytest.fixture(scope="module")
-def planner() -> Iterator[Planner]:
-    planner = Planner()
-    yield planner
-    planner.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +76,7 @@ def fetched(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_deployed_workflow_runs_with_the_installed_package(
-    root: Path, fetched: Path, planner: Planner, tmp_path: Path, tiny: Path
+    root: Path, fetched: Path, tmp_path: Path, tiny: Path
 ) -> None:
     """Rules come from the repository at a tag, the configuration from the working folder, the package from Python."""
     for name in ("workflow", "config"):
@@ -92,10 +84,10 @@ def test_deployed_workflow_runs_with_the_installed_package(
     (tmp_path / "workflow" / "Snakefile").write_text(DEPLOYED)
     shutil.copy(tiny, tmp_path / "config" / "config.yaml")
     environment = {"PYTHONPATH": str(root / "src"), "XDG_CACHE_HOME": str(fetched)}
-    code, said = planner.run(tmp_path, "--cores", "1", "--", "results/tiny/landscapes", **environment)
+    code, said = PLANNER.run(tmp_path, "--cores", "1", "--", "results/tiny/landscapes", **environment)
     assert code == 0, said
     assert list((tmp_path / "results" / "tiny" / "landscapes").rglob("*.png"))
-    code, said = planner.run(tmp_path, "--cores", "1", "--dry-run", "--quiet", "rules", **environment)
+    code, said = PLANNER.run(tmp_path, "--cores", "1", "--dry-run", "--quiet", "rules", **environment)
     assert code == 0, said
     planned = dict(re.findall(r"^(\w+) +(\d+)$", said, re.M))
     assert {"complete": "1", "finetune": "2", "package": "1"}.items() <= planned.items(), (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from copied_workflow import CopiedWorkflow, Planner, Run
+from copied_workflow import CopiedWorkflow, Run
 
 from shanshui.config.settings import validate
 from shanshui.pipeline import student_check
@@ -17,10 +16,8 @@ STUDENTS = {"shares": [0.6], "epochs": 1, "batch": 2, "perceptual": {"net": "non
 
 
 @pytest.fixture(scope="module")
-def workflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CopiedWorkflow]:
-    planner = Planner()
-    yield CopiedWorkflow(tmp_path_factory.mktemp("copy") / "workflow", planner)
-    planner.close()
+def workflow(tmp_path_factory: pytest.TempPathFactory) -> CopiedWorkflow:
+    return CopiedWorkflow(tmp_path_factory.mktemp("copy") / "workflow")
 
 
 @pytest.fixture(scope="module")

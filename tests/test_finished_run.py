@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from copied_workflow import CopiedWorkflow, Planner, Run
+from copied_workflow import CopiedWorkflow, Run
 
 from shanshui.config.settings import validate
 from shanshui.errors import UsageError
@@ -24,13 +24,11 @@ LARGE = ("--max-checksum-file-size", "0")  # every file counts as too large for 
 
 
 @pytest.fixture(scope="module")
-def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    planner = Planner()
-    workflow = CopiedWorkflow(tmp_path_factory.mktemp("copy") / "workflow", planner)
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    workflow = CopiedWorkflow(tmp_path_factory.mktemp("copy") / "workflow")
     run = workflow.begin("first", yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text()))
     assert run.jobs()["report"] == 1
-    yield run
-    planner.close()
+    return run
 
 
 @pytest.fixture

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from copied_workflow import CopiedWorkflow, Planner, Run
+from copied_workflow import CopiedWorkflow, Run
 
 
 @pytest.fixture(scope="module")
-def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A working folder in which nothing has run."""
-    planner = Planner()
-    copy = CopiedWorkflow(tmp_path_factory.mktemp("gpu") / "copy", planner)
+    copy = CopiedWorkflow(tmp_path_factory.mktemp("gpu") / "copy")
     said_otherwise = (
         '    message:\n        "merge: average of {wildcards.subset}"\n'  # then Snakemake names no resources
     )
     copy.edit("rules/score.smk", lambda text: text.replace(said_otherwise, ""))
     config = yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text())
-    yield copy.begin("tiny", config)
-    planner.close()
+    return copy.begin("tiny", config)
 
 
 @pytest.mark.parametrize(("batch_norm", "gpu"), [("estimated", "1"), ("averaged", "0")])

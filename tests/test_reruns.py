@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from copied_workflow import CopiedWorkflow, Planner, Run
+from copied_workflow import CopiedWorkflow, Run
 
 from shanshui.config.stages import with_settings
 from shanshui.pipeline.code_changes import accept, code_change
@@ -237,10 +237,8 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def workflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CopiedWorkflow]:
-    planner = Planner()
-    yield CopiedWorkflow(tmp_path_factory.mktemp("copy") / "山水 of mine", planner)
-    planner.close()
+def workflow(tmp_path_factory: pytest.TempPathFactory) -> CopiedWorkflow:
+    return CopiedWorkflow(tmp_path_factory.mktemp("copy") / "山水 of mine")
 
 
 @pytest.fixture(scope="module")

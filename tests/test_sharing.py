@@ -55,7 +55,7 @@ def planners() -> Iterator[list[Planner]]:
 
 
 def test_two_runs_in_one_folder_at_once(root: Path, tmp_path: Path, planners: list[Planner]) -> None:
-    workflow = CopiedWorkflow(tmp_path / "copy", planners[0])
+    workflow = CopiedWorkflow(tmp_path / "copy")
     work = workflow.begin("both", {}).folder
     config = yaml.safe_load((root / "tests" / "config" / "tiny.yaml").read_text())
     said: dict[str, tuple[int, str]] = {}

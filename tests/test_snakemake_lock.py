@@ -9,13 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from copied_workflow import Planner
+from copied_workflow import PLANNER
 
 from shanshui.pipeline.snakemake_lock import LOCK, is_locked, prepare, registered, unlocking
 
@@ -109,13 +108,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def planner() -> Iterator[Planner]:
-    planner = Planner()
-    yield planner
-    planner.close()
-
-
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + 120
     while not path.exists():
@@ -124,7 +116,7 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def test_killed_snakemake_is_followed_by_the_command_it_is_told(folder: Path, planner: Planner) -> None:
+def test_killed_snakemake_is_followed_by_the_command_it_is_told(folder: Path) -> None:
     """While one works, a second is refused; once it is killed, the refusal names the command that helps."""
     command = ["--cores", "1", "--config", "seconds=60"]
     first = subprocess.Popen(
@@ -134,9 +126,9 @@ def test_killed_snakemake_is_followed_by_the_command_it_is_told(folder: Path, pl
     note = folder / ".snakemake" / "locks" / "0.output.lock"
     try:
         wait_for(note, first)
-        code, said = planner.run(folder, "--dry-run", *command)
+        code, said = PLANNER.run(folder, "--dry-run", *command)
         assert code == 0, said
-        code, said = planner.run(folder, *command)
+        code, said = PLANNER.run(folder, *command)
         assert code != 0
         assert "Another Snakemake is at work" in said
         assert "--unlock" not in said, "which would free the files of the one at work"
@@ -146,13 +138,13 @@ def test_killed_snakemake_is_followed_by_the_command_it_is_told(folder: Path, pl
         with contextlib.suppress(ProcessLookupError):
             os.killpg(first.pid, signal.SIGKILL)  # the job, which outlived it
     again = ["--cores", "1", "--config", "seconds=0"]
-    code, said = planner.run(folder, *again)
+    code, said = PLANNER.run(folder, *again)
     assert code != 0
     assert note.exists(), "the one that left it may be alive somewhere else"
     (named,) = (line.strip() for line in said.splitlines() if "--unlock" in line)
-    code, said = planner.run(folder, *shlex.split(named)[1:])
+    code, said = PLANNER.run(folder, *shlex.split(named)[1:])
     assert code == 0, said
-    code, said = planner.run(folder, *again)
+    code, said = PLANNER.run(folder, *again)
     assert code == 0, said
     assert 'Resource("gpu", 3)' in said
     assert (folder / "a.txt").read_text() == "done\n"

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from copied_workflow import CopiedWorkflow, Planner
+from copied_workflow import CopiedWorkflow
 from pseudo_terminal import Terminal
 
 MOST_LINES = 60
 
 
 @pytest.fixture
-def work(root: Path, tmp_path: Path) -> Iterator[tuple[list[str], Path]]:
+def work(root: Path, tmp_path: Path) -> tuple[list[str], Path]:
     """The command of the demo, whose stages compute nothing here, and its working folder."""
-    planner = Planner()
-    workflow = CopiedWorkflow(tmp_path / "workflow", planner)
+    workflow = CopiedWorkflow(tmp_path / "workflow")
     run = workflow.begin("first", yaml.safe_load((root / "config" / "demo.yaml").read_text()))
-    yield (
+    return (
         [sys.executable, "-m", "snakemake", "--snakefile", str(workflow.folder / "Snakefile"), "--configfile",
          "config.yaml", "--cores", "2"],
         run.folder,
     )  # fmt: skip
-    planner.close()
 
 
 def test_ctrl_c_leaves_a_terminal_that_works_and_the_same_command_ends_the_run(work: tuple[list[str], Path]) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from copied_workflow import CopiedWorkflow, Planner, Run
+from copied_workflow import CopiedWorkflow, Run
 
 from shanshui.errors import ShanshuiError
 from shanshui.pipeline.retention import (
@@ -152,10 +151,8 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def workflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CopiedWorkflow]:
-    planner = Planner()
-    yield CopiedWorkflow(tmp_path_factory.mktemp("copy") / "only the best", planner)
-    planner.close()
+def workflow(tmp_path_factory: pytest.TempPathFactory) -> CopiedWorkflow:
+    return CopiedWorkflow(tmp_path_factory.mktemp("copy") / "only the best")
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+from copied_workflow import PLANNER
 
 from shanshui.config.settings import load_config
 from shanshui.storage import files
@@ -25,11 +25,10 @@ OUTPUTS = ("submission.zip", "fid_table.csv", "fid_table.md", "fid_curve.png", "
 
 def snakemake(root: Path, folder: Path, *arguments: str, config: str = "tiny.yaml") -> subprocess.CompletedProcess[str]:
     """Run Snakemake on the repository's Snakefile in a working folder of its own."""
-    command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(folder),
-        "--configfile", str(folder / config), "--cores", os.environ.get("OMP_NUM_THREADS", "all"), *arguments,
-    ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return PLANNER.command(
+        "--snakefile", str(root / "Snakefile"), "--directory", str(folder), "--configfile", str(folder / config),
+        "--cores", os.environ.get("OMP_NUM_THREADS", "all"), *arguments,
+    )  # fmt: skip
 
 
 def planned(root: Path, folder: Path, config: str = "tiny.yaml") -> Counter[str]:

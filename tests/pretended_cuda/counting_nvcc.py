@@ -2,6 +2,8 @@
 
 Every kernel becomes a function that counts its launch, every launch a plain call of it. Which kernels Jittor makes,
 how often it launches them and what it copies stays as it is; that they compile is what the real nvcc is for.
+The host's half of most fused operations does nothing but launch: it needs no compiler. A library that launches by
+name, compiled once (libraries/launches.cc), is copied with the names put in.
 """
 
 import json
@@ -25,11 +27,23 @@ PRELUDE = """
 #include "ops/broadcast_to_op.h"
 #include "ops/reduce_op.h"
 """
+ROOM = 8192  # bytes for names in launches.so
 LOG = "commands.jsonl"  # what was compiled, and how Jittor asked for it
 OF_NVCC = ("-arch", "-code", "--cudart", "-ccbin", "-O", "-march", "--use_fast_math", "-gencode")
 SILENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.DOTALL)
 FUNCTION = re.compile(r"\b__(global|device)__\b")
 LAUNCH = re.compile(r"<<<.*?>>>", re.DOTALL)
+FUSED = re.compile(r"^void jittor::FusedOp::jit_run\(\) \{\n(.*)\n\}\s*\Z", re.MULTILINE | re.DOTALL)
+LAUNCHED = re.compile(r" *(func_\w+)<<<p1,p2>>>\([\w,]*\);")
+NO_EFFECT = re.compile(  # nothing, a bracket, or a variable set to what is computed from shapes, places and numbers
+    r" *(?:|[{}]|if \(tn\d+<\d+\) \{"
+    r"|(?:(?:auto|int|\w+_(?:index_t|T\w)|int\d+|float\d+|bool)(?:\* __restrict__)? )?\w+ ?[-+]?="
+    r"(?: ?(?:\w+->(?:ptr<\w+>\(\)|shape\[\d+\]|num)|\(\(\w+Op\*\)\(ops\[\d+\]\)\)->\w+(?:<\w+>\(\))?(?:\[\d+\])?"
+    r"|std::(?:min|max)(?:<int64>)?|\b\w+\b|\d+\.\d+|<<|<=|[-+*/?:(),]))+;)"
+)
+CODE = "void CodeOp::jit_run() {"
+DECLARED = re.compile(r"\b(?:auto|index_t)(?:\* __restrict__)? ((?:in|out)\d+(?:_\w+)?) = ([^;]+);")
+WORD = re.compile(r"\b[A-Za-z_]\w*")
 HEADER = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(/[^"\n]+)"', re.MULTILINE)
 
 
@@ -81,6 +95,43 @@ def for_the_host(text: str, where: str) -> str:
     return LAUNCH.sub("", "".join(parts) + text[at:])
 
 
+def without_unused(text: str) -> str:
+    """An operation of our own code without what Jittor declares for each of its arrays, where nothing uses it.
+
+    With some hundred arrays, compiling these declarations takes seconds.
+    """
+    before, begin, body = text.partition(CODE)
+    needed = set(WORD.findall(DECLARED.sub("", body)))
+    if "ARGS" in needed:  # Jittor's macro of all of them
+        return text
+    for name, value in reversed(DECLARED.findall(body)):
+        if name in needed:
+            needed.update(WORD.findall(value))
+    return before + begin + DECLARED.sub(lambda found: found[0] if found[1] in needed else "", body)
+
+
+def only_launched(text: str) -> list[str]:
+    """Names of the kernels that a fused operation launches, in order; none where it does, or may do, more than that."""
+    found, names = FUSED.search(text), []
+    for line in found[1].split("\n") if found else []:
+        if launch := LAUNCHED.fullmatch(line):
+            names.append(launch[1])
+        elif not NO_EFFECT.fullmatch(line):
+            return []
+    return names
+
+
+def launching(names: list[str], where: str, home: Path, out: Path) -> bool:
+    """Write a library that launches kernels by name as the fused operation of `where` does; False without room."""
+    listed = b"".join(f"{name} of {where}".encode() + b"\0" for name in names)
+    if len(listed) >= ROOM:
+        return False
+    staged = out.with_name(f"{out.name}.{os.getpid()}")
+    staged.write_bytes((home / "bin" / "launches.so").read_bytes().replace(b"@" * ROOM, listed.ljust(ROOM, b"\0")))
+    os.replace(staged, out)
+    return True
+
+
 def precompiled(compiler: list[str], flags: list[str], home: Path) -> list[str]:
     """The flag by which what nearly every kernel includes is read in its compiled form, made at first use."""
     prelude = home / "prelude.h"
@@ -126,7 +177,11 @@ def main(arguments: list[str]) -> int:
     flags = [f"-I{home / 'jittor_headers'}", *flags, f"-I{Path(source).parent}"]
     with open(home / LOG, "a", encoding="utf-8") as log:
         log.write(json.dumps({"source": source, "arguments": arguments}) + "\n")
-    text = for_the_host(Path(source).read_text(encoding="utf-8"), Path(source).stem[:80])
+    text, where = Path(source).read_text(encoding="utf-8"), Path(source).stem[:80]
+    names = only_launched(text)
+    if names and launching(names, where, home, Path(out)):
+        return 0
+    text = for_the_host(without_unused(text), where)
     include = precompiled(compiler, [f for f in flags if f != "-c"], home / "bin") if "-c" not in flags else []
     command = [*compiler, *include, *flags, "-x", "c++", "-", "-x", "none", "-o", out, *linking]
     done = subprocess.run(command, input=text, text=True, check=False)

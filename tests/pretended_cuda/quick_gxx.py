@@ -24,8 +24,12 @@ LINKING = ("-l", "-L", "-Wl,", "-shared")
 
 
 def precompiled(compiler: list[str], flags: list[str], home: Path) -> list[str]:
-    """The flag by which the headers are read in their compiled form; nothing where they do not compile."""
-    prelude = home / f"jittor-{hashlib.sha256(' '.join(flags).encode()).hexdigest()[:12]}.h"
+    """The flag by which the headers are read in their compiled form; nothing where they do not compile.
+
+    Jittor's libraries add folders of headers, each its own; those that are read here come from the same ones for all.
+    """
+    kind = " ".join(flag for flag in flags if not flag.startswith("-I"))
+    prelude = home / f"jittor-{hashlib.sha256(kind.encode()).hexdigest()[:12]}.h"
     ready = Path(f"{prelude}.gch")
     with open(home / "prelude.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from pretended_cuda.counting_nvcc import ROOM
+
 HERE = Path(__file__).resolve().parent
 CUDNN_NOTE = "Metadata-Version: 2.1\nName: nvidia-cudnn-cu13\nVersion: 9.0\n"
 LIBRARIES = {  # soname: (sources, words its functions begin with)
@@ -108,6 +110,10 @@ def build_counting(into: Path) -> None:
     write_program(into / "bin" / "g++", f'#!/bin/sh\nexec {python} -I -S "${{0%/*}}/quick_gxx.py" {compiler} "$@"\n')
     shutil.copy(HERE / "quick_gxx.py", into / "bin" / "quick_gxx.py")
     build_libraries(home, cudnn, [], [home / "include", cudnn / "include"], into)
+    names = f'-DPRETENDED_NAMES="{"@" * ROOM}"'
+    command = ["g++", "-shared", "-fPIC", "-O0", names, str(HERE / "libraries" / "launches.cc")]
+    runtime = str(home / "lib" / "libcudart.so.13")
+    subprocess.run([*command, runtime, "-o", str(home / "bin" / "launches.so")], check=True)
 
 
 def build_compiling(into: Path, wheels: Path) -> None:

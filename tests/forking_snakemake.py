@@ -6,10 +6,13 @@ either stream; one file for both); the answer is the exit code.
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import gc
 import json
 import os
 import sys
+from pathlib import Path
 
 import snakemake.cli
 
@@ -17,6 +20,20 @@ with contextlib.suppress(ImportError):  # what Snakemake imports in the middle o
     import pandas  # noqa: F401
     import snakemake.report.html_reporter
     import snakemake.sourcecache
+
+SOURCES = Path(__file__).resolve().parent.parent / "src" / "shanshui"
+TREES = {text: ast.parse(text) for text in (file.read_text(encoding="utf-8") for file in SOURCES.rglob("*.py"))}
+parse = ast.parse
+
+
+def parse_once(source: str, *arguments: object, **options: object) -> ast.AST:
+    """The tree of a source file of this package, of which every plan reads some hundred (and changes none)."""
+    known = None if arguments or options else TREES.get(source)
+    return known or parse(source, *arguments, **options)  # type: ignore[call-overload,no-any-return]
+
+
+ast.parse = parse_once  # type: ignore[assignment]
+gc.freeze()  # what is here when a process is forked is never collected: its pages stay shared
 
 
 def run(folder: str, arguments: list[str], out: str, err: str, environment: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ from shanshui.training.step import Networks, StepConfig, train_step
 jt = load_jittor()
 
 BATCH = 4
-STEPS = {"pretrain": 10, "finetune": 10, "style": 4, "classes": 4}
+STEPS = {"pretrain": 6, "finetune": 6, "style": 3, "classes": 2}
 EPOCH = {"pretrain": 2}  # of a schedule of 6: fading; else full
 SMALL = {
     "generator": {"base_channels": 4, "spade_hidden": 8},

@@ -2,8 +2,8 @@
 
 Every kernel becomes a function that counts its launch, every launch a plain call of it. Which kernels Jittor makes,
 how often it launches them and what it copies stays as it is; that they compile is what the real nvcc is for.
-The host's half of most fused operations does nothing but launch: it needs no compiler. A library that launches by
-name, compiled once (libraries/launches.cc), is copied with the names put in.
+The host's half of most fused operations does nothing but launch, or hand its arrays to another operation: it needs no
+compiler. A library that does so, compiled once (libraries/launches.cc, RELAYING), is copied with names or numbers.
 """
 
 import json
@@ -41,6 +41,24 @@ NO_EFFECT = re.compile(  # nothing, a bracket, or a variable set to what is comp
     r"(?: ?(?:\w+->(?:ptr<\w+>\(\)|shape\[\d+\]|num)|\(\(\w+Op\*\)\(ops\[\d+\]\)\)->\w+(?:<\w+>\(\))?(?:\[\d+\])?"
     r"|std::(?:min|max)(?:<int64>)?|\b\w+\b|\d+\.\d+|<<|<=|[-+*/?:(),]))+;)"
 )
+RELAY = re.compile(
+    r" *Op\* (\w+) = context->vrm\.relay_groups\[(\d+)\]\.oprcs\[(\d+)\]\.op;\n"
+    r"((?: *GET_VAR_MEMBER\(\1, \d+\) = vars\[\d+\]\.var;\n)*) *\1->do_run\(\);"
+)
+RELAYING = f"""{PRELUDE}
+#include "fused_op.h"
+__attribute__((visibility("hidden"))) char pretended_numbers[] = "{"@" * ROOM}";
+void jittor::FusedOp::jit_run() {{
+    char *at = pretended_numbers;
+    const long group = std::strtol(at, &at, 10), number = std::strtol(at, &at, 10);
+    Op *op = context->vrm.relay_groups[group].oprcs[number].op;
+    while (*at) {{
+        const long offset = std::strtol(at, &at, 10), var = std::strtol(at, &at, 10);
+        GET_VAR_MEMBER(op, offset) = vars[var].var;
+    }}
+    op->do_run();
+}}
+"""
 CODE = "void CodeOp::jit_run() {"
 DECLARED = re.compile(r"\b(?:auto|index_t)(?:\* __restrict__)? ((?:in|out)\d+(?:_\w+)?) = ([^;]+);")
 WORD = re.compile(r"\b[A-Za-z_]\w*")
@@ -121,13 +139,19 @@ def only_launched(text: str) -> list[str]:
     return names
 
 
-def launching(names: list[str], where: str, home: Path, out: Path) -> bool:
-    """Write a library that launches kernels by name as the fused operation of `where` does; False without room."""
-    listed = b"".join(f"{name} of {where}".encode() + b"\0" for name in names)
-    if len(listed) >= ROOM:
+def only_relayed(text: str) -> str:
+    """Where a fused operation only hands its arrays to another: group, number, and pairs of offset and array."""
+    found = FUSED.search(text)
+    relay = RELAY.fullmatch(found[1]) if found else None
+    return " ".join([relay[2], relay[3], *re.findall(r"\b\d+\b", relay[4])]) if relay else ""
+
+
+def filled_in(library: Path, content: bytes, out: Path) -> bool:
+    """Write a copy of `library` with `content` in its place; False without room."""
+    if len(content) >= ROOM:
         return False
     staged = out.with_name(f"{out.name}.{os.getpid()}")
-    staged.write_bytes((home / "bin" / "launches.so").read_bytes().replace(b"@" * ROOM, listed.ljust(ROOM, b"\0")))
+    staged.write_bytes(library.read_bytes().replace(b"@" * ROOM, content.ljust(ROOM, b"\0")))
     os.replace(staged, out)
     return True
 
@@ -145,6 +169,14 @@ def precompiled(compiler: list[str], flags: list[str], home: Path) -> list[str]:
         if made.returncode == 0:
             os.replace(own, ready)
     return ["-include", str(prelude)]
+
+
+def compiled(command: list[str], text: str, out: str) -> int:
+    """Compile a text to the file `out`; the compiler's exit code. A text that does not compile is kept beside it."""
+    done = subprocess.run([*command, out], input=text, text=True, check=False)
+    if done.returncode:
+        Path(f"{out}.failed.cc").write_text(text, encoding="utf-8")
+    return done.returncode
 
 
 def main(arguments: list[str]) -> int:
@@ -178,16 +210,19 @@ def main(arguments: list[str]) -> int:
     with open(home / LOG, "a", encoding="utf-8") as log:
         log.write(json.dumps({"source": source, "arguments": arguments}) + "\n")
     text, where = Path(source).read_text(encoding="utf-8"), Path(source).stem[:80]
-    names = only_launched(text)
-    if names and launching(names, where, home, Path(out)):
-        return 0
-    text = for_the_host(without_unused(text), where)
     include = precompiled(compiler, [f for f in flags if f != "-c"], home / "bin") if "-c" not in flags else []
-    command = [*compiler, *include, *flags, "-x", "c++", "-", "-x", "none", "-o", out, *linking]
-    done = subprocess.run(command, input=text, text=True, check=False)
-    if done.returncode:
-        Path(f"{out}.failed.cc").write_text(text, encoding="utf-8")
-    return done.returncode
+    command = [*compiler, *include, *flags, "-x", "c++", "-", "-x", "none", *linking, "-o"]
+    names, relayed = only_launched(text), only_relayed(text)
+    if names:
+        listed = b"".join(f"{name} of {where}".encode() + b"\0" for name in names)
+        if filled_in(home / "bin" / "launches.so", listed, Path(out)):
+            return 0
+    relaying = home / "bin" / "relaying.so"
+    if relayed and not relaying.exists() and compiled(command, RELAYING, f"{relaying}.{os.getpid()}") == 0:
+        os.replace(f"{relaying}.{os.getpid()}", relaying)
+    if relayed and relaying.exists() and filled_in(relaying, relayed.encode(), Path(out)):
+        return 0
+    return compiled(command, for_the_host(without_unused(text), where), out)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,17 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, OpenMP's waiting threads would hold up the other's
     os.environ["OMP_NUM_THREADS"] = "1"
 
-LONGEST = ("test_pretended_device", "test_workflow", "test_choosing", "test_parallel", "test_reruns")
+LONGEST = (  # files whose tests take more than half a minute where no kernel is compiled yet, the longest first
+    "test_pretended_device", "test_workflow", "test_choosing", "test_reruns", "test_parallel", "test_cuda_kernels",
+    "test_toys", "test_compress", "test_distill", "test_accumulation", "test_precompilation", "test_models",
+    "test_features", "test_arithmetic", "test_finished_run", "test_tidy", "test_terminal", "test_compress_report",
+)  # fmt: skip
+ORDER = {name: number for number, name in enumerate(LONGEST)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files, so that they do not come last and alone."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    items.sort(key=lambda item: ORDER.get(item.path.stem, len(ORDER)))
 
 
 @pytest.fixture(scope="session")

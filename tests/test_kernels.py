@@ -71,6 +71,30 @@ def test_norms_and_their_gradients(
         close(grad.numpy(), correct.numpy())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_norms_of_any_size_repeat_their_bits(seed: int) -> None:
+    """Sizes at random, and single pixels: there nothing is left of the image but rounding, divided by sqrt(eps)."""
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 4)), int(rng.integers(1, 10)), *(int(n) for n in rng.integers(1, 70, 2)))
+    shape = (*shape[:2], 1, 1) if seed == 0 else shape
+    by_image, x = seed % 2 == 0, rng.normal(3, 2, shape).astype(np.float32)
+    vectors = [rng.standard_normal(shape[1]).astype(np.float32) for _ in range(2)]
+    arrays = [x, *([None, None] if by_image else vectors), *(rng.normal(size=(2, *shape)).astype(np.float32))]
+    weight, runs = rng.standard_normal(shape).astype(np.float32), []
+    for _ in range(2):
+        ours = [None if a is None else jt.array(a) for a in arrays]
+        y = standardise(*ours, by_image=by_image, slope=0.2)
+        grads = jt.grad((y * jt.array(weight)).sum(), [a for a in ours if a is not None])
+        runs.append([one.numpy() for one in (y, *grads)])
+    wanted = [None if a is None else jt.array(a).float64() for a in arrays]
+    exact, *_ = plain(wanted, by_image, 0.2, 1e-5, 1.0)
+    right = jt.grad((exact * jt.array(weight).float64()).sum(), [a for a in wanted if a is not None])
+    for one, other, correct in zip(*runs, (exact, *right), strict=True):
+        np.testing.assert_array_equal(one, other)
+        atol = 1e-4 if seed == 0 else 1e-5 * max(1.0, np.abs(correct.numpy()).max())
+        np.testing.assert_allclose(one, correct.numpy(), rtol=0, atol=atol)
+
+
 def test_running_statistics_follow_the_batch() -> None:
     norm = SimpleNamespace(running_mean=jt.ones(3).stop_grad(), running_var=jt.ones(3).stop_grad(), momentum=0.25)
     x = jt.array(X)

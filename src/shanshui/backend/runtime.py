@@ -23,6 +23,7 @@ from types import ModuleType
 import numpy as np
 
 from shanshui.backend.compilation import compile_core, environment_key, forget, import_lock, is_compiled
+from shanshui.backend.cpu_forms import use_cpu_forms
 from shanshui.backend.cuda_compat import assemble
 from shanshui.backend.cuda_forms import use_cuda_forms
 from shanshui.backend.device import Device, cuda_identities, find_device
@@ -179,7 +180,7 @@ def _import_jittor(parallel_compile: bool) -> ModuleType:
         np.finfo(kind)  # which it would warn of
     with import_lock(home, shared=rank):
         check_space(home)
-        link_onednn(home)
+        onednn = link_onednn(home)
         variables = jittor_environment(home, device, mpi=rank)
         if not rank and not is_compiled(home, key):
             compile_core(home, variables, key)
@@ -203,6 +204,8 @@ def _import_jittor(parallel_compile: bool) -> ModuleType:
     module: ModuleType = jittor
     if device.kind == "cuda":
         use_cuda_forms(module)
+    else:
+        use_cpu_forms(module, alias(onednn, home) if " " in str(onednn) else onednn)
     attach(module)
     return module
 

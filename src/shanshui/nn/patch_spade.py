@@ -45,13 +45,14 @@ using std::vector;
 class DevicePatches:
     """`Patches` of one size on the device, with the 3x3 patches as rows of one-hot labels (K3, 9 * num_classes).
 
-    With `order`, for GPU kernels, K3 and K5 are padded.
+    With `order`, for GPU kernels, K3 and K5 are padded. Without, there are the `labels` int32 (K3, 9) too.
     """
 
     one_hot: Var
     neighbours: Var
     index: Var
     order: SortedPatches | None = None
+    labels: Var | None = None
 
 
 PatchPyramid = Mapping[Size, DevicePatches]  # by size of the features
@@ -68,14 +69,28 @@ def to_device(pyramid: Mapping[Size, Patches], num_classes: int, gpu: bool | Non
     classes = np.arange(num_classes, dtype=np.uint16)
     placed = {}
     for size, patches in pyramid.items():
-        rows = (patches.labels[:, :, None] == classes).reshape(len(patches.labels), -1)  # (K3, 9 * num_classes)
-        one_hot, neighbours, order = rows.astype(np.float32), patches.neighbours, None
-        if jt.flags.use_cuda if gpu is None else gpu:
-            lists = patches.order or sort_patches(patches)
-            one_hot = np.concatenate([one_hot, np.zeros((lists.rows - len(one_hot), one_hot.shape[1]), np.float32)])
-            neighbours, order = lists.neighbours, patch_kernels.to_device(lists)
-        placed[size] = DevicePatches(jt.array(one_hot), jt.array(neighbours), jt.array(patches.index), order)
+        if not (jt.flags.use_cuda if gpu is None else gpu):
+            labels = jt.array(patches.labels.astype(np.int32))
+            shape = (len(patches.labels), 9 * num_classes)
+            one_hot = jt.code(shape, "float32", [labels], cpu_src=ONE_HOT)  # computed where it is needed
+            index, neighbours = jt.array(patches.index), jt.array(patches.neighbours)
+            placed[size] = DevicePatches(one_hot, neighbours, index, labels=labels)
+            continue
+        lists = patches.order or sort_patches(patches)
+        found = (patches.labels[:, :, None] == classes).reshape(len(patches.labels), -1)  # (K3, 9 * num_classes)
+        filled = np.zeros((lists.rows, found.shape[1]), np.float32)
+        filled[: len(found)] = found
+        placed[size] = DevicePatches(
+            jt.array(filled), jt.array(lists.neighbours), jt.array(patches.index), patch_kernels.to_device(lists)
+        )
     return placed
+
+
+ONE_HOT = """
+const int64 K = in0_shape0, classes = out_shape1 / 9;
+for (int64 i = 0; i < K * 9; i++)
+    for (int64 c = 0; c < classes; c++) out_p[i * classes + c] = in0_p[i] == c;
+"""
 
 
 def gamma_beta(patches: DevicePatches, shared: nn.Conv, gamma: nn.Conv, beta: nn.Conv) -> Var:
@@ -87,20 +102,24 @@ def gamma_beta(patches: DevicePatches, shared: nn.Conv, gamma: nn.Conv, beta: nn
         gamma, beta: convolutions hidden -> C, 3x3.
     """
     add = patch_kernels.RowBias.apply if patches.order else operator.add
-    hidden = nn.relu(add(jt.matmul(patches.one_hot, _rows(shared.weight)), cast("Var", shared.bias)))  # (K3, hidden)
-    weight = jt.concat([gamma.weight, beta.weight], 0)  # (2C, hidden, 3, 3)
-    outputs, inner = weight.shape[:2]
-    weight = weight.reshape(outputs, inner, 9).permute(1, 2, 0).reshape(inner, 9 * outputs)
-    parts = jt.matmul(hidden, weight).reshape(-1, 9, outputs)  # (K3, 9, 2C)
+    hidden = nn.relu(add(jt.matmul(patches.one_hot, rows(shared.weight)), cast("Var", shared.bias)))  # (K3, hidden)
+    weight = neighbour_rows(jt.concat([gamma.weight, beta.weight], 0))  # (hidden, 9 * 2C)
+    parts = jt.matmul(hidden, weight).reshape(-1, 9, weight.shape[1] // 9)  # (K3, 9, 2C)
     bias = jt.concat([cast("Var", conv.bias) for conv in (gamma, beta)], 0)
     if patches.order:
         return patch_kernels.SumNeighbours.apply(parts, bias, patches.neighbours, patches.order)
     return SumNeighbours.apply(parts, bias, patches.neighbours)
 
 
-def _rows(weight: Var) -> Var:
+def rows(weight: Var) -> Var:
     """Reshape a convolution weight (hidden, num_classes, 3, 3) to (9 * num_classes, hidden)."""
     return weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
+
+
+def neighbour_rows(weight: Var) -> Var:
+    """Reshape a convolution weight (outputs, hidden, 3, 3) to (hidden, 9 * outputs), neighbour by neighbour."""
+    outputs, inner = weight.shape[:2]
+    return weight.reshape(outputs, inner, 9).permute(1, 2, 0).reshape(inner, 9 * outputs)
 
 
 def normalise(

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from shanshui.backend.cpu_forms import BIAS_INSIDE
 from shanshui.backend.lazy import Module, nn
+from shanshui.nn import fixed_spade
 from shanshui.nn.channel_groups import Along, ChannelGroup, Plan, middle_group, outputs, statistics
 from shanshui.nn.norm_kernels import usable
 from shanshui.nn.norms import NormKind, leaky, modulate, modulates, parameter_free
@@ -47,6 +49,8 @@ class SPADE(Module):
         self.mlp_shared = nn.Conv(num_classes, hidden, kernel, padding=kernel // 2)
         self.mlp_gamma = nn.Conv(hidden, channels, kernel, padding=kernel // 2)
         self.mlp_beta = nn.Conv(hidden, channels, kernel, padding=kernel // 2)
+        for layer in (self.mlp_shared, *([self.seg_noise_var] if seg_noise else [])):
+            setattr(layer, BIAS_INSIDE, True)
 
     def execute(
         self, x: Var, segmap: Var, noise: Var | None = None, patches: DevicePatches | None = None, slope: float = 1.0
@@ -60,6 +64,8 @@ class SPADE(Module):
             patches: the segmap's distinct patches, to compute the same faster; or None. Only with kernel 3.
             slope: of the leaky ReLU; 1 for none.
         """
+        if patches is not None and fixed_spade.usable(self, patches, noise):
+            return fixed_spade.modulated(self, x, patches, noise, slope)
         if noise is not None:
             x = self.with_noise(x, segmap, noise)
         if patches is not None:
@@ -132,6 +138,7 @@ class SPADEResBlock(Module):
         self.learned_shortcut = in_channels != out_channels
         self.conv_0 = conv(in_channels, middle, 3, padding=1, spectral_norm=spectral_norm)
         self.conv_1 = conv(middle, out_channels, 3, padding=1, spectral_norm=spectral_norm)
+        setattr(self.conv_0, BIAS_INSIDE, True)
         self.norm_0 = SPADE(in_channels, num_classes, plan.get("norm_0", hidden), seg_noise)
         self.norm_1 = SPADE(middle, num_classes, plan.get("norm_1", hidden), seg_noise)
         if self.learned_shortcut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from shanshui.backend.cpu_forms import BIAS_INSIDE
 from shanshui.backend.lazy import Module, nn
 from shanshui.nn.channel_groups import ChannelGroup, Plan, middle_group
 from shanshui.nn.clade import CLADE
@@ -86,6 +87,7 @@ class ModulatedResBlock(Module):
         self.learned_shortcut = in_channels != out_channels
         self.conv_0, self.norm_0 = kind.conv(in_channels, middle, 3), kind.layer(in_channels, plan.get("norm_0"))
         self.conv_1, self.norm_1 = kind.conv(middle, out_channels, 3), kind.layer(middle, plan.get("norm_1"))
+        setattr(self.conv_0, BIAS_INSIDE, True)
         if self.learned_shortcut:
             self.conv_s = kind.conv(in_channels, out_channels, 1, bias=False)
             self.norm_s = kind.layer(in_channels, plan.get("norm_s"))

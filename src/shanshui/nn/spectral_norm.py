@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shanshui.backend.cpu_forms import BIAS_INSIDE, convolution, convolves
 from shanshui.backend.lazy import Conv, jt, nn
 from shanshui.nn.norm_kernels import usable
 from shanshui.nn.spectral_kernels import Divide, power_iteration
@@ -47,6 +48,9 @@ class SpectralConv(Conv):
 
     def execute(self, x: Var) -> Var:
         """Convolve x (N, in, h, w) with the normalised weight."""
+        if convolves(self, x):
+            sources, inside = (self.weight, self.weight_u), getattr(self, BIAS_INSIDE, False)
+            return convolution(self, x, sources, self.normalised, self.bias, inside=inside)
         weight = self.normalised()  # (out, in, k, k)
         return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
 
@@ -90,6 +94,9 @@ class PairedSpectralConv(Conv):
 
     def execute(self, x: Var) -> Var:
         """Convolve x (N, in, h, w) with the normalised weight."""
+        if convolves(self, x):
+            sources, inside = (self.weight, self.weight_u, self.weight_v), getattr(self, BIAS_INSIDE, False)
+            return convolution(self, x, sources, self.normalised, self.bias, inside=inside)
         weight = self.normalised()  # (out, in, k, k)
         return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
 

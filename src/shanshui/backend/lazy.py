@@ -67,12 +67,15 @@ else:
     class Adam(_Loading, _Unloaded):
         """`jittor.optim.Adam`."""
 
-    jt = _Attributes(_load)
-    nn = _Attributes(lambda: _load().nn)
+    _loaded: list[ModuleType] = []
+    jt = _Attributes(lambda: _loaded[0] if _loaded else _load())  # a network looks some hundred attributes up
+    nn = _Attributes(lambda: (_loaded[0] if _loaded else _load()).nn)
 
 
 def attach(jittor: ModuleType) -> None:
     """Give `Module`, `Function`, `Conv` and `Adam` the classes of these names in the loaded `jittor` as bases."""
+    if not TYPE_CHECKING:
+        _loaded[:] = [jittor]
     theirs = (jittor.Module, jittor.Function, jittor.nn.Conv, jittor.optim.Adam)
     for ours, base in zip((Module, Function, Conv, Adam), theirs, strict=True):
         ours.__bases__ = (*ours.__bases__[:-1], base)

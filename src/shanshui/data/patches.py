@@ -8,7 +8,7 @@ only, which gives what the convolutions give.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,6 +61,9 @@ def find_patches(label_maps: np.ndarray) -> Patches:
     )
 
 
+Find = Callable[[np.ndarray], Patches]
+
+
 def shifted(maps: np.ndarray, outside: int) -> list[np.ndarray]:
     """Return the values of (N, h, w) at each pixel's 3x3 neighbourhood, row by row, as nine arrays (N, h, w)."""
     _, height, width = maps.shape
@@ -88,17 +91,23 @@ def number(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(codes, np.diff(starts, append=flat.size)).reshape(key.shape), starts[first[order]]
 
 
-def patch_pyramid(label_maps: np.ndarray, sizes: Iterable[Size], sort: bool = False) -> dict[Size, Patches]:
+def patch_pyramid(
+    label_maps: np.ndarray, sizes: Iterable[Size], sort: bool = False, find: Find = find_patches
+) -> dict[Size, Patches]:
     """Find the patches of label maps, uint8 (N, H, W), at each of `sizes` at which they save time.
 
-    With `sort` they have the sorted lists that GPU kernels need.
+    Args:
+        label_maps: class ids uint8 (N, H, W).
+        sizes: to which they are resized.
+        sort: also make the sorted lists that GPU kernels need.
+        find: enumerates the patches, as `find_patches`.
     """
     pyramid = {}
     for size in sizes:
         if min(size) < 2 or label_maps.shape[0] * size.pixels < LEAST_PIXELS:
             continue
         rows, columns = (nearest_index(*sides) for sides in zip(label_maps.shape[1:], size, strict=True))
-        patches = find_patches(label_maps[:, rows][:, :, columns])
+        patches = find(label_maps[:, rows][:, :, columns])
         if patches.worth_it:
             pyramid[size] = replace(patches, order=sort_patches(patches)) if sort else patches
     return pyramid

@@ -20,9 +20,11 @@ import numpy as np
 from shanshui.backend import gpu_patches, kernels
 from shanshui.backend.arithmetic import current_precision
 from shanshui.backend.lazy import jt
+from shanshui.data import patches
 from shanshui.data.patch_order import LONG, SHORT, padded
 from shanshui.data.patches import LEAST_PIXELS, MOST_DISTINCT, Patches, patch_pyramid
 from shanshui.nn import numbering_kernels as source
+from shanshui.nn.cpu_numbering import found_by_kernel
 from shanshui.nn.patch_kernels import SortedPatches
 from shanshui.nn.patch_spade import DevicePatches, PatchPyramid, to_device
 from shanshui.nn.resize import nearest_sources
@@ -62,8 +64,10 @@ def patches_of(
         found: what the loader found at its sizes (`sizes_for_loader`); None without a loader.
     """
     if not serves(num_classes):
-        wanted = sizes_for_loader(sizes, num_classes)
-        return to_device(patch_pyramid(label_maps, wanted) if found is None else found, num_classes)
+        if found is None:
+            find = patches.find_patches if jt.flags.use_cuda else found_by_kernel
+            found = patch_pyramid(label_maps, sizes_for_loader(sizes, num_classes), find=find)
+        return to_device(found, num_classes)
     pixels = len(label_maps) * max((size.pixels for size in sizes), default=0)
     if not pixels or not gpu_patches.pay(pixels, current_precision()):
         return {}

@@ -20,15 +20,12 @@ def found_by_kernel(label_maps: np.ndarray) -> Patches:
     """
     n, h, w = label_maps.shape
     pixels = n * h * w
-    with jt.flag_scope(use_cuda=0):
-        labels, neighbours, index, count = jt.code(
-            [(pixels, 9), (pixels, 9), (n, h, w), (2,)], ["int32"] * 4, [jt.array(label_maps.astype(np.int32))],
-            cpu_header=HEADER, cpu_src=f"const int OUTSIDE = {OUTSIDE};" + ENUMERATE,
-        )  # fmt: skip
-        inner, outer = count.data
-        return Patches(
-            labels.data[:inner].astype(np.uint16), np.array(neighbours.data[:outer]), np.array(index.data),
-        )  # fmt: skip
+    labels, neighbours, index, count = jt.code(
+        [(pixels, 9), (pixels, 9), (n, h, w), (2,)], ["int32"] * 4, [jt.array(label_maps.astype(np.int32))],
+        cpu_header=HEADER, cpu_src=f"const int OUTSIDE = {OUTSIDE};" + ENUMERATE,
+    )  # fmt: skip
+    inner, outer = count.data
+    return Patches(labels.data[:inner].astype(np.uint16), np.array(neighbours.data[:outer]), np.array(index.data))
 
 
 HEADER = """

@@ -20,7 +20,7 @@ import numpy as np
 from shanshui.backend import gpu_patches, kernels
 from shanshui.backend.arithmetic import current_precision
 from shanshui.backend.lazy import jt
-from shanshui.data import patches
+from shanshui.data import patches as host_patches
 from shanshui.data.patch_order import LONG, SHORT, padded
 from shanshui.data.patches import LEAST_PIXELS, MOST_DISTINCT, Patches, patch_pyramid
 from shanshui.nn import numbering_kernels as source
@@ -65,7 +65,7 @@ def patches_of(
     """
     if not serves(num_classes):
         if found is None:
-            find = patches.find_patches if jt.flags.use_cuda else found_by_kernel
+            find = host_patches.find_patches if jt.flags.use_cuda else found_by_kernel
             found = patch_pyramid(label_maps, sizes_for_loader(sizes, num_classes), find=find)
         return to_device(found, num_classes)
     pixels = len(label_maps) * max((size.pixels for size in sizes), default=0)

@@ -50,8 +50,8 @@ def bridged_nvcc(device: PretendedDevice) -> Path:
     return Path(found[0])
 
 
-def arguments_for(kernel: Kernel, nvcc: Path, out: Path) -> list[str]:
-    """The same arguments with headers of another toolkit, for an object file instead of a library."""
+def arguments_for(kernel: Kernel, nvcc: Path, out: Path, whole: bool = True) -> list[str]:
+    """The same arguments with headers of another toolkit, for an object file, or for PTX alone."""
     include, left, kept = nvcc.parent.parent / "include", iter(kernel.arguments), [str(nvcc)]
     for argument in left:
         if argument in ("-o", "-Xlinker"):
@@ -60,15 +60,15 @@ def arguments_for(kernel: Kernel, nvcc: Path, out: Path) -> list[str]:
             kept.append(f"-I{include}")
         elif not argument.startswith(("-l", "-L", "-shared", "-ccbin")) and not argument.endswith("/first"):
             kept.append(argument)
-    return [*kept, "-c", "-o", str(out)]
+    return [*kept, "-c" if whole else "-ptx", "-o", str(out)]
 
 
-def failures(kernels: Iterable[Kernel], nvcc: Path) -> dict[str, str]:
-    """Compile all; what nvcc said of those that it refused, by source."""
+def failures(kernels: Iterable[Kernel], nvcc: Path, whole: bool = True) -> dict[str, str]:
+    """Compile all, or of all what the device runs; what nvcc said of those that it refused, by source."""
 
     def compile_one(kernel: Kernel) -> tuple[str, str]:
         with tempfile.TemporaryDirectory() as folder:
-            command = arguments_for(kernel, nvcc, Path(folder) / "kernel.o")
+            command = arguments_for(kernel, nvcc, Path(folder) / "kernel.o", whole)
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         return str(kernel.source), "" if done.returncode == 0 else f"{done.stderr[-3000:]}\n{' '.join(command)}"
 

@@ -80,7 +80,11 @@ def test_kernels_go_straight_to_the_compiler_unless_marked(
         assert said == [f"g++ {home}", *arguments]
 
 
-def test_headers_of_kernels_are_compiled_once_with_their_flags(tmp_path: Path) -> None:
+RELAY = "struct Op { void do_run(); };\nvoid run(Op* one) {\n    Op* rop_0_0 = one;\n    rop_0_0->do_run();\n}\n"
+
+
+@pytest.mark.parametrize("text", ['#define JIT_cpu 1\n#include "var.h"\nint kernel() { return var(); }\n', RELAY])
+def test_headers_of_kernels_are_compiled_once_with_their_flags(tmp_path: Path, text: str) -> None:
     """A real compiler: the second kernel is built from the precompiled header, which lacks the linker's flags."""
     (tmp_path / "a b").mkdir()
     script = write_kernel_compiler(tmp_path / "a b", "key")
@@ -90,7 +94,7 @@ def test_headers_of_kernels_are_compiled_once_with_their_flags(tmp_path: Path) -
     for name in ("op_register", "array_op", "binary_op", "broadcast_to_op", "reduce_op"):
         (include / "ops" / f"{name}.h").write_text("#pragma once\n")
     source = tmp_path / "kernel_op.cc"
-    source.write_text('\n#define JIT 1\n#define JIT_cpu 1\n#include "var.h"\nint kernel() { return var(); }\n')
+    source.write_text(f"\n#define JIT 1\n{text}")
     flags = ["-fPIC", "-O2", f"-I{include}", "-shared", "-ldl"]
     for out in ("first.so", "second.so"):
         command = [str(script), "asm_tuner.py", f"--cc_path={find_compiler().path}", str(source), *flags]

@@ -146,7 +146,9 @@ def write_kernel_compiler(home: Path, key: str = "") -> Path:
     code, without debug information and without a Python that uses ~/.cache/jittor. Nine tenths of the remaining time
     is reading Jittor's headers: they are precompiled with the first kernel's flags
     (the compiler checks that they fit, and otherwise reads the text), which makes a kernel four times faster.
-    Loops are shared among threads (`backend/kernel_threads.py`).
+    Half of the time that linking takes is saved where there is gold, a faster linker.
+    Loops are shared among threads (`backend/kernel_threads.py`); kernels that only hand their arrays to a library's
+    operation have none.
 
     `key` distinguishes environments whose headers differ. The name ends in a digest of the text: another version of
     this package writes another file, and keeps its kernels in another folder (`kernel_folder`).
@@ -173,12 +175,16 @@ while :; do
     esac
     shift
 done
-if grep -q @begin "$2"; then
-    exec {shlex.quote(sys.executable)} "$tuner" "$@"
-fi
+kind=loops
+case "$(cat "$2")" in
+*@begin*) exec {shlex.quote(sys.executable)} "$tuner" "$@" ;;
+*'#define JIT_cpu 1'*) ;;
+*'Op* rop_'*'->do_run();'*) kind=relay ;;
+*) kind=other ;;
+esac
 compiler="${{1#--cc_path=}}"
 shift
-head -n 3 "$1" | grep -q '#define JIT_cpu 1' || exec "$compiler" "$@"
+[ "$kind" != other ] || exec "$compiler" "$@"
 
 prelude={shlex.quote(str(prelude))}
 precompile() {{ # the flags without source, output and what concerns linking
@@ -198,8 +204,13 @@ precompile() {{ # the flags without source, output and what concerns linking
     mv "$staged" "$prelude.gch"
 }}
 [ -e "$prelude.gch" ] || precompile "$@"
-text=$({shlex.quote(sys.executable)} -I -S {shlex.quote(str(threads))} "$1") || exit
+if [ "$kind" = relay ]; then
+    text=$(cat "$1")
+else
+    text=$({shlex.quote(sys.executable)} -I -S {shlex.quote(str(threads))} "$1") || exit
+fi
 shift
+command -v ld.gold > /dev/null && set -- -fuse-ld=gold "$@"
 printf '%s\\n' "$text" | "$compiler" -include "$prelude" -x c++ - -x none "$@"
 """
     return write_script(home / f"kernel-compiler-{digest([key, text])}", text)

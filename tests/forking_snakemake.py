@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 
 import snakemake.cli
+import snakemake.report.html_reporter
+import snakemake.sourcecache  # the last two, and pandas, Snakemake imports in the middle of planning
 
-with contextlib.suppress(ImportError):  # what Snakemake imports in the middle of planning
+with contextlib.suppress(ImportError):
     import pandas  # noqa: F401
-    import snakemake.report.html_reporter
-    import snakemake.sourcecache
 
 SOURCES = Path(__file__).resolve().parent.parent / "src" / "shanshui"
 TREES = {text: ast.parse(text) for text in (file.read_text(encoding="utf-8") for file in SOURCES.rglob("*.py"))}

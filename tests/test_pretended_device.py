@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pretended_cuda import counting_nvcc
 from pretended_cuda.checks import OTHERS, SEEN, STEPS, WORK, as_line, launched, summed_by_atomics, through_the_host
 from pretended_cuda.compiling import asked_of
 from pretended_cuda.runs import counting_device
@@ -83,6 +84,36 @@ def test_sums_have_a_fixed_order(counted: dict[str, Any], name: str) -> None:
     """So that nothing but convolutions can keep bits from repeating."""
     sources = [kernel.source for kernel in asked_of(counting_device())]
     assert summed_by_atomics(part(counted, name, "step"), sources) == []
+
+
+HOST = """
+void jittor::FusedOp::jit_run() {
+    auto op0_x = ((BinaryOp*)(ops[0]))->x;
+    op0_index_t range0 = op0_x->shape[0];
+    auto* __restrict__ op0_xp = op0_x->ptr<op0_Tx>();
+    {
+        int thread_num = 2097152;
+        int tn0 = get_thread_range_log(thread_num_left, range0);
+        func_9d_0<<<p1,p2>>>(range0,op0_xp,tn0);
+    }
+}
+"""
+
+
+def test_only_operations_that_launch_and_do_nothing_else_are_counted_without_a_compiler() -> None:
+    assert counting_nvcc.only_launched(HOST) == ["func_9d_0"]
+    for more in ("for (int i = 0; i<2; i++)", "cudaMemsetAsync(op0_xp, 0, 4, 0);", "if (range0) {", "op0_x->free();"):
+        assert counting_nvcc.only_launched(HOST.replace("        func", f"        {more}\n        func")) == [], more
+
+
+@pytest.mark.parametrize(
+    ("kind", "launches", "calls"),
+    [("transpose", 1, 0), ("a kernel of our own", 1, 0), ("convolution with gradients", 1, 6), ("sum", 5, 0)],
+)
+def test_what_is_launched_is_counted(counted: dict[str, Any], kind: str, launches: int, calls: int) -> None:
+    """Also of operations that are counted without a compiler: that launch only, or hand over to a library's."""
+    counts = part(counted, "operations", kind)
+    assert (counts["launches"], counts["library_calls"]) == (launches, calls)
 
 
 @pytest.mark.parametrize("name", marked("pictures", *OTHERS))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.backend.bias_kernel import AddBias
+from shanshui.backend.bias_kernel import AddBias, with_added_bias
 from shanshui.backend.cuda_forms import CONVOLUTIONS, WORKSPACE, axis_search, permutation, use_cuda_forms
 from shanshui.backend.runtime import load_jittor
 
@@ -60,6 +60,7 @@ def test_everything_is_put_in_place() -> None:
     convolution = SimpleNamespace(execute=lambda layer, x: ("with groups", x))
     calls: list[Any] = []
     nn = SimpleNamespace(conv2d=lambda *given: calls.append(given) or jt.zeros((1, 2, 3, 3)), Conv=convolution)
+    nn.ConvTranspose, nn.conv_transpose = SimpleNamespace(execute=jt.nn.ConvTranspose.execute), jt.nn.conv_transpose
     module: Any = SimpleNamespace(
         flags=SimpleNamespace(use_cuda_host_allocator=1), Var=type("Var", (), {}), cudnn=cudnn,
         arg_reduce=jt.arg_reduce, fuse_transpose=jt.fuse_transpose, nn=nn,
@@ -77,6 +78,7 @@ def test_everything_is_put_in_place() -> None:
     layer.groups = 2
     assert nn.Conv.execute(layer, "x") == ("with groups", "x")
     assert nn.conv is nn.conv2d
+    assert nn.ConvTranspose.execute is not jt.nn.ConvTranspose.execute
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 2, 40, 41), (3, 1, 1, 1)])
@@ -90,3 +92,16 @@ def test_bias_and_its_gradient(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(y.numpy(), x + given[1].numpy()[:, None, None])
     np.testing.assert_array_equal(gradients[0].numpy(), weight)
     np.testing.assert_allclose(gradients[1].numpy(), weight.sum((0, 2, 3)), atol=1e-4)
+
+
+@pytest.mark.parametrize(("bias", "groups"), [(True, 1), (False, 1), (True, 3)])
+def test_transposed_convolutions_are_those_of_jittor(bias: bool, groups: int) -> None:
+    layer = jt.nn.ConvTranspose(3, 6, 3, 2, 1, 1, groups, bias)
+    x, found = jt.array(X), []
+    for execute in (jt.nn.ConvTranspose.execute, with_added_bias(jt.nn.ConvTranspose.execute, jt.nn.conv_transpose)):
+        y = execute(layer, x)
+        grads = jt.grad((y * y).sum(), [x, *layer.parameters()])
+        found.append([one.numpy() for one in (y, *grads)])
+    assert len(found[0]) == 3 + bias
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -79,7 +79,9 @@ def test_few_launches(counted: dict[str, Any], name: str) -> None:
     assert launched(counts) <= together, as_line(name, counts)
 
 
-@pytest.mark.parametrize("name", ["fading", "finetuning", "patches", "full_size", "recipe:spade"])
+@pytest.mark.parametrize(
+    "name", marked("fading", "finetuning", "patches", "full_size", "recipe:spade", "recipe:pix2pixhd")
+)
 def test_sums_have_a_fixed_order(counted: dict[str, Any], name: str) -> None:
     """So that nothing but convolutions can keep bits from repeating."""
     sources = [kernel.source for kernel in asked_of(counting_device())]

@@ -37,6 +37,11 @@ Conv2d = Conv
 class ConvTranspose(Module):
     weight: Var
     bias: Var | None
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    output_padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
     def __init__(
         self,
         in_channels: int,

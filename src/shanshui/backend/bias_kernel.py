@@ -13,7 +13,7 @@ from shanshui.backend.lazy import Function, jt
 
 if TYPE_CHECKING:
     from jittor import Var
-    from jittor.nn import Conv
+    from jittor.nn import Conv, ConvTranspose
 
     Sides = int | tuple[int, int]
     Convolution = Callable[..., Var]  # like `jittor.nn.conv2d`
@@ -92,5 +92,19 @@ def by_function(execute: Callable[[Conv, Var], Var], conv2d: Convolution) -> Cal
             return execute(layer, x)
         y: Var = conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation)
         return y
+
+    return convolve
+
+
+def with_added_bias(
+    execute: Callable[[ConvTranspose, Var], Var], conv_transpose: Convolution
+) -> Callable[[ConvTranspose, Var], Var]:
+    """Wrap the method of Jittor's transposed convolution, without groups, so that its bias is added by `add_bias`."""
+
+    def convolve(layer: ConvTranspose, x: Var) -> Var:
+        if layer.groups != 1 or layer.bias is None:
+            return execute(layer, x)
+        sizes = layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation
+        return add_bias(conv_transpose(x, layer.weight, None, *sizes), layer.bias)
 
     return convolve

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from shanshui.backend.bias_kernel import by_function, with_bias
+from shanshui.backend.bias_kernel import by_function, with_added_bias, with_bias
 from shanshui.backend.cudnn_header import DETERMINISTIC, PRECISION
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def use_cuda_forms(jt: Any) -> None:
     jt.arg_reduce = axis_search(jt, jt.arg_reduce)
     jt.nn.conv2d = jt.nn.conv = with_bias(jt.nn.conv2d)
     jt.nn.Conv.execute = by_function(jt.nn.Conv.execute, jt.nn.conv2d)
+    jt.nn.ConvTranspose.execute = with_added_bias(jt.nn.ConvTranspose.execute, jt.nn.conv_transpose)
     jt.cudnn.set_algorithm_cache_size(CONVOLUTIONS)
     jt.cudnn.set_max_workspace_ratio(WORKSPACE)
 

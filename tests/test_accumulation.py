@@ -62,7 +62,7 @@ Step = tuple[dict[str, float], dict[str, np.ndarray], dict[str, dict[str, np.nda
 
 
 @functools.cache
-def step_in_parts(model: str, parts: int) -> Step:
+def step_in_parts(model: str, parts: int, reuse_fakes: bool = False, gan: str = "hinge") -> Step:
     """Losses, gradients by optimiser, weights after the step, and the number of Adam's steps."""
     seed_everything(1)
     generator, discriminator = build_generator(settings(model)), build_discriminator(settings(model))
@@ -75,9 +75,9 @@ def step_in_parts(model: str, parts: int) -> Step:
             for name, array in gather(network).items()
         }
         restore(network, weights, "drawn")
-    loss_config = LossConfig({"feat": 10.0, "rec": 10.0}, None, label_mix=10.0)
-    operations = () if model == "classes" else OPERATIONS  # which change the classes' shares
-    step_config = StepConfig(loss_config, operations, StyleLoss(0.5, "sum"))
+    loss_config = LossConfig({"feat": 10.0, "rec": 10.0}, None, gan, label_mix=10.0)
+    operations = () if model == "classes" or gan == "w" else OPERATIONS  # which change the classes' shares
+    step_config = StepConfig(loss_config, operations, StyleLoss(0.5, "sum"), reuse_fakes=reuse_fakes)
     real, label_maps = inputs()
     rows = [slice(i * BATCH // parts, (i + 1) * BATCH // parts) for i in range(parts)]
     given = [(jt.array(real[part]), Conditioning(one_hot(label_maps[part], 3))) for part in rows]
@@ -100,6 +100,15 @@ CASES = [
     *(pytest.param(model, 2, marks=pytest.mark.drill) for model in OTHERS),
     pytest.param(FIRST, 4, marks=pytest.mark.drill),
 ]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_discriminators_see_the_fakes_of_the_generators_update_on_request(parts: int) -> None:
+    """The Wasserstein loss is the mean score of the fakes: of G with the opposite sign."""
+    losses, *_ = step_in_parts(FIRST, parts, reuse_fakes=True, gan="w")
+    assert losses["D/fake"] == pytest.approx(-losses["G/adv"], rel=1e-5)
+    losses, *_ = step_in_parts(FIRST, parts, gan="w")  # whose styles are drawn again
+    assert losses["D/fake"] != pytest.approx(-losses["G/adv"], rel=1e-3)
 
 
 @pytest.mark.parametrize(("model", "parts"), CASES)

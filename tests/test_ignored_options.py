@@ -23,7 +23,8 @@ OF_NETWORKS = {  # values beside the defaults of all networks
 OTHER = {  # values beside the default
     "model.edges": "label",
     **{f"{phase}.{option}": value for phase in ("pretrain", "finetune") for option, value in {
-        "batch": 4, "accumulate": 5, "lr_g": 1e-3, "lr_d": 1e-3, "beta1": 0.5, "beta2": 0.5, "lr_decay_epochs": 3,
+        "batch": 4, "accumulate": 5, "reuse_fakes": True, "lr_g": 1e-3, "lr_d": 1e-3,
+        "beta1": 0.5, "beta2": 0.5, "lr_decay_epochs": 3,
         "precision": "bf16", "deterministic": True, "gan": "ls",
         "feature_matching": 3.0, "reconstruction": 3.0, "perceptual": {"net": "none"}, "kl": 0.3,
         "kl_reduction": "mean", "label_mix": 3.0,

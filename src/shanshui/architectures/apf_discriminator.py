@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
+from shanshui.nn.label_conv import convolve
 from shanshui.nn.norm_kernels import usable
 from shanshui.nn.norms import instance_norm
 from shanshui.nn.resize import bilinear, halve
@@ -93,7 +94,7 @@ class PatchDiscriminator(Module):
         """
         layer = getattr(self, f"from_rgb_{i}")
         of_labels, of_colours = split_inputs(layer.weight, 3)
-        labels = nn.conv2d(segmap, of_labels, padding=2)  # (N, C, h + 1, w + 1)
+        labels = convolve(segmap, of_labels, padding=2)  # (N, C, h + 1, w + 1)
         if usable(image):
             return paired(nn.conv2d(image, of_colours, padding=2), labels, layer.bias, SLOPE)
         colours = nn.conv2d(image, of_colours, layer.bias, padding=2)  # (k * N, C, h + 1, w + 1)

@@ -9,7 +9,7 @@ from shanshui.backend.lazy import Module, jt
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import instance_norm
 from shanshui.nn.spade import SLOPE, leaky_relu
-from shanshui.nn.spectral_norm import conv
+from shanshui.nn.spectral_norm import conv, layer_of_labels
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -57,6 +57,7 @@ class MaskEncoder(Module):
         """Yield name and normalised output, before its activation, of each layer in turn."""
         x = segmap
         for i in range(1, self.halvings + 1):
-            x = instance_norm(getattr(self, f"layer{i}")(x))  # (N, C_i, H / 2^i, W / 2^i)
+            layer = getattr(self, f"layer{i}")
+            x = instance_norm(layer(x) if i > 1 else layer_of_labels(layer, x))  # (N, C_i, H / 2^i, W / 2^i)
             yield f"layer{i}", x
             x = leaky_relu(x)

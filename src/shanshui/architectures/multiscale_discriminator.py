@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shanshui.architectures.apf_discriminator import WIDEST, Features, by_batch, paired, split_inputs, together
 from shanshui.backend.lazy import Module, nn
 from shanshui.errors import ShanshuiError
+from shanshui.nn.label_conv import convolve
 from shanshui.nn.norm_kernels import usable
 from shanshui.nn.norms import instance_norm
 from shanshui.nn.resize import halve
@@ -61,7 +62,7 @@ class SingleScaleDiscriminator(Module):
     def _first(self, segmap: Var, image: Var) -> Var:
         """Compute the first layer as a sum: the label map's part is the same for the k images."""
         of_labels, of_colours = split_inputs(self.model0.weight, 3)
-        labels = nn.conv2d(segmap, of_labels, stride=2, padding=2)  # (N, C, h', w')
+        labels = convolve(segmap, of_labels, stride=2, padding=2)  # (N, C, h', w')
         if usable(image):
             return paired(nn.conv2d(image, of_colours, stride=2, padding=2), labels, self.model0.bias, 1.0)
         colours = nn.conv2d(image, of_colours, self.model0.bias, stride=2, padding=2)  # (k * N, C, h', w')

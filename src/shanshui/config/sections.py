@@ -170,6 +170,9 @@ class Training(OnGpu):
     accumulate: Positive = Field(
         1, description="parts in which a batch is computed to save memory, their gradients averaged; 1: all at once"
     )
+    reuse_fakes: bool = Field(
+        False, description="train the discriminators on the images of the generator's update; false: on new images"
+    )
     lr_g: float = Field(1e-4, gt=0, description="learning rate of G and E")
     lr_d: float = Field(4e-4, gt=0, description="learning rate of the discriminators")
     beta1: float = Field(0.0, ge=0, lt=1, description="Adam's first decay rate")

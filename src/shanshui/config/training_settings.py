@@ -39,6 +39,7 @@ class PhaseSettings(Section):
     epochs: Positive | None = None
     batch: Positive
     accumulate: Positive = 1
+    reuse_fakes: bool = False
     precision: Precision = "fp32"
     deterministic: bool = False
     lr_g: float

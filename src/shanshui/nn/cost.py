@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shanshui.backend.lazy import Module, nn
-from shanshui.nn import depthwise
+from shanshui.nn import depthwise, label_conv
 from shanshui.nn.spade import SPADE
 from shanshui.storage.size import Size
 
@@ -120,9 +120,12 @@ def _changed(see: See) -> Iterator[None]:
     """Let Jittor's classes call `see` until the generator ends."""
     places = (
         (nn.Conv, "execute"), (nn.ConvTranspose, "execute"), (nn.Linear, "execute"), (nn, "conv2d"),
-        (depthwise, "by_channel"),
+        (depthwise, "by_channel"), (label_conv, "sparse"),
     )  # fmt: skip
-    kept = nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d, depthwise.by_channel
+    kept = (
+        nn.Conv.execute, nn.ConvTranspose.execute, nn.Linear.execute, nn.conv2d,
+        depthwise.by_channel, label_conv.sparse,
+    )  # fmt: skip
 
     def replace(*forms: Callable[..., Var]) -> None:
         for (owner, name), form in zip(places, forms, strict=True):
@@ -153,7 +156,12 @@ def _changed(see: See) -> Iterator[None]:
         see(None, output, output.numel() * _per_output(weight))
         return output
 
-    replace(convolve, transposed, connect, function, by_channel)
+    def of_labels(segmap: Var, weight: Var, *rest: Any) -> Var:
+        output = kept[5](segmap, weight, *rest)
+        see(None, output, output.numel() * _per_output(weight))
+        return output
+
+    replace(convolve, transposed, connect, function, by_channel, of_labels)
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from shanshui.backend.cpu_forms import BIAS_INSIDE
 from shanshui.backend.lazy import Module, nn
 from shanshui.nn import fixed_spade
 from shanshui.nn.channel_groups import Along, ChannelGroup, Plan, middle_group, outputs, statistics
+from shanshui.nn.label_conv import convolve
 from shanshui.nn.norm_kernels import usable
 from shanshui.nn.norms import NormKind, leaky, modulate, modulates, parameter_free
 from shanshui.nn.patch_spade import DevicePatches, gamma_beta, normalise
@@ -90,7 +91,7 @@ class SPADE(Module):
         """Add noise (N, 1, h, w) times its amplitude, which depends on the label map: (N, C, h, w)."""
         layer = self.seg_noise_var
         if not usable(x):
-            return x + noise * layer(segmap)
+            return x + noise * convolve(segmap, layer.weight, layer.bias)
         amplitude = nn.conv2d(segmap, layer.weight)
         y: Var = AddNoise.apply(x, noise, amplitude, layer.bias)
         return y

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shanshui.backend.cpu_forms import BIAS_INSIDE, convolution, convolves
 from shanshui.backend.lazy import Conv, jt, nn
+from shanshui.nn.label_conv import convolve
 from shanshui.nn.norm_kernels import usable
 from shanshui.nn.spectral_kernels import Divide, power_iteration
 from shanshui.nn.spectral_together import Normalised, prepared
@@ -126,6 +127,12 @@ def unbiased(layer: nn.Conv, x: Var) -> Var:
     """Convolve x with the weight of a layer, normalised if it is one of these, but without its bias."""
     weight = layer.normalised() if isinstance(layer, SpectralConv | PairedSpectralConv) else layer.weight
     return nn.conv2d(x, weight, None, layer.stride, layer.padding)
+
+
+def layer_of_labels(layer: nn.Conv, segmap: Var) -> Var:
+    """Apply a convolution layer, normalised or not, to label maps (N, in, h, w), as fast as these allow on a CPU."""
+    weight = layer.normalised() if isinstance(layer, SpectralConv | PairedSpectralConv) else layer.weight
+    return convolve(segmap, weight, layer.bias, layer.stride[0], layer.padding[0])
 
 
 def by_kernels(layer: SpectralConv | PairedSpectralConv) -> Normalised:

@@ -232,7 +232,7 @@ class Session:
         loss_config = LossConfig(weights, perceptual, options.gan, options.label_mix)
         return StepConfig(
             loss_config, options.augment, StyleLoss(options.kl, options.kl_reduction), parity.loss_resize == "bilinear",
-            parity.grow_copy == "every_forward",
+            parity.grow_copy == "every_forward", options.reuse_fakes,
         )  # fmt: skip
 
 

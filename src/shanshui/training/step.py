@@ -52,6 +52,8 @@ class StepConfig:
         style: the style encoder's loss, if there is one.
         soft_labels: downsample label maps bilinearly, as the winner did, instead of by nearest neighbour.
         grow_always: copy a discriminator into its successor before every forward pass of a fade's first epoch.
+        reuse_fakes: train D on the fakes that the loss of G was computed on, instead of generating others with the
+            updated weights. It saves a forward pass of G, and the fakes are older by one update.
     """
 
     loss_config: LossConfig
@@ -59,6 +61,7 @@ class StepConfig:
     style: StyleLoss = field(default_factory=StyleLoss)
     soft_labels: bool = False
     grow_always: bool = False
+    reuse_fakes: bool = False
 
     def without_growing(self) -> StepConfig:
         """Return the same for epochs in which no discriminator copies another's weights."""
@@ -106,6 +109,7 @@ def accumulated_step(
     """
     count, networks = len(parts), nets.parts().values()
     pairs: list[tuple[Var, Var]] = []  # photographs and label maps at the size of the fakes
+    generated: list[Var] = []  # fakes to be used once more
 
     def batch_of(part: int, fake: Var, draws: BatchDraws) -> DiscriminatorBatch:
         """Augment photographs, fakes and label maps for the discriminators."""
@@ -124,6 +128,8 @@ def accumulated_step(
     def generator_terms(part: int) -> Terms:
         real, conditioning = parts[part]
         fake, style_terms = fakes(part, for_g)
+        if step_config.reuse_fakes:
+            generated.append(fake.detach())
         pairs.append(reduce_pair(real, conditioning.with_edges(), Size.of_maps(fake), step_config.soft_labels))
         batch = batch_of(part, fake, for_g)
         return (
@@ -131,8 +137,11 @@ def accumulated_step(
         )
 
     def discriminator_terms(part: int) -> Terms:
-        with jt.no_grad():
-            fake = fakes(part, for_d)[0].detach()
+        if step_config.reuse_fakes:
+            fake = generated[part]
+        else:
+            with jt.no_grad():
+                fake = fakes(part, for_d)[0].detach()
         return nets.discriminator.discriminator_loss(batch_of(part, fake, for_d), step, step_config.loss_config, rng)
 
     for_g = BatchDraws(count, rng)

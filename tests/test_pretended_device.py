@@ -18,8 +18,8 @@ SIDES = dict.fromkeys(OTHERS, (128, 128)) | {"pictures": (64, 128)}  # of pictur
 FLOAT = 4  # bytes
 LAUNCHES = {  # of a step: Jittor's kernels, and these with those of libraries; each some percent above what is counted
     "fading": (465, 890), "finetuning": (570, 1175), "patches": (905, 1475), "full_size": (590, 1200),
-    "segmenter": (128, 175), "recipe:spade": (435, 795), "recipe:clade-icpe": (1000, 1270),
-    "recipe:ccfpse": (1010, 1580), "recipe:oasis": (810, 1245), "recipe:pix2pixhd": (565, 755),
+    "segmenter": (128, 175), "recipe:spade": (435, 795), "recipe:clade-icpe": (980, 1245),
+    "recipe:ccfpse": (1010, 1580), "recipe:oasis": (790, 1220), "recipe:pix2pixhd": (545, 730),
 }  # fmt: skip
 
 

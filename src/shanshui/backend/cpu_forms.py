@@ -62,12 +62,16 @@ static Convolution& convolution(Shape k) {
     return found->second;
 }
 }
-#define NUMBER(name) (int)data[#name]
-#define SHAPE {NUMBER(n), NUMBER(c), NUMBER(h), NUMBER(w), NUMBER(outputs), NUMBER(high), NUMBER(wide), \\
-               NUMBER(stride), NUMBER(down), NUMBER(right), 0}
+"""
+NUMBERS = """
+const int64 numbers = data["numbers"];  // five, with ten bits each
+auto number = [&](int i) { return int(numbers >> 10 * i & 1023); };
 """
 ORDER = """
-Convolution& known = convolution(SHAPE);
+Convolution& known = convolution({
+    (int)data["n"], (int)in0_shape1, (int)data["h"], (int)data["w"], (int)in0_shape0, number(0), number(1), number(2),
+    number(3), number(4), 0
+});
 const memory::desc order = known.desc.weights_desc();
 ASSERT(order.get_size() <= out_shape0 * sizeof(float));
 dnnl::stream stream(cpu());
@@ -75,7 +79,10 @@ memory from(known.w, cpu(), in0_p), to(order, cpu(), out_p);
 dnnl::reorder(from, to).execute(stream, from, to);
 """
 CONVOLVE = """
-Convolution& known = convolution(SHAPE);
+Convolution& known = convolution({
+    (int)in0_shape0, (int)in0_shape1, (int)in0_shape2, (int)in0_shape3, (int)out_shape1, number(0), number(1),
+    number(2), number(3), number(4), 0
+});
 dnnl::stream stream(cpu());
 memory x(known.x, cpu(), in0_p), weights(known.desc.weights_desc(), cpu(), in1_p), y(known.y, cpu(), out_p);
 const bool same_x = known.desc.src_desc() == known.x, same_y = known.desc.dst_desc() == known.y;
@@ -134,7 +141,7 @@ def convolves(layer: nn.Conv, x: Var) -> bool:
         and layer.stride[0] == layer.stride[1]
         and x.ndim == 4
         and x.shape[1] == layer.in_channels
-        and x.dtype == layer.weight.dtype == "float32"
+        and x.dtype == "float32"
     )
 
 
@@ -155,28 +162,28 @@ def convolution(
     """
     n, c, h, w = x.shape
     outputs, (high, wide), stride, (down, right) = layer.out_channels, layer.kernel_size, layer.stride[0], layer.padding
-    numbers = {
-        "n": n, "c": c, "h": h, "w": w, "outputs": outputs, "high": high, "wide": wide, "stride": stride, "down": down,
-        "right": right,
-    }  # fmt: skip
-    ordered = _ordered(layer, sources, weight, numbers)
     shape = (n, outputs, (h + 2 * down - high) // stride + 1, (w + 2 * right - wide) // stride + 1)
+    key = (n, c, h, w, outputs, high, wide, stride, down, right)
+    numbers = high | wide << 10 | stride << 20 | down << 30 | right << 40
+    ordered = _ordered(layer, sources, weight, key, numbers)
     if bias is not None and inside:
-        return _code(shape, [x, ordered, bias], CONVOLVE, {**numbers, "biased": 1})
-    y = _code(shape, [x, ordered, ordered], CONVOLVE, {**numbers, "biased": 0})
+        return _code(shape, [x, ordered, bias], CONVOLVE, {"numbers": numbers, "biased": 1})
+    y = _code(shape, [x, ordered, ordered], CONVOLVE, {"numbers": numbers, "biased": 0})
     return y if bias is None else y + bias.broadcast(y.shape, [0, 2, 3])
 
 
-def _ordered(layer: Module, sources: Sequence[Var], weight: Callable[[], Var], numbers: dict[str, int]) -> Var:
+def _ordered(
+    layer: Module, sources: Sequence[Var], weight: Callable[[], Var], key: tuple[int, ...], numbers: int
+) -> Var:
     """Return weights in the order of a convolution's kernel, kept if there is room."""
-    shape = tuple(numbers.values())
-    if shape not in _orders:
-        _orders[shape] = order_of_weights(_library[0], **numbers)
-    order = _orders[shape]
+    order = _orders.get(key)
+    if order is None:
+        order = _orders[key] = order_of_weights(_library[0], *key)
     name = f"{ORDERED}{order.number}"
 
     def make() -> Var:
-        return _code((order.length,), [weight()], ORDER, numbers)
+        n, _, h, w, *_ = key
+        return _code((order.length,), [weight()], ORDER, {"numbers": numbers, "n": n, "h": h, "w": w})
 
     if known(layer, name, sources) or sum(var.numel() for var in kept(ORDERED)) + order.length <= MOST_KEPT:
         return constant(layer, name, sources, make)
@@ -184,6 +191,6 @@ def _ordered(layer: Module, sources: Sequence[Var], weight: Callable[[], Var], n
 
 
 def _code(shape: Sequence[int], inputs: Sequence[Var], source: str, numbers: dict[str, int]) -> Var:
-    made = jt.code(tuple(shape), "float32", list(inputs), cpu_header=HEADER, cpu_src=source, data=numbers)
+    made = jt.code(tuple(shape), "float32", list(inputs), cpu_header=HEADER, cpu_src=NUMBERS + source, data=numbers)
     made.compile_options = _flags
     return made

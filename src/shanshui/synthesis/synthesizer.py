@@ -277,5 +277,6 @@ class Synthesizer:
         with jt.no_grad():
             conditioning = generator.condition(ids, generator.patch_sizes(size, self._step), instances)
             made = np.array(generator.generate(conditioning, noise, self._step).numpy())
+        del conditioning  # otherwise what it holds unused would be computed now
         jt.sync_all()
         return made

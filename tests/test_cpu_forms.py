@@ -51,7 +51,7 @@ def test_has_the_bits_of_jittors_convolution(
     assert np.array_equal(second, expected)
 
 
-def test_new_weights_are_ordered_anew() -> None:
+def test_new_weights_are_ordered_again() -> None:
     layer, x = nn.Conv(8, 20, 3, padding=1), random(1, 8, 16, 16)
     layer.eval()
     with jt.no_grad():

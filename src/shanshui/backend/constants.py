@@ -21,7 +21,8 @@ _kept: WeakKeyDictionary[Module, dict[str, tuple[Numbers, Var]]] = WeakKeyDictio
 
 def unchanging(layer: Module) -> bool:
     """Return whether the weights of a layer can be taken as constants: on a CPU, evaluated, and without gradients."""
-    return bool(jt.flags.no_grad) and not jt.flags.use_cuda and not getattr(layer, "is_train", True)
+    flags = jt.flags
+    return bool(flags.no_grad) and not flags.use_cuda and not getattr(layer, "is_train", True)
 
 
 def constant(layer: Module, name: str, sources: Sequence[Var], make: Callable[[], Var]) -> Var:
@@ -33,17 +34,17 @@ def constant(layer: Module, name: str, sources: Sequence[Var], make: Callable[[]
         sources: arrays that it depends on.
         make: computes it.
     """
-    numbers = tuple(source.id for source in sources)
-    values = _kept.setdefault(layer, {})
-    if name not in values or values[name][0] != numbers:
-        values[name] = numbers, make().stop_grad()
-    return values[name][1]
+    found = known(layer, name, sources)
+    if found is None:
+        found = make().stop_grad()
+        _kept.setdefault(layer, {})[name] = tuple([source.id for source in sources]), found
+    return found
 
 
-def known(layer: Module, name: str, sources: Sequence[Var]) -> bool:
-    """Return whether a value is kept."""
+def known(layer: Module, name: str, sources: Sequence[Var]) -> Var | None:
+    """Return a value that is kept, if it is and its sources have not changed."""
     found = _kept.get(layer, {}).get(name)
-    return found is not None and found[0] == tuple(source.id for source in sources)
+    return found[1] if found and found[0] == tuple([source.id for source in sources]) else None
 
 
 def kept(prefix: str = "") -> Iterator[Var]:

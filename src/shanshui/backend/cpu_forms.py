@@ -180,12 +180,15 @@ def _ordered(
     if order is None:
         order = _orders[key] = order_of_weights(_library[0], *key)
     name = f"{ORDERED}{order.number}"
+    found = known(layer, name, sources)
+    if found is not None:
+        return found
 
     def make() -> Var:
         n, _, h, w, *_ = key
         return _code((order.length,), [weight()], ORDER, {"numbers": numbers, "n": n, "h": h, "w": w})
 
-    if known(layer, name, sources) or sum(var.numel() for var in kept(ORDERED)) + order.length <= MOST_KEPT:
+    if sum(var.numel() for var in kept(ORDERED)) + order.length <= MOST_KEPT:
         return constant(layer, name, sources, make)
     return make()
 

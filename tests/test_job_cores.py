@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from shanshui.backend.device import Device
@@ -39,14 +37,3 @@ def test_two_jobs_share_a_cpu_and_each_has_all_of_its_threads(
     assert job_cores.threads(min(claimed, there), there) == there
     assert (parallel_jobs(config, local=False), job_cores.niceness(local=False)) == (1, 0)
     assert job_cores.threads(8, None) == 8, "a node of a cluster"
-
-
-@pytest.mark.parametrize(
-    ("given", "spins"), [({}, "20000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)]
-)
-def test_waiting_threads_leave_their_core_unless_told_otherwise(
-    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], spins: str | None
-) -> None:
-    monkeypatch.setattr(job_cores.os, "environ", {"PATH": "", **given})
-    job_cores.let_waiting_threads_sleep()
-    assert os.environ.get("GOMP_SPINCOUNT") == spins

@@ -39,6 +39,7 @@ from shanshui.backend.toolchain import (
     write_kernel_compiler,
     write_python_config,
 )
+from shanshui.backend.waiting import spins_when_nice
 from shanshui.errors import ShanshuiError
 from shanshui.storage.files import digest, temporary_name
 from shanshui.storage.names import home_folder
@@ -185,7 +186,8 @@ def _import_jittor(parallel_compile: bool) -> ModuleType:
         if not rank and not is_compiled(home, key):
             compile_core(home, variables, key)
         try:
-            with applied({**variables, "DISABLE_MULTIPROCESSING": "1"}):  # else it forks idle workers
+            spins = spins_when_nice(os.environ, os.nice(0))
+            with applied({**variables, **spins, "DISABLE_MULTIPROCESSING": "1"}):  # else it forks idle workers
                 import jittor
         except (Exception, SystemExit) as error:
             forget(home, environment_key(find_mpi().version) if rank else key)

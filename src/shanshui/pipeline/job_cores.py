@@ -14,7 +14,6 @@ from shanshui.backend.device import cuda_identities, find_device
 from shanshui.config.schema import Config
 
 CPU_JOBS = 2  # that use the networks at a time, where there is no GPU
-SPINS = "20000"  # of a waiting OpenMP thread (1 ms) before it sleeps and leaves its core to another job
 
 
 def parallel_jobs(config: Config, local: bool = True) -> int:
@@ -51,9 +50,3 @@ def threads(claimed: int, given: int | None) -> int:
 def niceness(local: bool) -> int:
     """Return by how much jobs other than trainings give way: on a shared CPU they take what a training leaves."""
     return 19 if local and find_device().kind != "cuda" else 0
-
-
-def let_waiting_threads_sleep() -> None:
-    """Set the environment so that OpenMP's threads soon sleep where they wait, unless it says otherwise already."""
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

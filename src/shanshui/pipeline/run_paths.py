@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shanshui.architectures.schedule import schedule
-from shanshui.backend import gpu_lock
+from shanshui.backend import gpu_lock, waiting
 from shanshui.compression.student_names import STUDENT, is_student, teacher_of
 from shanshui.config.schema import Config
 from shanshui.config.sections import PERCEPTUAL
@@ -26,7 +26,6 @@ from shanshui.config.stages import with_own_rules, with_settings
 from shanshui.data.contents import content_digests
 from shanshui.data.layouts import FOLDERS, INSTANCES, LAYOUTS
 from shanshui.metrics.registry import need_segmenter, weights_of
-from shanshui.pipeline import job_cores
 from shanshui.pipeline.code_changes import CODE, counted_digest, read_accepted, recorded_settings, remember
 from shanshui.pipeline.retention import STATES
 from shanshui.storage.files import digest
@@ -67,7 +66,7 @@ def prepare_environment(source: Path, own_python: bool, config: Config) -> None:
         os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
     if config.gpus == 0:
         os.environ["SHANSHUI_DEVICE"] = "cpu"
-    job_cores.let_waiting_threads_sleep()
+    waiting.let_waiting_threads_sleep()
     os.environ[gpu_lock.GPUS] = ",".join(map(str, config.gpus)) if isinstance(config.gpus, list) else gpu_lock.AUTO
     os.environ[gpu_lock.JOBS_PER_GPU] = str(config.jobs_per_gpu)
 

@@ -16,8 +16,6 @@ from shanshui.backend.runtime import load_jittor
 load_jittor()
 ctypes.CDLL("libgomp.so.1").omp_display_env(1)
 """
-    "import ctypes, os, shanshui.backend.runtime as r; r.load_jittor(); ctypes.CDLL('libgomp.so.1').omp_display_env(1)"
-)
 
 
 @pytest.mark.parametrize(

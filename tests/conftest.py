@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, OpenMP's waiting threads would hold up the other's
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # of jobs with more threads that tests run
 
 LONGEST = (  # files whose tests take more than half a minute where no kernel is compiled yet, the longest first
     "test_pretended_device", "test_workflow", "test_choosing", "test_reruns", "test_parallel", "test_cuda_kernels",

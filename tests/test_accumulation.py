@@ -102,7 +102,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("parts", [1, pytest.param(2, marks=pytest.mark.drill)])
 def test_discriminators_see_the_fakes_of_the_generators_update_on_request(parts: int) -> None:
     """The Wasserstein loss is the mean score of the fakes: of G with the opposite sign."""
     losses, *_ = step_in_parts(FIRST, parts, reuse_fakes=True, gan="w")

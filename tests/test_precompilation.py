@@ -172,7 +172,7 @@ def test_widths_sizes_and_rates_need_no_other_kernels() -> None:
         },
         "discriminator": {"name": "multiscale", "activation": "gelu", "attention": "simam"},
     },
-    {"generator": "clade_icpe", "discriminator": "fpse", "edges": "label"},
+    pytest.param({"generator": "clade_icpe", "discriminator": "fpse", "edges": "label"}, marks=pytest.mark.drill),
     {"discriminator": "oasis"},
 ])  # fmt: skip
 def test_configured_networks_are_precompiled_small(model: dict[str, Any]) -> None:

@@ -302,7 +302,7 @@ def test_without_a_terminal_a_line_says_now_and_then_what_runs(tmp_path: Path) -
     lines = workflow.close()[2:]
     assert 10 <= len(lines) <= 60
     assert "0 of" in lines[0]
-    assert "jobs done; finetune epoch 5 of 20" in lines[0]
+    assert "jobs done; finetune epoch 5 of 18" in lines[0]
     assert "\r" not in workflow.stream.getvalue()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import logging
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -357,8 +359,12 @@ def test_snakemakes_own_options_bring_its_own_messages_back(option: str) -> None
     assert not handler(everything=True).writes_to_stream
 
 
-def test_without_a_screen_messages_have_snakemakes_form(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_screen_messages_have_snakemakes_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the stderr of that moment, though Snakemake's handler takes that of its import."""
+    importlib.import_module("snakemake.logging")
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
     record = logging.LogRecord("snakemake", logging.INFO, "", 0, "Building DAG of jobs...", (), None)
     handler().emit(record)
     handler(verbose=True).emit(record)
-    assert capfd.readouterr().err.count("Building DAG of jobs...") == 1
+    assert shown.getvalue().count("Building DAG of jobs...") == 1

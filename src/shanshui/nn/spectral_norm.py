@@ -123,16 +123,19 @@ class PairedSpectralConv(Conv):
         return (u * jt.matmul(matrix, v)).sum()
 
 
+def effective_weight(layer: nn.Conv) -> Var:
+    """Return the weight that a convolution layer convolves with, normalised if it is one of these."""
+    return layer.normalised() if isinstance(layer, SpectralConv | PairedSpectralConv) else layer.weight
+
+
 def unbiased(layer: nn.Conv, x: Var) -> Var:
     """Convolve x with the weight of a layer, normalised if it is one of these, but without its bias."""
-    weight = layer.normalised() if isinstance(layer, SpectralConv | PairedSpectralConv) else layer.weight
-    return nn.conv2d(x, weight, None, layer.stride, layer.padding)
+    return nn.conv2d(x, effective_weight(layer), None, layer.stride, layer.padding)
 
 
 def layer_of_labels(layer: nn.Conv, segmap: Var) -> Var:
     """Apply a convolution layer, normalised or not, to label maps (N, in, h, w), as fast as these allow on a CPU."""
-    weight = layer.normalised() if isinstance(layer, SpectralConv | PairedSpectralConv) else layer.weight
-    return convolve(segmap, weight, layer.bias, layer.stride[0], layer.padding[0])
+    return convolve(segmap, effective_weight(layer), layer.bias, layer.stride[0], layer.padding[0])
 
 
 def by_kernels(layer: SpectralConv | PairedSpectralConv) -> Normalised:

@@ -20,6 +20,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TextIO
 
+from shanshui.backend.core_headers import precompiled_headers
 from shanshui.backend.device import find_device
 from shanshui.backend.toolchain import cpu_model, find_compiler, python_include
 from shanshui.errors import ShanshuiError
@@ -137,10 +138,13 @@ def compile_core(home: Path, environment: Mapping[str, str], key: str, command: 
     log = home / "compile.log"
     for _ in range(3):  # a rebuilt helper library ends the child early, with exit code 0: start it again
         progress = Progress("compiling Jittor, once per machine (about 2 minutes on two idle cores)", OBJECT_FILES)
-        with open(log, "w", encoding="utf-8") as said:
+        with (
+            open(log, "w", encoding="utf-8") as said,
+            precompiled_headers(home, environment.get("cc_path", "")) as headers,
+        ):
             child = subprocess.Popen(
                 command or [sys.executable, "-c", CHILD],
-                env={**os.environ, **environment},
+                env={**os.environ, **environment, **headers},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,

@@ -135,6 +135,14 @@ PRELUDE = """// What nearly every kernel of Jittor includes, compiled once.
 #include "ops/binary_op.h"
 #include "ops/broadcast_to_op.h"
 #include "ops/reduce_op.h"
+#include "ops/unary_op.h"
+#include "ops/ternary_op.h"
+#include "ops/reindex_op.h"
+#include "ops/code_op.h"
+#include "ops/fuse_transpose_op.h"
+#include "misc/cpu_math.h"
+#include "fused_op.h"
+#include "executor.h"
 """
 
 

@@ -38,6 +38,7 @@ class Limits:
         concurrency: connections and requests in progress.
         comment_seconds: between comments in a stream of events.
         patience: seconds in which the worker must use CPU time while it works on a job.
+        clock: seconds, monotonic, by which requests are counted.
     """
 
     body_seconds: float = 10.0
@@ -50,6 +51,7 @@ class Limits:
     concurrency: int = 64
     comment_seconds: float = 15.0
     patience: float = 60.0
+    clock: Callable[[], float] = time.monotonic
 
 
 class RateLimit:

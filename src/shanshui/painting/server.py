@@ -148,4 +148,4 @@ def application(
     handlers = dict.fromkeys((Refusal, HTTPException, Exception), _refused)
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    return Guard(app, access, RateLimit(limits.rate, limits.burst))
+    return Guard(app, access, RateLimit(limits.rate, limits.burst, limits.clock))

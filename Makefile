@@ -14,7 +14,8 @@ SEED ?= 0
 PYTEST ?= -n $(shell echo $$(( $$(nproc) + 1 ))) --dist loadfile --no-loadscope-reorder --durations 25
 
 export PYTHON
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# without the last, every process would parse the packages' sources again
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup compile demo paint docs docs-tools test drill fuzz recipes test-slurm test-cuda gpu-check gpu-kit lint format lock \
@@ -44,8 +45,13 @@ docs: docs-tools ## build the documents as a site: build/docs/index.html
 docs-tools: setup
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r envs/docs.txt
 
-test: compile lint docs-tools ## run all checks: style, types, workflow, tests
-	@envs/cuda_wheels.sh nvcc
+# style and types are checked during the compilation, which often leaves a core idle; what they say is printed after it
+test: setup ## run all checks: style, types, workflow, tests
+	@said=$$(mktemp) && trap 'rm -f "$$said"' EXIT; \
+	{ nice $(MAKE) --no-print-directory lint docs-tools && envs/cuda_wheels.sh nvcc; } > "$$said" 2>&1 & lint=$$!; \
+	$(MAKE) --no-print-directory compile; compiled=$$?; \
+	wait $$lint; checked=$$?; cat "$$said"; \
+	[ $$compiled = 0 ] && [ $$checked = 0 ]
 	@$(BIN)/python -m pytest $(PYTEST)
 
 test-cuda: compile ## compile all CUDA kernels with NVIDIA's compiler; needs no GPU, downloads 1.4 GB (40 minutes)

@@ -38,9 +38,10 @@ class Planner:
             atexit.register(self.close)
         assert self.process.stdin
         assert self.process.stdout
+        # bytecode of a source that is edited twice within a second would be taken for that of the second text
         request = {
-            "folder": str(folder), "arguments": list(arguments), "environment": {**os.environ, **environment},
-            "out": str(out), "err": str(err),
+            "folder": str(folder), "arguments": list(arguments), "out": str(out), "err": str(err),
+            "environment": {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         }  # fmt: skip
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()

@@ -40,6 +40,7 @@ def run(folder: str, arguments: list[str], out: str, err: str, environment: dict
     """In the forked process: everything Snakemake would do as a command of its own."""
     os.environ.clear()
     os.environ.update(environment)
+    sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     sys.argv = ["snakemake", *arguments]
     os.chdir(folder)
     sys.path[0] = folder

@@ -120,13 +120,58 @@ def test_demo_is_setup_then_compilation_then_pipeline(root: Path) -> None:
     ]
 
 
+@pytest.fixture
+def checked(clone: Path) -> Path:
+    """A clone whose programs only say that they were called, which .venv/bin/called keeps in order."""
+    for name in ("python", "ruff", "snakefmt", "mypy", "snakemake", "uv"):
+        program = clone / ".venv" / "bin" / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@" | tee -a "{clone}/.venv/bin/called"\n')
+        program.chmod(0o755)
+    (clone / "envs" / "setup.sh").write_text("#!/bin/sh\n")
+    (clone / "envs" / "cuda_wheels.sh").write_text("#!/bin/sh\n")
+    return clone
+
+
+def make_test(clone: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MAKEFLAGS": ""}
+    command = ["make", "--no-print-directory", "test", "PYTEST=-x"]
+    return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_tests_come_after_what_lint_says_during_the_compilation(checked: Path) -> None:
+    done = make_test(checked)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "python -m shanshui doctor --compile"
+    assert said[-1] == "python -m pytest -x"
+    assert {"ruff check .", "mypy", "snakemake --lint"} <= set(said[1:-1])
+    assert sorted((checked / ".venv" / "bin" / "called").read_text().splitlines()) == sorted(
+        line for line in said if not line.startswith(".venv")
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "error"), [("mypy", "found 1 error"), ("python", "no compiler"), ("uv", "no network")]
+)
+def test_no_test_runs_where_lint_or_compilation_fails(checked: Path, program: str, error: str) -> None:
+    (checked / ".venv" / "bin" / program).write_text(f'#!/bin/sh\necho "{error}" >&2\nexit 1\n')
+    done = make_test(checked)
+    assert done.returncode != 0
+    assert error in done.stdout + done.stderr
+    assert "ruff check ." in done.stdout
+    assert "pytest" not in done.stdout
+
+
 def test_environment_of_the_caller_does_not_leak(clone: Path) -> None:
     (clone / "Makefile").write_text((clone / "Makefile").read_text() + "\nshow:\n\t@env\n")
-    leaky = {"PYTHONPATH": "/somewhere", "VIRTUAL_ENV": "/elsewhere", "PYTHONHOME": "/nowhere"}
+    leaky = {
+        "PYTHONPATH": "/somewhere", "VIRTUAL_ENV": "/elsewhere", "PYTHONHOME": "/nowhere",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
     said = subprocess.run(
         ["make", "show"], cwd=clone, env={**os.environ, **leaky}, capture_output=True, text=True, check=True
     ).stdout
-    assert not re.search(r"^(PYTHONPATH|VIRTUAL_ENV|PYTHONHOME)=", said, re.MULTILINE)
+    assert not re.search(r"^(PYTHONPATH|VIRTUAL_ENV|PYTHONHOME|PYTHONDONTWRITEBYTECODE)=", said, re.MULTILINE)
 
 
 def test_paint_takes_the_weights_that_the_demo_chose(clone: Path) -> None:

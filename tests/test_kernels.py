@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.backend.kernels import MOST_ELEMENTS, MOST_TOGETHER, PART, elementwise, groups
+from shanshui.backend.kernels import MOST_ELEMENTS, MOST_TOGETHER, PART, elementwise, groups, launched, looped
 from shanshui.backend.runtime import load_jittor
 from shanshui.nn.norm_kernels import standardise
 from shanshui.nn.small_kernels import AddNoise, BiasedActivation, Residual, SplitInputs, halves
@@ -123,9 +123,14 @@ def test_many_arrays_of_any_size_are_computed_together() -> None:
     assert len(sizes) > MOST_TOGETHER
     rows = [tuple(RNG.standard_normal(size).astype(np.float32) for _ in range(2)) for size in sizes]
     given = [tuple(jt.array(array) for array in row) for row in rows]
+    formula = "r0 = a0 * factor + a1; r1 = a1 - less;"
     for factor in (0.5, 3.0):  # the same kernels with other numbers
-        found = elementwise("r0 = a0 * factor + a1; r1 = a1 - less;", given, 2, factor=factor, less=1.0)
-        for (a, b), (first, second) in zip(rows, found, strict=True):
+        numbers = {"factor": factor, "less": 1.0}
+        found = elementwise(formula, given, 2, **numbers)
+        for compute in (launched, looped):  # as on a GPU and as on a CPU
+            some = compute(formula, given[:8], 2, numbers)
+            found += [some[2 * i : 2 * i + 2] for i in range(8)]
+        for (a, b), (first, second) in zip(rows + rows[:8] * 2, found, strict=True):
             np.testing.assert_allclose(first.numpy(), a * np.float32(factor) + b, rtol=1e-5, atol=1e-6)
             np.testing.assert_array_equal(second.numpy(), b - 1)
 

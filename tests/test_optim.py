@@ -1,4 +1,4 @@
-"""Adam for all weights together, as a GPU computes it: against its formula in double precision, and Jittor's own."""
+"""Adam for all weights together: against its formula in double precision, and Jittor's own."""
 
 from __future__ import annotations
 

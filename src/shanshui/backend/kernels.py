@@ -1,4 +1,4 @@
-"""Custom GPU kernels: launched with `jt.code`, and executable on a CPU for tests.
+"""Custom GPU kernels: launched with `jt.code`, and executable on a CPU for tests; and formulas for many arrays at once.
 
 A kernel may use threadIdx.x, blockIdx.x, blockDim.x, gridDim.x, __shared__ and __syncthreads(). On a CPU the blocks run
 one after another, and a block's threads take turns from barrier to barrier: slow, and the same arithmetic.
@@ -93,15 +93,20 @@ def run(
 
 
 MOST_TOGETHER = 48  # arrays of each kind in one launch: with seven kinds, what a kernel may be given in 4 KiB
+MOST_LOOPED = 12  # on a CPU: the time Jittor takes to generate such an operation grows with the square of their number
 MOST_ELEMENTS = 1 << 24  # of one kind in one launch: while it runs, memory holds results and what they replace
 PART = 1 << 14  # elements a block of threads works on
 
-EACH = """
+ARRAYS = """
 struct Each {{
     float* array[{kinds}][{count}];
     long long size[{count}];
     int first[{count} + 1];
 }};
+"""
+EACH = (
+    ARRAYS
+    + """
 static __global__ void __launch_bounds__(256) each(const Each all{parameters}) {{
     int which = 0;
     while ((int)blockIdx.x >= all.first[which + 1]) which++;
@@ -114,6 +119,7 @@ static __global__ void __launch_bounds__(256) each(const Each all{parameters}) {
     }}
 }}
 """
+)
 COLLECT = """
 Each all;
 int blocks = 0;
@@ -128,12 +134,12 @@ all.first[{count}] = blocks;
 """
 
 
-def groups(rows: Sequence[Sequence[Var]]) -> Iterator[Sequence[Sequence[Var]]]:
-    """Split the rows, in order, where a group would have too many arrays or, with more than one, too many elements."""
+def groups(rows: Sequence[Sequence[Var]], most: int = MOST_TOGETHER) -> Iterator[Sequence[Sequence[Var]]]:
+    """Split the rows, in order, where a group would have over `most`, or, with more than one, too many elements."""
     begin, elements = 0, 0
     for end, row in enumerate(rows):
         size = row[0].numel()
-        if end > begin and (end - begin == MOST_TOGETHER or elements + size > MOST_ELEMENTS):
+        if end > begin and (end - begin == most or elements + size > MOST_ELEMENTS):
             yield rows[begin:end]
             begin, elements = end, 0
         elements += size
@@ -141,8 +147,26 @@ def groups(rows: Sequence[Sequence[Var]]) -> Iterator[Sequence[Sequence[Var]]]:
         yield rows[begin:]
 
 
+LOOP = """
+#pragma omp parallel for
+for (int block = 0; block < blocks; block++) {{
+    int which = 0;
+    while (block >= all.first[which + 1]) which++;
+    const long long start = (long long)(block - all.first[which]) * {part}, size = all.size[which];
+    const long long end = start + {part} < size ? start + {part} : size;
+{pointers}
+    #pragma omp simd
+    for (long long i = start; i < end; i++) {{
+{reads}
+{formula}
+{writes}
+    }}
+}}
+"""
+
+
 def elementwise(formula: str, rows: Sequence[Sequence[Var]], outputs: int, **numbers: float) -> list[list[Var]]:
-    """Compute the same formula from each row of arrays of one shape (float32), with few launches for all rows.
+    """Compute the same formula from each row of arrays of one shape (float32), with few operations for all rows.
 
     Args:
         formula: statements that set r0, r1, ... from a0, a1, ..., an element of each array, and from the numbers.
@@ -153,21 +177,52 @@ def elementwise(formula: str, rows: Sequence[Sequence[Var]], outputs: int, **num
     Returns:
         The results r0, r1, ... of every row.
     """
+    compute, most = (launched, MOST_TOGETHER) if jt.flags.use_cuda else (looped, MOST_LOOPED)
     found = []
-    for some in groups(rows):
-        inputs, count = len(some[0]), len(some)
-        size = {"inputs": inputs, "outputs": outputs, "kinds": inputs + outputs, "count": count, "part": PART}
-        text = EACH.format(
-            **size, parameters="".join(f", const float {name}" for name in numbers), formula=formula,
-            reads="".join(f"const float a{k} = all.array[{k}][which][i];\n" for k in range(inputs))
-            + "".join(f"float r{k};\n" for k in range(outputs)),
-            writes="".join(f"all.array[{inputs + k}][which][i] = r{k};\n" for k in range(outputs)),
-        )  # fmt: skip
-        given = "".join(f'const float {name} = data["{name}"];' for name in numbers)
-        results = run(
-            text, COLLECT.format(**size) + given, [array for row in some for array in row],
-            [row[0].shape for row in some for _ in range(outputs)], grid="blocks, 256", kernel="each",
-            arguments=", ".join(["all", *numbers]), data=numbers,
-        )  # fmt: skip
-        found += [results[i * outputs : (i + 1) * outputs] for i in range(count)]
+    for some in groups(rows, most):
+        results = compute(formula, some, outputs, numbers)
+        found += [results[i * outputs : (i + 1) * outputs] for i in range(len(some))]
     return found
+
+
+def launched(formula: str, rows: Sequence[Sequence[Var]], outputs: int, numbers: dict[str, float]) -> list[Var]:
+    """Compute `elementwise` of one group with one kernel launch; return all results of the first row, then the next."""
+    inputs = len(rows[0])
+    size = {"inputs": inputs, "outputs": outputs, "kinds": inputs + outputs, "count": len(rows), "part": PART}
+    text = EACH.format(
+        **size, parameters="".join(f", const float {name}" for name in numbers), formula=formula,
+        reads="".join(f"const float a{k} = all.array[{k}][which][i];\n" for k in range(inputs))
+        + "".join(f"float r{k};\n" for k in range(outputs)),
+        writes="".join(f"all.array[{inputs + k}][which][i] = r{k};\n" for k in range(outputs)),
+    )  # fmt: skip
+    return run(
+        text, COLLECT.format(**size) + named(numbers), [array for row in rows for array in row],
+        [row[0].shape for row in rows for _ in range(outputs)], grid="blocks, 256", kernel="each",
+        arguments=", ".join(["all", *numbers]), data=numbers,
+    )  # fmt: skip
+
+
+def looped(formula: str, rows: Sequence[Sequence[Var]], outputs: int, numbers: dict[str, float]) -> list[Var]:
+    """Compute the same on a CPU, with all threads; the bits do not depend on their number."""
+    inputs = len(rows[0])
+    size = {"inputs": inputs, "outputs": outputs, "kinds": inputs + outputs, "count": len(rows), "part": PART}
+    text = LOOP.format(
+        part=PART, formula=formula,
+        pointers="".join(f"const float* __restrict__ p{k} = all.array[{k}][which];\n" for k in range(inputs))
+        + "".join(f"float* __restrict__ q{k} = all.array[{inputs + k}][which];\n" for k in range(outputs)),
+        reads="".join(f"const float a{k} = p{k}[i];\n" for k in range(inputs))
+        + "".join(f"float r{k};\n" for k in range(outputs)),
+        writes="".join(f"q{k}[i] = r{k};\n" for k in range(outputs)),
+    )  # fmt: skip
+    shapes = [tuple(row[0].shape) for row in rows for _ in range(outputs)]
+    results = jt.code(
+        shapes, ["float32"] * len(shapes), [array for row in rows for array in row],
+        cpu_header=f"#include <cmath>\nnamespace jittor {{\n{ARRAYS.format(**size)}\n}}\n",
+        cpu_src=COLLECT.format(**size) + named(numbers) + text, data=numbers,
+    )  # fmt: skip
+    return list(results)
+
+
+def named(numbers: dict[str, float]) -> str:
+    """Return statements that define the numbers passed as `data`."""
+    return "".join(f'const float {name} = data["{name}"];' for name in numbers)

@@ -52,11 +52,7 @@ class MovingAverage:
         jt.sync_all()  # fused with what is still pending, the same numbers would be rounded otherwise
         with jt.no_grad():
             variables = self._variables()
-            if jt.flags.use_cuda:
-                follow_together(list(self.mean.values()), [variables[name] for name in self.mean], decay)
-            else:
-                for name, var in variables.items():
-                    self.mean[name].assign(self.mean[name] * decay + var * (1 - decay))
+            follow_together(list(self.mean.values()), [variables[name] for name in self.mean], decay)
         jt.sync_all()
 
     def weights(self) -> Arrays:
@@ -84,7 +80,7 @@ class MovingAverage:
 
 
 def follow_together(means: Sequence[Var], variables: Sequence[Var], decay: float) -> None:
-    """Set every mean to mean * decay + variable * (1 - decay) with few kernel launches, for GPUs."""
+    """Set every mean to mean * decay + variable * (1 - decay) with few operations."""
     rows = list(zip(means, variables, strict=True))
     for mean, (after,) in zip(means, elementwise(FOLLOW, rows, 1, decay=decay, rest=1 - decay), strict=True):
         mean.update(after)

@@ -23,7 +23,7 @@ r0 = a0 - m * rate / (sqrtf(v) + eps), r1 = m, r2 = v;
 
 
 class AdamTogether(Adam):
-    """Jittor's Adam with few kernel launches for all weights instead of a dozen for each, for GPUs.
+    """Jittor's Adam with few operations for all weights instead of a dozen for each.
 
     Results are equal up to rounding; the state and its names are the same. Without weight decay.
     """
@@ -60,5 +60,4 @@ def trainable(networks: Iterable[Module]) -> list[Var]:
 
 def adam(networks: Iterable[Module], lr: float, betas: tuple[float, float] = BETAS) -> Adam:
     """Create Adam for networks trained together; two time scales (Heusel et al. 2017) are two of these."""
-    kind = AdamTogether if jt.flags.use_cuda else jt.optim.Adam
-    return kind(trainable(networks), lr, eps=EPS, betas=betas)
+    return AdamTogether(trainable(networks), lr, eps=EPS, betas=betas)

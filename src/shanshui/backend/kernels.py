@@ -93,7 +93,7 @@ def run(
 
 
 MOST_TOGETHER = 48  # arrays of each kind in one launch: with seven kinds, what a kernel may be given in 4 KiB
-MOST_LOOPED = 12  # on a CPU: the time Jittor takes to generate such an operation grows with the square of their number
+MOST_LOOPED = 6  # on a CPU: the time Jittor takes to generate such an operation grows with the square of their number
 MOST_ELEMENTS = 1 << 24  # of one kind in one launch: while it runs, memory holds results and what they replace
 PART = 1 << 14  # elements a block of threads works on
 

@@ -15,18 +15,16 @@ from PIL import Image
 
 from shanshui.backend.lazy import jt
 from shanshui.backend.modules import gather, gather_optimizer, restore, restore_optimizer
-from shanshui.data.labels import NO_CLASS
 from shanshui.data.loader import TrainingPairs, prefetched
 from shanshui.errors import ShanshuiError
 from shanshui.logs import progress
+from shanshui.nn.cross_entropy import cross_entropy
 from shanshui.storage.checkpoint import Arrays, Checkpoint, prefixed
 from shanshui.storage.images import to_float
 from shanshui.storage.size import Size
 from shanshui.training.optim import adam
 
 if TYPE_CHECKING:
-    from jittor import Var
-
     from shanshui.architectures.segmenter import UNet
 
 
@@ -105,18 +103,6 @@ def train(
 def cosine(lr: float, done: float) -> float:
     """Return the learning rate of cosine decay after the share `done` of the training: from `lr` to 0."""
     return lr * 0.5 * (1 + float(np.cos(np.pi * done)))
-
-
-def cross_entropy(logits: Var, label_maps: Var) -> Var:
-    """Compute the mean cross entropy of logits (N, C, h, w) for int32 ids (N, h, w), over pixels that have a class."""
-    n, _, h, w = logits.shape
-    logits = logits - logits.max(1, keepdims=True).stop_grad()
-    total = logits.exp().sum(1).log()  # (N, h, w)
-    # 255 lies beyond the classes, where reindex gives 0
-    own = logits.reindex([n, h, w], ["i0", "@e0(i0,i1,i2)", "i1", "i2"], extras=[label_maps])
-    known = (label_maps != NO_CLASS).float32()
-    lost = ((total - own) * known).sum(2).sum()  # rows first: one long float32 sum loses digits
-    return lost / known.sum(2).sum().maximum(1.0)
 
 
 # --- what chance does to the pairs ------------------------------------------------------------------------

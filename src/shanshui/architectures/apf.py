@@ -41,6 +41,7 @@ class Apf(SpectrallyNormed, Generator):
     fresh: ClassVar[tuple[str, ...]] = ("seg_noise_var",)
     dropped: ClassVar[tuple[str, ...]] = ("inter_conv_img",)
     converters: ClassVar[Mapping[str, Converter]] = {"apf": JITTOR}
+    together_on_cpu: ClassVar[bool] = True
     aligned: ClassVar[tuple[str, ...]] = ("head_0", "G_middle_1", "up_1")
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "spade_hidden": 8}
     device_peak: ClassVar[float | None] = 1.52  # 1.97 GB a pair at 512x384, 64 channels (docs/gpu.md)

@@ -84,19 +84,22 @@ class BuiltGenerator:
         return np.where(label_maps == NO_CLASS, self.declared.num_classes - 1, label_maps).astype(np.uint8)
 
     def condition(
-        self, label_maps: np.ndarray, sizes: Sequence[Size] = (), instances: np.ndarray | None = None
-    ) -> Conditioning:
+        self, label_maps: np.ndarray, sizes: Sequence[Size] = (), instances: np.ndarray | None = None,
+        patches: PatchPyramid | None = None,
+    ) -> Conditioning:  # fmt: skip
         """Upload label maps and further inputs to the device.
 
         Args:
             label_maps: class ids uint8 (N, H, W).
             sizes: (h, w) at which distinct patches are found.
             instances: instance ids (N, H, W), whose edges are used instead of those of classes; or None.
+            patches: the distinct patches, if they have been found already.
         """
         declared, label_maps = self.declared, self.classes(label_maps)
         extra_inputs = {name: jt.array(array) for name, array in declared.extra_inputs(label_maps, instances).items()}
         segmap = jt.array(one_hot(label_maps, declared.num_classes))
-        patches = patches_of(label_maps, sizes, declared.num_classes)
+        if patches is None:
+            patches = patches_of(label_maps, sizes, declared.num_classes)
         return Conditioning(segmap, patches=patches, **extra_inputs)
 
     def generate(self, conditioning: Conditioning, noise_source: NoiseSource, step: Step = FULL) -> Var:

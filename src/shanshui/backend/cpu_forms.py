@@ -5,11 +5,15 @@ brought into the order that this kernel reads. For small images that takes as lo
 number of output channels is no multiple of 16, up to forty times as long (a convolution of 256 to 58 channels on 8x8
 pixels: 4.7 ms, of which 0.1 ms are the convolution). Here the kernel and the ordered weights are kept. The kernel is
 the one that Jittor asks for, so that results have the same bits.
+
+oneDNN's kernels, and so the bits, depend on the number of images in a batch. Within `each_image_alone` the kernel is
+that of one image, and is run for each of them: an image's features have the bits that it has without the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,17 +83,21 @@ memory from(known.w, cpu(), in0_p), to(order, cpu(), out_p);
 dnnl::reorder(from, to).execute(stream, from, to);
 """
 CONVOLVE = """
+const int64 together = data["n"], parts = in0_shape0 / together;  // images of a kernel, kernels to run
 Convolution& known = convolution({
-    (int)in0_shape0, (int)in0_shape1, (int)in0_shape2, (int)in0_shape3, (int)out_shape1, number(0), number(1),
+    (int)together, (int)in0_shape1, (int)in0_shape2, (int)in0_shape3, (int)out_shape1, number(0), number(1),
     number(2), number(3), number(4), 0
 });
 dnnl::stream stream(cpu());
 memory x(known.x, cpu(), in0_p), weights(known.desc.weights_desc(), cpu(), in1_p), y(known.y, cpu(), out_p);
 const bool same_x = known.desc.src_desc() == known.x, same_y = known.desc.dst_desc() == known.y;
 memory from = same_x ? x : memory(known.desc.src_desc(), cpu()), to = same_y ? y : memory(known.desc.dst_desc(), cpu());
-if (!same_x) known.enter.execute(stream, x, from);
-known.convolve.execute(stream, {{DNNL_ARG_SRC, from}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, to}});
-if (!same_y) known.leave.execute(stream, to, y);
+for (int64 part = 0; part < parts; part++) {
+    x.set_data_handle(in0_p + part * (in0->num / parts)), y.set_data_handle(out_p + part * (out->num / parts));
+    if (!same_x) known.enter.execute(stream, x, from);
+    known.convolve.execute(stream, {{DNNL_ARG_SRC, from}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, to}});
+    if (!same_y) known.leave.execute(stream, to, y);
+}
 if (data["biased"]) {
     const int64 maps = out_shape0 * out_shape1, size = out_shape2 * out_shape3;
     #pragma omp parallel for schedule(static)
@@ -105,6 +113,27 @@ if (data["biased"]) {
 _orders: dict[tuple[int, ...], Order] = {}
 _flags: dict[str, int] = {}  # of the compiler, to find oneDNN
 _library: list[Path] = []  # file of oneDNN
+_alone: list[bool] = [False]  # whether each image of a batch is convolved on its own
+
+
+@contextmanager
+def each_image_alone() -> Iterator[None]:
+    """Compute what depends on the number of images for each on its own, so that others do not change its bits."""
+    before, _alone[0] = _alone[0], True
+    try:
+        yield
+    finally:
+        _alone[0] = before
+
+
+def images_alone() -> bool:
+    """Return whether this runs within `each_image_alone`."""
+    return _alone[0]
+
+
+def compiler_flags() -> dict[str, int]:
+    """Return the options with which the compiler finds oneDNN, for `compile_options`; none without it."""
+    return _flags
 
 
 def use_cpu_forms(jittor: Any, onednn: Path) -> None:
@@ -163,12 +192,13 @@ def convolution(
     n, c, h, w = x.shape
     outputs, (high, wide), stride, (down, right) = layer.out_channels, layer.kernel_size, layer.stride[0], layer.padding
     shape = (n, outputs, (h + 2 * down - high) // stride + 1, (w + 2 * right - wide) // stride + 1)
-    key = (n, c, h, w, outputs, high, wide, stride, down, right)
+    together = 1 if _alone[0] else n
+    key = (together, c, h, w, outputs, high, wide, stride, down, right)
     numbers = high | wide << 10 | stride << 20 | down << 30 | right << 40
     ordered = _ordered(layer, sources, weight, key, numbers)
     if bias is not None and inside:
-        return _code(shape, [x, ordered, bias], CONVOLVE, {"numbers": numbers, "biased": 1})
-    y = _code(shape, [x, ordered, ordered], CONVOLVE, {"numbers": numbers, "biased": 0})
+        return _code(shape, [x, ordered, bias], CONVOLVE, {"numbers": numbers, "n": together, "biased": 1})
+    y = _code(shape, [x, ordered, ordered], CONVOLVE, {"numbers": numbers, "n": together, "biased": 0})
     return y if bias is None else y + bias.broadcast(y.shape, [0, 2, 3])
 
 

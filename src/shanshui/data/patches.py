@@ -106,8 +106,13 @@ def patch_pyramid(
     for size in sizes:
         if min(size) < 2 or label_maps.shape[0] * size.pixels < LEAST_PIXELS:
             continue
-        rows, columns = (nearest_index(*sides) for sides in zip(label_maps.shape[1:], size, strict=True))
-        patches = find(label_maps[:, rows][:, :, columns])
+        patches = find(resized(label_maps, size))
         if patches.worth_it:
             pyramid[size] = replace(patches, order=sort_patches(patches)) if sort else patches
     return pyramid
+
+
+def resized(label_maps: np.ndarray, size: Size) -> np.ndarray:
+    """Resize label maps (N, H, W) by nearest neighbour."""
+    rows, columns = (nearest_index(*sides) for sides in zip(label_maps.shape[1:], size, strict=True))
+    return label_maps[:, rows][:, :, columns]

@@ -16,7 +16,7 @@ number of threads. On a GPU they are the kernels of `nn/patch_kernels.py`, whose
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -45,14 +45,17 @@ using std::vector;
 class DevicePatches:
     """`Patches` of one size on the device, with the 3x3 patches as rows of one-hot labels (K3, 9 * num_classes).
 
-    With `order`, for GPU kernels, K3 and K5 are padded. Without, there are the `labels` int32 (K3, 9) too.
+    With `order`, for GPU kernels, K3 and K5 are padded. Without, there are the `labels` int32 (K3, 9) too, and
+    `firsts` int32 (2, G + 1): where in K3 and in K5 the patches of each of G groups of label maps begin, and end.
+    One-hot rows are None where `nn/fixed_spade.py` computes without them.
     """
 
-    one_hot: Var
+    one_hot: Var | None
     neighbours: Var
     index: Var
     order: SortedPatches | None = None
     labels: Var | None = None
+    firsts: Var | None = None
 
 
 PatchPyramid = Mapping[Size, DevicePatches]  # by size of the features
@@ -74,7 +77,8 @@ def to_device(pyramid: Mapping[Size, Patches], num_classes: int, gpu: bool | Non
             shape = (len(patches.labels), 9 * num_classes)
             one_hot = jt.code(shape, "float32", [labels], cpu_src=ONE_HOT)  # computed where it is needed
             index, neighbours = jt.array(patches.index), jt.array(patches.neighbours)
-            placed[size] = DevicePatches(one_hot, neighbours, index, labels=labels)
+            firsts = jt.array(np.array([[0, len(patches.labels)], [0, len(patches.neighbours)]], np.int32))
+            placed[size] = DevicePatches(one_hot, neighbours, index, labels=labels, firsts=firsts)
             continue
         lists = patches.order or sort_patches(patches)
         found = (patches.labels[:, :, None] == classes).reshape(len(patches.labels), -1)  # (K3, 9 * num_classes)
@@ -83,6 +87,30 @@ def to_device(pyramid: Mapping[Size, Patches], num_classes: int, gpu: bool | Non
         placed[size] = DevicePatches(
             jt.array(filled), jt.array(lists.neighbours), jt.array(patches.index), patch_kernels.to_device(lists)
         )
+    return placed
+
+
+def to_device_alone(found: Sequence[Mapping[Size, Patches]]) -> PatchPyramid:
+    """Move the patches of several label maps, each numbered on its own, to the CPU's networks as one batch.
+
+    Args:
+        found: of each label map (1, h, w), all at the same sizes.
+    """
+    placed = {}
+    for size in found[0]:
+        each = [of_map[size] for of_map in found]
+        inner = np.cumsum([0, *(len(one.labels) for one in each)], dtype=np.int32)
+        outer = np.cumsum([0, *(len(one.neighbours) for one in each)], dtype=np.int32)
+        neighbours = [
+            np.where(one.neighbours == len(one.labels), inner[-1], one.neighbours + start)
+            for one, start in zip(each, inner, strict=False)
+        ]
+        index = [one.index + start for one, start in zip(each, outer, strict=False)]
+        placed[size] = DevicePatches(
+            None, jt.array(np.concatenate(neighbours)), jt.array(np.concatenate(index)),
+            labels=jt.array(np.concatenate([one.labels for one in each]).astype(np.int32)),
+            firsts=jt.array(np.stack([inner, outer])),
+        )  # fmt: skip
     return placed
 
 
@@ -102,7 +130,8 @@ def gamma_beta(patches: DevicePatches, shared: nn.Conv, gamma: nn.Conv, beta: nn
         gamma, beta: convolutions hidden -> C, 3x3.
     """
     add = patch_kernels.RowBias.apply if patches.order else operator.add
-    hidden = nn.relu(add(jt.matmul(patches.one_hot, rows(shared.weight)), cast("Var", shared.bias)))  # (K3, hidden)
+    given = cast("Var", patches.one_hot)
+    hidden = nn.relu(add(jt.matmul(given, rows(shared.weight)), cast("Var", shared.bias)))  # (K3, hidden)
     weight = neighbour_rows(jt.concat([gamma.weight, beta.weight], 0))  # (hidden, 9 * 2C)
     parts = jt.matmul(hidden, weight).reshape(-1, 9, weight.shape[1] // 9)  # (K3, 9, 2C)
     bias = jt.concat([cast("Var", conv.bias) for conv in (gamma, beta)], 0)

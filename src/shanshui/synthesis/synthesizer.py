@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from shanshui.architectures.network_cost import patch_shares
 from shanshui.architectures.networks import restore_generator
 from shanshui.architectures.noise_source import NoiseSource, seeded_noise
 from shanshui.architectures.schedule import Step
+from shanshui.backend.cpu_forms import each_image_alone
 from shanshui.backend.device import on_cpu
 from shanshui.backend.lazy import jt
 from shanshui.data.labels import Classes
@@ -24,9 +25,12 @@ from shanshui.storage.size import Size
 from shanshui.synthesis import inputs, styles
 from shanshui.synthesis.card import Card
 from shanshui.synthesis.generator_file import read_generator
+from shanshui.synthesis.passes import PASSES, cpu_passes, label_maps_per_pass
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from shanshui.nn.patch_spade import PatchPyramid
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class Synthesizer:
     def generate(
         self, label_maps: ArrayLike, names: str | Sequence[str] | None = None, seed: int | None = 0,
         style: str | Path | ArrayLike | None = None, z: ArrayLike | None = None,
-        instances: ArrayLike | None = None, batch: int = 1,
+        instances: ArrayLike | None = None, batch: int | None = None,
     ) -> np.ndarray:  # fmt: skip
         """Generate one image of each label map.
 
@@ -128,8 +132,8 @@ class Synthesizer:
             style: a photograph whose style all images take, as for `style_of`.
             z: style vector for all images, (length,), or one for each, (N, length), instead of a random one.
             instances: instance ids of the label maps' shape, for weights that use edges.
-            batch: images per forward pass on a GPU. On a CPU they are generated one by one: each needs only its own
-                label map's distinct patches, and no sum is computed in another order because of other images.
+            batch: most images per forward pass; without, one on a GPU. A CPU takes fewer if they have more than 131,072
+                pixels, one of 512x384, and one of generators whose images would depend on the others (`together`).
 
         Returns:
             float32 (N, 3, H, W) in [-1, 1].
@@ -141,13 +145,13 @@ class Synthesizer:
         names = inputs.image_names(names, len(ids))
         numbers = self._instances(instances, ids.shape)
         noise = self._noise(names, inputs.whole_seed(seed), style, z)
-        if batch < 1:
+        if batch is not None and batch < 1:
             raise UsageError(f"batch {batch}", "1 or more")
-        together = 1 if on_cpu() else batch
-        parts = [slice(start, start + together) for start in range(0, len(ids), together)]
-        made = np.concatenate([
-            self._forward(ids[part], noise(part), None if numbers is None else numbers[part]) for part in parts
-        ])  # fmt: skip
+        made = np.empty((0,), np.float32)
+        for part, patches in self._passes(ids, batch):
+            some = self._forward(ids[part], noise(part), None if numbers is None else numbers[part], patches)
+            made = made if len(made) else np.empty((len(ids), *some.shape[1:]), np.float32)
+            made[part] = some
         for name, image in zip(names, made, strict=True):
             images.check_finite(name, image)
         return made
@@ -179,6 +183,20 @@ class Synthesizer:
             style = np.array(mean.numpy()[0])
         jt.sync_all()
         return style
+
+    @property
+    def together(self) -> bool:
+        """Return whether a CPU generates several images in one forward pass."""
+        return self._generator.declared.together_on_cpu
+
+    def label_maps_at_once(self, batch: int | None = None) -> int:
+        """Return how many label maps to give to one call of `generate` with this `batch`, so that passes are full."""
+        if self.size is None:
+            return 1  # label maps of their own sizes do not stack
+        if not on_cpu():
+            return batch or 1
+        each = label_maps_per_pass(self.size, batch) if self.together else 1
+        return each * PASSES if each > 1 else 1
 
     # --- sizes and cost -----------------------------------------------------------------------------------
 
@@ -259,23 +277,38 @@ class Synthesizer:
 
     def _noise(
         self, names: list[str], seed: int | None, style: str | Path | ArrayLike | None, z: ArrayLike | None
-    ) -> Callable[[slice], NoiseSource]:
-        """Return the noise source of a slice of the images."""
+    ) -> Callable[[list[int]], NoiseSource]:
+        """Return the noise source of some of the images, by their numbers."""
         if style is not None and z is not None:
             raise UsageError("a style and z", "one of them: the style of a photograph is a z")
         if style is not None:
             z = self.style_of(style)
         if z is None:
             noise_source = seeded_noise(seed)
-            return lambda part: noise_source(names[part])
+            return lambda part: noise_source([names[number] for number in part])
         vectors = styles.style_vectors(z, self.accepts.z, len(names))
         return lambda part: NoiseSource(None, lambda n, length: jt.array(vectors[part]))
 
-    def _forward(self, ids: np.ndarray, noise: NoiseSource, instances: np.ndarray | None) -> np.ndarray:
+    def _passes(self, ids: np.ndarray, batch: int | None) -> Iterator[tuple[list[int], PatchPyramid | None]]:
+        """Divide label maps among forward passes: numbers of label maps, and their patches if they are found yet."""
+        generator, size = self._generator, Size.of_maps(ids)
+        if on_cpu():
+            each = label_maps_per_pass(size, batch) if self.together else 1
+            sizes = generator.patch_sizes(size, self._step)
+            for one in cpu_passes(generator.classes(ids), sizes, each):
+                yield one.numbers, one.patches
+            return
+        each = batch or 1
+        for start in range(0, len(ids), each):
+            yield [*range(start, min(start + each, len(ids)))], None
+
+    def _forward(
+        self, ids: np.ndarray, noise: NoiseSource, instances: np.ndarray | None, patches: PatchPyramid | None
+    ) -> np.ndarray:
         """Generate images (n, 3, H, W) in one forward pass."""
         generator, size = self._generator, Size.of_maps(ids)
-        with jt.no_grad():
-            conditioning = generator.condition(ids, generator.patch_sizes(size, self._step), instances)
+        with jt.no_grad(), each_image_alone():
+            conditioning = generator.condition(ids, generator.patch_sizes(size, self._step), instances, patches)
             made = np.array(generator.generate(conditioning, noise, self._step).numpy())
         del conditioning  # otherwise what it holds unused would be computed now
         jt.sync_all()

@@ -16,7 +16,8 @@ from shanshui.architectures.base import Generator
 from shanshui.architectures.noise_source import NoiseSource
 from shanshui.architectures.schedule import Step
 from shanshui.backend.lazy import jt
-from shanshui.data.labels import NO_CLASS, one_hot
+from shanshui.data.labels import NO_CLASS
+from shanshui.nn.condition import one_hot_maps
 from shanshui.nn.patch_numbering import patches_of
 from shanshui.nn.patch_spade import PatchPyramid
 from shanshui.nn.spectral_together import normalised_together
@@ -97,7 +98,7 @@ class BuiltGenerator:
         """
         declared, label_maps = self.declared, self.classes(label_maps)
         extra_inputs = {name: jt.array(array) for name, array in declared.extra_inputs(label_maps, instances).items()}
-        segmap = jt.array(one_hot(label_maps, declared.num_classes))
+        segmap = one_hot_maps(label_maps, declared.num_classes)
         if patches is None:
             patches = patches_of(label_maps, sizes, declared.num_classes)
         return Conditioning(segmap, patches=patches, **extra_inputs)

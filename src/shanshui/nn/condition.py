@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from shanshui.backend.lazy import jt
+from shanshui.data.labels import one_hot
 from shanshui.nn.patch_spade import DevicePatches, PatchPyramid
 from shanshui.nn.resize import nearest
 from shanshui.storage.size import Size
@@ -45,3 +48,26 @@ def class_index(one_hot: Var) -> Var:
     """Compute class ids int32 (N, h, w) of (N, num_classes, h, w); num_classes where no channel is above zero."""
     ids, largest = jt.argmax(one_hot, 1)
     return jt.where(largest > 0, ids, jt.full_like(ids, one_hot.shape[1])).int32()
+
+
+def one_hot_maps(label_maps: np.ndarray, num_classes: int) -> Var:
+    """Upload class ids, uint8 (N, H, W), and encode them as (N, num_classes, H, W); all zero where the id is 255."""
+    if jt.flags.use_cuda:
+        return jt.array(one_hot(label_maps, num_classes))
+    n, height, width = label_maps.shape
+    made: Var = jt.code(
+        (n, num_classes, height, width), "float32", [jt.array(label_maps.astype(np.int32))], cpu_src=ENCODE
+    )
+    return made
+
+
+ENCODE = """
+const int64 N = out_shape0, C = out_shape1, S = out_shape2 * out_shape3;
+#pragma omp parallel for collapse(2) schedule(static)
+for (int64 n = 0; n < N; n++)
+    for (int64 c = 0; c < C; c++) {
+        const int* label = in0_p + n * S;
+        float* map = out_p + (n * C + c) * S;
+        for (int64 p = 0; p < S; p++) map[p] = label[p] == c;
+    }
+"""

@@ -44,7 +44,7 @@ def measured(model: str, seconds: float) -> Measured:
 def compared(*scores: dict[str, Any]) -> StudentReport:
     parsed = [parse_score(raw, raw["model"]) for raw in scores]
     models = [measured(raw["model"], seconds) for raw, seconds in zip(scores, (2.0, 0.5, 0.5), strict=True)]
-    return student_report(models, parsed, {"device": "CPU", "threads": 1, "images": 10, "size": "64x32"})
+    return student_report(models, parsed, {"device": "CPU", "threads": 1, "calls": 8, "size": "64x32"})
 
 
 # --- what differences mean --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 
 from shanshui.backend import constants, cpu_forms
 from shanshui.backend.lazy import jt, nn
+from shanshui.nn.norms import instance_norm
 from shanshui.nn.spectral_norm import conv
 
 pytestmark = pytest.mark.usefixtures("cpu")
@@ -49,6 +50,31 @@ def test_has_the_bits_of_jittors_convolution(
         first, second = layer(x).numpy(), layer(x).numpy()
     assert np.array_equal(first, expected)
     assert np.array_equal(second, expected)
+
+
+def test_each_image_alone_is_convolved_by_the_kernel_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On many machines a batch has the same bits, so that the kernel asked for is looked at, too."""
+    asked, order = [], cpu_forms.order_of_weights
+    monkeypatch.setattr(cpu_forms, "order_of_weights", lambda *given: asked.append(given[1]) or order(*given))
+    layer, x = nn.Conv(5, 7, 3, padding=1), random(3, 5, 14, 22)
+    layer.eval()
+    with jt.no_grad():
+        with cpu_forms.each_image_alone():
+            together = layer(x).numpy()
+            alone = np.concatenate([layer(x[i : i + 1]).numpy() for i in range(3)])
+        layer(x).sync()
+    assert np.array_equal(together, alone)
+    assert asked == [1, 3]
+
+
+@pytest.mark.parametrize("channels", [3, 6, 13, 16])
+def test_each_image_alone_is_standardised_in_the_same_way(channels: int) -> None:
+    x = random(4, channels, 64, 64)
+    with jt.no_grad(), cpu_forms.each_image_alone():
+        together = instance_norm(x, 0.2).numpy()
+        alone = np.concatenate([instance_norm(x[i : i + 1], 0.2).numpy() for i in range(4)])
+    assert np.array_equal(together, alone)
+    np.testing.assert_allclose(together, instance_norm(x, 0.2).numpy(), atol=5e-6)
 
 
 def test_new_weights_are_ordered_again() -> None:

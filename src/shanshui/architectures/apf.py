@@ -41,7 +41,6 @@ class Apf(SpectrallyNormed, Generator):
     fresh: ClassVar[tuple[str, ...]] = ("seg_noise_var",)
     dropped: ClassVar[tuple[str, ...]] = ("inter_conv_img",)
     converters: ClassVar[Mapping[str, Converter]] = {"apf": JITTOR}
-    together_on_cpu: ClassVar[bool] = True
     aligned: ClassVar[tuple[str, ...]] = ("head_0", "G_middle_1", "up_1")
     smallest: ClassVar[Mapping[str, int]] = {"base_channels": 4, "spade_hidden": 8}
     device_peak: ClassVar[float | None] = 1.52  # 1.97 GB a pair at 512x384, 64 channels (docs/gpu.md)
@@ -69,6 +68,11 @@ class Apf(SpectrallyNormed, Generator):
     def seg_noise(self) -> bool:
         """Return whether SPADE layers add noise whose strength depends on the class."""
         return self.context.seg_noise
+
+    @property
+    def together_on_cpu(self) -> bool:
+        """Return whether on a CPU an image of a batch has the bits that it has alone."""
+        return True
 
     def divisor(self) -> tuple[int, str]:
         """Return the number of which the sides of images must be multiples, and the reason."""

@@ -142,7 +142,6 @@ class Generator(Network):
         converters: of the weights of other implementations, by the name that `shanshui import` has for them.
         fresh: layers that fine-tuning may add to those of pretraining.
         dropped: layers of pretraining that fine-tuning does without.
-        together_on_cpu: on a CPU an image of a batch has the bits that it has alone.
         aligned: parts of the network, by name, whose outputs a student is compared with those of its teacher.
     """
 
@@ -157,7 +156,6 @@ class Generator(Network):
     converters: ClassVar[Mapping[str, Converter]] = {}
     fresh: ClassVar[tuple[str, ...]] = ()
     dropped: ClassVar[tuple[str, ...]] = ()
-    together_on_cpu: ClassVar[bool] = False
     aligned: ClassVar[tuple[str, ...]] = ()
 
     base_channels: Positive = Field(64, description="width of the first layers of G and E (ngf)")
@@ -175,6 +173,11 @@ class Generator(Network):
     @property
     def has_style_encoder(self) -> bool:
         """Return whether an encoder computes styles from photographs."""
+        return False
+
+    @property
+    def together_on_cpu(self) -> bool:
+        """Return whether on a CPU an image of a batch has the bits that it has alone, so that batches serve speed."""
         return False
 
     @property

@@ -142,6 +142,11 @@ class Modulated(Upsampled):
         """Return whether it has running statistics, which can be re-estimated for averaged weights."""
         return self.norm == "batch"
 
+    @property
+    def together_on_cpu(self) -> bool:
+        """Return whether on a CPU an image of a batch has the bits that it has alone: products of vectors might not."""
+        return self.modulation == "spade" and not self.vector and self.attention == "none"
+
     def modulation_sizes(self) -> dict[str, int]:
         """Return kernel side and hidden channels of the modulating layers."""
         return {"kernel": 3, "hidden": 0}

@@ -276,7 +276,7 @@ class Segmenter(Section):
 class Generate(OnGpu):
     """Image generation and file format, for scoring and submission alike."""
 
-    batch: Positive = Field(20, description="label maps per forward pass on a GPU")
+    batch: Positive = Field(20, description="most label maps per forward pass; a CPU takes fewer if large")
     format: Literal["jpg", "png"] = Field("jpg", description="file format of the images")
     quality: int = Field(95, ge=1, le=100, description="JPEG quality")
     subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = Field("4:4:4", description="JPEG colour subsampling")

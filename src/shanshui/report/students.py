@@ -92,11 +92,11 @@ class Difference(TypedDict):
 
 
 class Machine(TypedDict):
-    """Where times were measured: device, threads, images timed after two others, size of the images."""
+    """Where times were measured: device, threads, calls of `generate` after two others, size of the images."""
 
     device: str
     threads: int
-    images: int
+    calls: int
     size: str
 
 
@@ -233,8 +233,8 @@ def machine_text(report: StudentReport) -> str:
     machine = report["machine"]
     threads = count_of(machine["threads"], "thread")
     return (
-        f"Times are medians of {machine['images']} images of {machine['size']} after two others, one at a time, in one "
-        f"process, on the {machine['device']}, {threads}. Memory is the peak of this process while "
+        f"Times are medians of {machine['calls']} calls after two others in one process, for images of "
+        f"{machine['size']} generated as the stage `generate` does, on the {machine['device']}, {threads}. Memory is the peak of this process while "
         "the model generated, small models first. GMAC are of the generator, for one image. Scores with their standard "
         "errors; a difference within its own is a tie."
     )

@@ -30,7 +30,8 @@ from shanshui.synthesis.generation_inputs import ImageInputs, label_files
 if TYPE_CHECKING:
     from shanshui.synthesis.synthesizer import Synthesizer
 
-BEFORE, TIMED = 2, 10  # images that are generated before time is measured, and while it is
+FILES = 12  # label maps that are generated
+CALLS = 8  # of `generate` whose time is measured, after two others
 SHOWN = 4  # label maps of the strip
 WIDTHS = ("base_channels", "spade_hidden", "hidden")
 MIB = 2**20
@@ -74,6 +75,21 @@ def inputs_of(
     return found
 
 
+def seconds_per_image(
+    synthesizer: Synthesizer, inputs: Sequence[tuple[str, np.ndarray, np.ndarray | None]], seed: int
+) -> float:
+    """Measure the median wall time of an image, with as many in a call as the stage `generate` asks for."""
+    together, seconds = synthesizer.label_maps_at_once(), []
+    for call in range(2 + CALLS):
+        chosen = [inputs[(call * together + number) % len(inputs)] for number in range(together)]
+        instances = [of for _, _, of in chosen if of is not None]
+        names = [f"{name} {number}" for number, (name, _, _) in enumerate(chosen)]
+        start = time.perf_counter()
+        synthesizer.generate(np.stack([ids for _, ids, _ in chosen]), names, seed, instances=instances or None)
+        seconds.append((time.perf_counter() - start) / together)
+    return statistics.median(seconds[2:])
+
+
 def measure(path: Path, files: Sequence[ImageInputs], seed: int) -> tuple[Measured, list[np.ndarray]]:
     """Count and time one model; return also its images of the first label maps, uint8 (H, W, 3)."""
     from shanshui.architectures.network_cost import generator_costs, patch_shares
@@ -87,14 +103,11 @@ def measure(path: Path, files: Sequence[ImageInputs], seed: int) -> tuple[Measur
     reset_peak()
     synthesizer = Synthesizer.load(path)
     inputs = inputs_of(synthesizer, files)
-    seconds, images = [], []
-    for number in range(BEFORE + TIMED):
-        name, ids, instances = inputs[number % len(inputs)]
-        start = time.perf_counter()
-        made = synthesizer.generate(ids, name, seed, instances=instances)
-        seconds.append(time.perf_counter() - start)
-        if number < SHOWN:
-            images.append(to_uint8(made[0]))
+    images = [
+        to_uint8(synthesizer.generate(ids, name, seed, instances=instances)[0])
+        for name, ids, instances in inputs[:SHOWN]
+    ]
+    seconds = seconds_per_image(synthesizer, inputs, seed)
     peak = peak_memory()
     found = read_generator(path)
     generator = restore_generator(found.arrays, found.meta, str(path))
@@ -107,7 +120,7 @@ def measure(path: Path, files: Sequence[ImageInputs], seed: int) -> tuple[Measur
         "parameters": sum(cost.parameters for cost in costs.values()),
         "megabytes": path.stat().st_size / 1e6, "gmac": costs["G"].macs / 1e9,
         "gmac_on_patches": costs["G"].on_patches(patch_shares(generator, label_maps)) / 1e9,
-        "seconds": statistics.median(seconds[BEFORE:]), "peak_mib": None if peak is None else peak / MIB,
+        "seconds": seconds, "peak_mib": None if peak is None else peak / MIB,
     }  # fmt: skip
     if compression:
         measured["epochs"] = found.meta["epoch"]
@@ -161,7 +174,7 @@ def run(args: argparse.Namespace) -> None:
     if [score.model for score in scores] != [path.stem for path in args.weights]:
         raise UsageError("weights and scores of different models", "the same ones in the same order")
     selection.check_comparable(scores)
-    files = evenly_spaced(label_files(args.labels), BEFORE + TIMED)
+    files = evenly_spaced(label_files(args.labels), FILES)
     found = {path: measure(path, files, settings.seed) for path in reversed(args.weights)}  # the teacher last
     measured = [found[path][0] for path in args.weights]
     for one in measured:
@@ -170,7 +183,7 @@ def run(args: argparse.Namespace) -> None:
     device = "GPU" if find_device().kind == "cuda" else "CPU"
     data = checkpoint.read_meta(args.weights[0])["data"]
     size = str(Size(data["height"], data["width"]))
-    report = student_report(measured, scores, {"device": device, "threads": threads, "images": TIMED, "size": size})
+    report = student_report(measured, scores, {"device": device, "threads": threads, "calls": CALLS, "size": size})
     write_json(args.out, report)
     write_strip(args.strip, files, {path.stem: found[path][1] for path in args.weights}, args.weights[0])
     print("\n".join(report["text"]), file=sys.stderr)

@@ -95,8 +95,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("npy", "png", "jpg"), help="npy: float32 (3, H, W) in [-1, 1]; default png"
     )
     parser.add_argument(
-        "--batch", type=positive, default=1, help="label maps per forward pass on a GPU; does not change the images"
-    )
+        "--batch", type=positive, metavar="N",
+        help="at most N label maps per forward pass (default: 1 on a GPU, on a CPU as many as have 131,072 pixels, "
+        "which is the most there); does not change the images",
+    )  # fmt: skip
 
 
 def write_generated(folder: Path, name: str, image: np.ndarray, settings: FormatSettings) -> None:
@@ -127,17 +129,17 @@ def run(args: argparse.Namespace) -> None:
     synthesizer = Synthesizer.load(weights, args.size)
     maps = instance_maps(synthesizer.accepts, every, bool(args.instances))
     z, seed = style_vector(synthesizer, args.style, args.z, args.blend), args.seed if args.noise == "on" else None
-    batch = args.batch if synthesizer.size else 1  # label maps of their own sizes do not stack
+    together = synthesizer.label_maps_at_once(args.batch)
     with replaced(args.out, args.force) as staged, progress(len(every), "generate", "image") as bar:
         for set_name, files in sets.items():
             folder = staged / set_name
             folder.mkdir(parents=True, exist_ok=True)
-            for start in range(0, len(files), batch):
-                names, labels = zip(*((one.name, one.label) for one in files[start : start + batch]), strict=True)
+            for start in range(0, len(files), together):
+                names, labels = zip(*((one.name, one.label) for one in files[start : start + together]), strict=True)
                 ids = [synthesizer.read_label_map(path) for path in labels]
                 pairs = zip(labels, ids, strict=True)
                 numbers = [synthesizer.read_instance_map(maps[path], one) for path, one in pairs] if maps else None
-                made = synthesizer.generate(ids, names, seed, z=z, instances=numbers, batch=batch)
+                made = synthesizer.generate(ids, names, seed, z=z, instances=numbers, batch=args.batch)
                 for name, image in zip(names, made, strict=True):
                     write_generated(folder, name, image, settings)
                 bar.update(len(names))

@@ -187,7 +187,7 @@ class Synthesizer:
     @property
     def together(self) -> bool:
         """Return whether a CPU generates several images in one forward pass."""
-        return self._generator.declared.together_on_cpu
+        return self._generator.declared.together_on_cpu and not self._step.fading
 
     def label_maps_at_once(self, batch: int | None = None) -> int:
         """Return how many label maps to give to one call of `generate` with this `batch`, so that passes are full."""

@@ -73,7 +73,9 @@ def _table(layer: SPADE, patches: DevicePatches) -> Var:
         cast("Var", patches.firsts),
     ]  # fmt: skip
     shape = (bias.shape[0], patches.neighbours.shape[0])
-    table = jt.code(shape, "float32", given, cpu_header=HEADER + "#include <memory>\n#include <dnnl.hpp>\n", cpu_src=TABLE)
+    table = jt.code(
+        shape, "float32", given, cpu_header=HEADER + "#include <memory>\n#include <dnnl.hpp>\n", cpu_src=TABLE
+    )
     table.compile_options = compiler_flags()
     return table
 

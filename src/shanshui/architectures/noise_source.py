@@ -60,7 +60,6 @@ def image_noise(seed: int, name: str, layer: int, height: int, width: int) -> np
 
 def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], Var]) -> Noise:
     """Create a generator's noise function, for a batch of named images: (layer, n, h, w) -> tensor (n, 1, h, w)."""
-
     streams = _Streams()
 
     def draw(layer: int, n: int, height: int, width: int) -> Var:
@@ -98,6 +97,6 @@ class _Streams:
 
     def of(self, seed: int, name: str, use: str) -> np.random.Generator:
         """Return the generator at the beginning of its numbers, as `_stream` creates it; valid until the next call."""
-        inner = {**self.start["state"], "key": np.frombuffer(_key(seed, name, use), "<u8")}
-        self.numbers.state = {**self.start, "state": inner}
+        self.start["state"]["key"] = np.frombuffer(_key(seed, name, use), np.uint64)  # little-endian, as CPUs are
+        self.numbers.state = self.start
         return self.generator

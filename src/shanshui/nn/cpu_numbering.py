@@ -50,7 +50,7 @@ def patches_alone(label_maps: np.ndarray, sizes: Iterable[Size]) -> list[dict[Si
 
 
 def _found(label_maps: np.ndarray, groups: int) -> list[Patches]:
-    """Enumerate the distinct patches within each of so many groups of label maps, of equal length."""
+    """Enumerate the distinct patches within each of some groups of label maps, of equal length."""
     n, h, w = label_maps.shape
     pixels = n * h * w
     labels, neighbours, index, count = jt.code(

@@ -234,7 +234,7 @@ def machine_text(report: StudentReport) -> str:
     threads = count_of(machine["threads"], "thread")
     return (
         f"Times are medians of {machine['calls']} calls after two others in one process, for images of "
-        f"{machine['size']} generated as the stage `generate` does, on the {machine['device']}, {threads}. Memory is the peak of this process while "
-        "the model generated, small models first. GMAC are of the generator, for one image. Scores with their standard "
-        "errors; a difference within its own is a tie."
+        f"{machine['size']} generated as the stage `generate` does, on the {machine['device']}, {threads}. Memory is "
+        "the peak of this process while the model generated, small models first. GMAC are of the generator, for one "
+        "image. Scores with their standard errors; a difference within its own is a tie."
     )

@@ -127,8 +127,8 @@ def each_image_alone() -> Iterator[None]:
 
 
 def images_alone() -> bool:
-    """Return whether this runs within `each_image_alone`."""
-    return _alone[0]
+    """Return whether this runs within `each_image_alone`, which concerns CPUs only."""
+    return _alone[0] and not jt.flags.use_cuda
 
 
 def compiler_flags() -> dict[str, int]:

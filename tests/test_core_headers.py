@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,17 +12,34 @@ import pytest
 from shanshui.backend.core_headers import HEADERS, precompiled_headers
 from shanshui.backend.toolchain import find_compiler
 
+VAR = """#pragma once
+#include <string>
+inline int var() { return LEVEL; }
+namespace jittor {
+using std::string;
+bool startswith(const string& text, const string& part, unsigned start = 0);
+}
+"""
+ASK = """
+#include <iostream>
+#include "var.h"
+int main() {
+    using jittor::startswith;
+    std::cout << startswith("#if JIT", "#if") << startswith("x #if", "#if", 2) << startswith("x #if", "#if")
+              << startswith("#i", "#if") << startswith("#if", "#if", 4) << startswith("#if", "", 3)
+              << startswith("#if", "#if", 99);
+}
+"""
+
 
 @pytest.fixture
 def core(tmp_path: Path) -> Path:
     """Sources where Jittor's lie, in a folder with a space."""
     source = tmp_path / "a b" / "jittor" / "src"
-    for line in HEADERS.splitlines():
-        if line.startswith('#include "'):
-            file = source / line.split('"')[1]
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text("#pragma once\n")
-    (source / "var.h").write_text("#pragma once\ninline int var() { return LEVEL; }\n")
+    for name in re.findall(r'#include "(.*)"', HEADERS):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("#pragma once\n")
+    (source / "var.h").write_text(VAR)
     (source / "op.cc").write_text('#include "var.h"\nint op() { return var(); }\n')
     (source / "ops" / "other_op.cc").write_text('#include "var.h"\nint other() { return 2 * var(); }\n')
     return source
@@ -63,6 +81,22 @@ def test_other_flags_and_other_files_read_the_text(core: Path, tmp_path: Path) -
         for said in (compiled(core / "op.cc", core, variables, level=2), compiled(other, core, variables)):
             assert "core.h.gch" not in said
             assert "var.h" in said
+
+
+def test_prefixes_are_found_without_a_string_of_the_literal(core: Path, tmp_path: Path) -> None:
+    """Jittor's own form is only declared here: a call of it would not link."""
+    (core / "ask.cc").write_text(ASK)
+    with precompiled_headers(tmp_path, find_compiler().path) as variables:
+        compiled(core / "ask.cc", core, variables)
+    subprocess.run([find_compiler().path, str(core / "ask.o"), "-o", str(core / "ask")], check=True)
+    assert subprocess.run([core / "ask"], capture_output=True, text=True, check=True).stdout == "1100010"
+
+
+def test_a_file_that_does_not_compile_after_the_headers_is_compiled_without(core: Path, tmp_path: Path) -> None:
+    (core / "first.cc").write_text("#ifdef _GLIBCXX_STRING\n#error\n#endif\n")
+    with precompiled_headers(tmp_path, find_compiler().path) as variables:
+        assert "core.h.gch" in compiled(core / "first.cc", core, variables)
+    assert (core / "first.o").is_file()
 
 
 def test_headers_that_do_not_compile_are_left_out(core: Path, tmp_path: Path) -> None:

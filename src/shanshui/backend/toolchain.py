@@ -142,7 +142,6 @@ PRELUDE = """// What nearly every kernel of Jittor includes, compiled once.
 #include "ops/fuse_transpose_op.h"
 #include "misc/cpu_math.h"
 #include "fused_op.h"
-#include "executor.h"
 """
 
 

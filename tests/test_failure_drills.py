@@ -64,6 +64,9 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         def load(cls, *_: Any) -> Mortal:
             return cls()
 
+        def label_maps_at_once(self, batch: int) -> int:
+            return batch
+
         def read_label_map(self, path: Path) -> np.ndarray:
             return np.asarray(Image.open(path))
 

@@ -6,6 +6,7 @@ Noise comes from (seed, image name) alone: any batch, order or subset gives the 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,15 +61,11 @@ def image_noise(seed: int, name: str, layer: int, height: int, width: int) -> np
 
 def batch_noise(seed: int, names: Sequence[str], to_var: Callable[[np.ndarray], Var]) -> Noise:
     """Create a generator's noise function, for a batch of named images: (layer, n, h, w) -> tensor (n, 1, h, w)."""
-    streams = _Streams()
 
     def draw(layer: int, n: int, height: int, width: int) -> Var:
         if n != len(names):
             raise ValueError(f"batch of {n} for {len(names)} names")
-        drawn = np.empty((n, 1, height, width), np.float32)
-        for image, name in zip(drawn, names, strict=True):
-            streams.of(seed, name, str(layer)).standard_normal(dtype=np.float32, out=image)
-        return to_var(drawn)
+        return to_var(np.stack([image_noise(seed, name, layer, height, width) for name in names]))
 
     return draw
 
@@ -78,25 +75,21 @@ def image_style(seed: int, name: str, z_dim: int, sample: int = 0) -> np.ndarray
     return _stream(seed, name, f"z{sample}").standard_normal(z_dim, dtype=np.float32)
 
 
-def _stream(seed: int, name: str, use: str) -> np.random.Generator:
-    """Create the random number generator of (seed, name, use)."""
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(_key(seed, name, use), "little")))
-
-
-def _key(seed: int, name: str, use: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{name}\0{use}".encode()).digest()[:16]
-
-
-class _Streams:
-    """One random number generator that becomes that of (seed, name, use), which takes less time than to create one."""
+class _Stream(threading.local):
+    """One random number generator for each thread, which is set to a key in less time than one is created."""
 
     def __init__(self) -> None:
         self.numbers = np.random.Philox(key=0)
         self.start = self.numbers.state
         self.generator = np.random.Generator(self.numbers)
 
-    def of(self, seed: int, name: str, use: str) -> np.random.Generator:
-        """Return the generator at the beginning of its numbers, as `_stream` creates it; valid until the next call."""
-        self.start["state"]["key"] = np.frombuffer(_key(seed, name, use), np.uint64)  # little-endian, as CPUs are
-        self.numbers.state = self.start
-        return self.generator
+
+_streams = _Stream()
+
+
+def _stream(seed: int, name: str, use: str) -> np.random.Generator:
+    """Return the random number generator of (seed, name, use), at its beginning; valid until the next call."""
+    digest = hashlib.sha256(f"{seed}\0{name}\0{use}".encode()).digest()
+    _streams.start["state"]["key"] = np.frombuffer(digest[:16], np.uint64)  # little-endian, as CPUs are
+    _streams.numbers.state = _streams.start
+    return _streams.generator

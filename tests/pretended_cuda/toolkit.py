@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pretended_cuda.counting_nvcc import ROOM
+from shanshui.backend.core_headers import HEADERS
 
 HERE = Path(__file__).resolve().parent
 CUDNN_NOTE = "Metadata-Version: 2.1\nName: nvidia-cudnn-cu13\nVersion: 9.0\n"
@@ -39,7 +40,7 @@ CUDNN_LIBRARIES = {"libcudnn.so.9": (["cudnn"], "cudnn")} | {
 
 def digest() -> str:
     """Tells builds apart: of everything in this folder that makes them, and this Python."""
-    whole = hashlib.sha256(sys.executable.encode())
+    whole = hashlib.sha256(f"{sys.executable}{HEADERS}".encode())
     for file in sorted(HERE.rglob("*")):
         if file.suffix in (".cc", ".h", ".cuh") or file.name in ("toolkit.py", "counting_nvcc.py", "quick_gxx.py"):
             whole.update(str(file.relative_to(HERE)).encode() + file.read_bytes())
@@ -109,6 +110,7 @@ def build_counting(into: Path) -> None:
     compiler = shlex.quote(shutil.which("g++") or "g++")
     write_program(into / "bin" / "g++", f'#!/bin/sh\nexec {python} -I -S "${{0%/*}}/quick_gxx.py" {compiler} "$@"\n')
     shutil.copy(HERE / "quick_gxx.py", into / "bin" / "quick_gxx.py")
+    (into / "bin" / "core.h").write_text(HEADERS, encoding="utf-8")
     build_libraries(home, cudnn, [], [home / "include", cudnn / "include"], into)
     names = f'-DPRETENDED_NAMES="{"@" * ROOM}"'
     command = ["g++", "-shared", "-fPIC", "-O0", names, str(HERE / "libraries" / "launches.cc")]

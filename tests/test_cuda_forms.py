@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shanshui.backend.bias_kernel import AddBias, with_added_bias
+from shanshui.backend.bias_kernel import AddBias, convolution, pair, with_added_bias
 from shanshui.backend.cuda_forms import CONVOLUTIONS, WORKSPACE, axis_search, permutation, use_cuda_forms
 from shanshui.backend.runtime import load_jittor
 
@@ -71,14 +71,25 @@ def test_everything_is_put_in_place() -> None:
     for permute in (module.permute, module.transpose, module.Var.permute, module.Var.transpose):
         np.testing.assert_array_equal(permute(jt.array(X), 0, 1, 3, 2).numpy(), X.transpose(0, 1, 3, 2))
     assert module.arg_reduce is not jt.arg_reduce
-    layer = SimpleNamespace(groups=1, weight="w", bias=jt.array([1.0, 2.0]), stride=2, padding=1, dilation=1)
+    layer = SimpleNamespace(groups=1, weight="w", bias=jt.array([1.0, 2.0]), stride=2, padding=1, dilation=2)
     y = nn.Conv.execute(layer, "x")
-    assert calls == [("x", "w", None, 2, 1, 1, 1)], "by the function, and by it once"
+    assert calls == [("x", "w", None, 2, 1, 2, 1)], "by the function, and by it once"
     np.testing.assert_array_equal(y.numpy()[0, :, 0, 0], [1, 2])
     layer.groups = 2
     assert nn.Conv.execute(layer, "x") == ("with groups", "x")
     assert nn.conv is nn.conv2d
     assert nn.ConvTranspose.execute is not jt.nn.ConvTranspose.execute
+
+
+@pytest.mark.parametrize(("stride", "padding"), [(1, 1), (2, 0), ((2, 1), (0, 2))])
+def test_convolutions_are_those_of_jittor(stride: Any, padding: Any) -> None:
+    given = [jt.array(X), jt.array(np.random.default_rng(1).standard_normal((4, X.shape[1], 3, 2)).astype(np.float32))]
+    before, found = jt.flags.amp_reg, []
+    for y in (jt.nn.conv2d(*given, None, stride, padding), convolution(*given, pair(stride), pair(padding))):
+        found.append([one.numpy() for one in (y, *jt.grad((y * y).sum(), given))])
+    assert jt.flags.amp_reg == before
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 2, 40, 41), (3, 1, 1, 1)])

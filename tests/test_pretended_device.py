@@ -22,7 +22,7 @@ LAUNCHES = {  # of a step: Jittor's kernels, and these with those of libraries; 
     "recipe:ccfpse": (1010, 1580), "recipe:oasis": (790, 1220), "recipe:pix2pixhd": (545, 730),
 }  # fmt: skip
 
-
+CALLS = {"full_size": (9300, 5850), "recipe:spade": (6050, 3800)}  # calls of functions in Python, and of Jittor's
 LATER = ("recipe:clade-icpe", "recipe:oasis", "recipe:pix2pixhd")  # in the drill: their kernels take minutes to compile
 
 
@@ -77,6 +77,14 @@ def test_few_launches(counted: dict[str, Any], name: str) -> None:
     counts, (kernels, together) = part(counted, name, "step"), LAUNCHES[name]
     assert counts["launches"] <= kernels, as_line(name, counts)
     assert launched(counts) <= together, as_line(name, counts)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_few_calls_in_python(counted: dict[str, Any], name: str) -> None:
+    """They are most of what the host does for a step: a function that looks all arrays up again would show here."""
+    counts, (functions, of_jittor) = counted[name]["host"], CALLS[name]
+    assert counts["functions"] <= functions, counts
+    assert counts["of_jittor"] <= of_jittor, counts
 
 
 @pytest.mark.parametrize(

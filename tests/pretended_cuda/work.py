@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,26 @@ def step_counts(
     with counted(counts, "losses"):
         for loss in losses.values():
             loss.item()
+    counts["host"] = python_calls(step)
     return counts
+
+
+def python_calls(step: Callable[[], object]) -> Counts:
+    """How many functions in Python, and how many of Jittor's, a step calls."""
+    calls = Counts(functions=0, of_jittor=0)
+
+    def count(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            calls["functions"] += 1
+        elif event == "c_call" and "jittor" in repr(argument):
+            calls["of_jittor"] += 1
+
+    sys.setprofile(count)
+    try:
+        step()
+    finally:
+        sys.setprofile(None)
+    return calls
 
 
 def flat() -> Counts:

@@ -147,6 +147,7 @@ class _Flags:
     use_tensorcore: int
     use_cuda_host_allocator: int
     use_parallel_op_compiler: int
+    amp_reg: int
 
 class _Mpi(Protocol):
     def broadcast(self, array: np.ndarray, root: int) -> None: ...

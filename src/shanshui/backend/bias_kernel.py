@@ -5,6 +5,7 @@ Jittor sets the gradient to zero and adds to it by atomic operations: two kernel
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     Sides = int | tuple[int, int]
     Convolution = Callable[..., Var]  # like `jittor.nn.conv2d`
+
+KEEP_HALF = 36  # Jittor's bits by which convolutions of half precision stay so, whatever they sum
 
 CHANNEL_SUMS = """
 static __global__ void __launch_bounds__(1024) channel_sums(
@@ -78,10 +81,44 @@ def with_bias(conv2d: Convolution) -> Convolution:
         dilation: Sides = 1,
         groups: int = 1,
     ) -> Var:  # fmt: skip
-        y: Var = conv2d(x, weight, None, stride, padding, dilation, groups)
+        if groups == 1 and dilation in (1, (1, 1)):
+            y = convolution(x, weight, pair(stride), pair(padding))
+        else:
+            y = conv2d(x, weight, None, stride, padding, dilation, groups)
         return y if bias is None else add_bias(y, bias)
 
     return convolve
+
+
+def convolution(x: Var, weight: Var, stride: tuple[int, int], padding: tuple[int, int]) -> Var:
+    """Convolve as Jittor's `conv2d` does, by the expression that it recognises and hands to cuDNN, in half the time.
+
+    (N, C, h, w), (out, C, kh, kw) -> (N, out, h', w').
+    """
+    n, channels, *sides = x.shape
+    out, _, *kernel = weight.shape
+    taps = zip(sides, kernel, stride, padding, strict=True)
+    sizes = [(side + 2 * pad - width) // step + 1 for side, width, step, pad in taps]
+    flags = jt.flags
+    before = flags.amp_reg
+    flags.amp_reg = before | KEEP_HALF
+    try:
+        taken = x.reindex([n, out, channels, *sizes, *kernel], _indices(stride, padding))
+        y: Var = (taken * weight.broadcast(taken.shape, [0, 3, 4])).sum([2, 5, 6])
+    finally:
+        flags.amp_reg = before
+    return y
+
+
+@functools.cache
+def _indices(stride: tuple[int, int], padding: tuple[int, int]) -> list[str]:
+    rows, columns = (f"i{3 + a}*{stride[a]}-{padding[a]}+i{5 + a}*1" for a in (0, 1))
+    return ["i0", "i2", rows, columns]
+
+
+def pair(sides: Sides) -> tuple[int, int]:
+    """Return a number for both sides, or two for each, as two."""
+    return (sides, sides) if isinstance(sides, int) else (sides[0], sides[1])
 
 
 def by_function(execute: Callable[[Conv, Var], Var], conv2d: Convolution) -> Callable[[Conv, Var], Var]:

@@ -6,10 +6,14 @@ one after another, and a block's threads take turns from barrier to barrier: slo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shanshui.backend.lazy import jt
+from shanshui.storage.files import write_text
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -80,16 +84,33 @@ def run(
         arguments: what it is called with.
         data: numbers that change from call to call, by name: `data["name"]` in `launch`.
     """
+    sources = _sources(text, launch, grid, kernel, arguments, bool(jt.flags.use_cuda))
+    return jt.code(list(shapes), list(dtypes or ["float32"] * len(shapes)), list(inputs), data=data or {}, **sources)
+
+
+@functools.lru_cache(1024)  # a step of APF-GAN runs 356 kernels of 50 kinds
+def _sources(text: str, launch: str, grid: str, kernel: str, arguments: str, cuda: bool) -> dict[str, str]:
+    """Return what `jt.code` compiles for the device in use; a text for the other would be copied at every call."""
     inside = f"namespace jittor {{\n{text}\n}}\n"
-    outputs = jt.code(
-        [tuple(shape) for shape in shapes], list(dtypes or ["float32"] * len(shapes)), list(inputs),
-        cpu_header=IMITATION + inside,
-        cpu_src=f"{launch} imitate({grid}, [=] {{ {kernel}({arguments}); }});",
-        cuda_header="#include <algorithm>\n" + inside,
-        cuda_src=f"{launch} {kernel}<<<{grid}>>>({arguments});",
-        data=data or {},
-    )  # fmt: skip
-    return list(outputs)
+    if cuda:
+        launched = f"{launch} {kernel}<<<{grid}>>>({arguments});"
+        return {"cuda_header": included("#include <algorithm>\n" + inside), "cuda_src": launched}
+    called = f"{launch} imitate({grid}, [=] {{ {kernel}({arguments}); }});"
+    return {"cpu_header": IMITATION + inside, "cpu_src": called}
+
+
+@functools.lru_cache(1024)
+def included(text: str) -> str:
+    """Return a directive that includes `text`: Jittor copies, compares and hashes what it is given at every call.
+
+    The text is kept in a file of the cache of compiled kernels, under a name that is its digest.
+    """
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    file = Path(jt.flags.cache_path) / "texts" / f"{digest}.h"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, text)
+    return f'#include "{file}"'
 
 
 MOST_TOGETHER = 48  # arrays of each kind in one launch: with seven kinds, what a kernel may be given in 4 KiB
@@ -187,19 +208,25 @@ def elementwise(formula: str, rows: Sequence[Sequence[Var]], outputs: int, **num
 
 def launched(formula: str, rows: Sequence[Sequence[Var]], outputs: int, numbers: dict[str, float]) -> list[Var]:
     """Compute `elementwise` of one group with one kernel launch; return all results of the first row, then the next."""
-    inputs = len(rows[0])
-    size = {"inputs": inputs, "outputs": outputs, "kinds": inputs + outputs, "count": len(rows), "part": PART}
+    text, launch = _launched(formula, len(rows[0]), outputs, len(rows), tuple(numbers))
+    return run(
+        text, launch, [array for row in rows for array in row],
+        [row[0].shape for row in rows for _ in range(outputs)], grid="blocks, 256", kernel="each",
+        arguments=", ".join(["all", *numbers]), data=numbers,
+    )  # fmt: skip
+
+
+@functools.cache
+def _launched(formula: str, inputs: int, outputs: int, count: int, numbers: tuple[str, ...]) -> tuple[str, str]:
+    """Return the kernel's source, and the statements before its launch, for `count` rows."""
+    size = {"inputs": inputs, "outputs": outputs, "kinds": inputs + outputs, "count": count, "part": PART}
     text = EACH.format(
         **size, parameters="".join(f", const float {name}" for name in numbers), formula=formula,
         reads="".join(f"const float a{k} = all.array[{k}][which][i];\n" for k in range(inputs))
         + "".join(f"float r{k};\n" for k in range(outputs)),
         writes="".join(f"all.array[{inputs + k}][which][i] = r{k};\n" for k in range(outputs)),
     )  # fmt: skip
-    return run(
-        text, COLLECT.format(**size) + named(numbers), [array for row in rows for array in row],
-        [row[0].shape for row in rows for _ in range(outputs)], grid="blocks, 256", kernel="each",
-        arguments=", ".join(["all", *numbers]), data=numbers,
-    )  # fmt: skip
+    return text, COLLECT.format(**size) + named(numbers)
 
 
 def looped(formula: str, rows: Sequence[Sequence[Var]], outputs: int, numbers: dict[str, float]) -> list[Var]:
@@ -223,6 +250,6 @@ def looped(formula: str, rows: Sequence[Sequence[Var]], outputs: int, numbers: d
     return list(results)
 
 
-def named(numbers: dict[str, float]) -> str:
+def named(numbers: Iterable[str]) -> str:
     """Return statements that define the numbers passed as `data`."""
     return "".join(f'const float {name} = data["{name}"];' for name in numbers)

@@ -10,6 +10,8 @@ instance norm): it sums, sums the centred squares, and writes. Sums have a fixed
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -130,6 +132,17 @@ static __global__ void __launch_bounds__(1024) standardise_grad(
 )
 
 
+NUMBERS = (
+    "const int n = {}, channels = {}, length = (int)in0_shape2 * (int)in0_shape3;"
+    'const int threads = data["threads"]; const float slope = data["slope"], eps = data["eps"], unit = data["unit"];'
+)
+LAUNCH = {  # by whether statistics are per image: a batch is then one image of all channels
+    True: NUMBERS.format("1", "(int)in0_shape0 * (int)in0_shape1"),
+    False: NUMBERS.format("(int)in0_shape0", "(int)in0_shape1"),
+}
+MOMENTUM = 'const float momentum = data["momentum"];'
+
+
 def usable(x: Var) -> bool:
     """Return whether these kernels serve x: on CUDA, in float32, and not under MPI, which shares sums."""
     return bool(jt.flags.use_cuda) and not jt.in_mpi and x.dtype == "float32"
@@ -175,7 +188,7 @@ class Standardise(Function):
         reads, read = _named("in", [x, *self.maps, *running])
         shapes = [x.shape, statistics, statistics] + ([] if norm is None else [statistics, statistics])
         y, mean, variance, *following = kernels.run(
-            FORWARD, self._launch() + 'const float momentum = data["momentum"];', read, shapes,
+            FORWARD, LAUNCH[self.by_image] + MOMENTUM, read, shapes,
             grid="channels, threads", kernel="standardise",
             arguments=f"{reads}, {_written(5, len(shapes))}, n, channels, length, eps, unit, slope, momentum",
             data=self.numbers | {"momentum": 0.0 if norm is None else norm.momentum},
@@ -193,20 +206,11 @@ class Standardise(Function):
         shapes = [one.shape for one in given if one is not None]
         writes, _ = _named("out", given)
         grads = iter(kernels.run(
-            BACKWARD, self._launch(), read, shapes, grid="channels, threads", kernel="standardise_grad",
+            BACKWARD, LAUNCH[self.by_image], read, shapes, grid="channels, threads", kernel="standardise_grad",
             arguments=f"{reads}, {writes}, n, channels, length, eps, unit, slope", data=self.numbers,
         ))  # fmt: skip
         self.saved = self.maps = ()  # which would otherwise outlive their last use
         return tuple(None if one is None else next(grads) for one in given)
-
-    def _launch(self) -> str:
-        shape = [f"(int)in0_shape{axis}" for axis in range(4)]
-        images, channels = ("1", f"{shape[0]} * {shape[1]}") if self.by_image else shape[:2]
-        return (
-            f"const int n = {images}, channels = {channels}, length = {shape[2]} * {shape[3]};"
-            'const int threads = data["threads"];'
-            'const float slope = data["slope"], eps = data["eps"], unit = data["unit"];'
-        )
 
 
 def _threads(length: int) -> int:
@@ -216,11 +220,15 @@ def _threads(length: int) -> int:
 
 def _named(letter: str, given: Sequence[Var | None]) -> tuple[str, list[Var]]:
     """Return a kernel's arguments for given inputs, nullptr for None ("in0_p, nullptr, in1_p"), and those not None."""
-    present = [one for one in given if one is not None]
-    names = iter(range(len(present)))
-    return ", ".join("nullptr" if one is None else f"{letter}{next(names)}_p" for one in given), present
+    return _arguments(letter, tuple([one is None for one in given])), [one for one in given if one is not None]
+
+
+@functools.cache
+def _arguments(letter: str, missing: tuple[bool, ...]) -> str:
+    names = itertools.count()
+    return ", ".join("nullptr" if none else f"{letter}{next(names)}_p" for none in missing)
 
 
 def _written(whole: int, count: int) -> str:
     """Return a kernel's arguments for `count` outputs, nullptr for the rest of `whole`."""
-    return ", ".join(f"out{i}_p" if i < count else "nullptr" for i in range(whole))
+    return _arguments("out", tuple([i >= count for i in range(whole)]))

@@ -132,6 +132,20 @@ def separable(x: Var, rows: np.ndarray, columns: np.ndarray) -> Var:
     return _separable(x, jt.array(rows.T), jt.array(columns.T))
 
 
+def bicubic_window(x: Var, target: Size, offset: tuple[int, int]) -> Var:
+    """Enlarge (N, C, h, w) to `target` like `bicubic`; return only its part (N, C, h, w) that begins at `offset`."""
+    rows, columns = (
+        jt.array(_transposed_bicubic(source, side)[:, start : start + source])  # of long rows, thus quick to copy
+        for source, side, start in zip(x.shape[2:], target, offset, strict=True)
+    )
+    return _separable(x, rows, columns)
+
+
+@functools.cache
+def _transposed_bicubic(source: int, target: int) -> np.ndarray:
+    return np.ascontiguousarray(bicubic_matrix(source, target).T)
+
+
 def _separable(x: Var, rows: Var, columns: Var) -> Var:
     """Resize by transposed matrices on the device, rows (h, H) and columns (w, W)."""
     x = jt.matmul(x, columns)  # (N, C, h, W)

@@ -7,6 +7,7 @@ layer's vectors move on only when it is used.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -253,7 +254,16 @@ def _launch(
         shapes: of the outputs, one per layer.
         lengths: have a number per layer as outputs too, after those.
     """
-    kinds, count = len(given), len(given[0])
+    source, launch = _sources(text, blocks, len(given), len(given[0]), lengths)
+    return kernels.run(
+        source, launch, [array for row in zip(*given, strict=True) for array in row],
+        [*shapes, *([(1,)] * len(given[0]) if lengths else [])], grid="total, 256", kernel=kernel, arguments="all",
+    )  # fmt: skip
+
+
+@functools.cache
+def _sources(text: str, blocks: str, kinds: int, count: int, lengths: bool) -> tuple[str, str]:
+    """Return a kernel's source, and the statements before its launch, for `kinds` arrays of `count` layers each."""
     constants = f"const int PART = {kernels.PART}, SLICES = {SLICES};\n"
     launch = f"""
 Layers all;
@@ -269,7 +279,4 @@ for (int i = 0; i < {count}; i++) {{
 }}
 all.first[{count}] = total;
 """
-    return kernels.run(
-        SUM + constants + LAYERS + text, launch, [array for row in zip(*given, strict=True) for array in row],
-        [*shapes, *([(1,)] * count if lengths else [])], grid="total, 256", kernel=kernel, arguments="all",
-    )  # fmt: skip
+    return SUM + constants + LAYERS + text, launch

@@ -15,7 +15,7 @@ import numpy as np
 from shanshui.backend.lazy import jt
 from shanshui.data.nearest import nearest_index
 from shanshui.nn.colour_kernel import recolour
-from shanshui.nn.resize import bicubic_matrix, pick_pixels, separable
+from shanshui.nn.resize import bicubic_window, pick_pixels
 from shanshui.nn.small_kernels import halves
 from shanshui.storage.size import Size
 
@@ -151,11 +151,8 @@ def colour(image: Var, change: Colour) -> Var:
 
 def crop(image: Var, window: Window) -> Var:
     """Replace the chosen images by their window, enlarged by bicubic interpolation to the same size."""
-    rows, columns = (
-        bicubic_matrix(side, enlarged(side))[start : start + side]
-        for side, start in zip(image.shape[2:], window.offset, strict=True)
-    )
-    return _choose(window.chosen, separable(image, rows, columns), image)
+    target = Size(*(enlarged(side) for side in image.shape[2:]))
+    return _choose(window.chosen, bicubic_window(image, target, window.offset), image)
 
 
 def crop_labels(segmap: Var, window: Window) -> Var:

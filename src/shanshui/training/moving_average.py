@@ -35,15 +35,14 @@ class MovingAverage:
     """
 
     def __init__(self, networks: Mapping[str, Module], decay: float) -> None:
-        self.networks, self.decay, self.steps = networks, decay, 0
-        self.mean = {name: jt.array(var.numpy()).stop_grad() for name, var in self._variables().items()}
-
-    def _variables(self) -> dict[str, Var]:
-        return {
+        self.decay, self.steps = decay, 0
+        variables = {
             f"{letter}.{name}": var
-            for letter, network in self.networks.items()
+            for letter, network in networks.items()
             for name, var in network.state_dict().items()
         }
+        self.mean = {name: jt.array(var.numpy()).stop_grad() for name, var in variables.items()}
+        self._variables = list(variables.values())  # layers keep theirs: `update` and `assign` replace contents
 
     def update(self) -> None:
         """Add the present weights to the average."""
@@ -51,8 +50,7 @@ class MovingAverage:
         self.steps += 1
         jt.sync_all()  # fused with what is still pending, the same numbers would be rounded otherwise
         with jt.no_grad():
-            variables = self._variables()
-            follow_together(list(self.mean.values()), [variables[name] for name in self.mean], decay)
+            follow_together(list(self.mean.values()), self._variables, decay)
         jt.sync_all()
 
     def weights(self) -> Arrays:

@@ -293,7 +293,7 @@ def test_compiling_is_progress_too(tmp_path: Path) -> None:
 def test_without_a_terminal_a_line_says_now_and_then_what_runs(tmp_path: Path) -> None:
     workflow = Workflow(tmp_path)
     workflow.start()
-    workflow.begin("finetune", epoch="017")
+    workflow.begin("finetune", epoch="019")
     began = workflow.now
     for minute in range(1, 601):
         workflow.screen.spoke = min(workflow.screen.spoke, began) if minute == 1 else workflow.screen.spoke
@@ -304,7 +304,7 @@ def test_without_a_terminal_a_line_says_now_and_then_what_runs(tmp_path: Path) -
     lines = workflow.close()[2:]
     assert 10 <= len(lines) <= 60
     assert "0 of" in lines[0]
-    assert "jobs done; finetune epoch 5 of 18" in lines[0]
+    assert "jobs done; finetune epoch 5 of 20" in lines[0]
     assert "\r" not in workflow.stream.getvalue()
 
 

@@ -137,7 +137,7 @@ def compile_core(home: Path, environment: Mapping[str, str], key: str, command: 
     """
     log = home / "compile.log"
     for _ in range(3):  # a rebuilt helper library ends the child early, with exit code 0: start it again
-        progress = Progress("compiling Jittor, once per machine (about 2 minutes on two idle cores)", OBJECT_FILES)
+        progress = Progress("compiling Jittor, once per machine (about 90 seconds on two idle cores)", OBJECT_FILES)
         with (
             open(log, "w", encoding="utf-8") as said,
             precompiled_headers(home, environment.get("cc_path", "")) as headers,

@@ -96,9 +96,17 @@ def test_child_that_ends_early_without_a_word_is_started_again(tmp_path: Path) -
 
 
 def test_failed_compilation_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    fails = "echo 'cc1plus: out of memory' >&2; exit 1"
     with pytest.raises(ShanshuiError, match=r"exit code 1\):\n.*cc1plus: out of memory"):
-        compile_core(tmp_path, {}, "key", fake_child(tmp_path, "echo 'cc1plus: out of memory' >&2; exit 1"))
+        compile_core(tmp_path, {}, "key", fake_child(tmp_path, fails, fails, "exit 3"))
     assert not is_compiled(tmp_path, "key")
+    assert (tmp_path / "runs").read_text().count("run") == 2
+
+
+def test_compilation_that_fails_once_is_repeated(tmp_path: Path) -> None:
+    folder = compiled_folder(tmp_path)
+    compile_core(tmp_path, {}, "key", fake_child(tmp_path, "exit 255", f"echo '{MARK}{folder}'"))
+    assert is_compiled(tmp_path, "key")
 
 
 def test_killed_compilation_leaves_no_note_and_no_lock(tmp_path: Path) -> None:

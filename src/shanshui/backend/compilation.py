@@ -136,6 +136,7 @@ def compile_core(home: Path, environment: Mapping[str, str], key: str, command: 
         ShanshuiError: where it fails, with the end of the compiler's output.
     """
     log = home / "compile.log"
+    failed = 0
     for _ in range(3):  # a rebuilt helper library ends the child early, with exit code 0: start it again
         progress = Progress("compiling Jittor, once per machine (about 90 seconds on two idle cores)", OBJECT_FILES)
         with (
@@ -155,7 +156,10 @@ def compile_core(home: Path, environment: Mapping[str, str], key: str, command: 
                 child.kill()
                 raise
         if child.returncode != 0:
-            break
+            failed += 1
+            if failed == 2:
+                break
+            continue  # Jittor's pool of compilers now and then loses one; what has been compiled is found again
         if progress.shown >= 0:
             progress.show(OBJECT_FILES, last=True)
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -55,11 +55,12 @@ def training_step(cpu: bool) -> Callable[[], None]:
     from shanshui.architectures.generator_networks import FULL, Conditioning
     from shanshui.architectures.networks import build_discriminator, build_generator
     from shanshui.backend.runtime import load_jittor, seed_everything
+    from shanshui.data.labels import one_hot
     from shanshui.storage.size import Size
     from shanshui.training.augment import OPERATIONS
     from shanshui.training.moving_average import MovingAverage
     from shanshui.training.optim import adam
-    from shanshui.training.step import Networks, StepConfig, one_hot, train_step
+    from shanshui.training.step import Networks, StepConfig, train_step
 
     jt = load_jittor()
     seed_everything(0)
@@ -71,10 +72,10 @@ def training_step(cpu: bool) -> Callable[[], None]:
     size, rng = Size(96, 128) if cpu else Size(HEIGHT, WIDTH), np.random.default_rng(0)
 
     photos = rng.standard_normal((1, 3, *size)).astype(np.float32)
-    label_maps = rng.integers(0, 29, (1, size.height // 16, size.width // 16)).repeat(16, 1).repeat(16, 2)
+    label_maps = rng.integers(0, 29, (1, size.height // 16, size.width // 16), np.uint8).repeat(16, 1).repeat(16, 2)
 
     def step() -> None:
-        train_step(nets, config, FULL, jt.array(photos), Conditioning(one_hot(label_maps, 29)), rng)
+        train_step(nets, config, FULL, jt.array(photos), Conditioning(jt.array(one_hot(label_maps, 29))), rng)
         assert nets.average
         nets.average.update()
         jt.sync_all()

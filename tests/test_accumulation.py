@@ -17,13 +17,14 @@ from shanshui.backend.runtime import load_jittor, seed_everything
 from shanshui.config.settings import merge, stage_settings, validate
 from shanshui.data.loader import TrainingPairs, batches
 from shanshui.errors import UsageError
+from shanshui.nn.condition import one_hot_maps
 from shanshui.storage.size import Size
 from shanshui.training import step
 from shanshui.training.accumulation import BatchDraws
 from shanshui.training.augment import OPERATIONS
 from shanshui.training.fakes import StyleLoss, random_noise, sample_fakes
 from shanshui.training.optim import adam
-from shanshui.training.step import Networks, StepConfig, accumulated_step, one_hot
+from shanshui.training.step import Networks, StepConfig, accumulated_step
 
 jt = load_jittor()
 BATCH, HEIGHT, WIDTH = 4, 64, 64
@@ -80,7 +81,7 @@ def step_in_parts(model: str, parts: int, reuse_fakes: bool = False, gan: str = 
     step_config = StepConfig(loss_config, operations, StyleLoss(0.5, "sum"), reuse_fakes=reuse_fakes)
     real, label_maps = inputs()
     rows = [slice(i * BATCH // parts, (i + 1) * BATCH // parts) for i in range(parts)]
-    given = [(jt.array(real[part]), Conditioning(one_hot(label_maps[part], 3))) for part in rows]
+    given = [(jt.array(real[part]), Conditioning(one_hot_maps(label_maps[part], 3))) for part in rows]
     seed_everything(2)
     terms = accumulated_step(nets, step_config, FULL, given, np.random.default_rng(3))
     moments = {name: gather_optimizer(optimizer) for name, optimizer in (("G", opt_g), ("D", opt_d))}

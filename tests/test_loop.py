@@ -81,9 +81,10 @@ def trained() -> tuple[list[float], list[float]]:
     from shanshui.architectures.networks import build_discriminator, build_generator
     from shanshui.architectures.schedule import Schedule
     from shanshui.backend.runtime import load_jittor, seed_everything
+    from shanshui.nn.condition import one_hot_maps
     from shanshui.training.optim import adam
     from shanshui.training.precompilation_steps import SETTINGS
-    from shanshui.training.step import Networks, StepConfig, one_hot, train_step
+    from shanshui.training.step import Networks, StepConfig, train_step
 
     jt = load_jittor()
     seed_everything(3)
@@ -98,7 +99,7 @@ def trained() -> tuple[list[float], list[float]]:
     losses = []
     for _ in range(25):
         terms = train_step(
-            nets, step_config, Schedule(6, 3).at(6), jt.array(real), Conditioning(one_hot(label_map, 3)), rng
+            nets, step_config, Schedule(6, 3).at(6), jt.array(real), Conditioning(one_hot_maps(label_map, 3)), rng
         )
         losses.append({name: float(term.item()) for name, term in terms.items()})
     return [terms["G/rec"] for terms in losses], [terms["D/real"] + terms["D/fake"] for terms in losses]

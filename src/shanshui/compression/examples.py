@@ -15,9 +15,9 @@ from shanshui.backend.lazy import jt
 from shanshui.config.training_settings import TrainingConfig
 from shanshui.data.loader import TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
+from shanshui.nn.condition import one_hot_maps
 from shanshui.nn.patch_numbering import patches_of, sizes_for_loader
 from shanshui.storage.size import Size
-from shanshui.training.step import one_hot
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -117,7 +117,7 @@ def of_pairs(
         ):  # fmt: skip
             more = {name: jt.array(array) for name, array in found.extra_inputs.items()}
             patches = patches_of(found.label_map, sizes, num_classes, found.patches)
-            conditioning = Conditioning(one_hot(found.label_map, num_classes), patches=patches, **more)
+            conditioning = Conditioning(one_hot_maps(found.label_map, num_classes), patches=patches, **more)
             yield Examples([f"{number}.{index}" for index in found.indices], conditioning, jt.array(found.real))
 
     return Source(steps_per_epoch(len(pairs), batch), epoch, tuple(identity))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shanshui.backend.lazy import jt
-from shanshui.data.labels import one_hot
 from shanshui.nn.patch_spade import DevicePatches, PatchPyramid
 from shanshui.nn.resize import nearest
 from shanshui.storage.size import Size
@@ -53,7 +52,9 @@ def class_index(one_hot: Var) -> Var:
 def one_hot_maps(label_maps: np.ndarray, num_classes: int) -> Var:
     """Upload class ids, uint8 (N, H, W), and encode them as (N, num_classes, H, W); all zero where the id is 255."""
     if jt.flags.use_cuda:
-        return jt.array(one_hot(label_maps, num_classes))
+        ids = jt.array(label_maps.astype(np.int32)).unsqueeze(1)  # (N, 1, H, W)
+        classes = jt.array(np.arange(num_classes, dtype=np.int32)).reshape(1, -1, 1, 1)
+        return (ids == classes).float32()
     n, height, width = label_maps.shape
     made: Var = jt.code(
         (n, num_classes, height, width), "float32", [jt.array(label_maps.astype(np.int32))], cpu_src=ENCODE

@@ -20,9 +20,10 @@ from shanshui.config.typed_settings import DataSettings
 from shanshui.data.loader import Batch, TrainingPairs, batches, steps_per_epoch
 from shanshui.errors import ShanshuiError
 from shanshui.logs import StatsLog, progress
+from shanshui.nn.condition import one_hot_maps
 from shanshui.nn.patch_numbering import patches_of, sizes_for_loader
 from shanshui.storage.size import Size
-from shanshui.training.step import Networks, StepConfig, accumulated_step, one_hot
+from shanshui.training.step import Networks, StepConfig, accumulated_step
 
 if TYPE_CHECKING:
     from jittor import Var
@@ -121,7 +122,7 @@ def train_epoch(
 
 def to_device(batch: Batch, num_classes: int, sizes: Sequence[Size]) -> tuple[Var, Conditioning]:
     """Move photographs, and label maps with patches and additional inputs, to where the networks run."""
-    segmap = one_hot(batch.label_map, num_classes)
+    segmap = one_hot_maps(batch.label_map, num_classes)
     patches = patches_of(batch.label_map, sizes, num_classes, batch.patches)
     extra_inputs = {name: jt.array(array) for name, array in batch.extra_inputs.items()}
     return jt.array(batch.real), Conditioning(segmap, patches=patches, **extra_inputs)

@@ -68,13 +68,6 @@ class StepConfig:
         return replace(self, grow_always=False)
 
 
-def one_hot(label_map: np.ndarray, num_classes: int) -> Var:
-    """Encode class ids, uint8 (N, H, W), as segmap (N, num_classes, H, W) on the device; 255 is no class."""
-    ids = jt.array(label_map.astype(np.int32)).unsqueeze(1)  # (N, 1, H, W)
-    classes = jt.array(np.arange(num_classes, dtype=np.int32)).reshape(1, -1, 1, 1)
-    return (ids == classes).float32()
-
-
 def train_step(
     nets: Networks, step_config: StepConfig, step: Step, real: Var, conditioning: Conditioning, rng: np.random.Generator
 ) -> dict[str, Var]:

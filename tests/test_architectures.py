@@ -139,4 +139,5 @@ def test_header_that_describes_no_generator_is_refused_by_name(entry: str, value
 
 def test_growing_discriminator_has_as_many_sizes_as_discriminators() -> None:
     assert settings("apf", "progressive", count=3)[0].discriminator.output_sizes == 3
+    assert settings("apf", "fpse", count=3)[0].discriminator.output_sizes == 3
     assert settings("apf", "multiscale", count=3)[0].discriminator.output_sizes == 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shanshui.architectures.ccfpse_generator import ConditionalGenerator
-from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
+from shanshui.architectures.fpse_discriminator import FPSEDiscriminator, halved
 from shanshui.backend.runtime import load_jittor
 from shanshui.errors import ShanshuiError
 from shanshui.nn.ccfpse_shape import LEVELS, WIDTHS
@@ -202,3 +202,22 @@ def test_without_embedding_the_label_map_does_not_matter() -> None:
 def test_the_discriminator_refuses_sides_it_cannot_halve() -> None:
     with pytest.raises(ShanshuiError, match="multiples of 32"):
         FPSEDiscriminator(4, 2)(jt.zeros((1, 4, 48, 64)), jt.zeros((1, 3, 48, 64)))
+
+
+def test_the_discriminator_scores_the_small_images_of_a_schedule() -> None:
+    network = FPSEDiscriminator(4, 2)
+    init_weights(network, gain=0.02)
+    segmap, image = jt.array(one_hot(4, 24, 40)), jt.array(normal(2, 3, 24, 40))
+    (maps,) = network(segmap, image, level=0)
+    assert [[tuple(f.shape[1:]) for f in of_size] for of_size in maps] == [
+        [(4, 6, 10), (1, 6, 10)], [(8, 3, 5), (1, 3, 5)], [(16, 2, 3), (16, 1, 2), (1, 2, 3)],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 6), (3, 6), (4, 5), (3, 1)])
+def test_halved_labels_are_shares_of_the_classes(height: int, width: int) -> None:
+    labels = one_hot(4, height, width)
+    found = halved(jt.array(labels)).numpy()
+    assert found.shape[2:] == (-(-height // 2), -(-width // 2))
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(found.mean((2, 3)), labels.mean((2, 3)), atol=1e-6)

@@ -86,6 +86,10 @@ def test_typo_is_named_with_a_suggestion() -> None:
         ({"finetune": {"epochs": 2, "lr_decay_epochs": 3}}, "lr_decay_epochs 3 is more than epochs 2"),
         ({"model": {"generator": "spade"}}, "with generator spade use multiscale, fpse or oasis"),
         (
+            {"model": {"generator": "clade", "discriminator": {"name": "fpse", "count": 2}}},
+            "discriminator fpse with count 2 needs a generator that grows, as APF-GAN's does",
+        ),
+        (
             {"model": {"generator": {"name": "apf", "z_dim": 256}}},
             "model.generator.z_dim: generator apf has no option z_dim; it is an option of spade, clade, clade_icpe, ",
         ),
@@ -161,7 +165,7 @@ def test_defaults_of_the_leaderboard_recipe_may_lie_under_any_model(root: Path, 
     assert validate(changed).finetune.seg_noise, "config.yaml itself edited: defaults are nobody's choice"
     changed["model"]["discriminator"] = {"name": "oasis", "count": 3}
     with pytest.raises(
-        UsageError, match="discriminator oasis has no option count; it is an option of progressive, multiscale"
+        UsageError, match="discriminator oasis has no option count; it is an option of progressive, multiscale, fpse"
     ):
         validate(changed)
 

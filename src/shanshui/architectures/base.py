@@ -313,7 +313,7 @@ class Discriminator(Network):
 
     Attributes:
         loss_options: options of the training phases that only some discriminators know, and this one does.
-        grows: it adds one output size of a growing generator after another.
+        grows: it has a discriminator for each output size, which begins with the weights of the one before.
     """
 
     loss_options: ClassVar[frozenset[str]] = frozenset()

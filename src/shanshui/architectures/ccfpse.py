@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shanshui.architectures.schedule import Step
     from shanshui.export.graph import Graph
     from shanshui.export.inputs import Inputs
+    from shanshui.nn.losses import Features
 
 
 @architecture
@@ -66,6 +67,18 @@ class Fpse(SpectrallyNormed, SegmapDiscriminator):
     matching: ClassVar[float] = 3 / 4  # the losses divide by the three lists, the paper's code by the four maps
 
     name: Literal["fpse"] = "fpse"
+    count: int = Field(
+        1, ge=1, le=5, description="number of training resolutions; more than 1 for a generator that grows"
+    )
+
+    @property
+    def output_sizes(self) -> int:
+        """Return the number of output sizes that training goes through; 1 where nothing grows."""
+        return self.count
+
+    def minimal(self) -> Self:
+        """Return the same discriminator at its smallest width, for kernel precompilation and for tests."""
+        return super().minimal().model_copy(update={"count": self.count})
 
     def divisor(self) -> tuple[int, str]:
         """Return the number of which the sides of images must be multiples, and the reason."""
@@ -76,3 +89,7 @@ class Fpse(SpectrallyNormed, SegmapDiscriminator):
         from shanshui.architectures.fpse_discriminator import FPSEDiscriminator
 
         return FPSEDiscriminator(self.channels, self.base_channels, spectral_norm=self.normed)
+
+    def forward_features(self, D: Module, step: Step, labels: Var, *images: Var) -> list[Features]:
+        """Compute feature maps and scores of batches of images of the same label maps."""
+        return D(labels, *images, level=step.level, alpha=step.alpha)

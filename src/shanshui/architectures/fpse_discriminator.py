@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shanshui.backend.lazy import Module, jt, nn
 from shanshui.errors import ShanshuiError
 from shanshui.nn.norms import InstanceNorm
-from shanshui.nn.resize import bilinear, mean_pool
+from shanshui.nn.resize import area, bilinear, mean_pool
 from shanshui.nn.spade import SLOPE
 from shanshui.nn.spectral_norm import PairedSpectralConv
 from shanshui.storage.size import Size
@@ -62,22 +62,25 @@ class FPSEDiscriminator(Module):
 
         Args:
             segmap: (N, num_classes, h, w), the images' size; soft values allowed.
-            images: each (N, 3, h, w) in [-1, 1], sides multiples of 32.
-            level, alpha: position in a progressive schedule; they have no effect, since all images are scored alike.
+            images: each (N, 3, h, w) in [-1, 1]; at full size, sides are multiples of 32.
+            level: of a progressive schedule, None at full size. Images of all sizes are scored alike; where a side is
+                no multiple of 32, its halves are rounded up.
+            alpha: of the schedule; it has no effect.
 
         Returns:
             For every batch of images three lists, at 1/4, 1/8 and 1/16 of the size: feature maps of the image
             (enc2; enc3; enc4 and enc5), then the score (N, 1, h', w').
 
         Raises:
-            ShanshuiError: sides that are no multiples of 32.
+            ShanshuiError: sides that are no multiples of 32, at full size.
         """
         n, image = segmap.shape[0], jt.concat(images, 0)  # (k * N, 3, h, w)
-        _check(*image.shape[2:])
+        if level is None:
+            _check(*image.shape[2:])
         features, tops = self.look(image)
-        outputs, labels = [], mean_pool(segmap, 2)
+        outputs, labels = [], halved(segmap)
         for i, top in enumerate(tops):
-            labels = mean_pool(labels, 2)  # (N, num_classes, h / 4, w / 4), then half of that
+            labels = halved(labels)  # (N, num_classes, h / 4, w / 4), then half of that
             maps = features[i : i + 1] if i < 2 else features[2:]
             outputs.append([*maps, self.compare(labels, top)])
         return [[[f[k * n : (k + 1) * n] for f in maps] for maps in outputs] for k in range(len(images))]
@@ -106,6 +109,14 @@ class FPSEDiscriminator(Module):
         embedded = self.embedding(labels)  # (N, 2c, h, w)
         meaning = self.seg(top).reshape(-1, *embedded.shape) * embedded  # (k, N, 2c, h, w)
         return self.tf(top) + meaning.sum(2).reshape(-1, 1, *top.shape[2:])
+
+
+def halved(labels: Var) -> Var:
+    """Average labels (N, C, h, w) to half their size; odd sides are rounded up, as the convolutions do."""
+    height, width = Size.of_maps(labels)
+    if height % 2 or width % 2:
+        return area(labels, Size((height + 1) // 2, (width + 1) // 2))
+    return mean_pool(labels, 2)
 
 
 def conv_unit(inputs: int, outputs: int, kernel: int, stride: int, spectral_norm: bool) -> nn.Sequential:

@@ -38,8 +38,9 @@ class BuiltDiscriminator:
     D: Module
 
     def grow(self, level: int) -> None:
-        """Let the discriminator of the next size begin with the weights of that of `level`."""
-        cast("ProgressiveDiscriminator", self.D).grow(level)
+        """Let the next size's discriminator begin with the weights of that of `level`, if each size has its own."""
+        if self.declared.grows:
+            cast("ProgressiveDiscriminator", self.D).grow(level)
 
     def generator_loss(
         self, fake: Var, photo: Var, batch: DiscriminatorBatch, step: Step, loss_config: LossConfig

@@ -162,11 +162,15 @@ class Model(Section):
 
     @model_validator(mode="after")
     def networks_fit(self) -> Model:
-        """Refuse a progressive discriminator for a generator that is not progressive."""
-        if self.discriminator.grows and not self.generator.grows:
-            *others, last = (name for name, kind in DISCRIMINATORS.items() if not kind.grows)
-            raise ValueError(
-                f"discriminator {self.discriminator.name} needs a generator that grows, as APF-GAN's does: with "
-                f"generator {self.generator.name} use {', '.join(others)} or {last}"
-            )
-        return self
+        """Refuse several training resolutions for a generator that does not grow."""
+        if self.sizes == 1 or self.generator.grows:
+            return self
+        *others, last = (name for name, kind in DISCRIMINATORS.items() if not kind.grows)
+        chosen = self.discriminator.name
+        if chosen in (*others, last):
+            what, do = f"discriminator {chosen} with count {self.sizes}", "set its count to 1"
+        else:
+            what, do = f"discriminator {chosen}", f"use {', '.join(others)} or {last}"
+        raise ValueError(
+            f"{what} needs a generator that grows, as APF-GAN's does: with generator {self.generator.name} {do}"
+        )

@@ -24,4 +24,5 @@ def fitting(sections: dict[str, Any]) -> dict[str, Any]:
 
 def _own(part: str, options: dict[str, Any]) -> dict[str, Any]:
     name = options.get("name", USUAL[part])
-    return {"name": name} | {k: v for k, v in options.items() if k in PARTS[part][name].model_fields}
+    left_out = {"count"} if name == "fpse" else set()  # its training resolutions, of generators that grow
+    return {"name": name} | {k: v for k, v in options.items() if k in {*PARTS[part][name].model_fields} - left_out}

@@ -1,4 +1,4 @@
-"""The recipes for real landscapes: sizes, what they show, and that the winner's differs in nothing but training."""
+"""The recipes for real landscapes: sizes, what they show, and what of the winner's differs from ours."""
 
 from __future__ import annotations
 
@@ -41,11 +41,16 @@ def test_comments_of_the_schedules_are_right(root: Path) -> None:
     assert [(s.divisor, s.last_epoch) for s in short] == [(2, 1), (1, 2)]
 
 
-def test_winner_trains_as_the_leaderboard_recipe_on_the_same_networks_and_pairs(root: Path) -> None:
+def test_winner_trains_as_the_leaderboard_recipe_on_the_same_generator_and_pairs(root: Path) -> None:
     ours = loaded(root, "landscapes", "landscapes-short")
     winner = loaded(root, "landscapes", "landscapes-short", "landscapes-winner")
     leaderboard = load_config([root / "config.yaml"])
-    assert (winner.model, winner.data, winner.segmenter) == (ours.model, ours.data, ours.segmenter)
+    assert (winner.model.generator, winner.data, winner.segmenter) == (ours.model.generator, ours.data, ours.segmenter)
+    assert winner.model.discriminator.name == leaderboard.model.discriminator.name == "progressive"
+    assert (winner.model.sizes, winner.model.discriminator.base_channels) == (
+        ours.model.sizes,
+        ours.model.discriminator.base_channels,
+    )
     for phase in ("pretrain", "finetune"):
         here, there = getattr(winner, phase), getattr(leaderboard, phase)
         assert {name: getattr(here, name) for name in COPIED} == {name: getattr(there, name) for name in COPIED}

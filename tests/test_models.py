@@ -22,6 +22,7 @@ from shanshui.storage.files import write_csv, write_json
 
 RECIPES = sorted(path.stem for path in (Path(__file__).parent.parent / "config" / "models").glob("*.yaml"))
 OTHERS = [recipe for recipe in RECIPES if recipe != "apf-gan"]  # which the tests of the workflow train
+GROWING = ("apf-gan", "apf-gan-fpse")
 USUAL = ("spade-vae",)  # in `make test`; the others' kernels take minutes to compile: `make recipes`
 SIDE = 64
 SMALL: dict[str, Any] = {
@@ -61,7 +62,7 @@ def test_recipe_is_valid_and_says_where_it_comes_from(root: Path, recipe: str) -
 def test_recipe_goes_with_the_small_ones(root: Path, recipe: str, small: str, tmp_path: Path) -> None:
     """With what docs/models.md adds for the six halvings of OASIS's discriminator and for APF-GAN's discriminators."""
     more = tmp_path / "more.yaml"
-    fewer = "model: {generator: {halvings: 5}, discriminator: {count: 3}}" if recipe == "apf-gan" else "{}"
+    fewer = "model: {generator: {halvings: 5}, discriminator: {count: 3}}" if recipe in GROWING else "{}"
     more.write_text("data: {height: 128}\n" if "oasis" in recipe else fewer)
     names = ("config", f"config/models/{recipe}", f"config/{small}")
     assert load_config([*(root / f"{name}.yaml" for name in names), more]).run == small

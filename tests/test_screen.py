@@ -90,7 +90,7 @@ class Workflow:
 
 
 def score(run: Path, model: str, value: float) -> None:
-    sets = {"holdout": {"n": 4, "metrics": {"dct_frechet": value}}}
+    sets = {"holdout": {"n": 4, "metrics": {"mask_accuracy": value}}}
     write_json(run / "score" / f"{model}.json", {"model": model, "seed": 0, "sets": sets})
 
 
@@ -112,14 +112,14 @@ def test_a_line_per_job_has_its_time_and_the_number_that_matters(tmp_path: Path)
     stats = {"epoch": 1, "step": 42, "G/adv": 1.234, "D/real": 0.5}
     (run / "pretrain" / "032x024" / "stats.jsonl").write_text(json.dumps(stats) + "\n{half a line")
     workflow.job("pretrain", resolution="032x024")
-    for model, value in (("epoch_017", 20.0), ("epoch_018", 15.0), ("epoch_019", 17.5)):
+    for model, value in (("epoch_022", 0.6), ("epoch_023", 0.75), ("epoch_024", 0.7)):
         workflow.job("generate", 10.0, model=model)
         score(run, model, value)
         workflow.job("score", 5.0, model=model)
-    ranking = [{"model": "epoch_018", "value": 15.0}]
-    write_json(run / "select" / "model.json", {"chosen": ["epoch_018"], "rank_by": "dct_frechet", "ranking": ranking})
+    ranking = [{"model": "epoch_023", "value": 0.75}]
+    write_json(run / "select" / "model.json", {"chosen": ["epoch_023"], "rank_by": "mask_accuracy", "ranking": ranking})
     workflow.job("select_model", 0.4)
-    sets = {"test": {"n": 4, "metrics": {"dct_frechet": 16.0}}}
+    sets = {"test": {"n": 4, "metrics": {"mask_accuracy": 0.7}}}
     write_json(run / "score" / "fused.json", {"model": "fused", "seed": None, "sets": sets})
     workflow.job("score_fused")
     assert workflow.close() == [
@@ -129,11 +129,11 @@ def test_a_line_per_job_has_its_time_and_the_number_that_matters(tmp_path: Path)
         "    1:05  validate      7 pairs, 1 finding",
         "warning (validate): 2 grey photographs; expected: colour; to do: leave them out",
         "    0:03  pretrain      32x24: epoch 1, 42 steps, G/adv 1.23",
-        "    0:15  score         epoch 17: DCT-Fréchet 20.00 (best so far 20.00, epoch 17)",
-        "    0:15  score         epoch 18: DCT-Fréchet 15.00 (best so far 15.00, epoch 18)",
-        "    0:15  score         epoch 19: DCT-Fréchet 17.50 (best so far 15.00, epoch 18)",
-        "    0:00  select        model: epoch 18 (DCT-Fréchet 15.00)",
-        "    0:03  score         submission: DCT-Fréchet 16.00 on the test label maps",
+        "    0:15  score         epoch 22: Mask accuracy 0.6000 (best so far 0.6000, epoch 22)",
+        "    0:15  score         epoch 23: Mask accuracy 0.7500 (best so far 0.7500, epoch 23)",
+        "    0:15  score         epoch 24: Mask accuracy 0.7000 (best so far 0.7500, epoch 23)",
+        "    0:00  select        model: epoch 23 (Mask accuracy 0.7500)",
+        "    0:03  score         submission: Mask accuracy 0.7000 on the test label maps",
     ]
 
 
@@ -304,7 +304,7 @@ def test_without_a_terminal_a_line_says_now_and_then_what_runs(tmp_path: Path) -
     lines = workflow.close()[2:]
     assert 10 <= len(lines) <= 60
     assert "0 of" in lines[0]
-    assert "jobs done; finetune epoch 5 of 20" in lines[0]
+    assert "jobs done; finetune epoch 5 of 24" in lines[0]
     assert "\r" not in workflow.stream.getvalue()
 
 

@@ -113,3 +113,40 @@ def test_steps_learn_a_picture_of_two_classes(trained: tuple[list[float], list[f
 
 def test_discriminators_start_at_the_hinge_of_two(trained: tuple[list[float], list[float]]) -> None:
     assert abs(trained[1][0] - 2) < 0.3
+
+
+def test_one_discriminator_learns_through_all_resolutions() -> None:
+    from shanshui.architectures.base import LossConfig
+    from shanshui.architectures.networks import build_generator, init_discriminator
+    from shanshui.architectures.registry import discriminator_of
+    from shanshui.architectures.schedule import Schedule
+    from shanshui.backend.modules import gather
+    from shanshui.backend.runtime import load_jittor, seed_everything
+    from shanshui.training.optim import adam
+    from shanshui.training.precompilation_steps import SETTINGS
+    from shanshui.training.step import Networks, StepConfig, train_step
+
+    jt = load_jittor()
+    seed_everything(3)
+    discriminator = {"name": "fpse", "base_channels": 4, "count": 3}
+    settings = {**SETTINGS, "model": {**SETTINGS["model"], "discriminator": discriminator}}
+    generator, D = build_generator(settings, heads=2), init_discriminator(discriminator_of(settings), gain=1.0)
+    nets = Networks(generator, D, adam(generator.networks().values(), 1e-3), adam([D.D], 4e-3))
+    label_map = np.zeros((2, 64, 128), np.uint8)
+    label_map[:, 32:] = 1
+    real = np.where(label_map[:, None] == 1, 0.8, -0.8).repeat(3, 1).astype(np.float32)
+    plan, seen, rng = Schedule(6, 3), {}, np.random.default_rng(0)
+    for epoch in range(1, 7):
+        step = plan.at(epoch)
+        if plan.starts_fade(epoch):
+            before = gather(D.D)
+            D.grow(step.level or 0)
+            assert all(np.array_equal(a, before[name]) for name, a in gather(D.D).items()), (
+                "it is the same for all sizes"
+            )
+        for _ in range(8):
+            config = StepConfig(LossConfig({"feat": 1.0, "rec": 0.0}, None))
+            terms = train_step(nets, config, step, jt.array(real), generator.condition(label_map, []), rng)
+            assert all(np.isfinite(float(term.item())) for term in terms.values())
+        seen[epoch] = float((terms["D/real"] + terms["D/fake"]).item())
+    assert min(seen.values()) < 1.7, "hinge losses begin at 2"

@@ -165,12 +165,12 @@ class Model(Section):
         """Refuse several training resolutions for a generator that does not grow."""
         if self.sizes == 1 or self.generator.grows:
             return self
-        *others, last = (name for name, kind in DISCRIMINATORS.items() if not kind.grows)
-        chosen = self.discriminator.name
-        if chosen in (*others, last):
-            what, do = f"discriminator {chosen} with count {self.sizes}", "set its count to 1"
+        what = f"discriminator {self.discriminator.name}"
+        if self.discriminator.grows:
+            *others, last = (name for name, kind in DISCRIMINATORS.items() if not kind.grows)
+            do = f"use {', '.join(others)} or {last}"
         else:
-            what, do = f"discriminator {chosen}", f"use {', '.join(others)} or {last}"
+            what, do = f"{what} with count {self.sizes}", "set its count to 1"
         raise ValueError(
             f"{what} needs a generator that grows, as APF-GAN's does: with generator {self.generator.name} {do}"
         )
